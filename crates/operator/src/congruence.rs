@@ -1,0 +1,63 @@
+//! A diagonal congruence: W = ((V ∘ d) A) ∘ d, that is D A D with D = diag(d); d (dim), V and W (k,
+//! dim).
+//!
+//! With d = |θ| the spectral norm of D A D is the elementwise-adaptive sharpness: the worst
+//! curvature over perturbations measured relative to each weight.
+
+use candle_core::{DType, Device, Tensor};
+
+use crate::linear_operator::{check_block, check_like};
+use crate::{Error, LinearOperator};
+
+/// D A D for a diagonal matrix D; symmetric whenever A is.
+#[derive(Debug, Clone)]
+pub struct Congruence<Operator> {
+    operator: Operator,
+    /// (dim)
+    diagonal: Tensor,
+}
+
+impl<Operator: LinearOperator> Congruence<Operator> {
+    /// Surrounds `operator` with the diagonal matrix whose diagonal is `diagonal` (dim).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ShapeMismatch`], [`Error::DTypeMismatch`], [`Error::DeviceMismatch`] unless
+    /// `diagonal` is a vector the operator could multiply.
+    pub fn new(operator: Operator, diagonal: &Tensor) -> Result<Self, Error> {
+        let what = "the diagonal";
+        if diagonal.dims() != [operator.dim()] {
+            return Err(Error::ShapeMismatch {
+                what,
+                expected: format!("({})", operator.dim()),
+                got: diagonal.dims().to_vec(),
+            });
+        }
+        check_like(&operator, what, diagonal.dtype(), diagonal.device())?;
+        Ok(Self {
+            operator,
+            diagonal: diagonal.clone(),
+        })
+    }
+}
+
+impl<Operator: LinearOperator> LinearOperator for Congruence<Operator> {
+    fn dim(&self) -> usize {
+        self.operator.dim()
+    }
+
+    fn dtype(&self) -> DType {
+        self.operator.dtype()
+    }
+
+    fn device(&self) -> &Device {
+        self.operator.device()
+    }
+
+    fn apply_block(&self, vectors: &Tensor) -> Result<Tensor, Error> {
+        check_block(self, vectors)?;
+        let scaled = vectors.broadcast_mul(&self.diagonal)?;
+        let product = self.operator.apply_block(&scaled)?;
+        Ok(product.broadcast_mul(&self.diagonal)?)
+    }
+}

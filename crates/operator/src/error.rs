@@ -1,0 +1,114 @@
+//! What can go wrong between an operator and its caller.
+
+use candle_core::{DType, DeviceLocation};
+
+/// Every failure of this crate, and the carrier of an implementer's own.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A tensor has another shape than the operator takes.
+    #[error(
+        "{what} has shape {got:?} where {expected} is expected; reshape it to match the operator's dimension"
+    )]
+    ShapeMismatch {
+        /// The tensor at fault.
+        what: &'static str,
+        /// The shape in words, because a block's number of rows is free.
+        expected: String,
+        /// The shape found.
+        got: Vec<usize>,
+    },
+    /// A tensor, or the second of two operators, has another element type than the operator works
+    /// in.
+    #[error(
+        "{what} has dtype {got:?} where {expected:?} is expected; convert it with `to_dtype` first"
+    )]
+    DTypeMismatch {
+        /// The tensor or operator at fault.
+        what: &'static str,
+        /// The operator's element type.
+        expected: DType,
+        /// The element type found.
+        got: DType,
+    },
+    /// The element type is not a real floating-point type of at least 32 bits.
+    #[error(
+        "{what} has dtype {got:?}, but only F32 and F64 are supported; convert it with `to_dtype` first"
+    )]
+    UnsupportedDType {
+        /// The tensor at fault.
+        what: &'static str,
+        /// The element type found.
+        got: DType,
+    },
+    /// A tensor, or the second of two operators, lives on another device than the operator.
+    #[error("{what} is on {got:?} where {expected:?} is expected; move it with `to_device` first")]
+    DeviceMismatch {
+        /// The tensor or operator at fault.
+        what: &'static str,
+        /// Where the operator lives.
+        expected: DeviceLocation,
+        /// Where the other lives.
+        got: DeviceLocation,
+    },
+    /// Two operators that are to be combined act on spaces of different dimension.
+    #[error(
+        "the second operator has dimension {got} where the first has {expected}; only equal dimensions add"
+    )]
+    DimensionMismatch {
+        /// Dimension of the first operator.
+        expected: usize,
+        /// Dimension of the second operator.
+        got: usize,
+    },
+    /// A matrix is not symmetric; the fields name its worst pair of entries.
+    #[error(
+        "the matrix is not symmetric: entry ({row}, {column}) is {upper:e} and entry ({column}, {row}) is {lower:e}, \
+         more than {tolerance:e} apart; pass (A + Aᵀ)/2 if the difference is rounding"
+    )]
+    NotSymmetric {
+        /// Row of the entry above the diagonal.
+        row: usize,
+        /// Column of the entry above the diagonal.
+        column: usize,
+        /// A\[row, column\].
+        upper: f64,
+        /// A\[column, row\].
+        lower: f64,
+        /// The largest difference that would have passed as rounding.
+        tolerance: f64,
+    },
+    /// An entry of a matrix is infinite or not a number.
+    #[error(
+        "the matrix has {got} at ({row}, {column}), but every entry must be finite; check where it was computed"
+    )]
+    NonFiniteEntry {
+        /// Row of the first such entry.
+        row: usize,
+        /// Column of the first such entry.
+        column: usize,
+        /// The value found.
+        got: f64,
+    },
+    /// A scalar factor or shift is infinite or not a number.
+    #[error("{what} is {got}, but it must be a finite number; check where it was computed")]
+    NonFiniteScalar {
+        /// The scalar at fault.
+        what: &'static str,
+        /// The value found.
+        got: f64,
+    },
+    /// A tensor operation failed.
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+    /// The failure of an operator implemented elsewhere, passed through with its own message.
+    #[error(transparent)]
+    Source(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    /// Wraps an implementer's own error, so that it travels through [`crate::LinearOperator`]
+    /// unchanged.
+    pub fn from_source(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Source(source.into())
+    }
+}

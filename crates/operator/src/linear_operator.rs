@@ -1,0 +1,150 @@
+//! The trait: W = V Aᵀ = (A Vᵀ)ᵀ for a block V (k, dim) of row vectors; A symmetric, real, dim ×
+//! dim.
+
+use candle_core::{DType, Device, Tensor};
+
+use crate::Error;
+
+/// A symmetric real matrix known by its products with vectors.
+///
+/// Implementers promise that A is symmetric, that a product depends on the vector alone (no fresh
+/// random numbers), and that a row of [`apply_block`](Self::apply_block) does not depend on the
+/// other rows beyond rounding.
+pub trait LinearOperator {
+    /// Number of rows and columns of A.
+    fn dim(&self) -> usize;
+
+    /// Element type of the vectors taken and returned.
+    fn dtype(&self) -> DType;
+
+    /// Device of the vectors taken and returned.
+    fn device(&self) -> &Device;
+
+    /// A v for each row v of `vectors`: (k, dim) -> (k, dim), k at least 1.
+    ///
+    /// # Errors
+    ///
+    /// A shape, dtype or device other than the operator's own (see [`check_block`]), a failed
+    /// tensor operation, or the implementer's own failure as [`Error::Source`].
+    fn apply_block(&self, vectors: &Tensor) -> Result<Tensor, Error>;
+
+    /// A v: (dim) -> (dim).
+    ///
+    /// # Errors
+    ///
+    /// As [`apply_block`](Self::apply_block), and for a tensor that is not one-dimensional.
+    fn apply(&self, vector: &Tensor) -> Result<Tensor, Error> {
+        if vector.dims() != [self.dim()] {
+            return Err(Error::ShapeMismatch {
+                what: "the vector",
+                expected: format!("({})", self.dim()),
+                got: vector.dims().to_vec(),
+            });
+        }
+        Ok(self.apply_block(&vector.unsqueeze(0)?)?.squeeze(0)?)
+    }
+}
+
+/// Checks that `vectors` is what `operator` takes and returns its number of rows k: the first line
+/// of an implementation of [`LinearOperator::apply_block`].
+///
+/// # Errors
+///
+/// [`Error::ShapeMismatch`] unless the shape is (k, dim) with k at least 1,
+/// [`Error::DTypeMismatch`], [`Error::DeviceMismatch`].
+pub fn check_block<Operator: LinearOperator + ?Sized>(
+    operator: &Operator,
+    vectors: &Tensor,
+) -> Result<usize, Error> {
+    let what = "the block of vectors";
+    let rows = match *vectors.dims() {
+        [rows, dim] if rows > 0 && dim == operator.dim() => rows,
+        _ => {
+            return Err(Error::ShapeMismatch {
+                what,
+                expected: format!("(k, {}) with k of at least 1", operator.dim()),
+                got: vectors.dims().to_vec(),
+            });
+        }
+    };
+    check_like(operator, what, vectors.dtype(), vectors.device())?;
+    Ok(rows)
+}
+
+/// Checks the element type and device of something that is to meet `operator`.
+pub(crate) fn check_like<Operator: LinearOperator + ?Sized>(
+    operator: &Operator,
+    what: &'static str,
+    dtype: DType,
+    device: &Device,
+) -> Result<(), Error> {
+    if dtype != operator.dtype() {
+        return Err(Error::DTypeMismatch {
+            what,
+            expected: operator.dtype(),
+            got: dtype,
+        });
+    }
+    let (expected, got) = (operator.device().location(), device.location());
+    if got != expected {
+        return Err(Error::DeviceMismatch {
+            what,
+            expected,
+            got,
+        });
+    }
+    Ok(())
+}
+
+/// Checks a scalar factor or shift.
+pub(crate) fn check_scalar(what: &'static str, got: f64) -> Result<f64, Error> {
+    if got.is_finite() {
+        Ok(got)
+    } else {
+        Err(Error::NonFiniteScalar { what, got })
+    }
+}
+
+impl<Operator: LinearOperator + ?Sized> LinearOperator for &Operator {
+    fn dim(&self) -> usize {
+        (**self).dim()
+    }
+
+    fn dtype(&self) -> DType {
+        (**self).dtype()
+    }
+
+    fn device(&self) -> &Device {
+        (**self).device()
+    }
+
+    fn apply_block(&self, vectors: &Tensor) -> Result<Tensor, Error> {
+        (**self).apply_block(vectors)
+    }
+
+    fn apply(&self, vector: &Tensor) -> Result<Tensor, Error> {
+        (**self).apply(vector)
+    }
+}
+
+impl<Operator: LinearOperator + ?Sized> LinearOperator for Box<Operator> {
+    fn dim(&self) -> usize {
+        (**self).dim()
+    }
+
+    fn dtype(&self) -> DType {
+        (**self).dtype()
+    }
+
+    fn device(&self) -> &Device {
+        (**self).device()
+    }
+
+    fn apply_block(&self, vectors: &Tensor) -> Result<Tensor, Error> {
+        (**self).apply_block(vectors)
+    }
+
+    fn apply(&self, vector: &Tensor) -> Result<Tensor, Error> {
+        (**self).apply(vector)
+    }
+}
