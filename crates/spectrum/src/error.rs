@@ -1,0 +1,130 @@
+//! What can go wrong when a spectrum is measured.
+
+use candle_core::DType;
+
+/// Every failure of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// More Lanczos steps are asked for than the space has dimensions.
+    #[error("steps is {steps}, but the operator has dimension {dim}; ask for at most {dim} steps")]
+    TooManySteps {
+        /// Steps asked for.
+        steps: usize,
+        /// Dimension of the operator.
+        dim: usize,
+    },
+    /// A number that has to be positive is zero.
+    #[error("{field} is 0; set it to at least 1")]
+    Zero {
+        /// The setting at fault.
+        field: &'static str,
+    },
+    /// A standard error needs two probes or more.
+    #[error("probes is {got}, but a standard error needs at least 2; ask for more probes")]
+    TooFewProbes {
+        /// Probes asked for.
+        got: usize,
+    },
+    /// A real-valued setting is outside its range.
+    #[error("{field} is {got}; set it to a finite number {expected}")]
+    OutOfRange {
+        /// The setting at fault.
+        field: &'static str,
+        /// The range in words.
+        expected: &'static str,
+        /// The value found.
+        got: f64,
+    },
+    /// The operator's element type has no machine epsilon to measure errors against.
+    #[error(
+        "the operator works in {got:?}, but a spectrum needs F32 or F64; convert the operator first"
+    )]
+    UnsupportedDType {
+        /// The operator's element type.
+        got: DType,
+    },
+    /// The operator returned a product of another shape or element type than the block it was
+    /// given.
+    #[error(
+        "the operator returned a product of shape {got:?} and dtype {got_dtype:?} for a block of shape {expected:?} \
+         and dtype {expected_dtype:?}; correct its `apply_block`"
+    )]
+    ProductMismatch {
+        /// Shape of the block multiplied.
+        expected: Vec<usize>,
+        /// Element type of the block multiplied.
+        expected_dtype: DType,
+        /// Shape of the product.
+        got: Vec<usize>,
+        /// Element type of the product.
+        got_dtype: DType,
+    },
+    /// A product holds an infinity or a NaN, or is too large to square.
+    #[error(
+        "the product number {product} (from 0) of probe {probe} is not finite; look for infinities or NaN in the \
+         operator's parameters and data"
+    )]
+    NonFiniteProduct {
+        /// Index of the probe or start vector, from 0.
+        probe: usize,
+        /// Index of the product among those of that probe, from 0: the Lanczos or power step.
+        product: usize,
+    },
+    /// The operator is not symmetric beyond anything rounding could do.
+    #[error(
+        "the operator is not symmetric: symmetry makes entries of Qᵀ A Q vanish whose Frobenius norm is \
+         {asymmetry:e}, against a norm of {norm:e} for the rest; check that its products use no fresh random numbers \
+         and that its forward and backward rules match"
+    )]
+    NotSymmetric {
+        /// Frobenius norm of the entries that should vanish.
+        asymmetry: f64,
+        /// Spectral norm of the tridiagonal matrix.
+        norm: f64,
+    },
+    /// The eigenvalue iteration of the tridiagonal matrix used up its bound.
+    #[error(
+        "the eigenvalues of the {size} x {size} tridiagonal matrix did not converge within {iterations} iterations; \
+         use another seed or fewer steps"
+    )]
+    TridiagonalNotConverged {
+        /// Rows of the tridiagonal matrix.
+        size: usize,
+        /// The bound on iterations.
+        iterations: usize,
+    },
+    /// A Ritz vector is asked for that does not exist.
+    #[error(
+        "Ritz vector {index} is asked for, but there are {count}; indices run from 0 to {count} - 1"
+    )]
+    NoSuchRitzVector {
+        /// The index asked for.
+        index: usize,
+        /// Number of Ritz values.
+        count: usize,
+    },
+    /// The function to integrate over the spectrum has no finite value at a node.
+    #[error(
+        "the integrand is {got} at the node {node:e}; use a function that is finite on the whole spectrum"
+    )]
+    NonFiniteIntegrand {
+        /// The node, a Ritz value.
+        node: f64,
+        /// The value of the function there.
+        got: f64,
+    },
+    /// The square root of a negative estimate is asked for.
+    #[error(
+        "the estimate is {value:e}, but only one that is not negative has a square root; use more probes"
+    )]
+    NegativeEstimate {
+        /// The estimate.
+        value: f64,
+    },
+    /// The operator failed.
+    #[error(transparent)]
+    Operator(#[from] flatness_operator::Error),
+    /// A tensor operation failed.
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+}

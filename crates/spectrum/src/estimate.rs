@@ -1,0 +1,79 @@
+//! A number estimated from independent probes, with its standard error.
+//!
+//! x̄ = (1/n) Σ xᵢ, s² = Σ (xᵢ − x̄)² / (n − 1), standard error = s / √n. The sums are Welford's
+//! (Technometrics 4, 1962), which do not cancel when the mean is large against the spread.
+
+use crate::Error;
+
+/// A mean over independent probes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Estimate {
+    /// The mean over probes.
+    pub value: f64,
+    /// Sample standard deviation over probes divided by √probes. With n probes it is itself
+    /// uncertain by about 1/√(2(n − 1)) of its size (24 % at n = 10), more where the probes' values
+    /// have heavy tails.
+    pub standard_error: f64,
+    /// Number of probes.
+    pub probes: usize,
+    /// Matrix-vector products used. Estimates from the same products each report them all: do not
+    /// add these up.
+    pub products: usize,
+    /// Seed of the probes.
+    pub seed: u64,
+}
+
+impl Estimate {
+    /// The square root by the delta method: √x̄ with standard error s.e. / (2 √x̄). The root of an
+    /// unbiased estimate is biased low by about s.e.² / (8 x̄^(3/2)), which this does not correct.
+    /// At zero the error is zero if it was zero before, and infinite otherwise.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NegativeEstimate`].
+    pub fn sqrt(self) -> Result<Self, Error> {
+        if self.value < 0.0 {
+            return Err(Error::NegativeEstimate { value: self.value });
+        }
+        let value = self.value.sqrt();
+        let standard_error = if self.standard_error == 0.0 {
+            0.0
+        } else {
+            self.standard_error / (2.0 * value)
+        };
+        Ok(Self {
+            value,
+            standard_error,
+            ..self
+        })
+    }
+}
+
+/// Running mean and sum of squared deviations.
+#[derive(Debug, Default)]
+pub(crate) struct Accumulator {
+    count: usize,
+    mean: f64,
+    squared_deviations: f64,
+}
+
+impl Accumulator {
+    pub(crate) fn push(&mut self, value: f64) {
+        self.count += 1;
+        let deviation = value - self.mean;
+        self.mean += deviation / self.count as f64;
+        self.squared_deviations += deviation * (value - self.mean);
+    }
+
+    /// The estimate of the mean; the caller has seen to it that at least two values were pushed.
+    pub(crate) fn estimate(&self, products: usize, seed: u64) -> Estimate {
+        let count = self.count as f64;
+        Estimate {
+            value: self.mean,
+            standard_error: (self.squared_deviations / (count - 1.0) / count).sqrt(),
+            probes: self.count,
+            products,
+            seed,
+        }
+    }
+}

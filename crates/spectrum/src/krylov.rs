@@ -1,0 +1,163 @@
+//! The Lanczos recurrence with full re-orthogonalisation, for several start vectors in lockstep.
+//!
+//! ```text
+//! A Q = Q T + β_m q_{m+1} e_mᵀ,   Qᵀ Q = I,   T = tridiag(β, α, β)
+//! ```
+//!
+//! q₁ = v / ‖v‖; w = A q_j; twice: c = Qᵀ w, w ← w − Q c (classical Gram-Schmidt against all q₁ …
+//! q_j); α_j = Σ c_j, β_j = ‖w‖, q_{j+1} = w / β_j. The second pass brings Qᵀ Q to working
+//! precision whatever the first one cancelled ("twice is enough": Parlett, The Symmetric Eigenvalue
+//! Problem, §6.9; Giraud, Langou, Rozložník and van den Eshof, Numer. Math. 101, 2005). Scalars are
+//! float64, vectors are of the operator's element type.
+
+use candle_core::Tensor;
+use flatness_operator::LinearOperator;
+
+use crate::Error;
+use crate::basis::Basis;
+use crate::product::{epsilon, multiply, norm};
+
+/// Classical Gram-Schmidt passes per step.
+const PASSES: usize = 2;
+
+/// β below this many ε ‖T‖ is the rounding of w, not a direction. Missing a breakdown by a factor
+/// costs further steps on a random direction of the complement, which is harmless; declaring one
+/// too early would cut off small eigenvalues, so the bound stays close to ε.
+const BREAKDOWN: f64 = 64.0;
+
+/// Entries of Qᵀ A Q outside the tridiagonal above this fraction of ‖T‖ no rounding explains, even
+/// for float32 curvature that is a difference of much larger terms.
+const GROSS_ASYMMETRY: f64 = 0.1;
+
+/// One start vector's recurrence. It owns steps × dim elements.
+pub(crate) struct Recurrence {
+    pub(crate) basis: Basis,
+    /// α₁ … α_m
+    pub(crate) diagonal: Vec<f64>,
+    /// β₁ … β_{m−1}
+    pub(crate) off_diagonal: Vec<f64>,
+    /// β_m, the norm of what A q_m leaves outside the Krylov space.
+    pub(crate) residual_norm: f64,
+    /// β_m vanishes to working precision.
+    pub(crate) invariant: bool,
+    /// Frobenius norm of the entries of Qᵀ A Q that vanish when A is symmetric, as far as the
+    /// recurrence sees them.
+    pub(crate) asymmetry: f64,
+    /// Largest column norm of T so far, a lower bound of ‖A‖.
+    norm: f64,
+    /// q_j, (1, dim)
+    current: Tensor,
+}
+
+/// Runs `steps` steps from each row of `starts` (k, dim), one block product per step for all that
+/// still run. Rows are numbered from `first_probe` in errors.
+pub(crate) fn lockstep<Operator: LinearOperator + ?Sized>(
+    operator: &Operator,
+    starts: &Tensor,
+    steps: usize,
+    first_probe: usize,
+) -> Result<Vec<Recurrence>, Error> {
+    let epsilon = epsilon(operator.dtype())?;
+    let mut recurrences = (0..starts.dim(0)?)
+        .map(|row| Recurrence::start(&starts.narrow(0, row, 1)?, steps))
+        .collect::<Result<Vec<_>, _>>()?;
+    for step in 0..steps {
+        let mut running: Vec<_> = recurrences
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, recurrence)| !recurrence.invariant)
+            .collect();
+        if running.is_empty() {
+            break;
+        }
+        let vectors: Vec<_> = running
+            .iter()
+            .map(|(_, running)| &running.current)
+            .collect();
+        let products = multiply(operator, &Tensor::cat(&vectors, 0)?)?;
+        for (row, (probe, recurrence)) in running.iter_mut().enumerate() {
+            if !recurrence.advance(&products.narrow(0, row, 1)?, epsilon)? {
+                return Err(Error::NonFiniteProduct {
+                    probe: first_probe + *probe,
+                    product: step,
+                });
+            }
+        }
+    }
+    for recurrence in &recurrences {
+        recurrence.check_symmetric()?;
+    }
+    Ok(recurrences)
+}
+
+impl Recurrence {
+    /// `start` is (1, dim) and not zero.
+    fn start(start: &Tensor, steps: usize) -> Result<Self, Error> {
+        let basis = Basis::zeros(steps, start)?;
+        let pieces = basis.split(start)?;
+        let pieces = pieces.affine(norm(&pieces)?.recip(), 0.0)?;
+        basis.set(0, &pieces)?;
+        let current = basis.join(&pieces)?;
+        Ok(Self {
+            basis,
+            diagonal: Vec::with_capacity(steps),
+            off_diagonal: Vec::with_capacity(steps),
+            residual_norm: 0.0,
+            invariant: false,
+            asymmetry: 0.0,
+            norm: 0.0,
+            current,
+        })
+    }
+
+    /// Takes A q_j (1, dim) and makes q_{j+1}; false if the product is not finite.
+    fn advance(&mut self, product: &Tensor, epsilon: f64) -> Result<bool, Error> {
+        let step = self.diagonal.len();
+        let count = step + 1;
+        let mut remainder = self.basis.split(product)?;
+        let mut projections = vec![0.0; count];
+        for _ in 0..PASSES {
+            let coefficients = self.basis.coefficients(count, &remainder)?;
+            for (projection, coefficient) in
+                projections.iter_mut().zip(coefficients.to_vec1::<f64>()?)
+            {
+                *projection += coefficient;
+            }
+            let inside = self.basis.combine(&coefficients.unsqueeze(0)?)?;
+            remainder = (remainder - inside)?;
+        }
+        let previous = self.off_diagonal.last().copied().unwrap_or(0.0);
+        let diagonal = projections[step];
+        let beta = norm(&remainder)?;
+        if !(diagonal.is_finite() && beta.is_finite()) {
+            return Ok(false);
+        }
+        if let Some((neighbour, others)) = projections[..step].split_last() {
+            let defect = others
+                .iter()
+                .fold(neighbour - previous, |sum, entry| sum.hypot(*entry));
+            self.asymmetry = self.asymmetry.hypot(defect);
+        }
+        self.norm = self.norm.max(diagonal.hypot(previous).hypot(beta));
+        self.invariant = beta <= BREAKDOWN * epsilon * self.norm;
+        self.diagonal.push(diagonal);
+        self.residual_norm = beta;
+        if !self.invariant && count < self.basis.capacity() {
+            let pieces = remainder.affine(beta.recip(), 0.0)?;
+            self.basis.set(count, &pieces)?;
+            self.current = self.basis.join(&pieces)?;
+            self.off_diagonal.push(beta);
+        }
+        Ok(true)
+    }
+
+    fn check_symmetric(&self) -> Result<(), Error> {
+        if self.asymmetry > GROSS_ASYMMETRY * self.norm {
+            return Err(Error::NotSymmetric {
+                asymmetry: self.asymmetry,
+                norm: self.norm,
+            });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,63 @@
+//! Eigenvalues and eigenvectors of the m × m symmetric tridiagonal matrix T = S Θ Sᵀ, m a few
+//! hundred at most.
+
+use nalgebra::{DMatrix, SymmetricEigen};
+
+use crate::Error;
+
+/// QR sweeps allowed per row, LAPACK's bound (`dsteqr`); two or three are usual. A bound is needed
+/// because nalgebra's unbounded constructor can loop for ever (nalgebra issue 1025).
+const SWEEPS_PER_ROW: usize = 30;
+
+/// T = S Θ Sᵀ with the eigenvalues in descending order.
+#[derive(Debug, Clone)]
+pub(crate) struct Eigen {
+    /// θ₁ ≥ θ₂ ≥ …, (m)
+    pub(crate) values: Vec<f64>,
+    /// S, (m, m): column i belongs to value i.
+    pub(crate) vectors: DMatrix<f64>,
+}
+
+impl Eigen {
+    /// `diagonal` is (m) with m at least 1, `off_diagonal` (m − 1), all finite.
+    pub(crate) fn of(diagonal: &[f64], off_diagonal: &[f64]) -> Result<Self, Error> {
+        let size = diagonal.len();
+        let matrix = DMatrix::from_fn(size, size, |row, column| match row.abs_diff(column) {
+            0 => diagonal[row],
+            1 => off_diagonal[row.min(column)],
+            _ => 0.0,
+        });
+        let iterations = SWEEPS_PER_ROW * size;
+        let eigen = SymmetricEigen::try_new(matrix, f64::EPSILON, iterations)
+            .ok_or(Error::TridiagonalNotConverged { size, iterations })?;
+        let mut order: Vec<usize> = (0..size).collect();
+        order.sort_by(|&left, &right| eigen.eigenvalues[right].total_cmp(&eigen.eigenvalues[left]));
+        Ok(Self {
+            values: order
+                .iter()
+                .map(|&index| eigen.eigenvalues[index])
+                .collect(),
+            vectors: eigen.eigenvectors.select_columns(&order),
+        })
+    }
+
+    /// Squared first components of the eigenvectors, (m): the weights of the Gauss quadrature rule,
+    /// of sum 1.
+    pub(crate) fn weights(&self) -> Vec<f64> {
+        self.vectors
+            .row(0)
+            .iter()
+            .map(|entry| entry * entry)
+            .collect()
+    }
+
+    /// Absolute last components of the eigenvectors, (m).
+    pub(crate) fn last_components(&self) -> Vec<f64> {
+        let last = self.vectors.nrows() - 1;
+        self.vectors
+            .row(last)
+            .iter()
+            .map(|entry| entry.abs())
+            .collect()
+    }
+}

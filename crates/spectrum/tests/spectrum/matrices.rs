@@ -1,0 +1,187 @@
+//! Matrices with a chosen spectrum, A = U Λ Uᵀ with a random orthogonal U, and the same matrices as
+//! operators. All of it is nalgebra in float64; nothing here uses the crate under test.
+
+#![allow(
+    dead_code,
+    reason = "each test binary uses its own part of this module"
+)]
+
+use candle_core::{DType, Device, Tensor};
+use flatness_operator::{Dense, Error, LinearOperator, check_block};
+use nalgebra::DMatrix;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::StandardNormal;
+
+pub(crate) struct Matrix {
+    pub(crate) name: &'static str,
+    /// The eigenvalues chosen, in descending order.
+    pub(crate) eigenvalues: Vec<f64>,
+    /// Column i is the eigenvector of eigenvalue i.
+    pub(crate) eigenvectors: DMatrix<f64>,
+    pub(crate) entries: DMatrix<f64>,
+}
+
+impl Matrix {
+    pub(crate) fn new(name: &'static str, mut eigenvalues: Vec<f64>) -> Self {
+        eigenvalues.sort_by(|left, right| right.total_cmp(left));
+        let dim = eigenvalues.len();
+        let mut rng = ChaCha8Rng::seed_from_u64(2020);
+        let gaussian: DMatrix<f64> = DMatrix::from_fn(dim, dim, |_, _| rng.sample(StandardNormal));
+        let eigenvectors = gaussian.qr().q();
+        let scaled = DMatrix::from_fn(dim, dim, |row, column| {
+            eigenvectors[(row, column)] * eigenvalues[column]
+        });
+        let product: DMatrix<f64> = scaled * eigenvectors.transpose();
+        let entries = 0.5 * (&product + product.transpose());
+        Self {
+            name,
+            eigenvalues,
+            eigenvectors,
+            entries,
+        }
+    }
+
+    pub(crate) fn dim(&self) -> usize {
+        self.eigenvalues.len()
+    }
+
+    pub(crate) fn norm(&self) -> f64 {
+        self.eigenvalues
+            .iter()
+            .fold(0.0, |norm, value| norm.max(value.abs()))
+    }
+
+    pub(crate) fn operator(&self, dtype: DType) -> Dense {
+        Dense::new(&tensor(&self.entries).to_dtype(dtype).unwrap()).unwrap()
+    }
+
+    /// f(A) by the eigenvectors the matrix was built from.
+    pub(crate) fn function(&self, function: impl Fn(f64) -> f64) -> DMatrix<f64> {
+        let scaled = DMatrix::from_fn(self.dim(), self.dim(), |row, column| {
+            self.eigenvectors[(row, column)] * function(self.eigenvalues[column])
+        });
+        scaled * self.eigenvectors.transpose()
+    }
+}
+
+/// Spectra of the kinds that break eigensolvers, plus one of a Hessian's shape.
+pub(crate) fn cases() -> Vec<Matrix> {
+    let ramp = |count: usize, low: f64, high: f64| {
+        (0..count).map(move |i| low + (high - low) * i as f64 / (count - 1) as f64)
+    };
+    vec![
+        Matrix::new("well separated", ramp(40, 1.0, 40.0).collect()),
+        Matrix::new("indefinite", ramp(60, -3.0, 5.0).collect()),
+        Matrix::new(
+            "clustered",
+            ramp(30, 1.0, 1.0 + 1e-7)
+                .chain(ramp(30, 5.0, 5.0 + 1e-7))
+                .collect(),
+        ),
+        Matrix::new(
+            "condition 1e12",
+            (0..60)
+                .map(|i| 10.0_f64.powf(-12.0 * i as f64 / 59.0))
+                .collect(),
+        ),
+        Matrix::new(
+            "outliers over a bulk",
+            [100.0, 60.0, 30.0, -10.0]
+                .into_iter()
+                .chain(ramp(96, -0.1, 0.5))
+                .collect(),
+        ),
+        Matrix::new("tiny", ramp(30, -1e-30, 3e-30).collect()),
+        Matrix::new("large", ramp(30, -1e30, 3e30).collect()),
+    ]
+}
+
+/// The case of that name.
+pub(crate) fn case(name: &str) -> Matrix {
+    cases().into_iter().find(|case| case.name == name).unwrap()
+}
+
+/// A spectrum of three repeated eigenvalues, whose Krylov spaces end after three steps.
+pub(crate) fn repeated() -> Matrix {
+    let repeat = |value: f64, count: usize| std::iter::repeat_n(value, count);
+    Matrix::new(
+        "repeated",
+        repeat(5.0, 10)
+            .chain(repeat(1.0, 13))
+            .chain(repeat(-3.0, 7))
+            .collect(),
+    )
+}
+
+pub(crate) fn tensor(matrix: &DMatrix<f64>) -> Tensor {
+    let transposed = matrix.transpose();
+    let shape = (matrix.nrows(), matrix.ncols());
+    Tensor::from_slice(transposed.as_slice(), shape, &Device::Cpu).unwrap()
+}
+
+pub(crate) fn matrix(tensor: &Tensor) -> DMatrix<f64> {
+    let (rows, columns) = tensor.dims2().unwrap();
+    let tensor = tensor.to_dtype(DType::F64).unwrap();
+    let entries = tensor.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+    DMatrix::from_row_slice(rows, columns, &entries)
+}
+
+/// A diagonal operator: its products are exact to rounding in any block, and a large one is cheap.
+pub(crate) struct Diagonal(pub(crate) Tensor);
+
+impl Diagonal {
+    pub(crate) fn new(entries: Vec<f64>, dtype: DType) -> Self {
+        let tensor = Tensor::new(entries, &Device::Cpu).unwrap();
+        Self(tensor.to_dtype(dtype).unwrap())
+    }
+}
+
+impl LinearOperator for Diagonal {
+    fn dim(&self) -> usize {
+        self.0.elem_count()
+    }
+
+    fn dtype(&self) -> DType {
+        self.0.dtype()
+    }
+
+    fn device(&self) -> &Device {
+        self.0.device()
+    }
+
+    fn apply_block(&self, vectors: &Tensor) -> Result<Tensor, Error> {
+        check_block(self, vectors)?;
+        Ok(vectors.broadcast_mul(&self.0)?)
+    }
+}
+
+/// The identity, where only the space it acts on matters.
+pub(crate) fn identity(dim: usize, dtype: DType) -> Diagonal {
+    Diagonal::new(vec![1.0; dim], dtype)
+}
+
+/// Any function of a block as an operator of dimension `dim`, to break the promises with.
+pub(crate) struct Custom<Apply> {
+    pub(crate) dim: usize,
+    pub(crate) dtype: DType,
+    pub(crate) apply: Apply,
+}
+
+impl<Apply: Fn(&Tensor) -> candle_core::Result<Tensor>> LinearOperator for Custom<Apply> {
+    fn dim(&self) -> usize {
+        self.dim
+    }
+
+    fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    fn device(&self) -> &Device {
+        &Device::Cpu
+    }
+
+    fn apply_block(&self, vectors: &Tensor) -> Result<Tensor, Error> {
+        Ok((self.apply)(vectors)?)
+    }
+}

@@ -1,0 +1,257 @@
+//! Quadrature against functions of matrices of a chosen spectrum.
+
+use candle_core::{DType, Tensor};
+use flatness_operator::Dense;
+use flatness_spectrum::{Error, Probe, Quadrature, QuadratureSettings, quadrature};
+use nalgebra::DMatrix;
+
+use crate::matrices::{Custom, Diagonal, case, cases, identity, matrix, repeated, tensor};
+
+const KINDS: [Probe; 2] = [Probe::Gaussian, Probe::Rademacher];
+
+fn settings(probes: usize, steps: usize, probe: Probe) -> QuadratureSettings {
+    QuadratureSettings {
+        probes,
+        steps,
+        block: 4,
+        probe,
+        seed: 23,
+    }
+}
+
+/// dim × the mean of vᵀ B v over the normalised probes.
+fn mean_form(function: &DMatrix<f64>, result: &Quadrature) -> f64 {
+    let dim = function.nrows();
+    let probes = result.rules.len();
+    let rows = result
+        .probe
+        .rows(&identity(dim, DType::F64), 0..probes, result.seed)
+        .unwrap();
+    let rows = matrix(&rows);
+    let sum: f64 = (0..probes)
+        .map(|row| {
+            let unit = rows.row(row).normalize();
+            (&unit * function).dot(&unit)
+        })
+        .sum();
+    dim as f64 * sum / probes as f64
+}
+
+#[test]
+fn a_rule_of_m_nodes_is_exact_to_degree_2m_minus_1() {
+    let case = case("indefinite");
+    for probe in KINDS {
+        let result = quadrature(&case.operator(DType::F64), &settings(6, 4, probe)).unwrap();
+        assert_eq!((result.products, result.dim, result.steps), (24, 60, 4));
+        for degree in 0..8 {
+            // In units of the norm, 5, so that every power is of order 1.
+            let power = |value: f64| (value / 5.0).powi(degree);
+            let estimate = result.integrate(power).unwrap();
+            let expected = mean_form(&case.function(power), &result);
+            assert!(
+                (estimate.value - expected).abs() <= 1e-11,
+                "degree {degree}: {} {expected}",
+                estimate.value
+            );
+        }
+        // Degree 2 m is not: the error is the square of the m-th orthogonal polynomial, which no
+        // spectrum of 60 points makes vanish.
+        let power = |value: f64| (value / 5.0).powi(8);
+        let estimate = result.integrate(power).unwrap();
+        assert!((estimate.value - mean_form(&case.function(power), &result)).abs() > 1e-6);
+    }
+}
+
+#[test]
+fn with_all_steps_any_function_is_exact_for_its_probes() {
+    for (case, distinct) in [(case("indefinite"), 60), (repeated(), 3)] {
+        for probe in KINDS {
+            let result =
+                quadrature(&case.operator(DType::F64), &settings(5, case.dim(), probe)).unwrap();
+            assert_eq!(result.products, 5 * distinct);
+            for function in [f64::exp, f64::sin, f64::abs] {
+                let estimate = result.integrate(function).unwrap();
+                let expected = mean_form(&case.function(function), &result);
+                let scale = case.dim() as f64 * case.norm().exp();
+                assert!(
+                    (estimate.value - expected).abs() <= 1e-12 * scale,
+                    "{} {expected}",
+                    estimate.value
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_integral_of_one_is_the_dimension_and_weights_are_probabilities() {
+    for case in cases() {
+        let result = quadrature(
+            &case.operator(DType::F64),
+            &settings(3, 15, Probe::Gaussian),
+        )
+        .unwrap();
+        let dim = case.dim() as f64;
+        let estimate = result.integrate(|_| 1.0).unwrap();
+        assert!((estimate.value - dim).abs() <= 1e-12 * dim, "{}", case.name);
+        assert!(estimate.standard_error <= 1e-12 * dim, "{}", case.name);
+        for rule in &result.rules {
+            assert_eq!(rule.nodes.len(), rule.weights.len());
+            assert!(rule.weights.iter().all(|&weight| weight >= 0.0));
+            let norm = case.norm() * (1.0 + 1e-12);
+            assert!(
+                rule.nodes.iter().all(|node| node.abs() <= norm),
+                "{}",
+                case.name
+            );
+        }
+    }
+}
+
+#[test]
+fn estimates_are_within_four_standard_errors_of_the_truth() {
+    let case = case("indefinite");
+    for probe in KINDS {
+        let result = quadrature(&case.operator(DType::F64), &settings(64, 20, probe)).unwrap();
+        for function in [
+            |value: f64| value,
+            |value: f64| value * value,
+            f64::exp,
+            f64::cos,
+        ] {
+            let estimate = result.integrate(function).unwrap();
+            let truth: f64 = case.eigenvalues.iter().map(|&value| function(value)).sum();
+            assert!((estimate.value - truth).abs() <= 4.0 * estimate.standard_error);
+            assert_eq!(
+                (estimate.probes, estimate.products, estimate.seed),
+                (64, 64 * 20, 23)
+            );
+        }
+    }
+}
+
+#[test]
+fn the_block_changes_neither_probes_nor_rules() {
+    let entries: Vec<f64> = (0..40).map(|i| f64::from(i).sin()).collect();
+    let operator = Diagonal::new(entries, DType::F64);
+    let run = |block| {
+        let settings = QuadratureSettings {
+            block,
+            ..settings(7, 12, Probe::Gaussian)
+        };
+        quadrature(&operator, &settings).unwrap()
+    };
+    let reference = run(1);
+    for block in [2, 3, 7, 100] {
+        assert_eq!(run(block), reference);
+    }
+}
+
+#[test]
+fn a_probe_that_ends_early_leaves_the_others_running() {
+    // The matrix of ones has the eigenvector (1, 1, 1): a probe of three equal signs ends after one
+    // step, any other after two.
+    let ones = DMatrix::from_element(3, 3, 1.0);
+    let operator = Dense::new(&tensor(&ones)).unwrap();
+    let settings = QuadratureSettings {
+        block: 12,
+        ..settings(12, 3, Probe::Rademacher)
+    };
+    let result = quadrature(&operator, &settings).unwrap();
+    let probes = Probe::Rademacher
+        .rows(&operator, 0..12, settings.seed)
+        .unwrap();
+    let sums: Vec<f64> = probes.sum(1).unwrap().to_vec1().unwrap();
+    let expected: Vec<usize> = sums
+        .iter()
+        .map(|sum| if sum.abs() == 3.0 { 1 } else { 2 })
+        .collect();
+    assert!(expected.contains(&1) && expected.contains(&2));
+    let nodes: Vec<usize> = result.rules.iter().map(|rule| rule.nodes.len()).collect();
+    assert_eq!(nodes, expected);
+    assert_eq!(result.products, expected.iter().sum::<usize>());
+    let trace = result.integrate(|value| value).unwrap();
+    let mean_square = sums.iter().map(|sum| sum * sum).sum::<f64>() / 12.0;
+    assert!((trace.value - mean_square).abs() <= 1e-13);
+}
+
+#[test]
+fn float32_agrees_with_float64() {
+    let case = case("indefinite");
+    let run =
+        |dtype| quadrature(&case.operator(dtype), &settings(8, 10, Probe::Rademacher)).unwrap();
+    let (single, double) = (run(DType::F32), run(DType::F64));
+    for function in [f64::exp, f64::cos] {
+        let single = single.integrate(function).unwrap();
+        let double = double.integrate(function).unwrap();
+        // The same probes, T in a precision of 6e-8 of a norm of 5, and ten steps.
+        assert!((single.value - double.value).abs() <= 1e-5 * double.value.abs());
+    }
+}
+
+#[test]
+fn bad_settings_functions_and_operators_are_refused() {
+    let operator = case("indefinite").operator(DType::F64);
+    let refused = |settings| quadrature(&operator, &settings).unwrap_err();
+    let good = settings(3, 5, Probe::Gaussian);
+    let error = refused(QuadratureSettings { probes: 1, ..good });
+    assert!(matches!(error, Error::TooFewProbes { got: 1 }), "{error}");
+    let error = refused(QuadratureSettings { block: 0, ..good });
+    assert!(matches!(error, Error::Zero { field: "block" }), "{error}");
+    let error = refused(QuadratureSettings { steps: 0, ..good });
+    assert!(matches!(error, Error::Zero { field: "steps" }), "{error}");
+    let error = refused(QuadratureSettings { steps: 61, ..good });
+    assert!(
+        matches!(error, Error::TooManySteps { steps: 61, dim: 60 }),
+        "{error}"
+    );
+
+    let result = quadrature(&operator, &good).unwrap();
+    let error = result.integrate(f64::ln).unwrap_err();
+    assert!(
+        matches!(error, Error::NonFiniteIntegrand { node, .. } if node < 0.0),
+        "{error}"
+    );
+
+    // Infinite only for the second row of the second block: probe 5.
+    let calls = std::cell::Cell::new(0);
+    let poisoned = Custom {
+        dim: 3,
+        dtype: DType::F64,
+        apply: |block: &Tensor| {
+            calls.set(calls.get() + 1);
+            let factor = if calls.get() > 2 { f64::INFINITY } else { 1.0 };
+            let product = block.broadcast_mul(&Tensor::new(&[1.0, 2.0, 3.0], block.device())?)?;
+            let second = product.narrow(0, 1, 1)?.affine(factor, 0.0)?;
+            Tensor::cat(
+                &[
+                    &product.narrow(0, 0, 1)?,
+                    &second,
+                    &product.narrow(0, 2, block.dim(0)? - 2)?,
+                ],
+                0,
+            )
+        },
+    };
+    let error = quadrature(&poisoned, &settings(8, 2, Probe::Gaussian)).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::NonFiniteProduct {
+                probe: 5,
+                product: 0
+            }
+        ),
+        "{error}"
+    );
+    let half = Custom {
+        dim: 3,
+        dtype: DType::F16,
+        apply: |block: &Tensor| Ok(block.clone()),
+    };
+    let error = quadrature(&half, &settings(2, 2, Probe::Gaussian)).unwrap_err();
+    assert!(
+        matches!(error, Error::UnsupportedDType { got: DType::F16 }),
+        "{error}"
+    );
+}
