@@ -1,0 +1,208 @@
+//! Bytes to normalised floats, a batch at a time: `x = byte · scale_c + offset_c` with
+//! `scale = 1 / (255 deviation)` and `offset = −mean / deviation`, in the arithmetic of the batch's dtype
+//! (float16 and bfloat16: computed in float32, then rounded).
+//!
+//! One pass over the bytes writes the floats; on an accelerator the batch is made on the CPU and moved.
+
+use std::ops::{Add, Mul, Range};
+
+use candle_core::{DType, Device, Tensor, WithDType};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+
+use crate::dataset::Dataset;
+use crate::error::Result;
+
+/// Normalised examples, ready for a network.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// (B, C, H, W), normalised, in the dtype and on the device asked for.
+    pub images: Tensor,
+    /// (B), u32, on the same device.
+    pub labels: Tensor,
+}
+
+impl Dataset {
+    /// The examples of `range`, normalised, as `dtype` (a float) on `device`.
+    ///
+    /// # Errors
+    /// When the range is empty or reaches beyond the data, or the dtype is not a float.
+    pub fn batch(&self, range: Range<usize>, dtype: DType, device: &Device) -> Result<Batch> {
+        if range.is_empty() || range.end > self.len() {
+            let expected = format!("a non-empty part of 0..{}", self.len());
+            return Err(self.field("range of a batch", expected, format!("{range:?}")));
+        }
+        self.normalised(range, dtype, device)
+    }
+
+    /// The examples at `indices`, in that order and with repetitions kept, normalised, as `dtype` (a
+    /// float) on `device`.
+    ///
+    /// # Errors
+    /// When there are no indices, one is not below N, or the dtype is not a float.
+    pub fn gather(&self, indices: &[u32], dtype: DType, device: &Device) -> Result<Batch> {
+        if indices.is_empty() {
+            let expected = "at least 1".to_owned();
+            return Err(self.field("number of indices of a batch", expected, 0));
+        }
+        let beyond = indices.iter().find(|&&index| index as usize >= self.len());
+        if let Some(index) = beyond {
+            let expected = format!("below {}", self.len());
+            return Err(self.field("index of an example", expected, index));
+        }
+        self.normalised(indices.iter().map(|&index| index as usize), dtype, device)
+    }
+
+    /// The examples at `indices`, all of which are below N.
+    fn normalised(
+        &self,
+        indices: impl ExactSizeIterator<Item = usize> + Clone,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Batch> {
+        self.check_dtype(dtype)?;
+        let [channels, height, width] = self.example_shape();
+        let shape = (indices.len(), channels, height, width);
+        let images = match dtype {
+            DType::F64 => Tensor::from_vec(self.floats::<f64>(indices.clone())?, shape, device)?,
+            _ => Tensor::from_vec(self.floats::<f32>(indices.clone())?, shape, &Device::Cpu)?
+                .to_dtype(dtype)?
+                .to_device(device)?,
+        };
+        let n_examples = indices.len();
+        let labels: Vec<u32> =
+            self.with_labels(|labels| indices.map(|index| u32::from(labels[index])).collect())?;
+        Ok(Batch {
+            images,
+            labels: Tensor::from_vec(labels, n_examples, device)?,
+        })
+    }
+
+    fn check_dtype(&self, dtype: DType) -> Result<()> {
+        match dtype {
+            DType::F32 | DType::F64 | DType::F16 | DType::BF16 => Ok(()),
+            _ => {
+                let expected = "f32, f64, f16 or bf16".to_owned();
+                Err(self.field("dtype of a batch", expected, dtype.as_str()))
+            }
+        }
+    }
+
+    fn floats<T>(&self, indices: impl ExactSizeIterator<Item = usize>) -> Result<Vec<T>>
+    where
+        T: WithDType + From<u8> + Mul<Output = T> + Add<Output = T>,
+    {
+        let [channels, height, width] = self.example_shape();
+        let (plane, example) = (height * width, channels * height * width);
+        let affine: Vec<(T, T)> = self
+            .normalization()
+            .affine()
+            .map(|(scale, offset)| (T::from_f64(scale), T::from_f64(offset)))
+            .collect();
+        self.with_pixels(|pixels| {
+            let mut floats = Vec::with_capacity(indices.len() * example);
+            for index in indices {
+                let image = &pixels[index * example..][..example];
+                for (bytes, &(scale, offset)) in image.chunks_exact(plane).zip(&affine) {
+                    floats.extend(bytes.iter().map(|&byte| T::from(byte) * scale + offset));
+                }
+            }
+            floats
+        })
+    }
+}
+
+/// Order in which an epoch visits the examples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// As stored.
+    Sequential,
+    /// A permutation that `seed` and `epoch` determine; every epoch of a seed has its own.
+    ///
+    /// Fisher-Yates (Durstenfeld 1964): for i = N−1 … 1, swap i with j = ⌊u (i+1) / 2⁶⁴⌋, u the next 64 bits
+    /// of ChaCha8 seeded with `seed` on stream `epoch`. The bias of j is below 2⁻³², and spelling the rule
+    /// out keeps the order the same when a random-number library changes.
+    Shuffled {
+        /// Seed of the generator.
+        seed: u64,
+        /// Number of the epoch, the stream of the generator.
+        epoch: u64,
+    },
+}
+
+impl Order {
+    /// The numbers 0 … n−1 in this order.
+    pub fn indices(self, n: u32) -> Vec<u32> {
+        let mut indices: Vec<u32> = (0..n).collect();
+        if let Self::Shuffled { seed, epoch } = self {
+            let mut generator = ChaCha8Rng::seed_from_u64(seed);
+            generator.set_stream(epoch);
+            for last in (1..indices.len()).rev() {
+                let scaled = u128::from(generator.next_u64()) * (last as u128 + 1);
+                indices.swap(last, (scaled >> 64) as usize);
+            }
+        }
+        indices
+    }
+}
+
+/// One epoch over a data set, batch by batch; every example comes exactly once, and the last batch is
+/// smaller when the batch size does not divide N. Fused; its length is exact.
+#[derive(Debug, Clone)]
+pub struct Batches {
+    dataset: Dataset,
+    indices: Vec<u32>,
+    position: usize,
+    batch_size: usize,
+    dtype: DType,
+    device: Device,
+}
+
+impl Batches {
+    /// An epoch over `dataset` in `order`, `batch_size` examples at a time, as `dtype` on `device`.
+    ///
+    /// # Errors
+    /// When the batch size is 0 or more than N, or the dtype is not a float.
+    pub fn new(
+        dataset: &Dataset,
+        batch_size: usize,
+        order: Order,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Self> {
+        if !(1..=dataset.len()).contains(&batch_size) {
+            let expected = format!("from 1 to {}", dataset.len());
+            return Err(dataset.field("batch size", expected, batch_size));
+        }
+        dataset.check_dtype(dtype)?;
+        Ok(Self {
+            dataset: dataset.clone(),
+            // A data set never has more examples than a u32 counts.
+            indices: order.indices(dataset.len() as u32),
+            position: 0,
+            batch_size,
+            dtype,
+            device: device.clone(),
+        })
+    }
+}
+
+impl Iterator for Batches {
+    type Item = Result<Batch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rest = self.indices.get(self.position..)?;
+        let batch = rest.chunks(self.batch_size).next()?;
+        self.position += batch.len();
+        Some(self.dataset.gather(batch, self.dtype, &self.device))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let n_batches = (self.indices.len() - self.position).div_ceil(self.batch_size);
+        (n_batches, Some(n_batches))
+    }
+}
+
+impl ExactSizeIterator for Batches {}
+
+impl std::iter::FusedIterator for Batches {}

@@ -1,0 +1,247 @@
+//! The IDX format of MNIST: unsigned bytes behind a big-endian header, raw or gzip.
+//!
+//! ```text
+//! labels   0x00000801  count                    then count bytes
+//! images   0x00000803  count  rows  columns     then count · rows · columns bytes, row-major
+//! ```
+//!
+//! Source: the description of the format on the MNIST page of LeCun, Cortes and Burges. The file must
+//! be exactly as long as its header says. Compression is recognised by content, not by name. Memory is
+//! bounded by what the file really holds: nothing is allocated on the header's word alone, and inflating
+//! stops one byte after the declared end.
+
+use std::fmt;
+use std::io::Read;
+
+use flate2::bufread::MultiGzDecoder;
+
+use crate::error::{Error, Result};
+
+/// Largest number of data bytes accepted, 1 GiB: twenty times the training images of MNIST.
+pub const MAX_BYTES: u64 = 1 << 30;
+
+/// First bytes of every gzip stream (RFC 1952); an IDX file begins with two zeros.
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+/// What an IDX file of bytes holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// One byte per example.
+    Labels,
+    /// One byte per pixel, one channel.
+    Images,
+}
+
+impl Kind {
+    /// Magic number: type 0x08 (unsigned byte) and the number of dimensions.
+    pub fn magic(self) -> u32 {
+        match self {
+            Self::Labels => 0x0801,
+            Self::Images => 0x0803,
+        }
+    }
+
+    fn from_magic(magic: u32) -> Option<Self> {
+        [Self::Labels, Self::Images]
+            .into_iter()
+            .find(|kind| kind.magic() == magic)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Labels => "labels",
+            Self::Images => "images",
+        })
+    }
+}
+
+/// Content of an images file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Images {
+    /// Number of images, at least 1.
+    pub count: usize,
+    /// Height in pixels, at least 1.
+    pub rows: usize,
+    /// Width in pixels, at least 1.
+    pub columns: usize,
+    /// (count, rows, columns), row-major, 0 is the background.
+    pub pixels: Vec<u8>,
+}
+
+/// Read the content of an images file, raw or gzip; `file` names it in errors.
+///
+/// # Errors
+/// When the gzip stream, the magic number, a dimension or the length is wrong.
+pub fn read_images(file: &str, bytes: &[u8]) -> Result<Images> {
+    let ([count, rows, columns], pixels) =
+        read(file, bytes, Kind::Images, ["count", "rows", "columns"])?;
+    Ok(Images {
+        count,
+        rows,
+        columns,
+        pixels,
+    })
+}
+
+/// Read the content of a labels file, raw or gzip, whose labels must be below `classes`; `file` names
+/// it in errors. Returns one label per example, at least one.
+///
+/// # Errors
+/// When the gzip stream, the magic number, the count, the length or a label is wrong.
+pub fn read_labels(file: &str, bytes: &[u8], classes: usize) -> Result<Vec<u8>> {
+    let (_, labels) = read(file, bytes, Kind::Labels, ["count"])?;
+    check_labels(file, &labels, classes)?;
+    Ok(labels)
+}
+
+/// The smallest index whose label is not below `classes`, as an error naming `file`.
+pub(crate) fn check_labels(file: &str, labels: &[u8], classes: usize) -> Result<()> {
+    match labels
+        .iter()
+        .position(|&label| usize::from(label) >= classes)
+    {
+        None => Ok(()),
+        Some(index) => Err(Error::Label {
+            file: file.to_owned(),
+            index,
+            classes,
+            got: labels[index],
+        }),
+    }
+}
+
+fn read<const D: usize>(
+    file: &str,
+    bytes: &[u8],
+    kind: Kind,
+    fields: [&'static str; D],
+) -> Result<([usize; D], Vec<u8>)> {
+    if bytes.starts_with(&GZIP_MAGIC) {
+        decode(file, MultiGzDecoder::new(bytes), kind, fields)
+    } else {
+        decode(file, bytes, kind, fields)
+    }
+}
+
+fn decode<const D: usize>(
+    file: &str,
+    mut source: impl Read,
+    kind: Kind,
+    fields: [&'static str; D],
+) -> Result<([usize; D], Vec<u8>)> {
+    let header_length = 4 * (1 + D);
+    let header = read_at_most(file, &mut source, header_length as u64)?;
+    let short = || Error::ShortHeader {
+        file: file.to_owned(),
+        kind,
+        expected: header_length,
+        got: header.len(),
+    };
+    let (magic, dimensions) = header.split_first_chunk::<4>().ok_or_else(short)?;
+    check_magic(file, kind, u32::from_be_bytes(*magic))?;
+    let (dimensions, _) = dimensions.as_chunks::<4>();
+    let dimensions: [[u8; 4]; D] = dimensions.try_into().map_err(|_| short())?;
+    let dimensions = dimensions.map(u32::from_be_bytes);
+
+    if let Some(zero) = dimensions.iter().position(|&dimension| dimension == 0) {
+        return Err(Error::ZeroDimension {
+            file: file.to_owned(),
+            field: fields[zero],
+        });
+    }
+    let expected = dimensions
+        .iter()
+        .try_fold(1_u64, |product, &dimension| {
+            product.checked_mul(u64::from(dimension))
+        })
+        .filter(|&product| product <= MAX_BYTES)
+        .ok_or_else(|| Error::TooLarge {
+            file: file.to_owned(),
+            dimensions: dimensions.to_vec(),
+            limit: MAX_BYTES,
+        })?;
+
+    // The byte too many tells an overlong file from a complete one, and asking for it makes the gzip
+    // decoder verify its checksum.
+    let mut data = read_at_most(file, source, expected + 1)?;
+    let got = data.len() as u64;
+    if got < expected {
+        return Err(Error::Truncated {
+            file: file.to_owned(),
+            expected,
+            got,
+        });
+    }
+    if got > expected {
+        return Err(Error::Overlong {
+            file: file.to_owned(),
+            expected,
+        });
+    }
+    data.shrink_to_fit();
+    Ok((dimensions.map(|dimension| dimension as usize), data))
+}
+
+fn check_magic(file: &str, kind: Kind, got: u32) -> Result<()> {
+    let file = file.to_owned();
+    match Kind::from_magic(got) {
+        Some(found) if found == kind => Ok(()),
+        Some(found) => Err(Error::Swapped {
+            file,
+            expected: kind,
+            got: found,
+        }),
+        None => Err(Error::Magic { file, kind, got }),
+    }
+}
+
+/// Up to `limit` bytes; the buffer grows with what arrives, never with what was promised.
+fn read_at_most(file: &str, source: impl Read, limit: u64) -> Result<Vec<u8>> {
+    let mut data = Vec::new();
+    // Only the gzip decoder can fail here: the other source is a slice.
+    source
+        .take(limit)
+        .read_to_end(&mut data)
+        .map_err(|error| Error::Gzip {
+            file: file.to_owned(),
+            reason: error.to_string(),
+        })?;
+    Ok(data)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stream that never ends, and how much of it was taken: a gzip bomb without the gzip.
+    struct Endless {
+        header: Vec<u8>,
+        taken: u64,
+    }
+
+    impl Read for Endless {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            for byte in buffer.iter_mut() {
+                *byte = self.header.get(self.taken as usize).copied().unwrap_or(0);
+                self.taken += 1;
+            }
+            Ok(buffer.len())
+        }
+    }
+
+    #[test]
+    fn an_endless_stream_is_left_one_byte_after_its_declared_end() {
+        let mut stream = Endless {
+            header: vec![0, 0, 8, 1, 0, 0, 3, 232],
+            taken: 0,
+        };
+        let error = decode("bomb", &mut stream, Kind::Labels, ["count"]).unwrap_err();
+        assert!(
+            matches!(error, Error::Overlong { expected: 1000, .. }),
+            "{error}"
+        );
+        assert_eq!(stream.taken, 8 + 1000 + 1);
+    }
+}

@@ -1,0 +1,54 @@
+//! From a byte to the number a network sees: `x = (byte / 255 − mean_c) / deviation_c` in channel c.
+
+use crate::error::{Error, Result};
+
+/// Per-channel affine map of pixels, `(byte / 255 − mean) / deviation`: the constants are those of the
+/// scale on which a byte runs from 0 to 1.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Normalization {
+    mean: Vec<f64>,
+    deviation: Vec<f64>,
+}
+
+impl Normalization {
+    /// Subtract `mean` (C) and divide by `deviation` (C), both on the 0 to 1 scale.
+    ///
+    /// # Errors
+    /// When the lengths differ or are zero, a number is not finite, or a deviation is not positive.
+    pub fn new(mean: Vec<f64>, deviation: Vec<f64>) -> Result<Self> {
+        let field = |field, expected: &str, got: &[f64]| Error::Field {
+            name: "normalization".to_owned(),
+            field,
+            expected: expected.to_owned(),
+            got: format!("{got:?}"),
+        };
+        if mean.is_empty() || mean.iter().any(|value| !value.is_finite()) {
+            return Err(field("mean", "one finite number per channel", &mean));
+        }
+        if deviation.len() != mean.len()
+            || deviation
+                .iter()
+                .any(|value| !value.is_finite() || *value <= 0.0)
+        {
+            let expected = format!("{} finite positive numbers", mean.len());
+            return Err(field("deviation", &expected, &deviation));
+        }
+        Ok(Self { mean, deviation })
+    }
+
+    /// Mean per channel, on the 0 to 1 scale.
+    pub fn mean(&self) -> &[f64] {
+        &self.mean
+    }
+
+    /// Standard deviation per channel, on the 0 to 1 scale.
+    pub fn deviation(&self) -> &[f64] {
+        &self.deviation
+    }
+
+    /// Per channel, (scale, offset) such that the normalised value is `byte · scale + offset`.
+    pub(crate) fn affine(&self) -> impl Iterator<Item = (f64, f64)> + Clone + '_ {
+        let channels = self.mean.iter().zip(&self.deviation);
+        channels.map(|(mean, deviation)| (1.0 / (255.0 * deviation), -mean / deviation))
+    }
+}

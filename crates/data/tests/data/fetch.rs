@@ -1,0 +1,366 @@
+//! Downloads from servers that are slow, cut off, redirect, send wrong bytes, or are not there.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use flatness_data::Error;
+use flatness_data::fetch::{Connection, Manifest, Progress, RemoteFile, fetch};
+use tempfile::{TempDir, tempdir};
+
+use crate::server::{Reply, Server, nobody};
+
+/// Golden: md5sum and sha256sum of the bytes 0, 1, … 255, three times over, by coreutils.
+fn remote_file() -> RemoteFile {
+    RemoteFile {
+        name: "numbers.bin".to_owned(),
+        bytes: 768,
+        md5: "e6899eaaf06fd702f3ed3f988eb19362".to_owned(),
+        sha256: "f3a25aa93aa2fbba28d79260535bbd6a5eb0fc1c24a8b0f04e12b484c1dfe363".to_owned(),
+    }
+}
+
+fn content() -> Vec<u8> {
+    (0..=255).cycle().take(768).collect()
+}
+
+/// Patient enough for a busy machine; the silences that tests provoke last until the client leaves.
+fn connection() -> Connection {
+    Connection {
+        connect_timeout: Duration::from_secs(5),
+        read_timeout: Duration::from_secs(5),
+        file_timeout: Duration::from_secs(10),
+        redirects: 3,
+        proxy: None,
+    }
+}
+
+/// What was reported, as words.
+fn fetch_from(
+    mirrors: &[String],
+    directory: &Path,
+    connection: &Connection,
+) -> (Result<(), Error>, Vec<String>) {
+    let manifest = Manifest {
+        files: vec![remote_file()],
+        mirrors: mirrors.to_vec(),
+    };
+    let mut events = Vec::new();
+    let outcome = fetch(&manifest, directory, connection, &mut |progress| {
+        events.push(match progress {
+            Progress::Present { file } => format!("present {}", file.name),
+            Progress::Asking { url, .. } => format!("asking {url}"),
+            Progress::Received { file, bytes } => format!("received {bytes} of {}", file.bytes),
+            Progress::Failed { attempt, .. } => format!("failed {}", attempt.reason),
+            Progress::Stored { file } => format!("stored {}", file.name),
+        });
+    });
+    (outcome, events)
+}
+
+fn entries(directory: &TempDir) -> Vec<String> {
+    let entries = fs::read_dir(directory.path()).unwrap();
+    entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
+
+fn check_stored(directory: &TempDir) {
+    assert_eq!(entries(directory), ["numbers.bin"]);
+    assert_eq!(
+        fs::read(directory.path().join("numbers.bin")).unwrap(),
+        content()
+    );
+}
+
+#[test]
+fn a_file_arrives_whole_and_is_reported() {
+    let directory = tempdir().unwrap();
+    let server = Server::start(|path| match path {
+        "/numbers.bin" => Reply::Body(content()),
+        _ => Reply::Status("404 Not Found"),
+    });
+    let (outcome, events) = fetch_from(&[server.url()], directory.path(), &connection());
+    outcome.unwrap();
+    check_stored(&directory);
+    assert_eq!(events[0], format!("asking {}numbers.bin", server.url()));
+    assert_eq!(events[events.len() - 2], "received 768 of 768");
+    assert_eq!(events[events.len() - 1], "stored numbers.bin");
+}
+
+#[test]
+fn slow_unannounced_and_redirected_bodies_arrive_whole() {
+    let slow = Server::start(|_| Reply::Pieces(content(), 50));
+    let unannounced = Server::start(|_| Reply::Unannounced(content()));
+    let target = slow.url();
+    let redirects = Server::start(move |path| match path {
+        "/numbers.bin" => Reply::Redirect("/elsewhere".to_owned()),
+        _ => Reply::Redirect(format!("{target}numbers.bin")),
+    });
+    for server in [&slow, &unannounced, &redirects] {
+        let directory = tempdir().unwrap();
+        fetch_from(&[server.url()], directory.path(), &connection())
+            .0
+            .unwrap();
+        check_stored(&directory);
+    }
+    assert_eq!(redirects.requests(), 2);
+}
+
+#[test]
+fn a_mirror_that_fails_leaves_nothing_behind_and_the_next_one_is_asked() {
+    let wrong = {
+        let mut wrong = content();
+        wrong[700] ^= 1;
+        wrong
+    };
+    let longer = [content(), vec![0]].concat();
+    let half = content()[..400].to_vec();
+    let cases: Vec<(Reply, &str)> = vec![
+        (Reply::Status("404 Not Found"), "404"),
+        (Reply::Status("500 Internal Server Error"), "500"),
+        (Reply::Body(wrong.clone()), "md5 expected"),
+        (Reply::Unannounced(wrong), "md5 expected"),
+        (Reply::Body(longer.clone()), "size expected 768, got 769"),
+        (Reply::Unannounced(longer), "size expected 768, got more"),
+        (Reply::Body(half.clone()), "size expected 768, got 400"),
+        (
+            Reply::Unannounced(half.clone()),
+            "size expected 768, got 400",
+        ),
+        (Reply::Body(vec![]), "size expected 768, got 0"),
+        (Reply::CutOff(768, half.clone()), "disconnected"),
+        (Reply::Endless, "size expected 768, got more"),
+        (
+            Reply::Redirect("/numbers.bin".to_owned()),
+            "too many redirects",
+        ),
+        (
+            Reply::Redirect("gopher://127.0.0.1/".to_owned()),
+            "unknown scheme",
+        ),
+        (Reply::Nothing, "disconnected"),
+        (Reply::Garbage, "protocol"),
+    ];
+    for (reply, reason) in cases {
+        let bad = Server::start(move |_| reply.clone());
+        let good = Server::start(|_| Reply::Body(content()));
+
+        let directory = tempdir().unwrap();
+        let (outcome, events) = fetch_from(&[bad.url()], directory.path(), &connection());
+        let message = outcome.unwrap_err().to_string();
+        assert!(
+            message.to_lowercase().contains(reason),
+            "{reason:?} is missing in: {message}"
+        );
+        assert!(events.last().unwrap().starts_with("failed "), "{events:?}");
+        assert_eq!(entries(&directory), [""; 0], "{message}");
+
+        let mirrors = [bad.url(), good.url()];
+        let (outcome, events) = fetch_from(&mirrors, directory.path(), &connection());
+        outcome.unwrap();
+        check_stored(&directory);
+        assert!(
+            events
+                .iter()
+                .any(|event| event.to_lowercase().contains(reason)),
+            "{events:?}"
+        );
+    }
+}
+
+#[test]
+fn each_digest_is_verified_on_its_own() {
+    let server = Server::start(|_| Reply::Body(content()));
+    let wrong = |digest: &str| digest.replace(['0', '1'], "2");
+    let RemoteFile { md5, sha256, .. } = remote_file();
+    for (digest, file) in [
+        (
+            "md5",
+            RemoteFile {
+                md5: wrong(&md5),
+                ..remote_file()
+            },
+        ),
+        (
+            "sha256",
+            RemoteFile {
+                sha256: wrong(&sha256),
+                ..remote_file()
+            },
+        ),
+    ] {
+        let directory = tempdir().unwrap();
+        let manifest = Manifest {
+            files: vec![file],
+            mirrors: vec![server.url()],
+        };
+        let error = fetch(&manifest, directory.path(), &connection(), &mut |_| ()).unwrap_err();
+        assert!(
+            error.to_string().contains(&format!("{digest} expected")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn silence_and_a_trickle_run_into_their_timeouts() {
+    let silent = Server::start(|_| Reply::Stall(768, content()[..400].to_vec()));
+    let impatient = Connection {
+        read_timeout: Duration::from_millis(100),
+        ..connection()
+    };
+    let trickle = Server::start(|_| Reply::Pieces(content(), 1));
+    let hurried = Connection {
+        file_timeout: Duration::from_millis(100),
+        ..connection()
+    };
+    for (server, connection) in [(silent, impatient), (trickle, hurried)] {
+        let directory = tempdir().unwrap();
+        let (outcome, _) = fetch_from(&[server.url()], directory.path(), &connection);
+        let message = outcome.unwrap_err().to_string();
+        assert!(message.contains("timeout"), "{message}");
+        assert_eq!(entries(&directory), [""; 0]);
+    }
+}
+
+#[test]
+fn being_offline_is_one_sentence_that_names_file_mirrors_and_remedy() {
+    let directory = tempdir().unwrap();
+    let mirrors = [nobody(), "http://name.invalid/".to_owned()];
+    let message = fetch_from(&mirrors, directory.path(), &connection())
+        .0
+        .unwrap_err()
+        .to_string();
+    let where_to = directory.path().display().to_string();
+    for part in [
+        "numbers.bin",
+        &mirrors[0],
+        &mirrors[1],
+        "check the network connection",
+        &where_to,
+    ] {
+        assert!(message.contains(part), "{part:?} is missing in: {message}");
+    }
+    assert!(!message.contains('\n'), "{message}");
+
+    let (outcome, _) = fetch_from(&[], directory.path(), &connection());
+    assert!(outcome.unwrap_err().to_string().contains("names no mirror"));
+}
+
+#[test]
+fn a_valid_file_is_kept_without_asking_and_any_other_is_replaced() {
+    let server = Server::start(|_| Reply::Body(content()));
+    let directory = tempdir().unwrap();
+    let path = directory.path().join("numbers.bin");
+
+    fs::write(&path, content()).unwrap();
+    let (outcome, events) = fetch_from(&[server.url()], directory.path(), &connection());
+    outcome.unwrap();
+    assert_eq!(
+        (events, server.requests()),
+        (vec!["present numbers.bin".to_owned()], 0)
+    );
+
+    for stale in [vec![], vec![0; 768], vec![0; 769]] {
+        fs::write(&path, stale).unwrap();
+        fetch_from(&[server.url()], directory.path(), &connection())
+            .0
+            .unwrap();
+        check_stored(&directory);
+    }
+    assert_eq!(server.requests(), 3);
+}
+
+#[test]
+fn a_stale_file_survives_a_download_that_fails() {
+    let directory = tempdir().unwrap();
+    let path = directory.path().join("numbers.bin");
+    fs::write(&path, b"stale").unwrap();
+    fetch_from(&[nobody()], directory.path(), &connection())
+        .0
+        .unwrap_err();
+    assert_eq!(fs::read(&path).unwrap(), b"stale");
+}
+
+#[test]
+fn files_stored_before_a_failure_stay_so_that_asking_again_continues() {
+    let directory = tempdir().unwrap();
+    let server = Server::start(|path| match path {
+        "/numbers.bin" => Reply::Body(content()),
+        _ => Reply::Status("503 Service Unavailable"),
+    });
+    let second = RemoteFile {
+        name: "second.bin".to_owned(),
+        ..remote_file()
+    };
+    let manifest = Manifest {
+        files: vec![remote_file(), second],
+        mirrors: vec![server.url()],
+    };
+    let error = fetch(&manifest, directory.path(), &connection(), &mut |_| ()).unwrap_err();
+    assert!(matches!(error, Error::Download { file, .. } if file == "second.bin"));
+    check_stored(&directory);
+}
+
+#[test]
+fn what_the_disk_refuses_is_not_blamed_on_a_mirror() {
+    let server = Server::start(|_| Reply::Body(content()));
+    let root = tempdir().unwrap();
+    let file = root.path().join("file");
+    fs::write(&file, b"").unwrap();
+    // A file where the directory should be, and a directory where the file should be.
+    let blocked = root.path().join("blocked");
+    fs::create_dir_all(blocked.join("numbers.bin")).unwrap();
+    for directory in [&file, &blocked] {
+        let mirrors = [server.url(), server.url()];
+        let error = fetch_from(&mirrors, directory, &connection())
+            .0
+            .unwrap_err();
+        assert!(
+            matches!(
+                &error,
+                Error::Io {
+                    action: "write",
+                    ..
+                }
+            ),
+            "{error}"
+        );
+    }
+    assert_eq!(server.requests(), 1, "the second mirror is not asked");
+    assert_eq!(
+        fs::read_dir(&blocked).unwrap().count(),
+        1,
+        "no partial file is left"
+    );
+}
+
+#[test]
+fn a_directory_is_made_and_a_file_is_as_readable_as_the_umask_allows() {
+    let server = Server::start(|_| Reply::Body(content()));
+    let root = tempdir().unwrap();
+    let directory = root.path().join("a/b");
+    fetch_from(&[server.url()], &directory, &connection())
+        .0
+        .unwrap();
+    let reference = root.path().join("reference");
+    fs::write(&reference, b"").unwrap();
+    let permissions = |path: &Path| fs::metadata(path).unwrap().permissions();
+    assert_eq!(
+        permissions(&directory.join("numbers.bin")),
+        permissions(&reference)
+    );
+}
+
+#[test]
+fn a_proxy_that_is_no_address_is_refused_before_anything_is_asked() {
+    let directory = tempdir().unwrap();
+    let connection = Connection {
+        proxy: Some("::::".to_owned()),
+        ..connection()
+    };
+    let (outcome, events) = fetch_from(&[nobody()], directory.path(), &connection);
+    assert!(matches!(outcome, Err(Error::Proxy { got }) if got == "::::"));
+    assert_eq!(events, [""; 0]);
+}

@@ -1,0 +1,188 @@
+//! The reader against files written from the format's description, valid and damaged in each way.
+
+use flatness_data::Error;
+use flatness_data::idx::{Images, read_images, read_labels};
+
+use crate::encode::{gzip, images, labels, pixels};
+
+fn small_images() -> Vec<u8> {
+    images(3, 2, 4, &pixels(24))
+}
+
+/// One sentence that names the file and every one of `parts`.
+fn check_message(error: &Error, parts: &[&str]) {
+    let message = error.to_string();
+    assert!(!message.contains('\n'), "{message}");
+    for part in ["the-file"].iter().chain(parts) {
+        assert!(message.contains(part), "{part:?} is missing in: {message}");
+    }
+}
+
+#[test]
+fn raw_and_gzip_files_give_the_pixels_and_labels_that_were_written() {
+    let expected = Images {
+        count: 3,
+        rows: 2,
+        columns: 4,
+        pixels: pixels(24),
+    };
+    let raw = small_images();
+    assert_eq!(read_images("the-file", &raw).unwrap(), expected);
+    assert_eq!(read_images("the-file", &gzip(&raw)).unwrap(), expected);
+
+    let raw = labels(4, &[0, 9, 3, 3]);
+    assert_eq!(read_labels("the-file", &raw, 10).unwrap(), [0, 9, 3, 3]);
+    assert_eq!(
+        read_labels("the-file", &gzip(&raw), 10).unwrap(),
+        [0, 9, 3, 3]
+    );
+}
+
+#[test]
+fn a_gzip_file_of_several_members_is_their_concatenation() {
+    let raw = labels(4, &[0, 9, 3, 3]);
+    let (head, tail) = raw.split_at(9);
+    let members = [gzip(head), gzip(tail)].concat();
+    assert_eq!(read_labels("the-file", &members, 10).unwrap(), [0, 9, 3, 3]);
+}
+
+#[test]
+fn damaged_images_files_are_refused_with_the_numbers() {
+    let raw = small_images();
+    let cases: &[(&str, Vec<u8>, &[&str])] = &[
+        ("empty", vec![], &["16 bytes", "got 0"]),
+        ("magic alone", raw[..4].to_vec(), &["16 bytes", "got 4"]),
+        ("half a header", raw[..15].to_vec(), &["16 bytes", "got 15"]),
+        (
+            "no data",
+            raw[..16].to_vec(),
+            &["24 bytes", "got 0", "truncated"],
+        ),
+        (
+            "truncated",
+            raw[..39].to_vec(),
+            &["24 bytes", "got 23", "truncated"],
+        ),
+        (
+            "overlong",
+            [&raw[..], &[0]].concat(),
+            &["24 bytes", "got more", "too long"],
+        ),
+        (
+            "wrong magic",
+            [&[0, 0, 9, 3], &raw[4..]].concat(),
+            &["0x00000803", "0x00000903"],
+        ),
+        (
+            "a web page",
+            b"<!DOCTYPE html><html>".to_vec(),
+            &["0x00000803", "0x3c21444f"],
+        ),
+        (
+            "labels",
+            labels(2, &[1, 2]),
+            &["images", "got IDX labels", "swapped"],
+        ),
+        ("no images", images(0, 2, 4, &[]), &["count", "at least 1"]),
+        ("no rows", images(3, 0, 4, &[]), &["rows", "at least 1"]),
+        (
+            "no columns",
+            images(3, 2, 0, &[]),
+            &["columns", "at least 1"],
+        ),
+        (
+            "too large",
+            images(1 << 20, 32, 33, &[]),
+            &["[1048576, 32, 33]", "1073741824"],
+        ),
+        (
+            "product beyond u64",
+            images(u32::MAX, u32::MAX, u32::MAX, &[]),
+            &["1073741824"],
+        ),
+        (
+            "lying header",
+            images(1 << 20, 32, 32, &pixels(9)),
+            &["1073741824", "got 9"],
+        ),
+    ];
+    for (case, bytes, parts) in cases {
+        for (encoding, bytes) in [("raw", bytes.clone()), ("gzip", gzip(bytes))] {
+            // An empty file has no stored block: the smallest gzip stream holds one.
+            if encoding == "gzip" && *case == "empty" {
+                continue;
+            }
+            let error = read_images("the-file", &bytes).expect_err(&format!("{case}, {encoding}"));
+            check_message(&error, parts);
+        }
+    }
+}
+
+#[test]
+fn damaged_labels_files_are_refused_with_the_numbers() {
+    let cases: &[(Vec<u8>, &[&str])] = &[
+        (labels(3, &[1, 2]), &["3 bytes", "got 2", "truncated"]),
+        (labels(1, &[1, 2]), &["1 bytes", "got more"]),
+        (labels(3, &[9, 10, 255]), &["label 1", "below 10", "got 10"]),
+        (small_images(), &["labels", "got IDX images", "swapped"]),
+        (labels(u32::MAX, &[]), &["[4294967295]", "1073741824"]),
+    ];
+    for (bytes, parts) in cases {
+        check_message(&read_labels("the-file", bytes, 10).unwrap_err(), parts);
+        check_message(
+            &read_labels("the-file", &gzip(bytes), 10).unwrap_err(),
+            parts,
+        );
+    }
+}
+
+#[test]
+fn a_gzip_stream_with_a_wrong_checksum_is_refused_although_its_data_is_complete() {
+    let intact = gzip(&small_images());
+    let checksum = intact.len() - 8;
+    for position in checksum..intact.len() {
+        let mut bytes = intact.clone();
+        bytes[position] ^= 1;
+        let error = read_images("the-file", &bytes).unwrap_err();
+        assert!(
+            matches!(error, Error::Gzip { .. }),
+            "byte {position}: {error}"
+        );
+        check_message(&error, &["damaged", "fetch the file again"]);
+    }
+}
+
+#[test]
+fn a_flipped_bit_of_a_gzip_file_never_changes_the_pixels_unnoticed() {
+    let raw = small_images();
+    let expected = read_images("the-file", &raw).unwrap();
+    let intact = gzip(&raw);
+    for position in 0..8 * intact.len() {
+        let mut bytes = intact.clone();
+        bytes[position / 8] ^= 1 << (position % 8);
+        // The time and the system in the header do not matter to the content.
+        if let Ok(images) = read_images("the-file", &bytes) {
+            assert_eq!(images, expected, "bit {position}");
+        }
+    }
+}
+
+#[test]
+fn a_gzip_file_cut_anywhere_is_refused() {
+    let intact = gzip(&small_images());
+    for length in 0..intact.len() {
+        assert!(
+            read_images("the-file", &intact[..length]).is_err(),
+            "first {length} bytes"
+        );
+    }
+}
+
+#[test]
+fn bytes_after_a_gzip_stream_are_refused() {
+    let bytes = [gzip(&small_images()), b"appended".to_vec()].concat();
+    assert!(matches!(
+        read_images("the-file", &bytes),
+        Err(Error::Gzip { .. })
+    ));
+}

@@ -1,0 +1,13 @@
+//! Tests of `flatness-data` from the outside, one module per noun.
+
+mod batches;
+mod check;
+mod dataset;
+mod encode;
+mod fetch;
+#[cfg(feature = "hub")]
+mod hub;
+mod idx;
+mod mnist;
+mod properties;
+mod server;
