@@ -1,0 +1,37 @@
+//! What can go wrong between a network, its data and its curvature.
+
+/// Every failure of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The network does not take the examples of the data set.
+    #[error("data set {data} has {what} {got:?}, the network takes {expected:?}")]
+    Fit {
+        /// Name of the data set.
+        data: String,
+        /// What does not fit.
+        what: &'static str,
+        /// What the network takes.
+        expected: Vec<usize>,
+        /// What the data set has.
+        got: Vec<usize>,
+    },
+    /// A batch that is empty or larger than the data.
+    #[error("batch_size must be in 1..={examples}, the examples of data set {data}, got {got}")]
+    BatchSize {
+        /// Name of the data set.
+        data: String,
+        /// Its number of examples.
+        examples: usize,
+        /// Batch size asked for.
+        got: usize,
+    },
+    /// The network failed.
+    #[error(transparent)]
+    Network(#[from] flatness_layers::Error),
+    /// The data failed.
+    #[error(transparent)]
+    Data(#[from] flatness_data::Error),
+    /// A tensor operation failed.
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+}

@@ -1,0 +1,351 @@
+//! Both paths against triple loops in float64, and their refusals.
+
+use candle_core::{DType, Device, Result, Tensor};
+
+use super::{
+    accumulate_cotangent, accumulate_second_order, add_second_order, forward, input_cotangent,
+    plain, tangent,
+};
+use crate::samples::{NUMBER_TYPES, assert_close, uniform, values};
+
+#[derive(Clone, Copy, Debug)]
+struct Sizes {
+    batch: usize,
+    vectors: usize,
+    inputs: usize,
+    outputs: usize,
+}
+
+/// One example and many, one to three vectors; thin, wide and square maps, none a multiple of a SIMD width.
+const SIZES: [Sizes; 6] = {
+    const fn sizes(batch: usize, vectors: usize, inputs: usize, outputs: usize) -> Sizes {
+        Sizes {
+            batch,
+            vectors,
+            inputs,
+            outputs,
+        }
+    }
+    [
+        sizes(1, 1, 1, 1),
+        sizes(1, 3, 7, 2),
+        sizes(5, 1, 17, 1),
+        sizes(4, 2, 1, 9),
+        sizes(3, 3, 13, 13),
+        sizes(33, 2, 65, 10),
+    ]
+};
+
+/// Operands of every pass, named as in the module's head.
+struct Operands {
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    dx: Tensor,
+    dweight: Tensor,
+    dbias: Tensor,
+    /// ȳ of a block, (B, V, O)
+    block: Tensor,
+    /// ȳ of the primal sweep, (B, O)
+    primal: Tensor,
+}
+
+impl Operands {
+    fn new(sizes: Sizes, dtype: DType) -> Self {
+        let Sizes {
+            batch,
+            vectors,
+            inputs,
+            outputs,
+        } = sizes;
+        Self {
+            x: uniform((batch, inputs), 1, dtype),
+            weight: uniform((outputs, inputs), 2, dtype),
+            bias: uniform(outputs, 3, dtype),
+            dx: uniform((batch, vectors, inputs), 4, dtype),
+            dweight: uniform((vectors, outputs, inputs), 5, dtype),
+            dbias: uniform((vectors, outputs), 6, dtype),
+            block: uniform((batch, vectors, outputs), 7, dtype),
+            primal: uniform((batch, outputs), 8, dtype),
+        }
+    }
+}
+
+/// The elements of a (rows, vectors, columns) tensor by a formula.
+fn filled(
+    rows: usize,
+    middle: usize,
+    columns: usize,
+    formula: impl Fn(usize, usize, usize) -> f64,
+) -> Vec<f64> {
+    let mut elements = Vec::with_capacity(rows * middle * columns);
+    for row in 0..rows {
+        for index in 0..middle {
+            for column in 0..columns {
+                elements.push(formula(row, index, column));
+            }
+        }
+    }
+    elements
+}
+
+/// Runs both paths of every pass for every size and number type.
+fn for_all(check: impl Fn(Sizes, &Operands, DType, f64)) {
+    for sizes in SIZES {
+        for (dtype, tolerance) in NUMBER_TYPES {
+            check(sizes, &Operands::new(sizes, dtype), dtype, tolerance);
+        }
+    }
+}
+
+#[test]
+fn forward_and_tangent_equal_triple_loops() {
+    for_all(|sizes, operands, _, tolerance| {
+        let Operands {
+            x,
+            weight,
+            bias,
+            dx,
+            dweight,
+            dbias,
+            ..
+        } = operands;
+        let Sizes {
+            batch,
+            vectors,
+            inputs,
+            outputs,
+        } = sizes;
+        let [x_, w, b, dx_, dw, db] = [x, weight, bias, dx, dweight, dbias].map(values);
+        let expected = filled(batch, 1, outputs, |i, _, o| {
+            b[o] + (0..inputs)
+                .map(|k| x_[i * inputs + k] * w[o * inputs + k])
+                .sum::<f64>()
+        });
+        for y in [forward(x, weight, bias), plain::forward(x, weight, bias)] {
+            assert_close(&format!("{sizes:?}"), &y.unwrap(), &expected, tolerance);
+        }
+        for input in [None, Some(dx)] {
+            let expected = filled(batch, vectors, outputs, |i, v, o| {
+                let from_weight = (0..inputs)
+                    .map(|k| x_[i * inputs + k] * dw[(v * outputs + o) * inputs + k])
+                    .sum::<f64>();
+                let from_input = (0..inputs)
+                    .map(|k| dx_[(i * vectors + v) * inputs + k] * w[o * inputs + k])
+                    .sum::<f64>();
+                db[v * outputs + o] + from_weight + input.map_or(0.0, |_| from_input)
+            });
+            for dy in [
+                tangent(x, weight, input, dweight, dbias),
+                plain::tangent(x, weight, input, dweight, dbias),
+            ] {
+                assert_close(&format!("{sizes:?}"), &dy.unwrap(), &expected, tolerance);
+            }
+        }
+    });
+}
+
+#[test]
+fn cotangents_equal_triple_loops_and_are_added() {
+    for_all(|sizes, operands, dtype, tolerance| {
+        let Operands {
+            x, weight, block, ..
+        } = operands;
+        let Sizes {
+            batch,
+            vectors,
+            inputs,
+            outputs,
+        } = sizes;
+        let [x_, w, ybar] = [x, weight, block].map(values);
+        let input_expected = filled(batch, vectors, inputs, |i, v, k| {
+            (0..outputs)
+                .map(|o| ybar[(i * vectors + v) * outputs + o] * w[o * inputs + k])
+                .sum()
+        });
+        for input in [
+            input_cotangent(weight, block),
+            plain::input_cotangent(weight, block),
+        ] {
+            assert_close(
+                &format!("{sizes:?}"),
+                &input.unwrap(),
+                &input_expected,
+                tolerance,
+            );
+        }
+        for path in [accumulate_cotangent, plain::accumulate_cotangent] {
+            let weight_sum = uniform((vectors, outputs, inputs), 9, dtype);
+            let bias_sum = uniform((vectors, outputs), 10, dtype);
+            let [weight_start, bias_start] = [&weight_sum, &bias_sum].map(values);
+            path(x, block, &weight_sum, &bias_sum).unwrap();
+            let weight_expected = filled(vectors, outputs, inputs, |v, o, k| {
+                let start = weight_start[(v * outputs + o) * inputs + k];
+                start
+                    + (0..batch)
+                        .map(|i| ybar[(i * vectors + v) * outputs + o] * x_[i * inputs + k])
+                        .sum::<f64>()
+            });
+            let bias_expected = filled(vectors, 1, outputs, |v, _, o| {
+                let start = bias_start[v * outputs + o];
+                start
+                    + (0..batch)
+                        .map(|i| ybar[(i * vectors + v) * outputs + o])
+                        .sum::<f64>()
+            });
+            assert_close(
+                &format!("{sizes:?}"),
+                &weight_sum,
+                &weight_expected,
+                tolerance,
+            );
+            assert_close(&format!("{sizes:?}"), &bias_sum, &bias_expected, tolerance);
+        }
+    });
+}
+
+#[test]
+fn second_order_terms_equal_triple_loops_and_are_added() {
+    for_all(|sizes, operands, dtype, tolerance| {
+        let Operands {
+            dx,
+            dweight,
+            primal,
+            ..
+        } = operands;
+        let Sizes {
+            batch,
+            vectors,
+            inputs,
+            outputs,
+        } = sizes;
+        let [dx_, dw, ybar] = [dx, dweight, primal].map(values);
+        for path in [accumulate_second_order, plain::accumulate_second_order] {
+            let sum = uniform((vectors, outputs, inputs), 9, dtype);
+            let start = values(&sum);
+            path(primal, dx, &sum).unwrap();
+            let expected = filled(vectors, outputs, inputs, |v, o, k| {
+                start[(v * outputs + o) * inputs + k]
+                    + (0..batch)
+                        .map(|i| ybar[i * outputs + o] * dx_[(i * vectors + v) * inputs + k])
+                        .sum::<f64>()
+            });
+            assert_close(&format!("{sizes:?}"), &sum, &expected, tolerance);
+        }
+        for path in [add_second_order, plain::add_second_order] {
+            let sum = uniform((batch, vectors, inputs), 9, dtype);
+            let start = values(&sum);
+            path(primal, dweight, &sum).unwrap();
+            let expected = filled(batch, vectors, inputs, |i, v, k| {
+                start[(i * vectors + v) * inputs + k]
+                    + (0..outputs)
+                        .map(|o| ybar[i * outputs + o] * dw[(v * outputs + o) * inputs + k])
+                        .sum::<f64>()
+            });
+            assert_close(&format!("{sizes:?}"), &sum, &expected, tolerance);
+        }
+    });
+}
+
+#[test]
+fn shapes_that_do_not_fit_are_errors() {
+    let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F64, &Device::Cpu).unwrap();
+    // B = 2, V = 3, I = 4, O = 5: the first row of each group is right, every other differs in one axis.
+    let case = |weight: &[usize], bias: &[usize]| {
+        forward(&zeros(&[2, 4]), &zeros(weight), &zeros(bias)).map(drop)
+    };
+    check(vec![
+        case(&[5, 4], &[5]),
+        case(&[5, 3], &[5]),
+        case(&[5, 8], &[5]),
+        case(&[5, 4], &[4]),
+        case(&[5, 4], &[10]),
+        case(&[20], &[5]),
+    ]);
+    let case = |weight: &[usize], dx: &[usize], dweight: &[usize], dbias: &[usize]| {
+        let [weight, dx, dweight, dbias] = [weight, dx, dweight, dbias].map(zeros);
+        tangent(&zeros(&[2, 4]), &weight, Some(&dx), &dweight, &dbias).map(drop)
+    };
+    check(vec![
+        case(&[5, 4], &[2, 3, 4], &[3, 5, 4], &[3, 5]),
+        case(&[6, 4], &[2, 3, 4], &[3, 5, 4], &[3, 5]),
+        case(&[5, 4], &[3, 2, 4], &[3, 5, 4], &[3, 5]),
+        case(&[5, 4], &[2, 4, 4], &[3, 5, 4], &[3, 5]),
+        case(&[5, 4], &[2, 3, 4], &[3, 5, 8], &[3, 5]),
+        case(&[5, 4], &[2, 3, 4], &[2, 5, 4], &[3, 5]),
+        case(&[5, 4], &[2, 3, 4], &[3, 5, 4], &[5, 3]),
+        case(&[5, 4], &[2, 3, 4], &[3, 5, 4], &[6, 5]),
+    ]);
+    let case = |weight: &[usize], block: &[usize]| {
+        input_cotangent(&zeros(weight), &zeros(block)).map(drop)
+    };
+    check(vec![
+        case(&[5, 4], &[2, 3, 5]),
+        case(&[6, 4], &[2, 3, 5]),
+        case(&[4, 4], &[2, 3, 5]),
+        case(&[5, 4], &[6, 5]),
+    ]);
+    let case = |x: &[usize], block: &[usize], weight_sum: &[usize], bias_sum: &[usize]| {
+        let [x, block, weight_sum, bias_sum] = [x, block, weight_sum, bias_sum].map(zeros);
+        accumulate_cotangent(&x, &block, &weight_sum, &bias_sum)
+    };
+    check(vec![
+        case(&[2, 4], &[2, 3, 5], &[3, 5, 4], &[3, 5]),
+        case(&[3, 4], &[2, 3, 5], &[3, 5, 4], &[3, 5]),
+        case(&[2, 4], &[2, 1, 5], &[3, 5, 4], &[3, 5]),
+        case(&[2, 4], &[2, 3, 5], &[6, 5, 4], &[3, 5]),
+        case(&[2, 4], &[2, 3, 5], &[3, 5, 4], &[1, 5]),
+        case(&[2, 4], &[2, 3, 5], &[3, 5, 4], &[6, 5]),
+    ]);
+    let case = |primal: &[usize], dx: &[usize], sum: &[usize]| {
+        accumulate_second_order(&zeros(primal), &zeros(dx), &zeros(sum))
+    };
+    check(vec![
+        case(&[2, 5], &[2, 3, 4], &[3, 5, 4]),
+        case(&[3, 5], &[2, 3, 4], &[3, 5, 4]),
+        case(&[2, 5], &[2, 2, 4], &[3, 5, 4]),
+        case(&[2, 5], &[2, 3, 4], &[3, 6, 4]),
+    ]);
+    let case = |primal: &[usize], dweight: &[usize], sum: &[usize]| {
+        add_second_order(&zeros(primal), &zeros(dweight), &zeros(sum))
+    };
+    check(vec![
+        case(&[2, 5], &[3, 5, 4], &[2, 3, 4]),
+        case(&[2, 6], &[3, 5, 4], &[2, 3, 4]),
+        case(&[2, 5], &[2, 5, 4], &[2, 3, 4]),
+        case(&[2, 5], &[3, 5, 4], &[3, 2, 4]),
+        case(&[2, 5], &[3, 5, 4], &[2, 4, 4]),
+    ]);
+
+    #[track_caller]
+    fn check(results: Vec<Result<()>>) {
+        for (row, result) in results.into_iter().enumerate() {
+            assert_eq!(result.is_ok(), row == 0, "row {row}: {result:?}");
+        }
+    }
+}
+
+#[test]
+fn number_types_and_layouts_that_do_not_fit_are_errors() {
+    let x = uniform((2, 4), 1, DType::F64);
+    let weight = uniform((5, 4), 2, DType::F64);
+    let bias = uniform(5, 3, DType::F64);
+    let single = bias.to_dtype(DType::F32).unwrap();
+    assert!(forward(&x, &weight, &single).is_err());
+    let half = x.to_dtype(DType::F16).unwrap();
+    assert!(forward(&half, &weight, &bias).is_err());
+    let transposed = uniform((4, 5), 2, DType::F64).t().unwrap();
+    assert!(forward(&x, &transposed, &bias).is_err());
+}
+
+#[test]
+fn empty_batches_and_blocks_are_no_panic() {
+    let empty = |shape: &[usize]| Tensor::zeros(shape, DType::F64, &Device::Cpu).unwrap();
+    let (weight, bias) = (uniform((5, 4), 2, DType::F64), uniform(5, 3, DType::F64));
+    let y = forward(&empty(&[0, 4]), &weight, &bias).unwrap();
+    assert_eq!(y.dims(), [0, 5]);
+    let (weight_sum, bias_sum) = (empty(&[0, 5, 4]), empty(&[0, 5]));
+    accumulate_cotangent(&empty(&[2, 4]), &empty(&[2, 0, 5]), &weight_sum, &bias_sum).unwrap();
+    let no_inputs = forward(&empty(&[2, 0]), &empty(&[5, 0]), &bias).unwrap();
+    assert_eq!(values(&no_inputs), [values(&bias), values(&bias)].concat());
+}

@@ -1,0 +1,84 @@
+//! Softmax cross-entropy on CPU slices, one pass per row.
+
+use candle_core::{Result, Tensor, bail};
+
+use super::{Evaluation, check_labels};
+use crate::real::{Real, elements, tensor};
+
+pub(super) fn evaluate<T: Real>(logits: &Tensor, labels: &Tensor) -> Result<Evaluation> {
+    let (examples, classes) = logits.dims2()?;
+    let labels = labels.to_vec1::<u32>()?;
+    check_labels(&labels, classes)?;
+    let values = elements::<T>(logits)?;
+    let mut probabilities = values.slice()?.to_vec();
+    let mut residual = Vec::with_capacity(probabilities.len());
+    let (mut loss_sum, mut correct) = (0.0, 0);
+    for (row, &label) in probabilities.chunks_exact_mut(classes.max(1)).zip(&labels) {
+        let label = label as usize;
+        let (best, largest) = argmax(row);
+        correct += usize::from(best == label);
+        let logit = row[label] - largest;
+        row.iter_mut().for_each(|z| *z = (*z - largest).exp());
+        let others = row[..best]
+            .iter()
+            .chain(&row[best + 1..])
+            .copied()
+            .sum::<T>();
+        let normalizer = T::ONE + others;
+        row.iter_mut().for_each(|p| *p /= normalizer);
+        loss_sum += (others.ln_1p() - logit).to_f64();
+        let start = residual.len();
+        residual.extend_from_slice(row);
+        residual[start + label] = if best == label {
+            -(others / normalizer)
+        } else {
+            row[label] - T::ONE
+        };
+    }
+    Ok(Evaluation {
+        loss_sum,
+        correct,
+        probabilities: tensor(probabilities, (examples, classes), logits)?,
+        residual: tensor(residual, (examples, classes), logits)?,
+    })
+}
+
+/// Index and value of the first largest element; a row with a NaN has no winner but index 0.
+fn argmax<T: Real>(row: &[T]) -> (usize, T) {
+    let mut best = (0, row[0]);
+    for (index, &value) in row.iter().enumerate().skip(1) {
+        if value > best.1 {
+            best = (index, value);
+        }
+    }
+    best
+}
+
+pub(super) fn hessian_product<T: Real>(probabilities: &Tensor, block: &Tensor) -> Result<Tensor> {
+    let (examples, vectors, classes) = block.dims3()?;
+    if probabilities.dims2()? != (examples, classes) {
+        bail!(
+            "expected probabilities ({examples}, {classes}), got {:?}",
+            probabilities.shape()
+        );
+    }
+    let (p, dz) = (elements::<T>(probabilities)?, elements::<T>(block)?);
+    let mut product = Vec::with_capacity(examples * vectors * classes);
+    for (p, block) in p
+        .slice()?
+        .chunks_exact(classes.max(1))
+        .zip(dz.slice()?.chunks_exact((vectors * classes).max(1)))
+    {
+        let best = argmax(p).0;
+        for dz in block.chunks_exact(classes) {
+            let reference = dz[best];
+            let mean: T = p.iter().zip(dz).map(|(&p, &dz)| p * (dz - reference)).sum();
+            product.extend(
+                p.iter()
+                    .zip(dz)
+                    .map(|(&p, &dz)| p * (dz - reference - mean)),
+            );
+        }
+    }
+    tensor(product, (examples, vectors, classes), block)
+}

@@ -1,0 +1,46 @@
+//! Softmax cross-entropy as candle operations, for every device.
+
+use candle_core::{D, DType, Result, Tensor};
+
+use super::{Evaluation, one_hot};
+
+pub(super) fn evaluate(logits: &Tensor, labels: &Tensor) -> Result<Evaluation> {
+    let classes = logits.dim(1)?;
+    let targets = one_hot(labels, classes, logits)?;
+    let shifted = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?)?;
+    let best = logits.argmax(D::Minus1)?;
+    let exponentials = shifted.exp()?;
+    let others = (&exponentials - one_hot(&best, classes, logits)?)?.sum_keepdim(D::Minus1)?;
+    let normalizer = (&others + 1.0)?;
+    let probabilities = exponentials.broadcast_div(&normalizer)?;
+    // log1p(s) = log(u) + (s - (u - 1)) / u with u = 1 + s rounded: candle has no log1p, and log(u) alone
+    // loses s where it is small.
+    let others = others.to_dtype(DType::F64)?;
+    let rounded = (&others + 1.0)?;
+    let lost = ((&others - (&rounded - 1.0)?)? / &rounded)?;
+    let log_normalizer = (rounded.log()? + lost)?.sum_all()?.to_scalar::<f64>()?;
+    let label_logits = (shifted * &targets)?
+        .to_dtype(DType::F64)?
+        .sum_all()?
+        .to_scalar::<f64>()?;
+    let hits = best.eq(labels)?;
+    // p_c - y_c off the label, minus the sum of the others' p_c on it.
+    let off_label = (&probabilities * targets.affine(-1.0, 1.0)?)?;
+    let on_label = targets.broadcast_mul(&off_label.sum_keepdim(D::Minus1)?)?;
+    Ok(Evaluation {
+        loss_sum: log_normalizer - label_logits,
+        correct: hits.to_dtype(DType::F64)?.sum_all()?.to_scalar::<f64>()? as usize,
+        residual: (off_label - on_label)?,
+        probabilities,
+    })
+}
+
+pub(super) fn hessian_product(probabilities: &Tensor, block: &Tensor) -> Result<Tensor> {
+    let p = probabilities.unsqueeze(1)?;
+    let best = probabilities.argmax_keepdim(D::Minus1)?.unsqueeze(1)?;
+    let (examples, vectors, _) = block.dims3()?;
+    let best = best.expand((examples, vectors, 1))?.contiguous()?;
+    let relative = block.broadcast_sub(&block.gather(&best, D::Minus1)?)?;
+    let mean = relative.broadcast_mul(&p)?.sum_keepdim(D::Minus1)?;
+    relative.broadcast_sub(&mean)?.broadcast_mul(&p)
+}

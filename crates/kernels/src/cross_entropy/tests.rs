@@ -1,0 +1,212 @@
+//! Both paths against textbook formulas in float64, and far into saturation.
+
+use candle_core::{DType, Device, Result, Tensor};
+
+use super::{Evaluation, evaluate, hessian_product, one_hot, plain};
+use crate::samples::{NUMBER_TYPES, assert_close, uniform, values};
+
+/// (examples, classes, vectors)
+const SIZES: [(usize, usize, usize); 5] =
+    [(1, 1, 1), (1, 2, 3), (5, 10, 1), (7, 3, 2), (33, 17, 3)];
+
+type Evaluate = fn(&Tensor, &Tensor) -> Result<Evaluation>;
+type Product = fn(&Tensor, &Tensor) -> Result<Tensor>;
+const PATHS: [(&str, Evaluate, Product); 2] = [
+    ("cpu", evaluate, hessian_product),
+    ("plain", plain::evaluate, plain::hessian_product),
+];
+
+fn labels(examples: usize, classes: usize) -> (Tensor, Vec<usize>) {
+    let labels: Vec<usize> = (0..examples).map(|i| (5 * i + 1) % classes).collect();
+    let tensor: Vec<u32> = labels.iter().map(|&label| label as u32).collect();
+    (
+        Tensor::from_vec(tensor, examples, &Device::Cpu).unwrap(),
+        labels,
+    )
+}
+
+/// exp(z_c) / Σ exp(z_k)
+fn softmax(logits: &[f64]) -> Vec<f64> {
+    let sum: f64 = logits.iter().map(|z| z.exp()).sum();
+    logits.iter().map(|z| z.exp() / sum).collect()
+}
+
+#[test]
+fn loss_probabilities_residual_and_product_equal_the_textbook() {
+    for (examples, classes, vectors) in SIZES {
+        for (dtype, tolerance) in NUMBER_TYPES {
+            let logits = (uniform((examples, classes), 1, dtype) * 3.0).unwrap();
+            let block = uniform((examples, vectors, classes), 2, dtype);
+            let (labels, classes_of) = labels(examples, classes);
+            let (mut loss, mut correct) = (0.0, 0);
+            let (mut probabilities, mut residual, mut product) = (vec![], vec![], vec![]);
+            for (example, row) in values(&logits).chunks(classes).enumerate() {
+                let (p, label) = (softmax(row), classes_of[example]);
+                loss -= p[label].ln();
+                let first_best = (0..classes)
+                    .rev()
+                    .max_by(|&a, &b| row[a].total_cmp(&row[b]));
+                correct += usize::from(first_best == Some(label));
+                residual.extend((0..classes).map(|c| p[c] - f64::from(u8::from(c == label))));
+                for vector in 0..vectors {
+                    let start = (example * vectors + vector) * classes;
+                    let dz = &values(&block)[start..start + classes];
+                    let mean: f64 = p.iter().zip(dz).map(|(p, dz)| p * dz).sum();
+                    product.extend((0..classes).map(|c| p[c] * dz[c] - p[c] * mean));
+                }
+                probabilities.extend(p);
+            }
+            for (path, evaluate, hessian_product) in PATHS {
+                let what = format!("{path} {examples}x{classes} {dtype:?}");
+                let got = evaluate(&logits, &labels).unwrap();
+                assert!((got.loss_sum - loss).abs() <= tolerance * loss, "{what}");
+                assert_eq!(got.correct, correct, "{what}");
+                assert_close(&what, &got.probabilities, &probabilities, tolerance);
+                assert_close(&what, &got.residual, &residual, tolerance);
+                let got = hessian_product(&got.probabilities, &block).unwrap();
+                assert_close(&what, &got, &product, tolerance);
+            }
+        }
+    }
+}
+
+/// In single precision the textbook's 1 - p and p ż - p (p·ż) keep no digit beyond a margin of 17. The logits
+/// are multiples of 1/64, so that their differences are exact and rounding of the inputs plays no part.
+#[test]
+fn saturated_logits_keep_relative_accuracy_in_single_precision() {
+    const CLASSES: usize = 4;
+    for margin in (20..=60).step_by(4) {
+        for label in 0..CLASSES as u32 {
+            let margin = margin as f32;
+            let row = [0.5, 0.5 + margin, -1.015_625, 0.25];
+            let logits = Tensor::new(&[row], &Device::Cpu).unwrap();
+            let labels = Tensor::new(&[label], &Device::Cpu).unwrap();
+            // The largest logit's tangent is the least, so that no component cancels.
+            let tangent = [0.5f32, -1.0, 2.0, 1.0];
+            let block = Tensor::new(&[[tangent]], &Device::Cpu).unwrap();
+
+            let (z, dz) = (row.map(f64::from), tangent.map(f64::from));
+            let (label, best) = (label as usize, 1);
+            let exponentials = z.map(|z_c| (z_c - z[best]).exp());
+            let others: f64 = (0..CLASSES)
+                .filter(|&c| c != best)
+                .map(|c| exponentials[c])
+                .sum();
+            let p = exponentials.map(|e| e / (1.0 + others));
+            let loss = others.ln_1p() - (z[label] - z[best]);
+            let missing: f64 = (0..CLASSES).filter(|&c| c != label).map(|c| p[c]).sum();
+            let product: Vec<f64> = (0..CLASSES)
+                .map(|c| p[c] * (0..CLASSES).map(|k| p[k] * (dz[c] - dz[k])).sum::<f64>())
+                .collect();
+
+            for (path, evaluate, hessian_product) in PATHS {
+                let got = evaluate(&logits, &labels).unwrap();
+                let got_product = hessian_product(&got.probabilities, &block).unwrap();
+                let residual = values(&got.residual);
+                let relative = |got: f64, expected: f64| (got - expected).abs() / expected.abs();
+                let what = format!("{path}, margin {margin}, label {label}");
+                // A dozen roundings of 6e-8 each.
+                assert!(
+                    relative(got.loss_sum, loss) <= 1e-6,
+                    "{what}: {}",
+                    got.loss_sum
+                );
+                assert!(
+                    relative(residual[label], -missing) <= 1e-6,
+                    "{what}: {residual:?}"
+                );
+                for c in (0..CLASSES).filter(|&c| c != label) {
+                    assert!(relative(residual[c], p[c]) <= 1e-6, "{what}: {residual:?}");
+                }
+                for (got, &expected) in values(&got_product).iter().zip(&product) {
+                    assert!(relative(*got, expected) <= 1e-6, "{what}: {got:e}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn large_logits_do_not_overflow() {
+    let logits = Tensor::new(&[[1e4f32, -1e4, 0.0]], &Device::Cpu).unwrap();
+    for (path, evaluate, _) in PATHS {
+        for (label, loss) in [(0u32, 0.0), (1, 2e4), (2, 1e4)] {
+            let labels = Tensor::new(&[label], &Device::Cpu).unwrap();
+            let got = evaluate(&logits, &labels).unwrap();
+            assert_eq!(got.loss_sum, loss, "{path}");
+            assert_eq!(values(&got.probabilities), [1.0, 0.0, 0.0], "{path}");
+        }
+    }
+}
+
+#[test]
+fn the_first_of_equal_logits_wins() {
+    let logits = Tensor::new(&[[1f64, 2.0, 2.0], [0.0, 0.0, 0.0]], &Device::Cpu).unwrap();
+    for (path, evaluate, _) in PATHS {
+        for (labels, correct) in [([1u32, 0], 2), ([2, 1], 0), ([2, 0], 1)] {
+            let labels = Tensor::new(&labels, &Device::Cpu).unwrap();
+            assert_eq!(
+                evaluate(&logits, &labels).unwrap().correct,
+                correct,
+                "{path}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_not_a_number_shows_in_the_loss() {
+    for place in 0..3 {
+        let mut row = [1f64, 3.0, 2.0];
+        row[place] = f64::NAN;
+        let logits = Tensor::new(&[row], &Device::Cpu).unwrap();
+        for (path, evaluate, hessian_product) in PATHS {
+            for label in 0..3u32 {
+                let labels = Tensor::new(&[label], &Device::Cpu).unwrap();
+                let got = evaluate(&logits, &labels).unwrap();
+                assert!(got.loss_sum.is_nan(), "{path}, NaN at {place}");
+                let block = Tensor::ones((1, 1, 3), DType::F64, &Device::Cpu).unwrap();
+                hessian_product(&got.probabilities, &block).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_an_error() {
+    let logits = uniform((2, 3), 1, DType::F64);
+    let labels = |labels: &[u32]| Tensor::new(labels, &Device::Cpu).unwrap();
+    for (path, evaluate, hessian_product) in PATHS {
+        let message = evaluate(&logits, &labels(&[0, 3])).unwrap_err().to_string();
+        assert!(
+            message.contains("labels below 3, got 3"),
+            "{path}: {message}"
+        );
+        let wide = uniform((2, 1, 4), 1, DType::F64);
+        assert!(hessian_product(&logits, &wide).is_err(), "{path}");
+        let long = uniform((3, 1, 3), 1, DType::F64);
+        assert!(hessian_product(&logits, &long).is_err(), "{path}");
+        let flat = uniform((2, 3), 1, DType::F64);
+        assert!(hessian_product(&logits, &flat).is_err(), "{path}");
+        let integers = Tensor::new(&[0i64, 1], &Device::Cpu).unwrap();
+        assert!(evaluate(&logits, &integers).is_err(), "{path}");
+    }
+    assert!(evaluate(&logits, &labels(&[0])).is_err());
+    assert!(evaluate(&logits, &labels(&[0, 1, 2])).is_err());
+    assert!(evaluate(&logits.to_dtype(DType::F16).unwrap(), &labels(&[0, 1])).is_err());
+    assert!(one_hot(&labels(&[0, 3]), 3, &logits).is_err());
+    let rows = one_hot(&labels(&[2, 0]), 3, &logits).unwrap();
+    assert_eq!(values(&rows), [0.0, 0.0, 1.0, 1.0, 0.0, 0.0]);
+}
+
+#[test]
+fn no_examples_classes_or_vectors_are_no_panic() {
+    let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F64, &Device::Cpu).unwrap();
+    let none = Tensor::zeros(0, DType::U32, &Device::Cpu).unwrap();
+    assert_eq!(evaluate(&zeros(&[0, 3]), &none).unwrap().loss_sum, 0.0);
+    assert_eq!(evaluate(&zeros(&[0, 0]), &none).unwrap().loss_sum, 0.0);
+    let product = hessian_product(&zeros(&[2, 3]), &zeros(&[2, 0, 3])).unwrap();
+    assert_eq!(product.dims(), [2, 0, 3]);
+    let product = hessian_product(&zeros(&[2, 0]), &zeros(&[2, 1, 0])).unwrap();
+    assert_eq!(product.dims(), [2, 1, 0]);
+}

@@ -1,0 +1,51 @@
+//! Sums in place, who sees them, and the refusals.
+
+use candle_core::{DType, Device, Tensor};
+
+use super::add_in_place;
+use crate::samples::{uniform, values};
+
+#[test]
+fn every_tensor_that_shares_the_storage_sees_the_sum() {
+    for dtype in [DType::F32, DType::F64] {
+        let whole = Tensor::zeros(6, dtype, &Device::Cpu).unwrap();
+        let view = whole.narrow(0, 2, 3).unwrap();
+        let addend = Tensor::new(&[1.0f64, 2.0, 3.0], &Device::Cpu)
+            .and_then(|addend| addend.to_dtype(dtype))
+            .unwrap();
+        add_in_place(&view, &addend).unwrap();
+        add_in_place(&view, &addend).unwrap();
+        assert_eq!(values(&whole), [0.0, 0.0, 2.0, 4.0, 6.0, 0.0]);
+    }
+}
+
+#[test]
+fn an_addend_may_be_strided() {
+    let sum = Tensor::zeros((3, 2), DType::F64, &Device::Cpu).unwrap();
+    let addend = uniform((2, 3), 1, DType::F64).t().unwrap();
+    add_in_place(&sum, &addend).unwrap();
+    assert_eq!(values(&sum), values(&addend));
+}
+
+#[test]
+fn a_sum_that_shares_storage_with_its_addend_is_an_error_and_unchanged() {
+    let whole = uniform(6, 1, DType::F64);
+    let before = values(&whole);
+    let parts = [whole.narrow(0, 0, 3), whole.narrow(0, 2, 3)].map(Result::unwrap);
+    assert!(add_in_place(&whole, &whole).is_err());
+    assert!(add_in_place(&parts[0], &parts[1]).is_err());
+    assert_eq!(values(&whole), before);
+}
+
+#[test]
+fn what_does_not_fit_is_an_error() {
+    let sum = uniform((2, 3), 1, DType::F64);
+    for shape in [&[3, 2][..], &[6], &[2, 3, 1], &[2, 2]] {
+        assert!(add_in_place(&sum, &uniform(shape, 2, DType::F64)).is_err());
+    }
+    assert!(add_in_place(&sum, &uniform((2, 3), 2, DType::F32)).is_err());
+    let strided = uniform((3, 2), 1, DType::F64).t().unwrap();
+    assert!(add_in_place(&strided, &sum).is_err());
+    let half = sum.to_dtype(DType::F16).unwrap();
+    assert!(add_in_place(&half, &half.copy().unwrap()).is_err());
+}

@@ -1,0 +1,39 @@
+//! Tells the binary which commit and compiler it was built from.
+
+use std::process::Command;
+
+fn main() {
+    for path in [
+        "../../.git/HEAD",
+        "../../.git/index",
+        "../../crates",
+        "../../fixtures",
+    ] {
+        println!("cargo::rerun-if-changed={path}");
+    }
+    let commit = output("git", &["rev-parse", "HEAD"]);
+    let changes = output("git", &["status", "--porcelain", "--untracked-files=no"]);
+    let rustc = std::env::var("RUSTC")
+        .ok()
+        .and_then(|rustc| output(&rustc, &["--version"]));
+    let unknown = || "unknown".to_owned();
+    println!(
+        "cargo::rustc-env=FLATNESS_COMMIT={}",
+        commit.unwrap_or_else(unknown)
+    );
+    println!(
+        "cargo::rustc-env=FLATNESS_DIRTY={}",
+        changes.is_some_and(|changes| !changes.is_empty())
+    );
+    println!(
+        "cargo::rustc-env=FLATNESS_RUSTC={}",
+        rustc.unwrap_or_else(unknown)
+    );
+}
+
+/// What a command prints, if it runs and succeeds.
+fn output(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim().to_owned())
+}

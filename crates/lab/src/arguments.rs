@@ -1,0 +1,315 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Train networks and measure their exact curvature, with error bars.
+///
+/// Every number comes with its standard error or residual; every random number comes from one seed.
+#[derive(Debug, Parser)]
+#[command(name = "flatness", version, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Train and measure what a spec (TOML) asks for; resumes where it was interrupted
+    Run(RunOptions),
+    /// Train one network, without measuring it
+    Train(TrainOptions),
+    /// Measure the curvature of a checkpoint: eigenvalues, trace, Frobenius norm
+    Measure(MeasureOptions),
+    /// Multiply the Hessian of given weights and data by given vectors, to compare with other tools
+    Product(ProductOptions),
+    /// List the networks: parameters, multiply-adds, activations
+    Models(ModelsOptions),
+    /// Fetch or check a data set
+    Data(DataOptions),
+}
+
+/// Where and how to compute.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Computing")]
+pub(crate) struct Computing {
+    /// Device: cpu, cuda, cuda:N or auto (CUDA where there is one)
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    pub(crate) device: String,
+    /// Worker threads [default: all cores]; the bits of a result depend on their number
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
+    /// Memory for activations kept between products, in MiB; beyond it they are computed anew
+    #[arg(long, value_name = "MIB", default_value_t = 512)]
+    pub(crate) memory_budget: usize,
+}
+
+/// What to say, and how.
+#[derive(Debug, Args, Clone, Copy)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct Output {
+    /// No progress; errors only
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A finished run is left as it is. Its directory DIR/<hash of the spec> holds\n  \
+    record.json              everything measured, with errors and provenance\n  \
+    checkpoint.safetensors   the trained parameters, with PyTorch's names\n  \
+    metrics.jsonl            one line per epoch"
+)]
+pub(crate) struct RunOptions {
+    /// The spec, a TOML file
+    pub(crate) spec: PathBuf,
+    /// Directory of the runs
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub(crate) runs: PathBuf,
+    /// Directory with the data set [default: the cache directory, else the embedded fixture]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) computing: Computing,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrainOptions {
+    /// Network, one of those that `flatness models` lists
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: String,
+    /// Data set
+    #[arg(long, value_name = "NAME", default_value = "mnist")]
+    pub(crate) data_set: String,
+    /// Train on the first N examples only
+    #[arg(long, value_name = "N")]
+    pub(crate) train_examples: Option<usize>,
+    /// Hold out the last N training examples
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) validation_examples: usize,
+    /// Passes over the training examples
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) epochs: u32,
+    /// Examples per step
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    pub(crate) batch_size: usize,
+    /// Initial learning rate
+    #[arg(long, value_name = "RATE", default_value_t = 0.03)]
+    pub(crate) learning_rate: f64,
+    /// Momentum coefficient
+    #[arg(long, value_name = "MU", default_value_t = 0.9)]
+    pub(crate) momentum: f64,
+    /// Coupled L2 coefficient
+    #[arg(long, value_name = "WD", default_value_t = 0.0)]
+    pub(crate) weight_decay: f64,
+    /// Keep the rate constant instead of the paper's schedule (constant, linear to 1 %, flat)
+    #[arg(long)]
+    pub(crate) constant_rate: bool,
+    /// Seed of all randomness
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Number type
+    #[arg(long, value_enum, default_value_t = NumberType::F32)]
+    pub(crate) dtype: NumberType,
+    /// Directory of the runs
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub(crate) runs: PathBuf,
+    /// Directory with the data set [default: the cache directory, else the embedded fixture]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) computing: Computing,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MeasureOptions {
+    /// Parameters, a safetensors file with PyTorch's names
+    pub(crate) checkpoint: PathBuf,
+    /// Network [default: the one the checkpoint names]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+    /// Data set
+    #[arg(long, value_name = "NAME", default_value = "mnist")]
+    pub(crate) data_set: String,
+    /// Directory with the data set [default: the cache directory, else the embedded fixture]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Split whose mean loss is measured
+    #[arg(long, value_enum, default_value_t = SplitName::Train)]
+    pub(crate) split: SplitName,
+    /// Take the first N examples of the split only
+    #[arg(long, value_name = "N")]
+    pub(crate) examples: Option<usize>,
+    /// Matrix
+    #[arg(long, value_enum, default_value_t = MatrixName::Hessian)]
+    pub(crate) matrix: MatrixName,
+    /// Number type of the arithmetic [default: the checkpoint's]
+    #[arg(long, value_enum)]
+    pub(crate) dtype: Option<NumberType>,
+    /// Examples per sweep
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(crate) batch_size: usize,
+    /// Lanczos steps, one product each
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) steps: usize,
+    /// Relative residual at which an eigenvalue counts as converged
+    #[arg(long, value_name = "TOLERANCE", default_value_t = 1e-3)]
+    pub(crate) tolerance: f64,
+    /// Random probes of trace and Frobenius norm, one product each
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) probes: usize,
+    /// Most power iterations, a check of the spectral norm; 0 for none
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) power_iterations: usize,
+    /// Seed of start vector and probes
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) computing: Computing,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The data file holds `x` (N, ...) float32, `y` (N) integer, and `v.<parameter>`, the vector.\n\
+    Prints one JSON line: loss, gradient norm, v'Av, |Av|, and the seconds they take."
+)]
+pub(crate) struct ProductOptions {
+    /// Network, one of those that `flatness models` lists
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: String,
+    /// Parameters, a safetensors file with PyTorch's names
+    #[arg(long, value_name = "FILE")]
+    pub(crate) weights: PathBuf,
+    /// Inputs, labels and vector, a safetensors file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: PathBuf,
+    /// Matrix
+    #[arg(long, value_enum, default_value_t = MatrixName::Hessian)]
+    pub(crate) matrix: MatrixName,
+    /// Vectors per product: the given one and seeded +-1 vectors
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) vectors: u16,
+    /// Most examples per sweep
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(crate) batch: usize,
+    /// Use the first N examples only
+    #[arg(long, value_name = "N")]
+    pub(crate) n: Option<usize>,
+    /// Classes of the network [default: 10]
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(crate) classes: usize,
+    /// Number type of the arithmetic
+    #[arg(long, value_enum, default_value_t = NumberType::F32)]
+    pub(crate) dtype: NumberType,
+    /// Keep the activations between products, or compute them anew inside the timed product
+    #[arg(long, value_enum, default_value_t = RetentionName::Retain)]
+    pub(crate) retention: RetentionName,
+    /// Timed products, after one that is not timed
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) repeat: u16,
+    /// Device: cpu, cuda, cuda:N or auto
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    pub(crate) device: String,
+    /// Worker threads [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ModelsOptions {
+    /// Print a JSON array
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DataOptions {
+    #[command(subcommand)]
+    pub(crate) command: DataCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataCommand {
+    /// Download a data set, verify it and keep it in the cache directory
+    Fetch(FetchOptions),
+    /// Verify the data set in a directory and say what it holds
+    Check(CheckOptions),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FetchOptions {
+    /// Data set
+    #[arg(value_enum)]
+    pub(crate) set: FetchableSet,
+    /// Directory to put it in [default: the cache directory]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: Option<PathBuf>,
+    /// Download from this address, ending in `/`, instead of the known mirrors
+    #[arg(long, value_name = "URL")]
+    pub(crate) mirror: Vec<String>,
+    /// No progress; errors only
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckOptions {
+    /// Directory with the data set
+    pub(crate) directory: PathBuf,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Data set with known mirrors.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum FetchableSet {
+    /// Handwritten digits, 70,000 images of 28 x 28
+    Mnist,
+}
+
+/// Number type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NumberType {
+    /// Single precision
+    F32,
+    /// Double precision
+    F64,
+}
+
+/// Split of the data.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum SplitName {
+    /// Training examples
+    Train,
+    /// Test examples
+    Test,
+}
+
+/// Curvature matrix.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum MatrixName {
+    /// Hessian of the mean loss
+    Hessian,
+    /// Generalised Gauss-Newton matrix
+    GaussNewton,
+}
+
+/// What happens to activations between products.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum RetentionName {
+    /// Kept
+    Retain,
+    /// Computed anew
+    Recompute,
+}

@@ -1,0 +1,225 @@
+//! `flatness measure`: the curvature of a checkpoint.
+
+use anyhow::{Context, Result, bail};
+use flatness_models::checkpoint;
+use flatness_operator::LinearOperator;
+use flatness_records::{
+    DataSpec, Dtype, LanczosSpec, Matrix, MatrixRecord, MeasureSpec, ModelSpec, PowerSpec,
+    Quantity, Split, Streams, TraceSpec, Uncertainty,
+};
+use serde::Serialize;
+
+use crate::arguments::{MatrixName, MeasureOptions, SplitName};
+use crate::measurement::{Detail, curvature, matrix_record};
+use crate::progress::{Progress, Watched};
+use crate::setting::{Machine, Model};
+use crate::source;
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    model: &'a str,
+    parameters: usize,
+    data: flatness_records::DataRecord,
+    examples: usize,
+    loss: f64,
+    accuracy: f64,
+    #[serde(flatten)]
+    record: MatrixRecord,
+}
+
+pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
+    let origin = options.checkpoint.display().to_string();
+    let bytes = std::fs::read(&options.checkpoint)
+        .with_context(|| format!("cannot read the checkpoint {origin}"))?;
+    let checkpoint = checkpoint::decode(&bytes, &origin)?;
+    let Some(name) = options.model.as_deref().or(checkpoint.model()) else {
+        bail!("{origin} does not name its model; give --model");
+    };
+    let data_spec = DataSpec {
+        set: options.data_set.clone(),
+        train_examples: None,
+        validation_examples: 0,
+    };
+    let splits = source::load(&data_spec, options.data.as_deref())?;
+    let split = Split::from(options.split);
+    let examples = match options.examples {
+        Some(count) => splits.get(split)?.take(count)?,
+        None => splits.get(split)?.clone(),
+    };
+    let mut model = Model::new(
+        &ModelSpec {
+            name: name.to_owned(),
+            dtype: Dtype::F32,
+        },
+        &examples,
+    )?;
+    let theta = checkpoint.parameters(model.network.layout(), &origin)?;
+    model.dtype = match (options.dtype, theta.dtype()) {
+        (Some(dtype), _) => dtype.into(),
+        (None, candle_core::DType::F64) => Dtype::F64,
+        (None, _) => Dtype::F32,
+    };
+    let machine = Machine::new(&options.computing)?;
+    let theta = theta.to_dtype(model.dtype())?.to_device(&machine.device)?;
+    let spec = spec(options, split);
+    let progress = Progress::new(options.output.quiet);
+    let mean_loss = model.mean_loss(&examples, &machine, spec.batch_size)?;
+    let evaluation = mean_loss.evaluate(&theta)?;
+    let products = spec.lanczos.steps + spec.trace.probes + options.power_iterations;
+    let stage = progress.stage("measuring", "products", products as u64);
+    let curvature = curvature(&mean_loss, &theta, &machine)?;
+    let (hessian, gauss_newton) = (curvature.hessian(), curvature.gauss_newton());
+    let (matrix, operator): (Matrix, &dyn LinearOperator) = match options.matrix {
+        MatrixName::Hessian => (Matrix::Hessian, &hessian),
+        MatrixName::GaussNewton => (Matrix::GaussNewton, &gauss_newton),
+    };
+    let watched = Watched {
+        operator,
+        stage: &stage,
+    };
+    let streams = Streams::new(options.seed);
+    let record = matrix_record(&watched, matrix, &spec, streams, Detail::Full)?;
+    drop(stage);
+    let report = Report {
+        model: model.name,
+        parameters: model.network.layout().dim(),
+        data: splits.record(&data_spec, Some(split)),
+        examples: examples.len(),
+        loss: evaluation.loss,
+        accuracy: evaluation.accuracy,
+        record,
+    };
+    if options.output.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        print!("{}", table(&report));
+    }
+    Ok(())
+}
+
+fn spec(options: &MeasureOptions, split: Split) -> MeasureSpec {
+    let power = (options.power_iterations > 0).then_some(PowerSpec {
+        iterations: options.power_iterations,
+        tolerance: options.tolerance,
+    });
+    MeasureSpec {
+        epochs: Vec::new(),
+        split,
+        matrices: Vec::new(),
+        batch_size: options.batch_size,
+        lanczos: LanczosSpec {
+            steps: options.steps,
+            tolerance: options.tolerance,
+        },
+        power,
+        trace: TraceSpec {
+            probes: options.probes,
+            block: BLOCK.min(options.probes),
+        },
+        density: None,
+        scales: Vec::new(),
+        perturbation: None,
+    }
+}
+
+/// Probes per pass over the data.
+const BLOCK: usize = 10;
+
+fn table(report: &Report<'_>) -> String {
+    let Report {
+        model,
+        parameters,
+        data,
+        examples,
+        loss,
+        accuracy,
+        record,
+    } = report;
+    let split = data.curvature_split.map_or("", name_of_split);
+    let mut lines = vec![
+        format!("model      {model}, {parameters} parameters"),
+        format!(
+            "data       {examples} {split} examples of {} ({})",
+            data.set, data.source
+        ),
+        format!("loss       {loss:.6}, accuracy {:.2} %", 100.0 * accuracy),
+        format!("matrix     {}", name_of_matrix(record.matrix)),
+        String::new(),
+        format!(
+            "{:<16} {:>13} {:>12}  {:>8}  how",
+            "measure", "value", "error", "products"
+        ),
+    ];
+    let mut add = |name: &str, quantity: &Quantity| {
+        let how = match quantity.uncertainty {
+            Uncertainty::Exact => "exact".to_owned(),
+            Uncertainty::Stochastic { probes, .. } => {
+                format!("standard error over {probes} probes")
+            }
+            Uncertainty::Iterative {
+                steps, converged, ..
+            } => {
+                let state = if converged {
+                    "converged"
+                } else {
+                    "not converged"
+                };
+                format!("residual after {steps} steps, {state}")
+            }
+        };
+        lines.push(format!(
+            "{name:<16} {:>13.6e} {:>12.2e}  {:>8}  {how}",
+            quantity.value,
+            quantity.error(),
+            quantity.products
+        ));
+    };
+    add("lambda_max", &record.lambda_max);
+    add("lambda_min", &record.lambda_min);
+    add("spectral_norm", &record.spectral_norm);
+    if let Some(power) = &record.power_iteration {
+        add("power_iteration", power);
+    }
+    add("trace", &record.trace);
+    add("frobenius", &record.frobenius);
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+/// One line of the most asked-for numbers of a matrix.
+pub(crate) fn line(record: &MatrixRecord) -> String {
+    let number =
+        |quantity: &Quantity| format!("{:.4e} +- {:.1e}", quantity.value, quantity.error());
+    format!(
+        "{:<12} spectral norm {}, trace {}, Frobenius norm {}",
+        name_of_matrix(record.matrix),
+        number(&record.spectral_norm),
+        number(&record.trace),
+        number(&record.frobenius)
+    )
+}
+
+fn name_of_matrix(matrix: Matrix) -> &'static str {
+    match matrix {
+        Matrix::Hessian => "hessian",
+        Matrix::GaussNewton => "gauss-newton",
+    }
+}
+
+fn name_of_split(split: Split) -> &'static str {
+    match split {
+        Split::Train => "train",
+        Split::Validation => "validation",
+        Split::Test => "test",
+    }
+}
+
+impl From<SplitName> for Split {
+    fn from(name: SplitName) -> Self {
+        match name {
+            SplitName::Train => Self::Train,
+            SplitName::Test => Self::Test,
+        }
+    }
+}

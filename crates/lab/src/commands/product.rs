@@ -1,0 +1,218 @@
+//! `flatness product`: one curvature product of given weights, data and vector, checked and timed.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use candle_core::{DType, Device, Tensor};
+use flatness_curvature::{Retention, Selection};
+use flatness_data::LabelledTensors;
+use flatness_models::{Architecture, checkpoint};
+use flatness_operator::LinearOperator;
+use flatness_spectrum::Probe;
+use serde::Serialize;
+
+use crate::arguments::{MatrixName, ProductOptions, RetentionName};
+use crate::measurement::dot;
+use crate::setting::{Machine, Model, workers};
+use crate::training::norm;
+use crate::{device, environment};
+
+/// Seed of the vectors besides the given one.
+const SEED: u64 = 99;
+
+/// The line that is printed.
+#[derive(Serialize)]
+struct Line {
+    model: &'static str,
+    matrix: &'static str,
+    retention: &'static str,
+    n: usize,
+    parameters: usize,
+    vectors: u16,
+    dtype: String,
+    threads: usize,
+    device: String,
+    loss: f64,
+    gradient_norm: f64,
+    /// vᵀ A v of the given vector.
+    quadratic_form: f64,
+    /// ‖A v‖ of the given vector.
+    product_norm: f64,
+    seconds_min: f64,
+    seconds_median: f64,
+    gradient_seconds_min: f64,
+    gradient_seconds_median: f64,
+    peak_rss_mb: f64,
+}
+
+pub(crate) fn product(options: &ProductOptions) -> Result<()> {
+    let machine = Machine {
+        workers: workers(options.threads)?,
+        device: device::open(&options.device)?,
+        memory_budget: 0,
+    };
+    let weights = options.weights.display().to_string();
+    let bytes = std::fs::read(&options.weights)
+        .with_context(|| format!("cannot read the weights {weights}"))?;
+    let tensors = candle_core::safetensors::load(&options.data, &Device::Cpu)
+        .with_context(|| format!("cannot read the data {}", options.data.display()))?;
+    let examples = examples(options, &tensors)?;
+    let architecture = Architecture::find(&options.model)?;
+    let model = Model {
+        name: architecture.name,
+        network: architecture.network(
+            &flatness_data::Examples::example_shape(&examples),
+            options.classes,
+        )?,
+        dtype: options.dtype.into(),
+    };
+    let layout = model.network.layout();
+    let theta = checkpoint::decode(&bytes, &weights)?.parameters(layout, &weights)?;
+    let place = |tensor: &Tensor| -> Result<Tensor> {
+        Ok(tensor.to_dtype(model.dtype())?.to_device(&machine.device)?)
+    };
+    let theta = place(&theta)?;
+    let given = place(&vector(&options.data, &tensors, layout)?)?;
+    drop(tensors);
+    let mean_loss = model.mean_loss(&examples, &machine, options.batch)?;
+    let ((evaluation, gradient), gradient_seconds) = timed(options.repeat, || {
+        Ok(mean_loss.gradient(&theta, Selection::All)?)
+    })?;
+    let (retention, retention_name) = match options.retention {
+        RetentionName::Retain => (Retention::Retain, "retain"),
+        RetentionName::Recompute => (Retention::Recompute, "recompute"),
+    };
+    let curvature = mean_loss.curvature(&theta, retention)?;
+    let (hessian, gauss_newton) = (curvature.hessian(), curvature.gauss_newton());
+    let (operator, matrix): (&dyn LinearOperator, _) = match options.matrix {
+        MatrixName::Hessian => (&hessian, "hessian"),
+        MatrixName::GaussNewton => (&gauss_newton, "gauss-newton"),
+    };
+    let block = block(operator, &given, usize::from(options.vectors))?;
+    let (product, seconds) = timed(options.repeat, || {
+        let product = operator.apply_block(&block)?;
+        // On an accelerator the clock stops when the result is there, not when it is asked for.
+        machine.device.synchronize()?;
+        Ok(product)
+    })?;
+    let first = product.get(0)?;
+    let line = Line {
+        model: model.name,
+        matrix,
+        retention: retention_name,
+        n: flatness_data::Examples::len(&examples),
+        parameters: layout.dim(),
+        vectors: options.vectors,
+        dtype: format!("{:?}", model.dtype()).to_lowercase(),
+        threads: machine.workers.threads(),
+        device: device::name(&machine.device),
+        loss: evaluation.loss,
+        gradient_norm: norm(&gradient)?,
+        quadratic_form: dot(&given, &first)?,
+        product_norm: norm(&first)?,
+        seconds_min: seconds.min,
+        seconds_median: seconds.median,
+        gradient_seconds_min: gradient_seconds.min,
+        gradient_seconds_median: gradient_seconds.median,
+        peak_rss_mb: environment::peak_rss_mib(),
+    };
+    println!("{}", serde_json::to_string(&line)?);
+    Ok(())
+}
+
+/// `x` and `y` of the data file.
+fn examples(
+    options: &ProductOptions,
+    tensors: &HashMap<String, Tensor>,
+) -> Result<LabelledTensors> {
+    let path = options.data.display().to_string();
+    let (x, y) = (named(&path, tensors, "x")?, named(&path, tensors, "y")?);
+    let examples = x.dims().first().copied().unwrap_or(0);
+    let count = options.n.unwrap_or(examples);
+    if count == 0 || count > examples {
+        anyhow::bail!("--n must be in 1..={examples}, the examples of {path}, got {count}");
+    }
+    let dtype = flatness_records::Dtype::from(options.dtype);
+    let dtype = if dtype == flatness_records::Dtype::F64 {
+        DType::F64
+    } else {
+        DType::F32
+    };
+    let (x, y) = (
+        x.narrow(0, 0, count)?.to_dtype(dtype)?,
+        y.narrow(0, 0, count)?,
+    );
+    Ok(LabelledTensors::new(&path, &x, &y, options.classes)?)
+}
+
+/// The pieces `v.<parameter>` of the data file as one vector (P).
+fn vector(
+    path: &Path,
+    tensors: &HashMap<String, Tensor>,
+    layout: &flatness_layers::ParamLayout,
+) -> Result<Tensor> {
+    let pieces = tensors
+        .iter()
+        .filter_map(|(name, tensor)| Some((name.strip_prefix("v.")?.to_owned(), tensor.clone())))
+        .collect();
+    layout.gather(&pieces).with_context(|| {
+        format!(
+            "the vector v in {} does not fit the network",
+            path.display()
+        )
+    })
+}
+
+fn named<'t>(path: &str, tensors: &'t HashMap<String, Tensor>, name: &str) -> Result<&'t Tensor> {
+    tensors
+        .get(name)
+        .with_context(|| format!("{path} holds no tensor {name}"))
+}
+
+/// The given vector and seeded ±1 vectors, (count, P).
+fn block(operator: &dyn LinearOperator, given: &Tensor, count: usize) -> Result<Tensor> {
+    let given = given.unsqueeze(0)?;
+    if count == 1 {
+        return Ok(given);
+    }
+    Ok(Tensor::cat(
+        &[
+            &given,
+            &Probe::Rademacher.rows(operator, 0..count - 1, SEED)?,
+        ],
+        0,
+    )?)
+}
+
+/// Seconds of repeated work.
+struct Seconds {
+    min: f64,
+    median: f64,
+}
+
+/// Does `work` once untimed and `repeat` times timed; the last result.
+fn timed<T>(repeat: u16, mut work: impl FnMut() -> Result<T>) -> Result<(T, Seconds)> {
+    let mut last = work()?;
+    let mut seconds = Vec::with_capacity(usize::from(repeat));
+    for _ in 0..repeat {
+        let started = Instant::now();
+        last = work()?;
+        seconds.push(started.elapsed().as_secs_f64());
+    }
+    seconds.sort_by(f64::total_cmp);
+    let middle = seconds.len() / 2;
+    let median = if seconds.len() % 2 == 1 {
+        seconds[middle]
+    } else {
+        0.5 * (seconds[middle - 1] + seconds[middle])
+    };
+    Ok((
+        last,
+        Seconds {
+            min: seconds[0],
+            median,
+        },
+    ))
+}

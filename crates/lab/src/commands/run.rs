@@ -1,0 +1,231 @@
+//! `flatness run`: train and measure what a spec asks for.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use flatness_models::checkpoint;
+use flatness_records::{Measurement, Outcome, Record, Run, Spec, Training, write_atomic};
+
+use crate::arguments::{Computing, Output, RunOptions};
+use crate::measurement::{Detail, Instrument, perturbations, scaling};
+use crate::progress::Progress;
+use crate::run_directory::{self, Clock, RunDirectory};
+use crate::setting::{Machine, Model};
+use crate::source::{self, Splits};
+use crate::training::{Trained, train};
+use crate::{device, environment};
+
+pub(crate) fn run(options: &RunOptions) -> Result<()> {
+    let origin = options.spec.display().to_string();
+    let text = std::fs::read_to_string(&options.spec)
+        .with_context(|| format!("cannot read the spec {origin}"))?;
+    let run = Spec::from_toml(&text, &origin)?.validate(&origin)?;
+    execute(
+        &run,
+        &options.runs,
+        options.data.as_deref(),
+        &options.computing,
+        options.output,
+    )
+}
+
+/// Does a run, or finds it done, and prints its outcome.
+pub(crate) fn execute(
+    run: &Run,
+    runs: &Path,
+    data: Option<&Path>,
+    computing: &Computing,
+    output: Output,
+) -> Result<()> {
+    let progress = Progress::new(output.quiet);
+    let spec = run.spec();
+    let splits = source::load(&spec.data, data)?;
+    let record = match run_directory::finished(runs, run)? {
+        Some(record) => {
+            if record.data.digest != splits.digest() {
+                bail!(
+                    "{} was made from other data ({}, digest {}); give another directory for the runs",
+                    run_directory::record_path(runs, run).display(),
+                    record.data.source,
+                    record.data.digest
+                );
+            }
+            record
+        }
+        None => work(
+            run,
+            runs,
+            data,
+            &splits,
+            &Machine::new(computing)?,
+            progress,
+        )?,
+    };
+    if output.json {
+        println!("{}", serde_json::to_string(&record)?);
+    } else {
+        progress.say(&summary(&record, &run_directory::record_path(runs, run)));
+    }
+    match record.outcome {
+        Outcome::Completed => Ok(()),
+        Outcome::Diverged {
+            epoch,
+            learning_rate,
+        } => bail!(
+            "training diverged in epoch {epoch} at learning rate {learning_rate}: loss or parameters are not finite; \
+             the parameters before that epoch are in {}; lower train.optimizer.learning_rate",
+            runs.join(run.id()).join("checkpoint.safetensors").display()
+        ),
+    }
+}
+
+fn work(
+    run: &Run,
+    runs: &Path,
+    data: Option<&Path>,
+    splits: &Splits,
+    machine: &Machine,
+    progress: Progress,
+) -> Result<Record> {
+    let spec = run.spec();
+    let device_name = device::name(&machine.device);
+    let provenance = environment::provenance(
+        machine.workers.threads(),
+        device_name,
+        command(run, runs, data),
+    );
+    let model = Model::new(&spec.model, &splits.train)?;
+    let directory = RunDirectory::open(runs, run)?;
+    let batch_size = spec.train.batch_size;
+    let examples = splits.train.len();
+    if batch_size > examples {
+        bail!(
+            "train.batch_size must be at most the {examples} training examples, got {batch_size}"
+        );
+    }
+    let mean_loss = model.mean_loss(&splits.train, machine, batch_size)?;
+    let initial = model.initial(run.streams().seed("init"), &machine.device)?;
+    let instrument = spec.measure.as_ref().map(|spec| Instrument {
+        model: &model,
+        splits,
+        machine,
+        spec,
+        streams: run.streams(),
+        progress,
+        initial: &initial,
+    });
+    let measure = |epoch: u32, theta: &_| match &instrument {
+        Some(instrument) if instrument.spec.epochs.contains(&epoch) => {
+            let measurement = instrument.measure(epoch, theta, Detail::Path)?;
+            directory.add_measurement(&measurement)?;
+            Ok(measurement.seconds)
+        }
+        _ => Ok(0.0),
+    };
+    let trained = train(run, &mean_loss, &initial, &directory, progress, measure)?;
+    let (theta, clock, outcome) = match trained {
+        Trained::Completed { theta, clock } => (theta, clock, Outcome::Completed),
+        Trained::Diverged {
+            theta,
+            clock,
+            epoch,
+            learning_rate,
+        } => (
+            theta,
+            clock,
+            Outcome::Diverged {
+                epoch,
+                learning_rate,
+            },
+        ),
+    };
+    let layout = model.network.layout();
+    write_atomic(
+        &directory.checkpoint(),
+        &checkpoint::encode(layout, &theta, model.name)?,
+    )?;
+    let mut record = Record {
+        id: run.id(),
+        spec: spec.clone(),
+        provenance,
+        data: splits.record(
+            &spec.data,
+            spec.measure.as_ref().map(|measure| measure.split),
+        ),
+        model: model.record(),
+        training: training(clock, 0.0),
+        measurements: directory.measurements()?,
+        scaling: Vec::new(),
+        perturbations: Vec::new(),
+        outcome,
+    };
+    if let (Some(instrument), Outcome::Completed) = (&instrument, &record.outcome) {
+        let started = Instant::now();
+        record
+            .measurements
+            .push(instrument.measure(clock.epoch, &theta, Detail::Full)?);
+        record.scaling = scaling(instrument, &theta)?;
+        if let Some(perturbation) = &instrument.spec.perturbation {
+            record.perturbations = perturbations(instrument, perturbation, &theta)?;
+        }
+        record.training = training(clock, started.elapsed().as_secs_f64());
+    }
+    directory.finish(&record)?;
+    Ok(record)
+}
+
+fn training(clock: Clock, measure_seconds: f64) -> Training {
+    Training {
+        steps: clock.steps,
+        train_seconds: clock.train_seconds,
+        measure_seconds: clock.measure_seconds + measure_seconds,
+        peak_rss_mib: environment::peak_rss_mib(),
+    }
+}
+
+/// The command that makes the record again.
+fn command(run: &Run, runs: &Path, data: Option<&Path>) -> String {
+    let spec: PathBuf = runs.join(run.id()).join("spec.toml");
+    let data = data.map_or_else(String::new, |data| format!(" --data {}", data.display()));
+    format!(
+        "flatness run {} --runs {}{data}",
+        spec.display(),
+        runs.display()
+    )
+}
+
+fn summary(record: &Record, path: &Path) -> String {
+    let Record {
+        model,
+        data,
+        training,
+        ..
+    } = record;
+    let mut lines = vec![format!(
+        "{} ({} parameters) on {} training examples of {} ({})",
+        model.name, model.parameters, data.train_examples, data.set, data.source
+    )];
+    if let Some(Measurement {
+        train_loss,
+        train_accuracy,
+        test_accuracy,
+        matrices,
+        ..
+    }) = record.measurements.last()
+    {
+        lines.push(format!(
+            "train loss {train_loss:.5}, train accuracy {:.2} %, test accuracy {:.2} %",
+            100.0 * train_accuracy,
+            100.0 * test_accuracy
+        ));
+        lines.extend(matrices.iter().map(super::measure::line));
+    }
+    lines.push(format!(
+        "trained {:.1} s, measured {:.1} s; {}",
+        training.train_seconds,
+        training.measure_seconds,
+        path.display()
+    ));
+    lines.join("\n")
+}

@@ -1,0 +1,53 @@
+//! Clock, processor, memory and directories of this machine.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use flatness_records::Provenance;
+
+/// Who makes a record, on what, now; `command` makes it again.
+pub(crate) fn provenance(threads: usize, device: String, command: String) -> Provenance {
+    Provenance {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        commit: env!("FLATNESS_COMMIT").to_owned(),
+        dirty: env!("FLATNESS_DIRTY") == "true",
+        rustc: env!("FLATNESS_RUSTC").to_owned(),
+        cpu: field("/proc/cpuinfo", "model name")
+            .unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
+        threads,
+        device,
+        started: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        command,
+    }
+}
+
+/// Largest resident memory of this process so far in MiB; 0 where the system does not say.
+pub(crate) fn peak_rss_mib() -> f64 {
+    field("/proc/self/status", "VmHWM")
+        .and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok())
+        .map_or(0.0, |kib| kib / 1024.0)
+}
+
+/// Number of cores that this process may use.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// The platform's cache directory for this program.
+pub(crate) fn cache_directory() -> Option<PathBuf> {
+    directories::ProjectDirs::from("", "", "flatness")
+        .map(|directories| directories.cache_dir().to_owned())
+}
+
+/// Proxy for downloads, where the environment names one.
+pub(crate) fn proxy() -> Option<String> {
+    ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+}
+
+fn field(path: &str, name: &str) -> Option<String> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let line = text.lines().find(|line| line.starts_with(name))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}

@@ -1,0 +1,154 @@
+//! What a spec asks to be measured, at given parameters.
+
+mod perturbation;
+mod scaling;
+mod spectrum;
+
+use std::time::Instant;
+
+use anyhow::Result;
+use candle_core::Tensor;
+use flatness_curvature::{Curvature, MeanLoss, Retention};
+use flatness_operator::{Congruence, LinearOperator};
+use flatness_records::{Matrix, MatrixRecord, MeasureSpec, Measurement, Quantity, Streams};
+
+use crate::progress::{Progress, Watched};
+use crate::setting::{Machine, Model};
+use crate::source::Splits;
+use crate::training::norm;
+
+pub(crate) use perturbation::perturbations;
+pub(crate) use scaling::scaling;
+pub(crate) use spectrum::{extremes, matrix_record};
+
+/// Measures networks at the points of one run.
+pub(crate) struct Instrument<'a> {
+    pub(crate) model: &'a Model,
+    pub(crate) splits: &'a Splits,
+    pub(crate) machine: &'a Machine,
+    pub(crate) spec: &'a MeasureSpec,
+    pub(crate) streams: Streams,
+    pub(crate) progress: Progress,
+    /// Initial parameters (P).
+    pub(crate) initial: &'a Tensor,
+}
+
+/// How much of the spectrum a measurement holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// Along training: no density.
+    Path,
+    /// At the end: all that the spec asks for.
+    Full,
+}
+
+impl Instrument<'_> {
+    /// The mean loss over the curvature split.
+    pub(crate) fn mean_loss(&self) -> Result<MeanLoss<'_>> {
+        let split = self.splits.get(self.spec.split)?;
+        self.model
+            .mean_loss(split, self.machine, self.spec.batch_size)
+    }
+
+    /// Everything but scaling and perturbations, after `epoch` epochs at `theta` (P).
+    pub(crate) fn measure(
+        &self,
+        epoch: u32,
+        theta: &Tensor,
+        detail: Detail,
+    ) -> Result<Measurement> {
+        let started = Instant::now();
+        let evaluate = |examples| {
+            self.model
+                .mean_loss(examples, self.machine, self.spec.batch_size)?
+                .evaluate(theta)
+                .map_err(anyhow::Error::from)
+        };
+        let train = evaluate(&self.splits.train)?;
+        let test = evaluate(&self.splits.test)?;
+        let validation = self
+            .splits
+            .validation
+            .as_ref()
+            .map(|split| evaluate(split))
+            .transpose()?;
+        let mean_loss = self.mean_loss()?;
+        let (_, gradient) = mean_loss.gradient(theta, flatness_curvature::Selection::All)?;
+        let curvature = curvature(&mean_loss, theta, self.machine)?;
+        let stage = self.progress.stage(
+            &format!("measuring epoch {epoch}"),
+            "products",
+            self.products(detail),
+        );
+        let hessian = Watched {
+            operator: curvature.hessian(),
+            stage: &stage,
+        };
+        let gauss_newton = Watched {
+            operator: curvature.gauss_newton(),
+            stage: &stage,
+        };
+        let fisher_rao = quadratic_form(&gauss_newton, theta)?;
+        let magnitudes = theta.abs()?;
+        let adaptive = Congruence::new(&hessian, &magnitudes)?;
+        let seed = self.streams.seed("adaptive");
+        let (adaptive_lambda_max, _) = extremes(&adaptive, &self.spec.lanczos, seed)?;
+        let matrices = self.spec.matrices.iter().map(|&matrix| {
+            let operator: &dyn LinearOperator = match matrix {
+                Matrix::Hessian => &hessian,
+                Matrix::GaussNewton => &gauss_newton,
+            };
+            matrix_record(operator, matrix, self.spec, self.streams, detail)
+        });
+        let matrices: Vec<MatrixRecord> = matrices.collect::<Result<_>>()?;
+        Ok(Measurement {
+            epoch,
+            train_loss: train.loss,
+            train_accuracy: train.accuracy,
+            test_loss: test.loss,
+            test_accuracy: test.accuracy,
+            validation_loss: validation.map(|split| split.loss),
+            validation_accuracy: validation.map(|split| split.accuracy),
+            gradient_norm: norm(&gradient)?,
+            parameter_norm: norm(theta)?,
+            distance_from_initialization: norm(&(theta - self.initial)?)?,
+            fisher_rao: Quantity::exact(fisher_rao, 1),
+            adaptive_lambda_max,
+            matrices,
+            seconds: started.elapsed().as_secs_f64(),
+        })
+    }
+
+    /// Products of one measurement, for the progress bar.
+    fn products(&self, detail: Detail) -> u64 {
+        let spec = self.spec;
+        let density = match (&spec.density, detail) {
+            (Some(density), Detail::Full) => density.probes * density.steps,
+            _ => 0,
+        };
+        let per_matrix = spec.lanczos.steps + spec.trace.probes;
+        (1 + spec.lanczos.steps + spec.matrices.len() * per_matrix + density) as u64
+    }
+}
+
+/// The curvature at `theta`, with activations kept where the memory budget allows it.
+pub(crate) fn curvature<'a>(
+    mean_loss: &'a MeanLoss<'a>,
+    theta: &Tensor,
+    machine: &Machine,
+) -> Result<Curvature<'a>> {
+    let bytes = mean_loss.retained_bytes(theta)?;
+    Ok(mean_loss.curvature(theta, Retention::within(machine.memory_budget, bytes))?)
+}
+
+/// vᵀ A v.
+pub(crate) fn quadratic_form(operator: &impl LinearOperator, vector: &Tensor) -> Result<f64> {
+    dot(vector, &operator.apply(vector)?)
+}
+
+/// Inner product of two vectors, summed in double precision.
+pub(crate) fn dot(a: &Tensor, b: &Tensor) -> Result<f64> {
+    let double = candle_core::DType::F64;
+    let product = (a.to_dtype(double)? * b.to_dtype(double)?)?;
+    Ok(product.sum_all()?.to_scalar::<f64>()?)
+}

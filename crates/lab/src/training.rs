@@ -1,0 +1,163 @@
+//! The training loop of one run, from wherever its directory says it stands.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use candle_core::{DType, Tensor};
+use flatness_curvature::{MeanLoss, Selection};
+use flatness_data::Order;
+use flatness_optim::{Momentum, Schedule, Sgd};
+use flatness_records::{EpochMetrics, OptimizerSpec, Run, ScheduleSpec, TrainSpec};
+
+use crate::progress::Progress;
+use crate::run_directory::{Clock, RunDirectory, State};
+
+/// Least time between two saved states: a kill loses at most this much work and an epoch.
+const SAVE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How training ended.
+pub(crate) enum Trained {
+    /// All epochs are done.
+    Completed { theta: Tensor, clock: Clock },
+    /// The loss or the parameters stopped being finite; `theta` is from before that epoch.
+    Diverged {
+        theta: Tensor,
+        clock: Clock,
+        epoch: u32,
+        learning_rate: f64,
+    },
+}
+
+/// The optimiser of a spec with its rate and schedule.
+struct Optimizer {
+    sgd: Sgd,
+    learning_rate: f64,
+    schedule: Schedule,
+}
+
+impl Optimizer {
+    fn new(train: &TrainSpec, theta: &Tensor) -> Result<Self> {
+        let OptimizerSpec::Sgd {
+            learning_rate,
+            momentum,
+            nesterov,
+            weight_decay,
+        } = train.optimizer;
+        let momentum = if nesterov {
+            Momentum::Nesterov(momentum)
+        } else {
+            Momentum::HeavyBall(momentum)
+        };
+        let schedule = match train.schedule {
+            ScheduleSpec::Constant {} => Schedule::Constant,
+            ScheduleSpec::Paper { ratio } => Schedule::Paper { ratio },
+        };
+        Ok(Self {
+            sgd: Sgd::new(momentum, weight_decay, theta)?,
+            learning_rate,
+            schedule,
+        })
+    }
+
+    fn rate(&self, epoch: u32, epochs: u32) -> f64 {
+        self.learning_rate * self.schedule.factor(f64::from(epoch) / f64::from(epochs))
+    }
+}
+
+/// Trains `mean_loss` from `initial` (P) for the run in `directory`. `measure` is called after every
+/// epoch with the epochs done (and at 0 before the first) and returns the seconds it took.
+pub(crate) fn train(
+    run: &Run,
+    mean_loss: &MeanLoss<'_>,
+    initial: &Tensor,
+    directory: &RunDirectory,
+    progress: Progress,
+    mut measure: impl FnMut(u32, &Tensor) -> Result<f64>,
+) -> Result<Trained> {
+    let spec = &run.spec().train;
+    let theta = initial.copy()?;
+    let mut optimizer = Optimizer::new(spec, &theta)?;
+    let mut clock = Clock::default();
+    match directory.resume(theta.device())? {
+        Some(state) => {
+            theta
+                .slice_set(&state.theta, 0, 0)
+                .context("the saved state does not fit the network")?;
+            optimizer.sgd.restore(&state.velocity)?;
+            clock = state.clock;
+            progress.say(&format!("resuming after epoch {}", clock.epoch));
+        }
+        None => clock.measure_seconds += measure(0, &theta)?,
+    }
+    let examples = mean_loss.data().len();
+    let seed = run.streams().seed("shuffle");
+    let stage = progress.stage("training", "epochs", u64::from(spec.epochs));
+    stage.advance(u64::from(clock.epoch), "");
+    let mut saved = Instant::now();
+    while clock.epoch < spec.epochs {
+        let started = Instant::now();
+        let before = theta.copy()?;
+        let learning_rate = optimizer.rate(clock.epoch, spec.epochs);
+        let order = Order::Shuffled {
+            seed,
+            epoch: u64::from(clock.epoch),
+        };
+        let indices = order.indices(u32::try_from(examples).context("more than 2^32 examples")?);
+        let mut loss_sum = 0.0;
+        for batch in indices.chunks(spec.batch_size) {
+            let (evaluation, gradient) = mean_loss.gradient(&theta, Selection::At(batch))?;
+            loss_sum += evaluation.loss * batch.len() as f64;
+            if !loss_sum.is_finite() {
+                break;
+            }
+            optimizer.sgd.step(&theta, &gradient, learning_rate)?;
+            clock.steps += 1;
+        }
+        let parameter_norm = norm(&theta)?;
+        if !(loss_sum.is_finite() && parameter_norm.is_finite()) {
+            let epoch = clock.epoch + 1;
+            return Ok(Trained::Diverged {
+                theta: before,
+                clock,
+                epoch,
+                learning_rate,
+            });
+        }
+        clock.epoch += 1;
+        let seconds = started.elapsed().as_secs_f64();
+        clock.train_seconds += seconds;
+        let running_loss = loss_sum / examples as f64;
+        let epoch = clock.epoch;
+        directory.add_metrics(&EpochMetrics {
+            epoch,
+            learning_rate,
+            running_loss,
+            parameter_norm,
+            seconds,
+        })?;
+        if epoch < spec.epochs {
+            clock.measure_seconds += measure(epoch, &theta)?;
+        }
+        if saved.elapsed() >= SAVE_INTERVAL || epoch == spec.epochs {
+            let velocity = optimizer.sgd.velocity().clone();
+            directory.save(&State {
+                theta: theta.clone(),
+                velocity,
+                clock,
+            })?;
+            saved = Instant::now();
+        }
+        stage.advance(1, &format!("loss {running_loss:.4}"));
+    }
+    Ok(Trained::Completed { theta, clock })
+}
+
+/// Euclidean norm of a vector, summed in double precision.
+pub(crate) fn norm(vector: &Tensor) -> Result<f64> {
+    Ok(vector
+        .to_dtype(DType::F64)?
+        .sqr()?
+        .sum_all()?
+        .to_scalar::<f64>()?
+        .sqrt())
+}

@@ -1,0 +1,36 @@
+//! All axes of an example become one. Linear: no second-order terms.
+
+use candle_core::Tensor;
+
+use crate::{Error, Layer, Point, SecondOrder, Tangent};
+
+/// Flattening of each example, in row-major order.
+#[derive(Debug, Clone, Copy)]
+pub struct Flatten;
+
+impl Layer for Flatten {
+    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, &'static str> {
+        Ok(vec![input.iter().product()])
+    }
+
+    fn forward(&self, _: &[Tensor], x: &Tensor) -> Result<(Tensor, Vec<Tensor>), Error> {
+        Ok((x.flatten_from(1)?, Vec::new()))
+    }
+
+    fn jvp(&self, _: Point<'_>, tangent: Tangent<'_>) -> Result<Option<Tensor>, Error> {
+        Ok(tangent.input.map(|dx| dx.flatten_from(2)).transpose()?)
+    }
+
+    fn vjp_input(&self, at: Point<'_>, cotangent: &Tensor) -> Result<Tensor, Error> {
+        let (batch, vectors, _) = cotangent.dims3()?;
+        let shape: Vec<usize> = [batch, vectors]
+            .into_iter()
+            .chain(at.input_shape.iter().copied())
+            .collect();
+        Ok(cotangent.reshape(shape)?)
+    }
+
+    fn second_order(&self) -> SecondOrder<'_> {
+        SecondOrder::Zero
+    }
+}

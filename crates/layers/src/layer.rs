@@ -1,0 +1,117 @@
+//! The contract of a layer: four exact rules.
+//!
+//! ```text
+//! forward        y = f(x; θ)                  keeps what the other rules need
+//! jvp            ẏ = df(ẋ, θ̇)
+//! vjp            (x̄, θ̄) = dfᵀ ȳ
+//! second order   (x̄, θ̄) += Σₖ ȳₖ d²fₖ (ẋ, θ̇)
+//! ```
+//!
+//! x is (B, ...). Tangents ẋ, ẏ and cotangents x̄, ȳ are blocks (B, V, ...), θ̇ and θ̄ (V, shape).
+//! Going backward with x̄, θ̄ <- vjp(ȳ block) + second order(primal ȳ; ẋ, θ̇) gives exact Hessian
+//! products; the same loop without the second-order terms gives Gauss-Newton products.
+
+use candle_core::Tensor;
+
+use crate::{Error, Parameter};
+
+/// A layer at a point: its parameters there and what `forward` kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Point<'a> {
+    /// Parameters in the order of [`Layer::parameters`], each in its shape.
+    pub parameters: &'a [Tensor],
+    /// Tensors kept by [`Layer::forward`].
+    pub saved: &'a [Tensor],
+    /// Shape of one input example.
+    pub input_shape: &'a [usize],
+}
+
+/// A block of V tangents.
+#[derive(Debug, Clone, Copy)]
+pub struct Tangent<'a> {
+    /// ẋ, (B, V, input shape); absent for zero.
+    pub input: Option<&'a Tensor>,
+    /// θ̇ of each parameter, (V, shape).
+    pub parameters: &'a [Tensor],
+}
+
+/// Second derivative of a layer.
+#[derive(Clone, Copy)]
+pub enum SecondOrder<'a> {
+    /// Zero almost everywhere: piecewise linear in inputs and parameters together.
+    Zero,
+    /// Not zero: the rule that adds its terms.
+    Terms(&'a dyn SecondOrderRule),
+}
+
+/// A differentiable function of inputs and parameters, example by example.
+pub trait Layer: std::fmt::Debug + Send + Sync {
+    /// Parameters with local names, such as `weight`; none unless said otherwise.
+    fn parameters(&self) -> Vec<Parameter> {
+        Vec::new()
+    }
+
+    /// Shape of one output example.
+    ///
+    /// # Errors
+    /// Says what the layer needs when it cannot take `input`.
+    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, &'static str>;
+
+    /// Multiply-adds of the matrix products in [`Layer::forward`] per example; none unless said otherwise.
+    fn multiply_adds(&self, _input: &[usize]) -> u64 {
+        0
+    }
+
+    /// y = f(x; θ) and the tensors that the other rules need.
+    ///
+    /// # Errors
+    /// A tensor operation that fails.
+    fn forward(&self, parameters: &[Tensor], x: &Tensor) -> Result<(Tensor, Vec<Tensor>), Error>;
+
+    /// ẏ (B, V, output shape); absent for zero.
+    ///
+    /// # Errors
+    /// A tensor operation that fails.
+    fn jvp(&self, at: Point<'_>, tangent: Tangent<'_>) -> Result<Option<Tensor>, Error>;
+
+    /// x̄ (B, V, input shape) of ȳ (B, V, output shape); a fresh tensor that the caller may change,
+    /// unless [`Layer::second_order`] is [`SecondOrder::Zero`].
+    ///
+    /// # Errors
+    /// A tensor operation that fails.
+    fn vjp_input(&self, at: Point<'_>, cotangent: &Tensor) -> Result<Tensor, Error>;
+
+    /// Adds θ̄ to `sums`, (V, shape) for each parameter, in place. Nothing to add without parameters.
+    ///
+    /// # Errors
+    /// A tensor operation that fails.
+    fn vjp_parameters(
+        &self,
+        _at: Point<'_>,
+        _cotangent: &Tensor,
+        _sums: &[Tensor],
+    ) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// The second derivative. Required, so that forgetting it cannot mean zero.
+    fn second_order(&self) -> SecondOrder<'_>;
+}
+
+/// The second-order terms of a layer.
+pub trait SecondOrderRule {
+    /// Adds Σₖ ȳₖ d²fₖ (ẋ, θ̇) to `sums`, (V, shape) for each parameter, and to `input_sum`,
+    /// (B, V, input shape), where that is wanted, both in place. `cotangent` is the primal ȳ
+    /// (B, output shape).
+    ///
+    /// # Errors
+    /// A tensor operation that fails.
+    fn add_terms(
+        &self,
+        at: Point<'_>,
+        cotangent: &Tensor,
+        tangent: Tangent<'_>,
+        sums: &[Tensor],
+        input_sum: Option<&Tensor>,
+    ) -> Result<(), Error>;
+}

@@ -1,0 +1,257 @@
+//! The one vector space: all parameters of a network as one flat tensor θ of P elements.
+//!
+//! A parameter is a named piece of θ; [`ParamLayout::views`] gives the pieces without a copy. A
+//! *block* of V vectors is a tensor (V, P); the sweeps use it as one contiguous tensor (V, shape)
+//! per parameter, from [`ParamLayout::split`], and [`ParamLayout::join`] is its inverse.
+
+use std::collections::HashMap;
+
+use candle_core::{DType, Device, Tensor};
+use flatness_kernels::add_in_place;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::{Error, Initializer};
+
+/// One parameter: a named piece of the flat vector.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parameter {
+    /// Name, such as `fc0.weight`.
+    pub name: String,
+    /// Shape; weights are (outputs, inputs).
+    pub shape: Vec<usize>,
+    /// Distribution of its initial values.
+    pub initializer: Initializer,
+}
+
+impl Parameter {
+    /// Number of elements.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether it has no elements.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Names, shapes and order of the parameters in the flat vector.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ParamLayout {
+    parameters: Vec<Parameter>,
+    offsets: Vec<usize>,
+    dim: usize,
+}
+
+impl ParamLayout {
+    /// Lays `parameters` out one behind the other.
+    #[must_use]
+    pub fn new(parameters: Vec<Parameter>) -> Self {
+        let mut dim = 0;
+        let offsets = parameters
+            .iter()
+            .map(|parameter| {
+                let offset = dim;
+                dim += parameter.len();
+                offset
+            })
+            .collect();
+        Self {
+            parameters,
+            offsets,
+            dim,
+        }
+    }
+
+    /// P, the number of elements of the flat vector.
+    #[must_use]
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// The parameters in order.
+    #[must_use]
+    pub fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+
+    /// Pieces of `theta` (P) in their shapes, without a copy.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when `theta` does not have P elements in one axis.
+    pub fn views(&self, theta: &Tensor) -> Result<Vec<Tensor>, Error> {
+        self.expect("parameters", theta, &[self.dim])?;
+        self.parameters
+            .iter()
+            .zip(&self.offsets)
+            .map(|(parameter, &offset)| {
+                let view = theta.narrow(0, offset, parameter.len())?;
+                Ok(view.reshape(parameter.shape.as_slice())?)
+            })
+            .collect()
+    }
+
+    /// Pieces of a block (V, P), each contiguous with shape (V, shape).
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the rows do not have P elements.
+    pub fn split(&self, block: &Tensor) -> Result<Vec<Tensor>, Error> {
+        let vectors = block.dims().first().copied().unwrap_or(0);
+        self.expect("block of vectors", block, &[vectors, self.dim])?;
+        self.parameters
+            .iter()
+            .zip(&self.offsets)
+            .map(|(parameter, &offset)| {
+                let piece = block.narrow(1, offset, parameter.len())?.contiguous()?;
+                Ok(piece.reshape(with_vectors(vectors, &parameter.shape))?)
+            })
+            .collect()
+    }
+
+    /// The block (V, P) whose pieces are `pieces`, each (V, shape).
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the pieces are not those of this layout.
+    pub fn join(&self, pieces: &[Tensor]) -> Result<Tensor, Error> {
+        self.expect_pieces("pieces of a block", pieces)?;
+        let vectors = pieces
+            .first()
+            .and_then(|piece| piece.dims().first().copied())
+            .unwrap_or(0);
+        let rows = self
+            .parameters
+            .iter()
+            .zip(pieces)
+            .map(|(parameter, piece)| {
+                self.expect(
+                    &parameter.name,
+                    piece,
+                    &with_vectors(vectors, &parameter.shape),
+                )?;
+                Ok(piece.reshape((vectors, parameter.len()))?)
+            });
+        let rows = rows.collect::<Result<Vec<_>, Error>>()?;
+        Ok(Tensor::cat(&rows, 1)?)
+    }
+
+    /// Zero pieces (V, shape) to sum into.
+    ///
+    /// # Errors
+    /// Memory that cannot be had on the device.
+    pub fn zeros(
+        &self,
+        vectors: usize,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Vec<Tensor>, Error> {
+        self.parameters
+            .iter()
+            .map(|parameter| {
+                Ok(Tensor::zeros(
+                    with_vectors(vectors, &parameter.shape),
+                    dtype,
+                    device,
+                )?)
+            })
+            .collect()
+    }
+
+    /// Adds the pieces `addends` to the pieces `sums`, in place.
+    ///
+    /// # Errors
+    /// Pieces of different shapes, or a device error.
+    pub fn add(&self, sums: &[Tensor], addends: &[Tensor]) -> Result<(), Error> {
+        self.expect_pieces("sums", sums)?;
+        self.expect_pieces("addends", addends)?;
+        for (sum, addend) in sums.iter().zip(addends) {
+            add_in_place(sum, addend)?;
+        }
+        Ok(())
+    }
+
+    /// Initial parameters (P), drawn in double precision from `seed`.
+    ///
+    /// # Errors
+    /// Memory that cannot be had on the device.
+    pub fn initialize(&self, seed: u64, dtype: DType, device: &Device) -> Result<Tensor, Error> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let values: Vec<f64> = self
+            .parameters
+            .iter()
+            .flat_map(|parameter| parameter.initializer.sample(parameter.len(), &mut rng))
+            .collect();
+        Ok(Tensor::from_vec(values, self.dim, &Device::Cpu)?
+            .to_dtype(dtype)?
+            .to_device(device)?)
+    }
+
+    /// The flat vector whose pieces are the tensors of `named`.
+    ///
+    /// # Errors
+    /// [`Error::Names`], which lists every missing, unknown and mis-shaped name.
+    pub fn gather(&self, named: &HashMap<String, Tensor>) -> Result<Tensor, Error> {
+        let mut problems = Vec::new();
+        let mut pieces = Vec::with_capacity(self.parameters.len());
+        for Parameter { name, shape, .. } in &self.parameters {
+            match named.get(name) {
+                None => problems.push(format!("{name} {shape:?} is missing")),
+                Some(tensor) if tensor.dims() != shape => {
+                    problems.push(format!(
+                        "{name} has shape {:?}, expected {shape:?}",
+                        tensor.dims()
+                    ));
+                }
+                Some(tensor) => pieces.push(tensor.flatten_all()?),
+            }
+        }
+        let mut unknown: Vec<_> = named
+            .keys()
+            .filter(|&name| {
+                self.parameters
+                    .iter()
+                    .all(|parameter| parameter.name != *name)
+            })
+            .map(|name| format!("{name} is unknown"))
+            .collect();
+        unknown.sort();
+        problems.extend(unknown);
+        if !problems.is_empty() {
+            return Err(Error::Names {
+                problems: problems.join("; "),
+            });
+        }
+        Ok(Tensor::cat(&pieces, 0)?)
+    }
+
+    /// Checks that there is one piece per parameter; the kernels check their shapes.
+    pub(crate) fn expect_pieces(&self, place: &str, pieces: &[Tensor]) -> Result<(), Error> {
+        if pieces.len() == self.parameters.len() {
+            return Ok(());
+        }
+        Err(Error::Shape {
+            place: format!("number of {place}"),
+            expected: vec![self.parameters.len()],
+            got: vec![pieces.len()],
+        })
+    }
+
+    fn expect(&self, place: &str, tensor: &Tensor, expected: &[usize]) -> Result<(), Error> {
+        if tensor.dims() == expected {
+            return Ok(());
+        }
+        Err(Error::Shape {
+            place: place.to_owned(),
+            expected: expected.to_vec(),
+            got: tensor.dims().to_vec(),
+        })
+    }
+}
+
+fn with_vectors(vectors: usize, shape: &[usize]) -> Vec<usize> {
+    std::iter::once(vectors)
+        .chain(shape.iter().copied())
+        .collect()
+}

@@ -1,0 +1,19 @@
+//! What can go wrong in an optimiser.
+
+/// Every failure of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A vector has another length or number type than the parameters.
+    #[error("{place}: expected {expected}, got {got}")]
+    Vector {
+        /// Argument.
+        place: &'static str,
+        /// Length and number type of the parameters.
+        expected: String,
+        /// Length and number type found.
+        got: String,
+    },
+    /// A tensor operation failed.
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+}

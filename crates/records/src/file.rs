@@ -1,0 +1,63 @@
+//! Whole files, written so that a reader sees the old content or the new, never a part.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::Error;
+
+/// Replaces `path` by `bytes`: temporary file in the same directory, fsync, rename, fsync of the
+/// directory. Creates missing parent directories.
+///
+/// # Errors
+/// [`Error::Write`] when any step fails; `path` then still has its old content.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let write = || -> io::Result<()> {
+        std::fs::create_dir_all(directory)?;
+        let mut file = tempfile::NamedTempFile::new_in(directory)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)?;
+        File::open(directory)?.sync_all()
+    };
+    write().map_err(|source| Error::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Writes `value` to `path` as indented JSON with a final newline, atomically.
+///
+/// # Errors
+/// As [`write_atomic`], and [`Error::Encode`].
+pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
+    let mut text = serde_json::to_string_pretty(value).map_err(|error| Error::Encode {
+        path: path.to_owned(),
+        message: error.to_string(),
+    })?;
+    text.push('\n');
+    write_atomic(path, text.as_bytes())
+}
+
+/// Reads a JSON file; `expected` names its kind in the error.
+///
+/// # Errors
+/// [`Error::Read`] and [`Error::Json`].
+pub fn read_json<T: DeserializeOwned>(path: &Path, expected: &'static str) -> Result<T, Error> {
+    let text = std::fs::read_to_string(path).map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    serde_json::from_str(&text).map_err(|error| Error::Json {
+        path: path.to_owned(),
+        expected,
+        message: error.to_string(),
+    })
+}

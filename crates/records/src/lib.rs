@@ -1,0 +1,58 @@
+//! The files of a run: what it is asked to do and what came out.
+//!
+//! A [`Spec`] is what a user writes in TOML; [`Spec::validate`] turns it into a [`Run`], which has
+//! an [`id`](Run::id), the hash of its contents, and named random [`Streams`]. A [`Record`] is what
+//! a finished run leaves behind: provenance, data, training, and every [`Measurement`] as
+//! [`Quantity`] values that carry their own error.
+//!
+//! ```
+//! use flatness_records::Spec;
+//!
+//! let spec = Spec::from_toml(
+//!     r#"
+//!     seed = 0
+//!     [data]
+//!     set = "mnist"
+//!     [model]
+//!     name = "logistic"
+//!     dtype = "f32"
+//!     [train]
+//!     epochs = 10
+//!     batch_size = 128
+//!     optimizer = { kind = "sgd", learning_rate = 0.01, momentum = 0.9, nesterov = false, weight_decay = 5e-4 }
+//!     schedule = { kind = "constant" }
+//!     "#,
+//!     "example.toml",
+//! )?;
+//! let run = spec.validate("example.toml")?;
+//! assert_eq!(run.id().len(), 16);
+//! assert_ne!(run.streams().seed("shuffle"), run.streams().seed("init"));
+//! # Ok::<(), flatness_records::Error>(())
+//! ```
+//!
+//! This crate knows serde and nothing else: no tensors, no models, no clock.
+
+mod error;
+mod file;
+mod metrics;
+mod provenance;
+mod quantity;
+mod record;
+mod run;
+mod spec;
+mod streams;
+
+pub use error::Error;
+pub use file::{read_json, write_atomic, write_json};
+pub use metrics::{EpochMetrics, append_json_line, read_json_lines};
+pub use provenance::{DataRecord, ModelRecord, Provenance};
+pub use quantity::{Quantity, Uncertainty};
+pub use record::{
+    Density, MatrixRecord, Measurement, Outcome, Perturbation, Record, Ritz, ScalePoint, Training,
+};
+pub use run::Run;
+pub use spec::{
+    DataSpec, DensitySpec, Dtype, LanczosSpec, Matrix, MeasureSpec, ModelSpec, OptimizerSpec,
+    PerturbationSpec, PowerSpec, ScheduleSpec, Spec, Split, TraceSpec, TrainSpec,
+};
+pub use streams::Streams;

@@ -1,0 +1,78 @@
+//! `metrics.jsonl`: one line per epoch, appended and flushed while a run goes on.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// Training metrics of one epoch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EpochMetrics {
+    /// Epochs done, from 1.
+    pub epoch: u32,
+    /// Learning rate during the epoch.
+    pub learning_rate: f64,
+    /// Mean cross-entropy over the epoch's batches, before each step, without the L2 term.
+    pub running_loss: f64,
+    /// Euclidean norm of the parameters after the epoch.
+    pub parameter_norm: f64,
+    /// Wall time of the epoch in seconds.
+    pub seconds: f64,
+}
+
+/// Appends `value` as one line of JSON and flushes it to the disk.
+///
+/// # Errors
+/// [`Error::Write`], [`Error::Encode`].
+pub fn append_json_line<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
+    let mut line = serde_json::to_string(value).map_err(|error| Error::Encode {
+        path: path.to_owned(),
+        message: error.to_string(),
+    })?;
+    line.push('\n');
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(line.as_bytes()))
+        .map_err(|source| Error::Write {
+            path: path.to_owned(),
+            source,
+        })
+}
+
+/// Reads the lines of a JSON-lines file; a missing file has none, and a last line that was cut off
+/// by a kill is left out.
+///
+/// # Errors
+/// [`Error::Read`], and [`Error::Json`] for a damaged line before the last.
+pub fn read_json_lines<T: DeserializeOwned>(
+    path: &Path,
+    expected: &'static str,
+) -> Result<Vec<T>, Error> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => {
+            return Err(Error::Read {
+                path: path.to_owned(),
+                source,
+            });
+        }
+    };
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    whole
+        .lines()
+        .map(|line| {
+            serde_json::from_str(line).map_err(|error| Error::Json {
+                path: path.to_owned(),
+                expected,
+                message: error.to_string(),
+            })
+        })
+        .collect()
+}

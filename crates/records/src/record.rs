@@ -1,0 +1,180 @@
+//! What a finished run leaves behind: `record.json`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{DataRecord, Matrix, ModelRecord, Provenance, Quantity, Spec};
+
+/// Everything known about one finished run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Hash of the spec, the name of the run's directory.
+    pub id: String,
+    /// What was asked for.
+    pub spec: Spec,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Program and machine.
+    pub provenance: Provenance,
+    /// Data.
+    pub data: DataRecord,
+    /// Network.
+    pub model: ModelRecord,
+    /// Training as a whole.
+    pub training: Training,
+    /// Measurements in order of their epoch; the last belongs to the finished parameters.
+    pub measurements: Vec<Measurement>,
+    /// Curvature at scaled parameters.
+    pub scaling: Vec<ScalePoint>,
+    /// Loss rises under perturbations.
+    pub perturbations: Vec<Perturbation>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// All epochs were done and all that was asked for was measured.
+    Completed,
+    /// The loss or the parameters stopped being finite; nothing was measured.
+    Diverged {
+        /// Epoch in which it happened, from 1.
+        epoch: u32,
+        /// Learning rate at that moment.
+        learning_rate: f64,
+    },
+}
+
+/// Training as a whole.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Training {
+    /// Optimiser steps done.
+    pub steps: u64,
+    /// Wall time of training in seconds, all parts of an interrupted run together.
+    pub train_seconds: f64,
+    /// Wall time of measuring in seconds, all parts of an interrupted run together.
+    pub measure_seconds: f64,
+    /// Largest resident memory of the process in MiB.
+    pub peak_rss_mib: f64,
+}
+
+/// Loss, accuracy, norms and curvature at one point of training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Measurement {
+    /// Epochs done; 0 is the initialisation.
+    pub epoch: u32,
+    /// Mean cross-entropy over the training split.
+    pub train_loss: f64,
+    /// Fraction of the training split classified correctly.
+    pub train_accuracy: f64,
+    /// Mean cross-entropy over the test split.
+    pub test_loss: f64,
+    /// Fraction of the test split classified correctly.
+    pub test_accuracy: f64,
+    /// Mean cross-entropy over the validation split, if there is one.
+    pub validation_loss: Option<f64>,
+    /// Fraction of the validation split classified correctly, if there is one.
+    pub validation_accuracy: Option<f64>,
+    /// ‖∇L‖ over the curvature split.
+    pub gradient_norm: f64,
+    /// ‖θ‖.
+    pub parameter_norm: f64,
+    /// ‖θ − θ₀‖.
+    pub distance_from_initialization: f64,
+    /// θᵀ G θ, the squared Fisher-Rao norm of Liang et al. (2019), up to their constant.
+    pub fisher_rao: Quantity,
+    /// Largest eigenvalue of |θ| H |θ| (elementwise): twice the second-order adaptive sharpness at radius 1.
+    pub adaptive_lambda_max: Quantity,
+    /// Curvature matrices that were asked for.
+    pub matrices: Vec<MatrixRecord>,
+    /// Wall time of this measurement in seconds.
+    pub seconds: f64,
+}
+
+/// Measures of one curvature matrix, a mean over the examples of the split.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MatrixRecord {
+    /// Which matrix.
+    pub matrix: Matrix,
+    /// Most positive eigenvalue.
+    pub lambda_max: Quantity,
+    /// Most negative eigenvalue (smallest, when none is negative).
+    pub lambda_min: Quantity,
+    /// λ₁, the largest absolute eigenvalue.
+    pub spectral_norm: Quantity,
+    /// λ₁ again by power iteration, which shares no code with Lanczos.
+    pub power_iteration: Option<Quantity>,
+    /// Sum of the eigenvalues.
+    pub trace: Quantity,
+    /// Frobenius norm.
+    pub frobenius: Quantity,
+    /// Ritz values of the Lanczos run, in descending order.
+    pub ritz: Vec<Ritz>,
+    /// Smoothed spectral density.
+    pub density: Option<Density>,
+}
+
+/// One Ritz value.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Ritz {
+    /// Approximate eigenvalue.
+    pub value: f64,
+    /// Squared first component: its weight in the quadrature of the start vector.
+    pub weight: f64,
+    /// An eigenvalue lies within this distance.
+    pub residual: f64,
+}
+
+/// Spectral density by stochastic Lanczos quadrature, broadened by a Gaussian.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Density {
+    /// Eigenvalue grid, ascending.
+    pub grid: Vec<f64>,
+    /// Density on the grid; integrates to 1.
+    pub density: Vec<f64>,
+    /// Standard deviation of the Gaussian.
+    pub sigma: f64,
+    /// Random start vectors.
+    pub probes: u64,
+    /// Lanczos steps per start vector.
+    pub steps: u64,
+    /// Products used.
+    pub products: u64,
+    /// Seed of the start vectors.
+    pub seed: u64,
+}
+
+/// Loss and curvature of the Hessian at a·θ.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScalePoint {
+    /// The factor a.
+    pub scale: f64,
+    /// Mean cross-entropy over the curvature split at a·θ.
+    pub loss: f64,
+    /// Fraction of the curvature split classified correctly at a·θ.
+    pub accuracy: f64,
+    /// λ₁.
+    pub spectral_norm: Quantity,
+    /// Trace.
+    pub trace: Quantity,
+    /// Frobenius norm.
+    pub frobenius: Quantity,
+}
+
+/// Loss rise at θ + d against its quadratic prediction.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Perturbation {
+    /// `random` or `top-eigenvector`.
+    pub direction: String,
+    /// ‖d‖ / ‖θ‖.
+    pub relative_radius: f64,
+    /// ‖d‖.
+    pub radius: f64,
+    /// Mean over the directions of (L(θ+d) + L(θ−d)) / 2 − L(θ): the gradient's share cancels.
+    pub rise: Quantity,
+    /// Mean over the directions of L(θ+d) − L(θ), one-sided.
+    pub one_sided_rise: Quantity,
+    /// Mean over the same directions of ½ dᵀ H d.
+    pub quadratic: Quantity,
+    /// Prediction from the spectrum: Tr(H)/P ‖d‖²/2 for random directions, λ ‖d‖²/2 for the top eigenvector.
+    pub predicted: Quantity,
+}
