@@ -67,16 +67,26 @@ pub(crate) struct Output {
 pub(crate) struct RunOptions {
     /// The spec, a TOML file
     pub(crate) spec: PathBuf,
+    #[command(flatten)]
+    pub(crate) places: Places,
+    #[command(flatten)]
+    pub(crate) computing: Computing,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Where a run finds its data and leaves its files.
+#[derive(Debug, Args)]
+pub(crate) struct Places {
     /// Directory of the runs
     #[arg(long, value_name = "DIR", default_value = "runs")]
     pub(crate) runs: PathBuf,
     /// Directory with the data set [default: the cache directory, else the embedded fixture]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) computing: Computing,
-    #[command(flatten)]
-    pub(crate) output: Output,
+    /// Least time between two saved states, in seconds: a kill loses at most this much and an epoch
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    pub(crate) save_every: u64,
 }
 
 #[derive(Debug, Args)]
@@ -117,12 +127,8 @@ pub(crate) struct TrainOptions {
     /// Number type
     #[arg(long, value_enum, default_value_t = NumberType::F32)]
     pub(crate) dtype: NumberType,
-    /// Directory of the runs
-    #[arg(long, value_name = "DIR", default_value = "runs")]
-    pub(crate) runs: PathBuf,
-    /// Directory with the data set [default: the cache directory, else the embedded fixture]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) places: Places,
     #[command(flatten)]
     pub(crate) computing: Computing,
     #[command(flatten)]

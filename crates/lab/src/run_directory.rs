@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use candle_core::{DType, Device, Tensor};
 use flatness_records::{
-    EpochMetrics, Measurement, Record, Run, append_json_line, read_json, read_json_lines,
-    write_atomic, write_json,
+    EpochMetrics, Measurement, Record, Run, TEMPORARY_PREFIX, append_json_line, read_json,
+    read_json_lines, write_atomic, write_json,
 };
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
@@ -76,6 +76,7 @@ impl RunDirectory {
             );
         }
         std::fs::write(&lock_path, std::process::id().to_string()).with_context(cannot)?;
+        sweep(&path).with_context(cannot)?;
         let directory = Self { path, _lock: lock };
         write_atomic(
             &directory.file("spec.toml"),
@@ -176,6 +177,21 @@ impl RunDirectory {
         }
         Ok(())
     }
+}
+
+/// Removes the temporary files of a process that was killed while it replaced a file.
+fn sweep(directory: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry
+            .file_name()
+            .to_string_lossy()
+            .starts_with(TEMPORARY_PREFIX)
+        {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn decode(bytes: &[u8], device: &Device) -> Result<State> {

@@ -12,9 +12,6 @@ use flatness_records::{EpochMetrics, OptimizerSpec, Run, ScheduleSpec, TrainSpec
 use crate::progress::Progress;
 use crate::run_directory::{Clock, RunDirectory, State};
 
-/// Least time between two saved states: a kill loses at most this much work and an epoch.
-const SAVE_INTERVAL: Duration = Duration::from_secs(5);
-
 /// How training ended.
 pub(crate) enum Trained {
     /// All epochs are done.
@@ -65,12 +62,14 @@ impl Optimizer {
 }
 
 /// Trains `mean_loss` from `initial` (P) for the run in `directory`. `measure` is called after every
-/// epoch with the epochs done (and at 0 before the first) and returns the seconds it took.
+/// epoch with the epochs done (and at 0 before the first) and returns the seconds it took. The state is
+/// saved when `save_every` has passed since the last time.
 pub(crate) fn train(
     run: &Run,
     mean_loss: &MeanLoss<'_>,
     initial: &Tensor,
     directory: &RunDirectory,
+    save_every: Duration,
     progress: Progress,
     mut measure: impl FnMut(u32, &Tensor) -> Result<f64>,
 ) -> Result<Trained> {
@@ -138,7 +137,7 @@ pub(crate) fn train(
         if epoch < spec.epochs {
             clock.measure_seconds += measure(epoch, &theta)?;
         }
-        if saved.elapsed() >= SAVE_INTERVAL || epoch == spec.epochs {
+        if saved.elapsed() >= save_every || epoch == spec.epochs {
             let velocity = optimizer.sgd.velocity().clone();
             directory.save(&State {
                 theta: theta.clone(),

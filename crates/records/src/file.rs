@@ -9,6 +9,10 @@ use serde::de::DeserializeOwned;
 
 use crate::Error;
 
+/// Names of the temporary files of [`write_atomic`] begin with this; one that is left belongs to a
+/// process that was killed.
+pub const TEMPORARY_PREFIX: &str = ".flatness-";
+
 /// Replaces `path` by `bytes`: temporary file in the same directory, fsync, rename, fsync of the
 /// directory. Creates missing parent directories.
 ///
@@ -21,7 +25,9 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     };
     let write = || -> io::Result<()> {
         std::fs::create_dir_all(directory)?;
-        let mut file = tempfile::NamedTempFile::new_in(directory)?;
+        let mut file = tempfile::Builder::new()
+            .prefix(TEMPORARY_PREFIX)
+            .tempfile_in(directory)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;

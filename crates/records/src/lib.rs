@@ -43,7 +43,7 @@ mod spec;
 mod streams;
 
 pub use error::Error;
-pub use file::{read_json, write_atomic, write_json};
+pub use file::{TEMPORARY_PREFIX, read_json, write_atomic, write_json};
 pub use metrics::{EpochMetrics, append_json_line, read_json_lines};
 pub use provenance::{DataRecord, ModelRecord, Provenance};
 pub use quantity::{Quantity, Uncertainty};

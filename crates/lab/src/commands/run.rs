@@ -1,13 +1,13 @@
 //! `flatness run`: train and measure what a spec asks for.
 
-use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use flatness_models::checkpoint;
 use flatness_records::{Measurement, Outcome, Record, Run, Spec, Training, write_atomic};
 
-use crate::arguments::{Computing, Output, RunOptions};
+use crate::arguments::{Computing, Output, Places, RunOptions};
 use crate::measurement::{Detail, Instrument, perturbations, scaling};
 use crate::progress::Progress;
 use crate::run_directory::{self, Clock, RunDirectory};
@@ -21,26 +21,20 @@ pub(crate) fn run(options: &RunOptions) -> Result<()> {
     let text = std::fs::read_to_string(&options.spec)
         .with_context(|| format!("cannot read the spec {origin}"))?;
     let run = Spec::from_toml(&text, &origin)?.validate(&origin)?;
-    execute(
-        &run,
-        &options.runs,
-        options.data.as_deref(),
-        &options.computing,
-        options.output,
-    )
+    execute(&run, &options.places, &options.computing, options.output)
 }
 
 /// Does a run, or finds it done, and prints its outcome.
 pub(crate) fn execute(
     run: &Run,
-    runs: &Path,
-    data: Option<&Path>,
+    options: &Places,
     computing: &Computing,
     output: Output,
 ) -> Result<()> {
     let progress = Progress::new(output.quiet);
+    let runs = options.runs.as_path();
     let spec = run.spec();
-    let splits = source::load(&spec.data, data)?;
+    let splits = source::load(&spec.data, options.data.as_deref())?;
     let record = match run_directory::finished(runs, run)? {
         Some(record) => {
             if record.data.digest != splits.digest() {
@@ -53,14 +47,7 @@ pub(crate) fn execute(
             }
             record
         }
-        None => work(
-            run,
-            runs,
-            data,
-            &splits,
-            &Machine::new(computing)?,
-            progress,
-        )?,
+        None => work(run, options, &splits, &Machine::new(computing)?, progress)?,
     };
     if output.json {
         println!("{}", serde_json::to_string(&record)?);
@@ -73,7 +60,7 @@ pub(crate) fn execute(
             epoch,
             learning_rate,
         } => bail!(
-            "training diverged in epoch {epoch} at learning rate {learning_rate}: loss or parameters are not finite; \
+            "training diverged in epoch {epoch} at learning rate {learning_rate:?}: loss or parameters are not finite; \
              the parameters before that epoch are in {}; lower train.optimizer.learning_rate",
             runs.join(run.id()).join("checkpoint.safetensors").display()
         ),
@@ -82,8 +69,7 @@ pub(crate) fn execute(
 
 fn work(
     run: &Run,
-    runs: &Path,
-    data: Option<&Path>,
+    options: &Places,
     splits: &Splits,
     machine: &Machine,
     progress: Progress,
@@ -93,10 +79,10 @@ fn work(
     let provenance = environment::provenance(
         machine.workers.threads(),
         device_name,
-        command(run, runs, data),
+        command(run, options),
     );
     let model = Model::new(&spec.model, &splits.train)?;
-    let directory = RunDirectory::open(runs, run)?;
+    let directory = RunDirectory::open(&options.runs, run)?;
     let batch_size = spec.train.batch_size;
     let examples = splits.train.len();
     if batch_size > examples {
@@ -123,7 +109,10 @@ fn work(
         }
         _ => Ok(0.0),
     };
-    let trained = train(run, &mean_loss, &initial, &directory, progress, measure)?;
+    let save_every = Duration::from_secs(options.save_every);
+    let trained = train(
+        run, &mean_loss, &initial, &directory, save_every, progress, measure,
+    )?;
     let (theta, clock, outcome) = match trained {
         Trained::Completed { theta, clock } => (theta, clock, Outcome::Completed),
         Trained::Diverged {
@@ -185,9 +174,13 @@ fn training(clock: Clock, measure_seconds: f64) -> Training {
 }
 
 /// The command that makes the record again.
-fn command(run: &Run, runs: &Path, data: Option<&Path>) -> String {
-    let spec: PathBuf = runs.join(run.id()).join("spec.toml");
-    let data = data.map_or_else(String::new, |data| format!(" --data {}", data.display()));
+fn command(run: &Run, options: &Places) -> String {
+    let runs = &options.runs;
+    let spec = runs.join(run.id()).join("spec.toml");
+    let data = options
+        .data
+        .as_ref()
+        .map_or_else(String::new, |data| format!(" --data {}", data.display()));
     format!(
         "flatness run {} --runs {}{data}",
         spec.display(),

@@ -40,11 +40,5 @@ pub(crate) fn train(options: &TrainOptions) -> Result<()> {
         measure: None,
     };
     let run = spec.validate("command line")?;
-    execute(
-        &run,
-        &options.runs,
-        options.data.as_deref(),
-        &options.computing,
-        options.output,
-    )
+    execute(&run, &options.places, &options.computing, options.output)
 }

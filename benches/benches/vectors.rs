@@ -1,0 +1,77 @@
+//! Work on vectors and data that no product hides: Lanczos re-orthogonalisation, batches.
+
+use std::error::Error;
+
+use candle_core::{DType, Device, Tensor};
+use criterion::{Criterion, criterion_group, criterion_main};
+use flatness_data::Order;
+use flatness_data::mnist::{self, EmbeddedMnist, Source};
+use flatness_operator::{Error as OperatorError, LinearOperator, check_block};
+use flatness_spectrum::{LanczosSettings, lanczos};
+
+/// A diagonal matrix: its product is one pass, so Lanczos on it is vector work.
+struct Diagonal(Tensor);
+
+impl LinearOperator for Diagonal {
+    fn dim(&self) -> usize {
+        self.0.elem_count()
+    }
+
+    fn dtype(&self) -> DType {
+        self.0.dtype()
+    }
+
+    fn device(&self) -> &Device {
+        self.0.device()
+    }
+
+    fn apply_block(&self, vectors: &Tensor) -> Result<Tensor, OperatorError> {
+        check_block(self, vectors)?;
+        Ok(vectors.broadcast_mul(&self.0)?)
+    }
+}
+
+fn vectors(criterion: &mut Criterion) {
+    reorthogonalisation(criterion).unwrap_or_else(|error| panic!("{error}"));
+    batches(criterion).unwrap_or_else(|error| panic!("{error}"));
+}
+
+fn reorthogonalisation(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
+    let mut group = criterion.benchmark_group("lanczos");
+    group.sample_size(10);
+    for dim in [10_000, 500_000] {
+        let operator = Diagonal(Tensor::rand(0f32, 1.0, dim, &Device::Cpu)?);
+        let settings = LanczosSettings {
+            steps: 30,
+            tolerance: 1e-3,
+            seed: 0,
+        };
+        group.bench_function(format!("30-steps-{dim}"), |bencher| {
+            bencher.iter(|| lanczos(&operator, &settings));
+        });
+    }
+    group.finish();
+    Ok(())
+}
+
+fn batches(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
+    let embedded = EmbeddedMnist {
+        train_images: flatness_fixtures::TRAIN_IMAGES,
+        train_labels: flatness_fixtures::TRAIN_LABELS,
+        test_images: flatness_fixtures::TEST_IMAGES,
+        test_labels: flatness_fixtures::TEST_LABELS,
+        description: flatness_fixtures::DESCRIPTION,
+    };
+    criterion.bench_function("mnist/load-fixture", |bencher| {
+        bencher.iter(|| mnist::load(Source::Embedded(embedded)));
+    });
+    let data = mnist::load(Source::Embedded(embedded))?;
+    let indices = Order::Shuffled { seed: 0, epoch: 0 }.indices(128);
+    criterion.bench_function("mnist/gather-128", |bencher| {
+        bencher.iter(|| data.train.gather(&indices, DType::F32, &Device::Cpu));
+    });
+    Ok(())
+}
+
+criterion_group!(benches, vectors);
+criterion_main!(benches);
