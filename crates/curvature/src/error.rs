@@ -25,6 +25,12 @@ pub enum Error {
         /// Batch size asked for.
         got: usize,
     },
+    /// A mean over no examples.
+    #[error("expected at least one index into data set {data}, got none")]
+    NoExamples {
+        /// Name of the data set.
+        data: String,
+    },
     /// The network failed.
     #[error(transparent)]
     Network(#[from] flatness_layers::Error),

@@ -2,8 +2,8 @@
 //!
 //! A [`MeanLoss`] is a network, a data set and a loss: L(θ) = (1/N) Σᵢ lᵢ(θ). It evaluates and
 //! differentiates L over all examples or some of them. [`MeanLoss::curvature`] fixes θ and gives a
-//! [`Curvature`], whose [`Hessian`] and [`GaussNewton`] operators multiply blocks of vectors. All are
-//! means over the examples, never sums, and hold no L2 term.
+//! [`Curvature`], whose [`Hessian`] and [`GaussNewton`] operators multiply blocks of vectors. All
+//! are means over the examples, never sums, and hold no L2 term.
 //!
 //! ```
 //! use candle_core::{DType, Device, Tensor};

@@ -151,7 +151,7 @@ impl<'a> MeanLoss<'a> {
     /// Mean loss, accuracy and gradient (P) at `theta` (P) over `examples`.
     ///
     /// # Errors
-    /// A `theta` of another length, an index beyond the data, or a device error.
+    /// A `theta` of another length, no index or one beyond the data, or a device error.
     pub fn gradient(
         &self,
         theta: &Tensor,
@@ -163,6 +163,11 @@ impl<'a> MeanLoss<'a> {
             Selection::All => self.data.len(),
             Selection::At(indices) => indices.len(),
         };
+        if count == 0 {
+            return Err(Error::NoExamples {
+                data: self.data.name().to_owned(),
+            });
+        }
         let chunks = self.chunks(count);
         let shares = self.workers.shares(chunks.len(), |share| {
             let sums = self.zeros(1)?;

@@ -1,7 +1,7 @@
 //! Elementwise functions and the products with their derivatives.
 //!
-//! ReLU'(0) = 0, as in PyTorch (candle's own has 1). On the CPU, NaN passes through ReLU as it does there,
-//! so that a broken weight shows in the loss; candle's own turns it into 0.
+//! ReLU'(0) = 0, as in PyTorch (candle's own has 1). On the CPU, NaN passes through ReLU as it does
+//! there, so that a broken weight shows in the loss; candle's own turns it into 0.
 
 mod cpu;
 mod plain;

@@ -6,8 +6,8 @@
 //!
 //! z and p are (B, C), tangents (B, V, C). Networks that fit their data have p close to one-hot,
 //! where 1 - p and l would drown in rounding. So everything is relative to the largest logit m:
-//! with e_c = exp(z_c - z_m) and s the sum of all e_c but e_m = 1, l = log1p(s) - (z_y - z_m),
-//! 1 - p_m = s / (1 + s), and p ⊙ (ż - p·ż) is formed from the differences ż - ż_m. Small losses and
+//! with e_c = exp(z_c - z_m) and s the sum of all e_c but e_m = 1, l = log1p(s) - (z_y - z_m), 1 -
+//! p_m = s / (1 + s), and p ⊙ (ż - p·ż) is formed from the differences ż - ż_m. Small losses and
 //! small curvatures then keep their relative accuracy, in single precision too.
 
 mod cpu;
@@ -35,7 +35,8 @@ pub struct Evaluation {
 /// Evaluates the loss at `logits` (B, C) for `labels` (B), u32 class indices.
 ///
 /// # Errors
-/// A label that is not below C, shapes that do not fit, a tensor that is not contiguous, or a device error.
+/// A label that is not below C, shapes that do not fit, a tensor that is not contiguous, or a
+/// device error.
 pub fn evaluate(logits: &Tensor, labels: &Tensor) -> Result<Evaluation> {
     let examples = logits.dims2()?.0;
     if labels.dims1()? != examples {

@@ -2,7 +2,8 @@
 //!
 //! Every function has two paths. On the CPU it works on the slices of contiguous tensors, in one
 //! thread and in the fewest passes; callers run several examples side by side instead. On every
-//! other device it is a composition of candle operations. Both give the same numbers up to rounding.
+//! other device it is a composition of candle operations. Both give the same numbers up to
+//! rounding.
 //!
 //! Tangents and cotangents are *blocks*: an axis of V vectors stands directly behind the batch
 //! axis, (B, V, ...). So a block of V tangents folds into the batch of an ordinary product without

@@ -154,7 +154,8 @@ fn multiply<T: Real>(
 ) {
     // SAFETY: `check` has found the largest offset of each of the three extents inside its slice
     // (for `product`, inside the capacity), the strides are those of the extents, and `out` comes
-    // from an exclusive borrow that overlaps neither operand. With `add` false, `gemm` does not read `out`.
+    // from an exclusive borrow that overlaps neither operand. With `add` false, `gemm` does not
+    // read `out`.
     unsafe {
         gemm::gemm(
             extent.rows,

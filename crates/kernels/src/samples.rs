@@ -7,8 +7,8 @@ use rand_chacha::ChaCha8Rng;
 /// Both number types with the rounding that sums of up to a hundred products of order one leave.
 pub(crate) const NUMBER_TYPES: [(DType, f64); 2] = [(DType::F64, 1e-13), (DType::F32, 1e-5)];
 
-/// Uniform elements on (-1, 1): a contiguous view that starts at an odd place of a longer storage, as
-/// parameters inside a flat vector do.
+/// Uniform elements on (-1, 1): a contiguous view that starts at an odd place of a longer storage,
+/// as parameters inside a flat vector do.
 pub(crate) fn uniform(shape: impl Into<Shape>, seed: u64, dtype: DType) -> Tensor {
     let shape = shape.into();
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -27,8 +27,8 @@ pub(crate) fn values(tensor: &Tensor) -> Vec<f64> {
     flat.to_vec1().unwrap()
 }
 
-/// Asserts that every element is within `bound` of the expected one: an absolute bound, since operands are
-/// of order one.
+/// Asserts that every element is within `bound` of the expected one: an absolute bound, since
+/// operands are of order one.
 #[track_caller]
 pub(crate) fn assert_close(what: &str, got: &Tensor, expected: &[f64], bound: f64) {
     let got = values(got);

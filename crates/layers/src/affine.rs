@@ -40,6 +40,7 @@ impl Layer for Affine {
 
     fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, &'static str> {
         match *input {
+            _ if self.inputs == 0 || self.outputs == 0 => Err("its weight has no elements"),
             [inputs] if inputs == self.inputs => Ok(vec![self.outputs]),
             _ => Err("it needs one axis of as many elements as its weight has columns"),
         }

@@ -57,7 +57,8 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
     /// Says what the layer needs when it cannot take `input`.
     fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, &'static str>;
 
-    /// Multiply-adds of the matrix products in [`Layer::forward`] per example; none unless said otherwise.
+    /// Multiply-adds of the matrix products in [`Layer::forward`] per example; none unless said
+    /// otherwise.
     fn multiply_adds(&self, _input: &[usize]) -> u64 {
         0
     }
@@ -81,7 +82,8 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
     /// A tensor operation that fails.
     fn vjp_input(&self, at: Point<'_>, cotangent: &Tensor) -> Result<Tensor, Error>;
 
-    /// Adds θ̄ to `sums`, (V, shape) for each parameter, in place. Nothing to add without parameters.
+    /// Adds θ̄ to `sums`, (V, shape) for each parameter, in place. Nothing to add without
+    /// parameters.
     ///
     /// # Errors
     /// A tensor operation that fails.

@@ -3,7 +3,8 @@
 //! A [`Layer`] has four rules (forward, jvp, vjp, second order). A [`Network`] is a chain of named
 //! layers over one flat vector of parameters, laid out by a [`ParamLayout`]. At a point and a batch
 //! it becomes a [`Linearization`], whose sweeps give gradients and Gauss-Newton products, and, with
-//! the primal cotangents, Hessian products of whole blocks of vectors. The same sweep trains and measures.
+//! the primal cotangents, Hessian products of whole blocks of vectors. The same sweep trains and
+//! measures.
 //!
 //! ```
 //! use candle_core::{DType, Device, Tensor};
@@ -33,7 +34,8 @@
 //! ```
 //!
 //! This crate does not know data sets, optimisers or files. Devices: the CPU by kernels of its own
-//! in one thread per call ([`Workers`] runs calls side by side), every other by candle's operations.
+//! in one thread per call ([`Workers`] runs calls side by side), every other by candle's
+//! operations.
 
 mod affine;
 mod error;

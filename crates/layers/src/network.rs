@@ -135,7 +135,8 @@ impl Network {
         })
     }
 
-    /// The forward sweep, with what derivatives at this point need, for `loss` summed over the batch.
+    /// The forward sweep, with what derivatives at this point need, for `loss` summed over the
+    /// batch.
     ///
     /// `parameters` are the views of the layout, `inputs` (B, input shape), `labels` (B) u32.
     ///

@@ -13,6 +13,9 @@ pub enum Error {
         /// Length and number type found.
         got: String,
     },
+    /// The parameters and the gradient are one piece of memory.
+    #[error("parameters and gradient share storage; pass a copy of the gradient")]
+    Shared,
     /// A tensor operation failed.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),

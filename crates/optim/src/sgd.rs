@@ -10,7 +10,7 @@
 //! This is `torch.optim.SGD` with dampening 0: the rate multiplies the velocity, not the gradient
 //! inside it, so a change of rate acts on the whole velocity (Sutskever et al. 2013 differ).
 
-use candle_core::Tensor;
+use candle_core::{Storage, Tensor};
 
 use crate::Error;
 use crate::combination::combine;
@@ -75,7 +75,7 @@ impl Sgd {
     /// `theta` and `gradient` must not share storage.
     ///
     /// # Errors
-    /// [`Error::Vector`], or a device error.
+    /// [`Error::Vector`], [`Error::Shared`], or a device error.
     pub fn step(
         &mut self,
         theta: &Tensor,
@@ -84,6 +84,10 @@ impl Sgd {
     ) -> Result<(), Error> {
         check("parameters", theta, &self.velocity)?;
         check("gradient", gradient, &self.velocity)?;
+        // Nesterov would fail half-way, after the velocity has changed.
+        if storage(theta) == storage(gradient) {
+            return Err(Error::Shared);
+        }
         let mu = self.momentum.coefficient();
         let decay = self.weight_decay;
         combine(&self.velocity, mu, [(1.0, gradient), (decay, theta)])?;
@@ -100,6 +104,11 @@ impl Sgd {
         }
         Ok(())
     }
+}
+
+/// Where the elements live, to be compared only.
+fn storage(tensor: &Tensor) -> *const Storage {
+    std::ptr::from_ref(&*tensor.storage_and_layout().0)
 }
 
 fn check(place: &'static str, got: &Tensor, like: &Tensor) -> Result<(), Error> {

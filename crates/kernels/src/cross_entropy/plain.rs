@@ -13,8 +13,8 @@ pub(super) fn evaluate(logits: &Tensor, labels: &Tensor) -> Result<Evaluation> {
     let others = (&exponentials - one_hot(&best, classes, logits)?)?.sum_keepdim(D::Minus1)?;
     let normalizer = (&others + 1.0)?;
     let probabilities = exponentials.broadcast_div(&normalizer)?;
-    // log1p(s) = log(u) + (s - (u - 1)) / u with u = 1 + s rounded: candle has no log1p, and log(u) alone
-    // loses s where it is small.
+    // log1p(s) = log(u) + (s - (u - 1)) / u with u = 1 + s rounded: candle has no log1p, and log(u)
+    // alone loses s where it is small.
     let others = others.to_dtype(DType::F64)?;
     let rounded = (&others + 1.0)?;
     let lost = ((&others - (&rounded - 1.0)?)? / &rounded)?;

@@ -70,8 +70,9 @@ fn loss_probabilities_residual_and_product_equal_the_textbook() {
     }
 }
 
-/// In single precision the textbook's 1 - p and p ż - p (p·ż) keep no digit beyond a margin of 17. The logits
-/// are multiples of 1/64, so that their differences are exact and rounding of the inputs plays no part.
+/// In single precision the textbook's 1 - p and p ż - p (p·ż) keep no digit beyond a margin of 17.
+/// The logits are multiples of 1/64, so that their differences are exact and rounding of the inputs
+/// plays no part.
 #[test]
 fn saturated_logits_keep_relative_accuracy_in_single_precision() {
     const CLASSES: usize = 4;

@@ -1,0 +1,292 @@
+//! What must hold between J, G, H and A whatever their values: adjointness, symmetry, definiteness,
+//! traces, ranks.
+
+use candle_core::{Device, Tensor};
+use flatness_layers::Loss;
+use flatness_testkit::{Activation, Problem, assert_close, assert_small, gaussian, values};
+use nalgebra::{DMatrix, DVector};
+
+/// Sums of a few dozen products of order one.
+const ROUNDING: f64 = 1e-13;
+/// Eigenvalues below this fraction of the largest are rounding: dense symmetric solvers leave a few
+/// ε.
+const ZERO: f64 = 1e-13;
+
+fn relu_networks() -> Vec<Problem> {
+    [&[5, 4][..], &[4, 6, 3], &[3, 5, 4, 3]]
+        .map(|widths| Problem::new(widths, Activation::Relu, Loss::CrossEntropy, 6, 3))
+        .into()
+}
+
+fn all_networks() -> Vec<Problem> {
+    let mut problems = relu_networks();
+    problems.push(Problem::new(
+        &[4, 6, 3],
+        Activation::Relu,
+        Loss::SquaredError,
+        6,
+        3,
+    ));
+    for loss in [Loss::CrossEntropy, Loss::SquaredError] {
+        problems.push(Problem::new(&[3, 5, 4, 3], Activation::Tanh, loss, 6, 3));
+    }
+    problems
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+fn rank(matrix: &DMatrix<f64>) -> usize {
+    let eigenvalues = matrix.clone().symmetric_eigenvalues();
+    let largest = eigenvalues.amax();
+    let nonzero = eigenvalues
+        .iter()
+        .filter(|&&value| value.abs() > ZERO * largest);
+    nonzero.count()
+}
+
+/// diag(p) − p pᵀ, or 1 for squared error.
+fn loss_hessian(loss: Loss, p: &DVector<f64>) -> DMatrix<f64> {
+    match loss {
+        Loss::CrossEntropy => DMatrix::from_diagonal(p) - p * p.transpose(),
+        Loss::SquaredError => DMatrix::identity(p.len(), p.len()),
+    }
+}
+
+#[test]
+fn the_transposed_jacobian_is_the_adjoint_of_the_jacobian() {
+    for problem in all_networks() {
+        let classes = problem.widths[problem.widths.len() - 1];
+        let (v, u) = (
+            gaussian((1, problem.dim()), 31),
+            gaussian((problem.examples(), 1, classes), 32),
+        );
+        let point = problem.linearize(&problem.theta);
+        let forward = point.jacobian_product(&problem.split(&v)).unwrap();
+        let sums = problem.zeros(1);
+        point.add_transposed_jacobian_product(&u, &sums).unwrap();
+        let left = dot(&values(&u), &values(&forward));
+        let right = dot(&problem.joined(&sums), &values(&v));
+        assert_close("⟨u, J v⟩ = ⟨Jᵀ u, v⟩", &[right], &[left], ROUNDING);
+    }
+}
+
+#[test]
+fn hessian_and_gauss_newton_are_symmetric_and_gauss_newton_is_positive_semidefinite() {
+    for problem in all_networks() {
+        for matrix in [problem.hessian(), problem.gauss_newton()] {
+            let transposed = matrix.transpose();
+            assert_close(
+                "symmetry",
+                matrix.as_slice(),
+                transposed.as_slice(),
+                ROUNDING,
+            );
+        }
+        let eigenvalues = problem.gauss_newton().symmetric_eigenvalues();
+        assert!(eigenvalues.min() >= -ZERO * eigenvalues.max());
+        let vectors = gaussian((5, problem.dim()), 33);
+        let products = problem.gauss_newton_product(&vectors);
+        let vectors = values(&vectors);
+        for (v, g) in vectors
+            .chunks(problem.dim())
+            .zip(products.chunks(problem.dim()))
+        {
+            assert!(dot(v, g) > 0.0, "a random vector is not in the kernel");
+        }
+    }
+}
+
+#[test]
+fn gauss_newton_is_the_sum_of_jt_a_j() {
+    for problem in all_networks() {
+        let mut expected = DMatrix::zeros(problem.dim(), problem.dim());
+        for (jacobian, p) in problem.jacobians().iter().zip(problem.probabilities()) {
+            expected += jacobian.transpose() * loss_hessian(problem.loss, &p) * jacobian;
+        }
+        let got = problem.gauss_newton();
+        assert_close(
+            "G = Σ Jᵀ A J",
+            got.as_slice(),
+            expected.as_slice(),
+            ROUNDING,
+        );
+    }
+}
+
+/// The logits are affine in each layer's own parameters, so R = H − G has zero diagonal blocks.
+#[test]
+fn relu_networks_have_equal_traces_and_no_residual_inside_a_layer() {
+    for problem in relu_networks() {
+        let (hessian, gauss_newton) = (problem.hessian(), problem.gauss_newton());
+        assert_close(
+            "Tr H = Tr G",
+            &[hessian.trace()],
+            &[gauss_newton.trace()],
+            ROUNDING,
+        );
+        let residual = hessian - &gauss_newton;
+        let bound = ROUNDING * gauss_newton.amax();
+        assert_small("diagonal of R", residual.diagonal().as_slice(), bound);
+        let mut start = 0;
+        for pair in problem.widths.windows(2) {
+            let size = (pair[0] + 1) * pair[1];
+            let block = residual.view((start, start), (size, size)).into_owned();
+            assert_small("layer block of R", block.as_slice(), bound);
+            start += size;
+        }
+        // One layer: R = 0. More: it is there, outside the blocks.
+        let deep = problem.widths.len() > 2;
+        assert_eq!(residual.amax() > 1e-3 * gauss_newton.amax(), deep);
+    }
+}
+
+#[test]
+fn tanh_networks_have_a_residual_on_the_diagonal() {
+    let problem = Problem::new(&[4, 6, 3], Activation::Tanh, Loss::CrossEntropy, 6, 3);
+    let (hessian, gauss_newton) = (problem.hessian(), problem.gauss_newton());
+    let apart = (hessian.trace() - gauss_newton.trace()).abs();
+    assert!(apart > 1e-3 * gauss_newton.trace(), "{apart}");
+}
+
+#[test]
+fn a_block_of_vectors_equals_its_vectors_one_by_one() {
+    for problem in all_networks() {
+        let vectors = gaussian((3, problem.dim()), 34);
+        let single = |product: &dyn Fn(&Tensor) -> Vec<f64>| -> Vec<f64> {
+            (0..3)
+                .flat_map(|row| product(&vectors.narrow(0, row, 1).unwrap()))
+                .collect()
+        };
+        let (hessian, gauss_newton) = (
+            |v: &Tensor| problem.hessian_product(v),
+            |v: &Tensor| problem.gauss_newton_product(v),
+        );
+        // The order of a sum may depend on the number of columns: rounding.
+        let tolerance = 1e-14;
+        assert_close("H", &hessian(&vectors), &single(&hessian), tolerance);
+        assert_close(
+            "G",
+            &gauss_newton(&vectors),
+            &single(&gauss_newton),
+            tolerance,
+        );
+    }
+}
+
+#[test]
+fn products_and_gradients_are_added_to_the_sums() {
+    let problem = &all_networks()[1];
+    let sums = problem.zeros(1);
+    let vector = problem.split(&gaussian((1, problem.dim()), 35));
+    let curved = problem.linearize(&problem.theta).with_cotangents().unwrap();
+    curved.linearization().add_gradient(&sums).unwrap();
+    curved.add_hessian_product(&vector, &sums).unwrap();
+    curved
+        .linearization()
+        .add_gauss_newton_product(&vector, &sums)
+        .unwrap();
+    let v = gaussian((1, problem.dim()), 35);
+    let parts = [
+        problem.gradient(&problem.theta),
+        problem.hessian_product(&v),
+        problem.gauss_newton_product(&v),
+    ];
+    let expected: Vec<f64> = (0..problem.dim())
+        .map(|i| parts.iter().map(|part| part[i]).sum())
+        .collect();
+    assert_close("sum", &problem.joined(&sums), &expected, ROUNDING);
+}
+
+/// Softmax regression with inputs of its own.
+fn regression(inputs: &DMatrix<f64>, classes: usize, seed: u64) -> Problem {
+    let (examples, features) = inputs.shape();
+    let widths = [features, classes];
+    let problem = Problem::new(
+        &widths,
+        Activation::Relu,
+        Loss::CrossEntropy,
+        examples,
+        seed,
+    );
+    let row_major = inputs.transpose();
+    let inputs = Tensor::from_slice(row_major.as_slice(), (examples, features), &Device::Cpu);
+    Problem {
+        inputs: inputs.unwrap(),
+        ..problem
+    }
+}
+
+fn random_matrix(rows: usize, columns: usize, seed: u64) -> DMatrix<f64> {
+    DMatrix::from_vec(rows, columns, values(&gaussian((rows, columns), seed)))
+}
+
+fn augmented(inputs: &DMatrix<f64>) -> DMatrix<f64> {
+    inputs.clone().insert_column(inputs.ncols(), 1.0)
+}
+
+/// H = Σ Aᵢ ⊗ xᵢ xᵢᵀ with x augmented by 1; entry ((c, k), (d, l)) is A_cd x_k x_l. The flat vector
+/// holds the weights (C, D) first and then the biases (C).
+#[test]
+fn the_hessian_of_softmax_regression_is_its_closed_form() {
+    for (examples, features, classes) in [(6, 4, 3), (3, 5, 2), (9, 1, 4)] {
+        let inputs = random_matrix(examples, features, 41);
+        let problem = regression(&inputs, classes, 42);
+        let position = |class: usize, feature: usize| {
+            if feature < features {
+                class * features + feature
+            } else {
+                classes * features + class
+            }
+        };
+        let rows = augmented(&inputs);
+        let mut expected = DMatrix::zeros(problem.dim(), problem.dim());
+        for (example, p) in problem.probabilities().iter().enumerate() {
+            let (a, x) = (loss_hessian(Loss::CrossEntropy, p), rows.row(example));
+            let blocks = a.kronecker(&(x.transpose() * x));
+            let width = features + 1;
+            for (i, j) in
+                (0..classes * width).flat_map(|i| (0..classes * width).map(move |j| (i, j)))
+            {
+                expected[(
+                    position(i / width, i % width),
+                    position(j / width, j % width),
+                )] += blocks[(i, j)];
+            }
+        }
+        for got in [problem.hessian(), problem.gauss_newton()] {
+            assert_close("closed form", got.as_slice(), expected.as_slice(), ROUNDING);
+        }
+    }
+}
+
+#[test]
+fn the_hessian_of_softmax_regression_has_rank_classes_less_one_times_rank_of_the_inputs() {
+    let tall = random_matrix(12, 4, 51);
+    let wide = random_matrix(3, 6, 52);
+    // A repeated feature, a constant one (the bias has it already), and every example twice.
+    let repeated = tall.clone().insert_columns(4, 1, 0.0);
+    let mut repeated = repeated.insert_columns(5, 1, 2.5);
+    let copy = repeated.column(1).into_owned();
+    repeated.set_column(4, &copy);
+    let twice = DMatrix::from_fn(6, 6, |row, column| wide[(row / 2, column)]);
+    for (inputs, input_rank) in [(tall, 5), (wide, 3), (repeated, 5), (twice, 3)] {
+        assert_eq!(augmented(&inputs).rank(1e-10), input_rank);
+        for classes in [2, 3, 5] {
+            let problem = regression(&inputs, classes, 53);
+            assert_eq!(rank(&problem.hessian()), (classes - 1) * input_rank);
+        }
+    }
+}
+
+#[test]
+fn the_rank_of_gauss_newton_is_at_most_examples_times_classes_less_one() {
+    // 83 parameters: far more than examples · (classes − 1), so that the bound is what limits the
+    // rank.
+    for examples in [1, 2, 4] {
+        let widths = [5, 10, 3];
+        let problem = Problem::new(&widths, Activation::Tanh, Loss::CrossEntropy, examples, 61);
+        assert_eq!(rank(&problem.gauss_newton()), 2 * examples);
+    }
+}

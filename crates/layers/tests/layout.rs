@@ -1,0 +1,140 @@
+//! The flat vector and its pieces: round trips, views without copies, and refusals.
+
+use std::collections::HashMap;
+
+use candle_core::{DType, Device, Tensor};
+use flatness_layers::{Error, Initializer, ParamLayout, Parameter};
+use flatness_testkit::{gaussian, values};
+
+fn layout() -> ParamLayout {
+    let parameter = |(name, shape): (&str, &[usize])| Parameter {
+        name: name.to_owned(),
+        shape: shape.to_vec(),
+        initializer: Initializer::Uniform { bound: 0.5 },
+    };
+    let shapes: [(&str, &[usize]); 4] =
+        [("a", &[2, 3]), ("b", &[4]), ("c", &[1, 2, 2]), ("d", &[])];
+    ParamLayout::new(shapes.map(parameter).into())
+}
+
+/// 6 + 4 + 4 + 1
+const DIM: usize = 15;
+
+#[test]
+fn pieces_lie_one_behind_the_other() {
+    let layout = layout();
+    assert_eq!(layout.dim(), DIM);
+    let theta = Tensor::arange(0f64, DIM as f64, &Device::Cpu).unwrap();
+    let views = layout.views(&theta).unwrap();
+    let shapes: Vec<&[usize]> = views.iter().map(Tensor::dims).collect();
+    assert_eq!(shapes, [&[2, 3][..], &[4], &[1, 2, 2], &[]]);
+    let all: Vec<f64> = views.iter().flat_map(values).collect();
+    assert_eq!(all, values(&theta));
+    let sizes: Vec<usize> = layout.parameters().iter().map(Parameter::len).collect();
+    assert_eq!(sizes, [6, 4, 4, 1]);
+}
+
+#[test]
+fn views_share_the_storage_of_the_flat_vector() {
+    let layout = layout();
+    let theta = Tensor::zeros(DIM, DType::F64, &Device::Cpu).unwrap();
+    let views = layout.views(&theta).unwrap();
+    theta.slice_set(&gaussian(DIM, 1), 0, 0).unwrap();
+    let all: Vec<f64> = views.iter().flat_map(values).collect();
+    assert_eq!(all, values(&theta));
+}
+
+#[test]
+fn split_and_join_are_inverse_and_pieces_are_contiguous() {
+    let layout = layout();
+    for vectors in [1, 2, 5] {
+        let block = gaussian((vectors, DIM), 2);
+        let pieces = layout.split(&block).unwrap();
+        for (piece, parameter) in pieces.iter().zip(layout.parameters()) {
+            assert_eq!(piece.dims()[0], vectors);
+            assert_eq!(piece.dims()[1..], parameter.shape);
+            assert!(piece.is_contiguous());
+        }
+        assert_eq!(values(&layout.join(&pieces).unwrap()), values(&block));
+        // Row v of the pieces is the views of row v.
+        let last = block.get(vectors - 1).unwrap();
+        for (piece, view) in pieces.iter().zip(layout.views(&last).unwrap()) {
+            assert_eq!(values(&piece.get(vectors - 1).unwrap()), values(&view));
+        }
+    }
+}
+
+#[test]
+fn sums_start_at_zero_and_are_added_in_place() {
+    let layout = layout();
+    let sums = layout.zeros(2, DType::F64, &Device::Cpu).unwrap();
+    let block = gaussian((2, DIM), 3);
+    let pieces = layout.split(&block).unwrap();
+    layout.add(&sums, &pieces).unwrap();
+    assert_eq!(values(&layout.join(&sums).unwrap()), values(&block));
+    layout.add(&sums, &pieces).unwrap();
+    let twice = (block * 2.0).unwrap();
+    assert_eq!(values(&layout.join(&sums).unwrap()), values(&twice));
+    let single = layout.zeros(2, DType::F32, &Device::Cpu).unwrap();
+    assert!(single.iter().all(|piece| piece.dtype() == DType::F32));
+}
+
+#[test]
+fn vectors_of_another_length_are_errors() {
+    let layout = layout();
+    let shape_error = |result: Result<Vec<Tensor>, Error>| match result {
+        Err(Error::Shape { expected, got, .. }) => (expected, got),
+        other => panic!("expected a shape error, got {other:?}"),
+    };
+    for shape in [vec![DIM - 1], vec![DIM + 1], vec![1, DIM], vec![0]] {
+        let (expected, got) = shape_error(layout.views(&gaussian(shape.clone(), 1)));
+        assert_eq!((expected, got), (vec![DIM], shape));
+    }
+    for shape in [vec![2, DIM - 1], vec![DIM], vec![1, 1, DIM]] {
+        let (_, got) = shape_error(layout.split(&gaussian(shape.clone(), 1)));
+        assert_eq!(got, shape);
+    }
+}
+
+#[test]
+fn pieces_of_another_network_are_errors() {
+    let layout = layout();
+    let zeros = |vectors| layout.zeros(vectors, DType::F64, &Device::Cpu).unwrap();
+    let whole = zeros(2);
+    assert!(layout.join(&whole[..3]).is_err());
+    assert!(layout.join(&[]).is_err());
+    assert!(layout.join(&[&whole[..], &whole[..1]].concat()).is_err());
+    let mut mixed = zeros(2);
+    mixed[1] = zeros(1)[1].clone();
+    assert!(layout.join(&mixed).is_err());
+    mixed[1] = whole[0].clone();
+    assert!(layout.join(&mixed).is_err());
+    assert!(layout.add(&whole, &zeros(1)).is_err());
+    assert!(layout.add(&whole, &zeros(2)[..3]).is_err());
+}
+
+#[test]
+fn gather_puts_named_tensors_in_the_order_of_the_layout() {
+    let layout = layout();
+    let theta = gaussian(DIM, 4);
+    let views = layout.views(&theta).unwrap();
+    let names = layout.parameters().iter().map(|p| p.name.clone());
+    let named: HashMap<String, Tensor> = names.zip(views).collect();
+    assert_eq!(values(&layout.gather(&named).unwrap()), values(&theta));
+}
+
+#[test]
+fn gather_lists_every_problem_at_once() {
+    let tensor = |shape: &[usize]| gaussian(shape, 5);
+    let mut named = HashMap::from([
+        ("b".to_owned(), tensor(&[2, 2])),
+        ("c".to_owned(), tensor(&[1, 2, 2])),
+        ("d".to_owned(), tensor(&[])),
+    ]);
+    // Enough unknown names that a map's own order is not theirs by chance.
+    named.extend(["z", "f", "y", "e", "x", "g"].map(|name| (name.to_owned(), tensor(&[1]))));
+    let message = layout().gather(&named).unwrap_err().to_string();
+    let expected = "a [2, 3] is missing; b has shape [2, 2], expected [4]; e is unknown; f is unknown; \
+                    g is unknown; x is unknown; y is unknown; z is unknown";
+    assert!(message.ends_with(expected), "{message}");
+}

@@ -1,0 +1,120 @@
+//! Losses at the logits against formulas written out, and against central differences of them.
+
+use candle_core::{Device, Tensor};
+use flatness_layers::{Loss, LossPoint};
+use flatness_testkit::{assert_close, assert_small, finite_difference, gaussian, labels, values};
+
+const LOSSES: [Loss; 2] = [Loss::CrossEntropy, Loss::SquaredError];
+const EXAMPLES: usize = 4;
+const CLASSES: usize = 3;
+
+/// Σ −log softmax(z)_y or Σ ½ ‖z − y‖², from the definitions.
+fn formula(loss: Loss, logits: &[f64], labels: &[u32]) -> f64 {
+    let examples = logits.chunks(CLASSES).zip(labels);
+    examples
+        .map(|(z, &label)| match loss {
+            Loss::CrossEntropy => z.iter().map(|z| z.exp()).sum::<f64>().ln() - z[label as usize],
+            Loss::SquaredError => (0..CLASSES)
+                .map(|c| 0.5 * (z[c] - f64::from(u8::from(c == label as usize))).powi(2))
+                .sum(),
+        })
+        .sum()
+}
+
+fn evaluate(loss: Loss, logits: &[f64], labels: &[u32]) -> LossPoint {
+    let logits = Tensor::from_slice(logits, (EXAMPLES, CLASSES), &Device::Cpu).unwrap();
+    let labels = Tensor::new(labels, &Device::Cpu).unwrap();
+    loss.evaluate(&logits, &labels).unwrap()
+}
+
+#[test]
+fn value_gradient_and_hessian_product_equal_the_formula_and_its_differences() {
+    let logits = values(&gaussian((EXAMPLES, CLASSES), 1));
+    let labels = labels(EXAMPLES, CLASSES as u32, 2)
+        .to_vec1::<u32>()
+        .unwrap();
+    let block = gaussian((EXAMPLES, 2, CLASSES), 3);
+    for loss in LOSSES {
+        let point = evaluate(loss, &logits, &labels);
+        let what = format!("{loss:?}");
+        assert_close(
+            &what,
+            &[point.sum()],
+            &[formula(loss, &logits, &labels)],
+            1e-14,
+        );
+        let gradient = finite_difference::gradient(|z| formula(loss, z, &labels), &logits, 1e-3);
+        assert_eq!(point.gradient().dims(), [EXAMPLES, CLASSES]);
+        assert_close(&what, &values(point.gradient()), &gradient, 1e-10);
+        let product = point.hessian_product(&block).unwrap();
+        assert_eq!(product.dims(), block.dims());
+        for vector in 0..2 {
+            let along = |block: &Tensor| values(&block.narrow(1, vector, 1).unwrap());
+            let expected = finite_difference::directional(
+                |z| values(evaluate(loss, z, &labels).gradient()),
+                &logits,
+                &along(&block),
+                1e-3,
+            );
+            assert_close(&what, &along(&product), &expected, 1e-10);
+        }
+    }
+}
+
+#[test]
+fn cross_entropy_ignores_shifts_of_the_logits() {
+    let logits = values(&gaussian((EXAMPLES, CLASSES), 1));
+    let labels = [0, 2, 1, 1];
+    let point = evaluate(Loss::CrossEntropy, &logits, &labels);
+    let shifted: Vec<f64> = logits.iter().map(|z| z + 100.0).collect();
+    let moved = evaluate(Loss::CrossEntropy, &shifted, &labels);
+    // A shift by 100 rounds the logits at 1e-14.
+    assert_close("loss", &[moved.sum()], &[point.sum()], 1e-13);
+    assert_close(
+        "gradient",
+        &values(moved.gradient()),
+        &values(point.gradient()),
+        1e-13,
+    );
+    let ones = Tensor::ones(
+        (EXAMPLES, 1, CLASSES),
+        candle_core::DType::F64,
+        &Device::Cpu,
+    )
+    .unwrap();
+    assert_small("A 1", &values(&point.hessian_product(&ones).unwrap()), 0.0);
+}
+
+#[test]
+fn correct_counts_the_arg_max_for_both_losses() {
+    let logits = [
+        3.0, 1.0, 2.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0, -3.0, -2.0, -1.0,
+    ];
+    for loss in LOSSES {
+        // Predictions 0, 1, 0 (the first of a tie), 2.
+        assert_eq!(
+            evaluate(loss, &logits, &[0, 1, 0, 2]).correct(),
+            4,
+            "{loss:?}"
+        );
+        assert_eq!(
+            evaluate(loss, &logits, &[1, 1, 1, 2]).correct(),
+            2,
+            "{loss:?}"
+        );
+    }
+}
+
+#[test]
+fn labels_that_do_not_fit_are_errors() {
+    let logits = gaussian((2, CLASSES), 1);
+    for loss in LOSSES {
+        for labels in [&[0u32, 3][..], &[0], &[0, 1, 2]] {
+            let labels = Tensor::new(labels, &Device::Cpu).unwrap();
+            assert!(loss.evaluate(&logits, &labels).is_err(), "{loss:?}");
+        }
+        let flat = gaussian(6, 1);
+        let two = labels(2, CLASSES as u32, 1);
+        assert!(loss.evaluate(&flat, &two).is_err(), "{loss:?}");
+    }
+}

@@ -1,0 +1,206 @@
+//! Checkpoints: round trips, every refusal, and no panic on any bytes.
+
+use std::collections::HashMap;
+
+use candle_core::{DType, Device, Tensor};
+use flatness_layers::Network;
+use flatness_models::{Architecture, Error, checkpoint};
+use flatness_testkit::{gaussian, values};
+use proptest::prelude::*;
+
+/// What the errors call the bytes.
+const ORIGIN: &str = "memory";
+
+/// 21 parameters: weight (3, 6) and bias (3).
+fn network() -> Network {
+    let logistic = Architecture::find("logistic").unwrap();
+    logistic.network(&[1, 2, 3], 3).unwrap()
+}
+
+fn encoded(dtype: DType) -> (Tensor, Vec<u8>) {
+    let network = network();
+    let theta = gaussian(network.layout().dim(), 1).to_dtype(dtype).unwrap();
+    let bytes = checkpoint::encode(network.layout(), &theta, "logistic").unwrap();
+    (theta, bytes)
+}
+
+fn serialized(named: &[(&str, Tensor)]) -> Vec<u8> {
+    let named: HashMap<&str, &Tensor> = named.iter().map(|(name, t)| (*name, t)).collect();
+    safetensors::serialize(named, None).unwrap()
+}
+
+fn read(bytes: &[u8]) -> Result<Tensor, Error> {
+    checkpoint::decode(bytes, ORIGIN)?.parameters(network().layout(), ORIGIN)
+}
+
+#[test]
+fn a_checkpoint_comes_back_bit_for_bit_in_its_number_type() {
+    for dtype in [DType::F32, DType::F64] {
+        let (theta, bytes) = encoded(dtype);
+        let checkpoint = checkpoint::decode(&bytes, ORIGIN).unwrap();
+        assert_eq!(checkpoint.model(), Some("logistic"));
+        let loaded = read(&bytes).unwrap();
+        assert_eq!(loaded.dtype(), dtype);
+        assert_eq!(values(&loaded), values(&theta));
+        // The same parameters make the same bytes.
+        assert_eq!(encoded(dtype).1, bytes);
+    }
+}
+
+#[test]
+fn any_safetensors_reader_finds_pytorchs_names_and_shapes() {
+    let (theta, bytes) = encoded(DType::F32);
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let mut names = file.names();
+    names.sort_unstable();
+    assert_eq!(names, ["fc.bias", "fc.weight"]);
+    let weight = file.tensor("fc.weight").unwrap();
+    assert_eq!(weight.shape(), [3, 6]);
+    let first = f32::from_le_bytes(weight.data()[..4].try_into().unwrap());
+    assert_eq!(f64::from(first), values(&theta)[0]);
+}
+
+#[test]
+fn a_file_without_our_metadata_is_read_too() {
+    let (weight, bias) = (gaussian((3, 6), 1), gaussian(3, 2));
+    let bytes = serialized(&[("fc.bias", bias.clone()), ("fc.weight", weight.clone())]);
+    assert_eq!(checkpoint::decode(&bytes, ORIGIN).unwrap().model(), None);
+    let expected = [values(&weight), values(&bias)].concat();
+    assert_eq!(values(&read(&bytes).unwrap()), expected);
+}
+
+#[test]
+fn another_architecture_is_one_error_that_lists_every_problem() {
+    let bytes = serialized(&[
+        ("fc.weight", gaussian((6, 3), 1)),
+        ("fc0.weight", gaussian((3, 6), 1)),
+        ("extra", gaussian(1, 1)),
+    ]);
+    let message = read(&bytes).unwrap_err().to_string();
+    assert_eq!(
+        message,
+        "memory does not fit the network: fc.weight has shape [6, 3], expected [3, 6]; \
+         fc.bias [3] is missing; extra is unknown; fc0.weight is unknown"
+    );
+    let mlp = Architecture::find("mlp")
+        .unwrap()
+        .network(&[1, 2, 3], 3)
+        .unwrap();
+    let (_, logistic) = encoded(DType::F64);
+    let checkpoint = checkpoint::decode(&logistic, ORIGIN).unwrap();
+    let message = checkpoint
+        .parameters(mlp.layout(), ORIGIN)
+        .unwrap_err()
+        .to_string();
+    for name in [
+        "fc0.weight",
+        "fc1.bias",
+        "fc2.weight",
+        "fc.weight",
+        "fc.bias",
+    ] {
+        assert!(message.contains(name), "{message}");
+    }
+}
+
+#[test]
+fn number_types_that_do_not_fit_are_errors() {
+    let mixed = serialized(&[
+        ("fc.weight", gaussian((3, 6), 1)),
+        ("fc.bias", gaussian(3, 1).to_dtype(DType::F32).unwrap()),
+    ]);
+    let message = read(&mixed).unwrap_err().to_string();
+    assert!(message.contains("one number type"), "{message}");
+    for dtype in [DType::F16, DType::BF16, DType::I64, DType::U8] {
+        let bytes = serialized(&[
+            ("fc.weight", gaussian((3, 6), 1).to_dtype(dtype).unwrap()),
+            ("fc.bias", gaussian(3, 1).to_dtype(dtype).unwrap()),
+        ]);
+        let message = read(&bytes).unwrap_err().to_string();
+        assert!(message.contains(&format!("got {dtype:?}")), "{message}");
+    }
+}
+
+#[test]
+fn values_that_are_not_finite_are_errors_that_name_the_parameter() {
+    for broken in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        for dtype in [DType::F32, DType::F64] {
+            let bias = Tensor::new(&[0.0, broken, 1.0], &Device::Cpu).unwrap();
+            let bytes = serialized(&[
+                ("fc.weight", gaussian((3, 6), 1).to_dtype(dtype).unwrap()),
+                ("fc.bias", bias.to_dtype(dtype).unwrap()),
+            ]);
+            let error = read(&bytes).unwrap_err();
+            assert!(
+                matches!(&error, Error::NotFinite { name, .. } if name == "fc.bias"),
+                "{error}"
+            );
+        }
+    }
+    // Large is not infinite.
+    let large = Tensor::full(3e38f32, (3, 6), &Device::Cpu).unwrap();
+    let bias = Tensor::zeros(3, DType::F32, &Device::Cpu).unwrap();
+    assert!(read(&serialized(&[("fc.weight", large), ("fc.bias", bias)])).is_ok());
+}
+
+#[test]
+fn every_truncation_and_every_extension_is_a_format_error() {
+    let (_, bytes) = encoded(DType::F32);
+    for length in 0..bytes.len() {
+        let error = read(&bytes[..length]).unwrap_err();
+        assert!(
+            matches!(error, Error::Format { .. }),
+            "{length} bytes: {error}"
+        );
+    }
+    let longer = [&bytes[..], &[0]].concat();
+    let message = read(&longer).unwrap_err().to_string();
+    assert!(
+        message.starts_with("memory is not a whole safetensors file: "),
+        "{message}"
+    );
+}
+
+#[test]
+fn parameters_of_another_length_are_not_written() {
+    let layout = network();
+    let error = checkpoint::encode(layout.layout(), &gaussian(20, 1), "logistic");
+    assert!(matches!(error, Err(Error::Network(_))));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..256)) {
+        prop_assert!(read(&bytes).is_err());
+    }
+
+    /// A length and a header that parse, so that what lies behind them is reached.
+    #[test]
+    fn no_header_panics(
+        dtype in prop::sample::select(vec!["F32", "F64", "F16", "I64", "BOOL", "F8_E4M3", "X"]),
+        shape in prop::collection::vec(prop_oneof![0usize..9, Just(usize::MAX / 2)], 0..4),
+        (start, end) in (0usize..100, 0usize..100),
+        payload in 0usize..100,
+    ) {
+        let header = format!(
+            r#"{{"fc.weight":{{"dtype":"{dtype}","shape":{shape:?},"data_offsets":[{start},{end}]}}}}"#
+        );
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header.as_bytes());
+        bytes.extend(std::iter::repeat_n(0x40, payload));
+        prop_assert!(read(&bytes).is_err());
+    }
+
+    /// One byte of a whole file changed: other numbers or an error, never a panic.
+    #[test]
+    fn no_changed_byte_panics(position in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let (_, mut bytes) = encoded(DType::F32);
+        let position = position.index(bytes.len());
+        bytes[position] = byte;
+        if let Ok(theta) = read(&bytes) {
+            prop_assert_eq!(theta.dims(), [21]);
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! The contract of a layer, checked at a seeded point with B = 3 examples and V = 2 vectors.
+//!
+//! ```text
+//! jvp            = d/dt f(x + t ẋ; θ + t θ̇)                    central differences of forward
+//! vjp            ⟨ȳ, jvp(ẋ, θ̇)⟩ = ⟨x̄, ẋ⟩ + ⟨θ̄, θ̇⟩             adjoint identity
+//! second order   = d/dt vjp(ȳ; x + t ẋ, θ + t θ̇)               central differences of the vjp
+//! ```
+//!
+//! and: a block of vectors equals its vectors one by one, an absent input tangent equals a zero
+//! one, sums are added to and not replaced, an input cotangent that is added to is nobody else's
+//! memory, a batch equals its examples one by one, and the shape announced is the shape made.
+
+mod case;
+
+use std::iter::once;
+
+use candle_core::Tensor;
+use flatness_layers::{Layer, SecondOrder, Tangent};
+
+use crate::{assert_close, assert_small, finite_difference, values};
+use case::{Case, EXAMPLES, VECTORS, concatenated, flat_cotangent, vector};
+
+/// Step of the differences; with functions of order one truncation and rounding are below 1e-11.
+const STEP: f64 = 1e-3;
+/// Against differences: a hundred times their own error, for sums over some dozens of terms.
+const DIFFERENCES: f64 = 1e-9;
+/// Between exact rules: rounding of sums of some dozens of terms.
+const ROUNDING: f64 = 1e-13;
+
+/// Checks `layer` on inputs of `input_shape` (one example) at Gaussian parameters and inputs from
+/// `seed`.
+///
+/// # Panics
+/// When a rule is broken; the message names the rule.
+pub fn check_layer(layer: &dyn Layer, input_shape: &[usize], seed: u64) {
+    let case = Case::new(layer, input_shape, seed);
+    case.check_forward();
+    case.check_jvp();
+    case.check_vjp();
+    case.check_second_order();
+    case.check_absent_tangent();
+    case.check_block();
+    case.check_accumulation();
+    case.check_fresh();
+}
+
+impl Case<'_> {
+    fn check_forward(&self) {
+        let (y, _) = self.forward(&self.x, &self.parameters);
+        assert_eq!(
+            y.dims(),
+            self.primal.dims(),
+            "output_shape: not the shape of forward"
+        );
+        for example in 0..EXAMPLES {
+            let alone = self.x.narrow(0, example, 1).expect("one example");
+            let (alone, _) = self.forward(&alone, &self.parameters);
+            let row = y.narrow(0, example, 1).expect("one example");
+            assert_close(
+                "forward: a batch and its examples",
+                &values(&row),
+                &values(&alone),
+                ROUNDING,
+            );
+        }
+    }
+
+    fn check_jvp(&self) {
+        let block = self
+            .jvp(self.tangent())
+            .expect("a tangent behind a tangent");
+        assert_eq!(block.dims(), self.cotangent.dims(), "jvp: shape");
+        for index in 0..VECTORS {
+            let expected = finite_difference::directional(
+                |flat| {
+                    let (x, parameters) = self.unflatten(flat);
+                    values(&self.forward(&x, &parameters).0)
+                },
+                &self.flat_point(),
+                &self.flat_tangent(index),
+                STEP,
+            );
+            assert_close(
+                "jvp: differences of forward",
+                &values(&vector(&block, index, 1)),
+                &expected,
+                DIFFERENCES,
+            );
+        }
+    }
+
+    fn check_vjp(&self) {
+        let forward = self
+            .jvp(self.tangent())
+            .expect("a tangent behind a tangent");
+        let backward = self.vjp(&self.x, &self.parameters, &self.cotangent);
+        assert_eq!(
+            backward[0].dims(),
+            self.dx.dims(),
+            "vjp: shape of the input cotangent"
+        );
+        for index in 0..VECTORS {
+            let left = dot(
+                &values(&vector(&self.cotangent, index, 1)),
+                &values(&vector(&forward, index, 1)),
+            );
+            let right = dot(&flat_cotangent(&backward, index), &self.flat_tangent(index));
+            assert_close("vjp: adjoint of the jvp", &[right], &[left], ROUNDING);
+        }
+    }
+
+    fn check_second_order(&self) {
+        let block = self.second_order(self.tangent(), VECTORS);
+        let primal = self.primal.unsqueeze(1).expect("a block of one");
+        for index in 0..VECTORS {
+            let expected = finite_difference::directional(
+                |flat| {
+                    let (x, parameters) = self.unflatten(flat);
+                    flat_cotangent(&self.vjp(&x, &parameters, &primal), 0)
+                },
+                &self.flat_point(),
+                &self.flat_tangent(index),
+                STEP,
+            );
+            let got = flat_cotangent(&block, index);
+            match self.layer.second_order() {
+                SecondOrder::Zero => assert_small(
+                    "second order: said to be zero, differences of the vjp",
+                    &expected,
+                    DIFFERENCES,
+                ),
+                SecondOrder::Terms(_) => assert_close(
+                    "second order: differences of the vjp",
+                    &got,
+                    &expected,
+                    DIFFERENCES,
+                ),
+            }
+        }
+    }
+
+    fn check_absent_tangent(&self) {
+        let zero = self.dx.zeros_like().expect("zeros");
+        let with = |input| Tangent {
+            input,
+            parameters: &self.dparameters,
+        };
+        let expected = values(&self.jvp(with(Some(&zero))).expect("a tangent"));
+        match self.jvp(with(None)) {
+            Some(absent) => assert_eq!(values(&absent), expected, "jvp: absent input tangent"),
+            None => assert_small("jvp: absent input tangent", &expected, 0.0),
+        }
+        let [absent, expected] =
+            [None, Some(&zero)].map(|input| concatenated(&self.second_order(with(input), VECTORS)));
+        assert_eq!(absent, expected, "second order: absent input tangent");
+    }
+
+    fn check_block(&self) {
+        let forward = self.jvp(self.tangent()).expect("a tangent");
+        let backward = self.vjp(&self.x, &self.parameters, &self.cotangent);
+        let second = self.second_order(self.tangent(), VECTORS);
+        for index in 0..VECTORS {
+            let dx = vector(&self.dx, index, 1)
+                .unsqueeze(1)
+                .expect("a block of one");
+            let dparameters: Vec<Tensor> = self
+                .dparameters
+                .iter()
+                .map(|d| {
+                    d.narrow(0, index, 1)
+                        .and_then(|d| d.contiguous())
+                        .expect("a vector")
+                })
+                .collect();
+            let tangent = Tangent {
+                input: Some(&dx),
+                parameters: &dparameters,
+            };
+            let cotangent = vector(&self.cotangent, index, 1);
+            let cotangent = cotangent.unsqueeze(1).expect("a block of one");
+            let alone = self.vjp(&self.x, &self.parameters, &cotangent);
+            let pairs = [
+                (
+                    "jvp: block and single",
+                    values(&vector(&forward, index, 1)),
+                    values(&self.jvp(tangent).expect("a tangent")),
+                ),
+                (
+                    "vjp: block and single",
+                    flat_cotangent(&backward, index),
+                    flat_cotangent(&alone, 0),
+                ),
+                (
+                    "second order: block and single",
+                    flat_cotangent(&second, index),
+                    flat_cotangent(&self.second_order(tangent, 1), 0),
+                ),
+            ];
+            for (what, block, single) in pairs {
+                assert_close(what, &block, &single, ROUNDING);
+            }
+        }
+    }
+
+    /// Starts the sums at one instead of zero: everything must come out one larger.
+    fn check_accumulation(&self) {
+        let (_, saved) = self.forward(&self.x, &self.parameters);
+        let at = self.point(&self.parameters, &saved);
+        let ones = self.sums(VECTORS, 1.0);
+        self.layer
+            .vjp_parameters(at, &self.cotangent, &ones)
+            .expect("vjp of the parameters");
+        let from_zero = self.vjp(&self.x, &self.parameters, &self.cotangent);
+        check_one_larger("vjp: sums are added to", &ones, &from_zero[1..]);
+        if let SecondOrder::Terms(rule) = self.layer.second_order() {
+            let from_zero = self.second_order(self.tangent(), VECTORS);
+            let ones = self.sums(VECTORS, 1.0);
+            let input = self.dx.ones_like().expect("ones");
+            rule.add_terms(at, &self.primal, self.tangent(), &ones, Some(&input))
+                .expect("second order");
+            let all: Vec<Tensor> = once(input).chain(ones).collect();
+            check_one_larger("second order: sums are added to", &all, &from_zero);
+            // Whether the input's term is wanted must not change the parameters'.
+            let alone = self.sums(VECTORS, 1.0);
+            rule.add_terms(at, &self.primal, self.tangent(), &alone, None)
+                .expect("second order");
+            check_one_larger(
+                "second order: without an input sum",
+                &alone,
+                &from_zero[1..],
+            );
+        }
+    }
+
+    /// The backward sweep adds second-order terms to x̄ in place, which nothing else may see.
+    fn check_fresh(&self) {
+        if let SecondOrder::Terms(_) = self.layer.second_order() {
+            let (_, saved) = self.forward(&self.x, &self.parameters);
+            let at = self.point(&self.parameters, &saved);
+            let vjp = || {
+                self.layer
+                    .vjp_input(at, &self.cotangent)
+                    .expect("vjp of the input")
+            };
+            let (input, before) = (vjp(), values(&vjp()));
+            let zeros = input.zeros_like().expect("zeros");
+            input.slice_set(&zeros, 0, 0).expect("a tensor to change");
+            assert_eq!(
+                values(&vjp()),
+                before,
+                "vjp: the input cotangent shares memory"
+            );
+        }
+    }
+}
+
+fn check_one_larger(what: &str, larger: &[Tensor], smaller: &[Tensor]) {
+    let expected: Vec<f64> = concatenated(smaller).iter().map(|x| x + 1.0).collect();
+    assert_close(what, &concatenated(larger), &expected, ROUNDING);
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}

@@ -1,0 +1,179 @@
+//! A layer at a seeded point, its rules run on blocks, and blocks as flat vectors.
+
+use std::iter::once;
+
+use candle_core::{DType, Device, Tensor};
+use flatness_layers::{Layer, Point, SecondOrder, Tangent};
+
+use crate::{gaussian, gaussian_away_from_zero, values};
+
+pub(super) const EXAMPLES: usize = 3;
+pub(super) const VECTORS: usize = 2;
+
+/// Inputs keep this distance from zero, where piecewise layers have their kinks: more than ten
+/// times the widest step of the differences.
+const GAP: f64 = 0.1;
+
+/// A layer, a point and two tangents of each kind.
+pub(super) struct Case<'l> {
+    pub(super) layer: &'l dyn Layer,
+    pub(super) input_shape: Vec<usize>,
+    /// (B, input shape)
+    pub(super) x: Tensor,
+    /// Each in its shape.
+    pub(super) parameters: Vec<Tensor>,
+    /// ẋ, (B, V, input shape)
+    pub(super) dx: Tensor,
+    /// θ̇, each (V, shape)
+    pub(super) dparameters: Vec<Tensor>,
+    /// ȳ of the primal sweep, (B, output shape)
+    pub(super) primal: Tensor,
+    /// ȳ of a block, (B, V, output shape)
+    pub(super) cotangent: Tensor,
+}
+
+impl<'l> Case<'l> {
+    pub(super) fn new(layer: &'l dyn Layer, input_shape: &[usize], seed: u64) -> Self {
+        let output_shape = layer
+            .output_shape(input_shape)
+            .expect("a shape that the layer takes");
+        let shapes: Vec<Vec<usize>> = layer
+            .parameters()
+            .into_iter()
+            .map(|parameter| parameter.shape)
+            .collect();
+        let mut next_seed = seed;
+        let mut draw = |shape: Vec<usize>| {
+            next_seed += 1;
+            gaussian(shape, next_seed)
+        };
+        Self {
+            layer,
+            x: gaussian_away_from_zero(shape(&[EXAMPLES], input_shape), GAP, seed),
+            parameters: shapes.iter().map(|own| draw(own.clone())).collect(),
+            dx: draw(shape(&[EXAMPLES, VECTORS], input_shape)),
+            dparameters: shapes
+                .iter()
+                .map(|own| draw(shape(&[VECTORS], own)))
+                .collect(),
+            primal: draw(shape(&[EXAMPLES], &output_shape)),
+            cotangent: draw(shape(&[EXAMPLES, VECTORS], &output_shape)),
+            input_shape: input_shape.to_vec(),
+        }
+    }
+
+    pub(super) fn forward(&self, x: &Tensor, parameters: &[Tensor]) -> (Tensor, Vec<Tensor>) {
+        self.layer.forward(parameters, x).expect("forward")
+    }
+
+    pub(super) fn jvp(&self, tangent: Tangent<'_>) -> Option<Tensor> {
+        let (_, saved) = self.forward(&self.x, &self.parameters);
+        self.layer
+            .jvp(self.point(&self.parameters, &saved), tangent)
+            .expect("jvp")
+    }
+
+    /// (x̄, θ̄) of a block at (x, θ).
+    pub(super) fn vjp(&self, x: &Tensor, parameters: &[Tensor], cotangent: &Tensor) -> Vec<Tensor> {
+        let (_, saved) = self.forward(x, parameters);
+        let at = self.point(parameters, &saved);
+        let sums = self.sums(cotangent.dims()[1], 0.0);
+        self.layer
+            .vjp_parameters(at, cotangent, &sums)
+            .expect("vjp of the parameters");
+        let input = self
+            .layer
+            .vjp_input(at, cotangent)
+            .expect("vjp of the input");
+        once(input).chain(sums).collect()
+    }
+
+    /// (x̄, θ̄) of the second-order rule alone, starting from zero.
+    pub(super) fn second_order(&self, tangent: Tangent<'_>, vectors: usize) -> Vec<Tensor> {
+        let input = Tensor::zeros(
+            shape(&[EXAMPLES, vectors], &self.input_shape),
+            DType::F64,
+            &Device::Cpu,
+        )
+        .expect("zeros");
+        let sums = self.sums(vectors, 0.0);
+        if let SecondOrder::Terms(rule) = self.layer.second_order() {
+            let (_, saved) = self.forward(&self.x, &self.parameters);
+            let at = self.point(&self.parameters, &saved);
+            rule.add_terms(at, &self.primal, tangent, &sums, Some(&input))
+                .expect("second order");
+        }
+        once(input).chain(sums).collect()
+    }
+
+    pub(super) fn point<'a>(&'a self, parameters: &'a [Tensor], saved: &'a [Tensor]) -> Point<'a> {
+        Point {
+            parameters,
+            saved,
+            input_shape: &self.input_shape,
+        }
+    }
+
+    pub(super) fn tangent(&self) -> Tangent<'_> {
+        Tangent {
+            input: Some(&self.dx),
+            parameters: &self.dparameters,
+        }
+    }
+
+    pub(super) fn sums(&self, vectors: usize, value: f64) -> Vec<Tensor> {
+        self.parameters
+            .iter()
+            .map(|own| {
+                Tensor::full(value, shape(&[vectors], own.dims()), &Device::Cpu).expect("sums")
+            })
+            .collect()
+    }
+
+    /// x and θ as one flat vector, for the differences.
+    pub(super) fn flat_point(&self) -> Vec<f64> {
+        concatenated(once(&self.x).chain(&self.parameters))
+    }
+
+    /// ẋ and θ̇ of vector `index` as one flat vector.
+    pub(super) fn flat_tangent(&self, index: usize) -> Vec<f64> {
+        let dx = vector(&self.dx, index, 1);
+        let dparameters = self.dparameters.iter().map(|d| vector(d, index, 0));
+        concatenated(&once(dx).chain(dparameters).collect::<Vec<_>>())
+    }
+
+    pub(super) fn unflatten(&self, flat: &[f64]) -> (Tensor, Vec<Tensor>) {
+        let mut start = 0;
+        let mut pieces = once(&self.x).chain(&self.parameters).map(|like| {
+            let piece = &flat[start..start + like.elem_count()];
+            start += like.elem_count();
+            Tensor::from_slice(piece, like.shape(), &Device::Cpu).expect("a piece")
+        });
+        let x = pieces.next().expect("the input");
+        (x, pieces.collect())
+    }
+}
+
+pub(super) fn shape(leading: &[usize], rest: &[usize]) -> Vec<usize> {
+    [leading, rest].concat()
+}
+
+/// Vector `index` of a block whose axis of vectors is `axis`, without that axis.
+pub(super) fn vector(block: &Tensor, index: usize, axis: usize) -> Tensor {
+    let one = block
+        .narrow(axis, index, 1)
+        .and_then(|one| one.squeeze(axis));
+    one.and_then(|one| one.contiguous())
+        .expect("a vector of a block")
+}
+
+/// x̄ (B, V, ...) and θ̄ (V, ...) of vector `index` as one flat vector.
+pub(super) fn flat_cotangent(block: &[Tensor], index: usize) -> Vec<f64> {
+    let pieces = block.iter().enumerate();
+    let pieces = pieces.map(|(position, piece)| vector(piece, index, usize::from(position == 0)));
+    concatenated(&pieces.collect::<Vec<_>>())
+}
+
+pub(super) fn concatenated<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> Vec<f64> {
+    tensors.into_iter().flat_map(values).collect()
+}

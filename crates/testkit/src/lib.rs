@@ -1,0 +1,35 @@
+//! Oracles for tests: slow, plain, and sharing no code with what they judge.
+//!
+//! [`finite_difference`] differentiates any function of a flat vector; [`Autograd`] is a network in
+//! plain candle operations, differentiated by candle's own backward pass once or twice;
+//! [`dense_matrix`] writes a [`LinearOperator`](flatness_operator::LinearOperator) out;
+//! [`check_layer`] holds a layer to its contract; [`Problem`] is a small network at a point, whose
+//! sweeps it writes out as dense matrices. Everything random is seeded, everything is float64.
+//!
+//! ```
+//! use flatness_testkit::{assert_close, finite_difference};
+//!
+//! let cubes = |x: &[f64]| x.iter().map(|x| x * x * x).sum();
+//! let gradient = finite_difference::gradient(cubes, &[1.0, -2.0], 1e-3);
+//! assert_close("gradient of the sum of cubes", &gradient, &[3.0, 12.0], 1e-11);
+//! ```
+//!
+//! A failed check panics and says what, by how much and where: this crate is for tests only, and no
+//! other crate may depend on it otherwise. It does not know models, optimisers or eigensolvers.
+
+mod autograd;
+mod close;
+mod dense;
+pub mod finite_difference;
+mod layer_contract;
+mod network;
+mod problem;
+mod samples;
+
+pub use autograd::Autograd;
+pub use close::{assert_close, assert_small, values};
+pub use dense::dense_matrix;
+pub use layer_contract::check_layer;
+pub use network::{Activation, network};
+pub use problem::Problem;
+pub use samples::{dataset, gaussian, gaussian_away_from_zero, labels};

@@ -1,0 +1,229 @@
+//! A network at a point with a batch: its sweeps written out as dense matrices.
+
+use candle_core::{DType, Device, Tensor};
+use flatness_layers::{CurvedLinearization, Error, Linearization, Loss, Network};
+use nalgebra::{DMatrix, DVector};
+
+use crate::{Activation, Autograd, gaussian, labels, network, values};
+
+/// A small network, parameters, and a batch of Gaussian inputs with random labels. Loss and
+/// derivatives are sums over the batch.
+#[derive(Debug)]
+pub struct Problem {
+    /// Widths from inputs to classes.
+    pub widths: Vec<usize>,
+    /// What stands between affine layers.
+    pub activation: Activation,
+    /// Loss of an example.
+    pub loss: Loss,
+    /// The network under test.
+    pub network: Network,
+    /// Parameters, (P).
+    pub theta: Vec<f64>,
+    /// (B, widths\[0\])
+    pub inputs: Tensor,
+    /// (B), u32
+    pub labels: Tensor,
+}
+
+/// A product of one of the sweeps: it adds to the sums.
+type Sweep<'a> = &'a dyn Fn(&CurvedLinearization<'_>, &[Tensor], &[Tensor]) -> Result<(), Error>;
+
+impl Problem {
+    /// A problem with `examples` examples; parameters are the network's own initial ones, all from
+    /// `seed`.
+    ///
+    /// # Panics
+    /// With fewer than two widths.
+    #[must_use]
+    pub fn new(
+        widths: &[usize],
+        activation: Activation,
+        loss: Loss,
+        examples: usize,
+        seed: u64,
+    ) -> Self {
+        let network = network(&widths[..1], widths, activation);
+        let theta = network.layout().initialize(seed, DType::F64, &Device::Cpu);
+        let classes = widths.last().map_or(0, |&classes| classes as u32);
+        Self {
+            widths: widths.to_vec(),
+            activation,
+            loss,
+            theta: values(&theta.expect("initial parameters")),
+            inputs: gaussian((examples, widths[0]), seed + 1),
+            labels: labels(examples, classes, seed + 2),
+            network,
+        }
+    }
+
+    /// The same function in plain candle operations.
+    #[must_use]
+    pub fn autograd(&self) -> Autograd {
+        Autograd {
+            widths: self.widths.clone(),
+            activation: self.activation,
+            loss: self.loss,
+        }
+    }
+
+    /// Number of examples B.
+    #[must_use]
+    pub fn examples(&self) -> usize {
+        self.inputs.dims()[0]
+    }
+
+    /// Number of parameters P.
+    #[must_use]
+    pub fn dim(&self) -> usize {
+        self.theta.len()
+    }
+
+    /// The linearisation at `theta` (P), which need not be the problem's own.
+    ///
+    /// # Panics
+    /// When `theta` has another length.
+    #[must_use]
+    pub fn linearize(&self, theta: &[f64]) -> Linearization<'_> {
+        let theta = Tensor::new(theta, &Device::Cpu).expect("a vector");
+        let views = self.network.layout().views(&theta).expect("P elements");
+        self.network
+            .linearize(&views, &self.inputs, &self.labels, self.loss)
+            .expect("a linearisation")
+    }
+
+    /// The gradient (P) at `theta`.
+    ///
+    /// # Panics
+    /// When `theta` has another length.
+    #[must_use]
+    pub fn gradient(&self, theta: &[f64]) -> Vec<f64> {
+        let sums = self.zeros(1);
+        let point = self.linearize(theta);
+        point.add_gradient(&sums).expect("a gradient");
+        self.joined(&sums)
+    }
+
+    /// H v for each row of `vectors` (V, P): V·P numbers, row by row.
+    ///
+    /// # Panics
+    /// When the rows do not have P elements.
+    #[must_use]
+    pub fn hessian_product(&self, vectors: &Tensor) -> Vec<f64> {
+        self.product(vectors, &|point, tangents, sums| {
+            point.add_hessian_product(tangents, sums)
+        })
+    }
+
+    /// G v for each row of `vectors` (V, P): V·P numbers, row by row.
+    ///
+    /// # Panics
+    /// When the rows do not have P elements.
+    #[must_use]
+    pub fn gauss_newton_product(&self, vectors: &Tensor) -> Vec<f64> {
+        self.product(vectors, &|point, tangents, sums| {
+            point
+                .linearization()
+                .add_gauss_newton_product(tangents, sums)
+        })
+    }
+
+    /// The Hessian (P, P), column by column from the products, not symmetrised.
+    #[must_use]
+    pub fn hessian(&self) -> DMatrix<f64> {
+        DMatrix::from_vec(
+            self.dim(),
+            self.dim(),
+            self.hessian_product(&self.unit_vectors()),
+        )
+    }
+
+    /// The Gauss-Newton matrix (P, P), column by column from the products, not symmetrised.
+    #[must_use]
+    pub fn gauss_newton(&self) -> DMatrix<f64> {
+        DMatrix::from_vec(
+            self.dim(),
+            self.dim(),
+            self.gauss_newton_product(&self.unit_vectors()),
+        )
+    }
+
+    /// The Jacobian J (C, P) of each example's logits, from products with unit vectors.
+    ///
+    /// # Panics
+    /// When a sweep fails.
+    #[must_use]
+    pub fn jacobians(&self) -> Vec<DMatrix<f64>> {
+        let tangents = self.split(&self.unit_vectors());
+        let product = self.linearize(&self.theta).jacobian_product(&tangents);
+        let product = product.expect("a Jacobian product"); // (B, P, C)
+        (0..self.examples())
+            .map(|example| {
+                let columns = values(&product.get(example).expect("an example"));
+                DMatrix::from_vec(columns.len() / self.dim(), self.dim(), columns)
+            })
+            .collect()
+    }
+
+    /// Class probabilities (C) of each example, from the logits by the textbook formula.
+    ///
+    /// # Panics
+    /// When the forward sweep fails.
+    #[must_use]
+    pub fn probabilities(&self) -> Vec<DVector<f64>> {
+        let theta = Tensor::new(self.theta.as_slice(), &Device::Cpu).expect("a vector");
+        let views = self.network.layout().views(&theta).expect("P elements");
+        let logits = self.network.forward(&views, &self.inputs).expect("logits");
+        (0..self.examples())
+            .map(|example| {
+                let exponentials =
+                    DVector::from_vec(values(&logits.get(example).expect("a row"))).map(f64::exp);
+                &exponentials / exponentials.sum()
+            })
+            .collect()
+    }
+
+    /// A block of vectors (V, P) in the pieces that sweeps take.
+    ///
+    /// # Panics
+    /// When the rows do not have P elements.
+    #[must_use]
+    pub fn split(&self, vectors: &Tensor) -> Vec<Tensor> {
+        self.network
+            .layout()
+            .split(vectors)
+            .expect("rows of P elements")
+    }
+
+    /// Zero sums for V vectors.
+    ///
+    /// # Panics
+    /// When candle cannot make them.
+    #[must_use]
+    pub fn zeros(&self, vectors: usize) -> Vec<Tensor> {
+        self.network
+            .layout()
+            .zeros(vectors, DType::F64, &Device::Cpu)
+            .expect("zeros")
+    }
+
+    /// Sums (V, shape) as V·P numbers, row by row.
+    ///
+    /// # Panics
+    /// When the pieces are not those of the network.
+    #[must_use]
+    pub fn joined(&self, sums: &[Tensor]) -> Vec<f64> {
+        values(&self.network.layout().join(sums).expect("whole pieces"))
+    }
+
+    fn product(&self, vectors: &Tensor, sweep: Sweep<'_>) -> Vec<f64> {
+        let sums = self.zeros(vectors.dims()[0]);
+        let point = self.linearize(&self.theta).with_cotangents();
+        sweep(&point.expect("cotangents"), &self.split(vectors), &sums).expect("a product");
+        self.joined(&sums)
+    }
+
+    fn unit_vectors(&self) -> Tensor {
+        Tensor::eye(self.dim(), DType::F64, &Device::Cpu).expect("unit vectors")
+    }
+}
