@@ -1,0 +1,42 @@
+//! What can be wrong with a claim file, or with drawing a figure.
+
+/// Everything that reading claims and rendering a report can fail with.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The text of a claim is not TOML, or not the TOML of a claim.
+    #[error("{origin}, line {line}: {message}")]
+    Syntax {
+        /// Name of the claim file.
+        origin: String,
+        /// Line of the offending token, from 1.
+        line: usize,
+        /// What the parser expected and found.
+        message: String,
+    },
+    /// A field of a claim has a value outside its range.
+    #[error("{origin}: {field} must be {expected}, got {got}; correct the claim")]
+    Field {
+        /// Name of the claim file.
+        origin: String,
+        /// Name of the field.
+        field: &'static str,
+        /// Range the field must lie in.
+        expected: &'static str,
+        /// Value found.
+        got: String,
+    },
+    /// The drawing library refused a figure.
+    #[error("figure `{figure}` cannot be drawn: {message}")]
+    Plot {
+        /// Title of the figure's panel.
+        figure: String,
+        /// Reason given by the drawing library.
+        message: String,
+    },
+    /// The results have no JSON form.
+    #[error("the results cannot be written as JSON: {message}")]
+    Encode {
+        /// Reason given by the encoder.
+        message: String,
+    },
+}

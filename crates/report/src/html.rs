@@ -1,0 +1,105 @@
+//! The report as one HTML file: styles and plots inside, no script, no request to anywhere.
+
+mod escape;
+mod runs;
+mod settings;
+mod table;
+mod verdicts;
+
+use std::fmt::Write as _;
+
+use flatness_records::Record;
+
+use self::escape::escape;
+use crate::plot::palette;
+use crate::{Claim, ClaimVerdict, Figure, Reproduction, correlations};
+
+const STYLE: &str = include_str!("html/style.css");
+const TITLE: &str = "Flatness is a false friend: a reproduction";
+
+/// The whole page.
+#[must_use]
+pub fn report_html(
+    reproduction: &Reproduction,
+    claims: &[Claim],
+    verdicts: &[ClaimVerdict],
+    figures: &[Figure],
+) -> String {
+    let sections: String = verdicts::tried(claims, verdicts)
+        .map(|claim| claim_section(reproduction, claim, verdicts, figures))
+        .collect();
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n\
+         <style>\n{palette}{STYLE}</style>\n</head>\n<body>\n<main>\n\
+         <header>\n<h1>{title}</h1>\n{summary}</header>\n\
+         <section>\n<h2>Verdicts</h2>\n{matrix}{rule}</section>\n\
+         {sections}\
+         <section id=\"settings\">\n<h2>Settings</h2>\n{experiments}{measurement}</section>\n\
+         <section id=\"provenance\">\n<h2>Provenance</h2>\n{provenance}</section>\n\
+         <section id=\"runs\">\n<h2>Runs</h2>\n{diverged}\
+         <details>\n<summary>Every run at the end of its training</summary>\n{runs}</details>\n\
+         <p class=\"quiet\">Every measurement at full precision is in <code>results.csv</code>, every verdict and record in <code>results.json</code>, both beside this page.</p>\n\
+         </section>\n</main>\n</body>\n</html>\n",
+        title = escape(TITLE),
+        palette = palette(":root"),
+        summary = verdicts::summary(claims, verdicts),
+        matrix = verdicts::matrix(claims, verdicts),
+        rule = RULE,
+        experiments = settings::experiments(reproduction),
+        measurement = settings::measurement(reproduction),
+        provenance = settings::provenance(reproduction),
+        diverged = runs::diverged(reproduction),
+        runs = runs::completed(reproduction),
+    )
+}
+
+const RULE: &str = "<p class=\"quiet\">A predicate holds when the whole one-sided 95&nbsp;% Student interval of its mean over seeds lies beyond its threshold, \
+    fails when the whole interval lies on the other side, and is undecided otherwise. A claim fails on a model when any of its predicates fails, and is undecided when any is undecided. \
+    Thresholds were fixed before the runs. A failed claim is a result.</p>\n";
+
+fn claim_section(
+    reproduction: &Reproduction,
+    claim: &Claim,
+    verdicts: &[ClaimVerdict],
+    figures: &[Figure],
+) -> String {
+    let mut html = format!(
+        "<section id=\"{id}\">\n<h2><span class=\"quiet\">{id}</span> {title}</h2>\n<p>{statement}</p>\n<p class=\"quiet\">{note}</p>\n",
+        id = escape(&claim.id),
+        title = escape(&claim.title),
+        statement = escape(&claim.statement),
+        note = escape(&claim.note),
+    );
+    for figure in figures.iter().filter(|figure| figure.claim == claim.id) {
+        html += &figure_html(figure);
+    }
+    html += &verdicts::predicates(claim, verdicts);
+    if claim.id == "C8" {
+        let records: Vec<&Record> = reproduction.records_of(&claim.id).collect();
+        html += "<details>\n<summary>Rank correlations as numbers</summary>\n";
+        html += &runs::correlations(&correlations(&records));
+        html += "</details>\n";
+    }
+    if let Some(row) = verdicts.iter().find(|row| row.claim == claim.id) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            html,
+            "<p class=\"quiet\">Made by <code>{}</code></p>",
+            escape(&row.command)
+        );
+    }
+    html + "</section>\n"
+}
+
+fn figure_html(figure: &Figure) -> String {
+    let (title, caption) = (escape(figure.title), escape(figure.caption));
+    let panels = figure.panels.iter();
+    let panels: String = panels
+        .map(|panel| format!("<div role=\"img\" aria-label=\"{title}\">\n{panel}</div>\n"))
+        .collect();
+    format!(
+        "<figure>\n<figcaption><strong>{title}</strong> {caption}</figcaption>\n<div class=\"panels\">\n{panels}</div>\n</figure>\n"
+    )
+}

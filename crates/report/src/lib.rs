@@ -1,0 +1,54 @@
+//! From the records of a reproduction to verdicts, tables, plots and one HTML page.
+//!
+//! A [`Claim`] is a data file: predicates with thresholds that were frozen before the runs. A
+//! [`Predicate`] is a [`Statistic`] per seed and a [`Threshold`] for its mean. A [`Reproduction`] holds the
+//! records; judging it gives a [`Verdict`] per claim and model. Everything else renders that:
+//! [`terminal_table`], [`report_html`], [`results_csv`], [`results_json`], [`figures`].
+//!
+//! ```
+//! use flatness_report::{Claim, Estimate, Threshold, Verdict};
+//!
+//! let claims = Claim::embedded()?;
+//! assert_eq!(claims[0].id, "C1");
+//!
+//! // Three seeds in which weight decay has raised ln λ₁ by about a half.
+//! let estimate = Estimate::of(&[0.52, 0.47, 0.55]);
+//! assert_eq!(Verdict::decide(estimate.as_ref(), Threshold::Above(0.0)), Verdict::Holds);
+//! # Ok::<(), flatness_report::Error>(())
+//! ```
+//!
+//! Every function here is pure. This crate deliberately does not know tensors, training, or the
+//! disk: the caller reads the records and writes the results.
+
+mod claim;
+mod correlation;
+mod csv;
+mod error;
+mod estimate;
+mod html;
+mod json;
+mod kendall;
+mod measure;
+mod number;
+mod plot;
+mod reproduction;
+mod statistic;
+mod student;
+mod terminal;
+mod verdict;
+
+pub use claim::{Claim, Predicate};
+pub use correlation::{Correlation, correlations};
+pub use csv::results_csv;
+pub use error::Error;
+pub use estimate::Estimate;
+pub use html::report_html;
+pub use json::results_json;
+pub use kendall::kendall_tau;
+pub use measure::{Measure, Reading, weight_decay};
+pub use plot::{Figure, figures};
+pub use reproduction::{ClaimVerdict, Experiment, PredicateVerdict, Reproduction};
+pub use statistic::{Denominator, Direction, Sample, Statistic};
+pub use student::student_quantile;
+pub use terminal::terminal_table;
+pub use verdict::{Threshold, Verdict};

@@ -1,0 +1,271 @@
+//! One panel: a title, a legend and a pair of axes with series, laid out in CSS pixels.
+
+use plotters::prelude::*;
+use plotters::style::text_anchor::HPos;
+
+use super::axis::Axis;
+use super::pen::{
+    Area, Drawn, Face, Frame, UNIT, axis_break, label, marker, segment, subscripts, text_width,
+};
+use super::theme::{Colour, resolve};
+use crate::Error;
+
+/// Width of a panel in CSS pixels.
+pub(super) const WIDTH: i32 = 340;
+/// Usual height of a panel in CSS pixels.
+pub(super) const HEIGHT: i32 = 296;
+
+const LINE: i32 = 16;
+
+/// A panel before it is drawn.
+#[derive(Debug, Clone)]
+pub(super) struct Chart {
+    /// In CSS pixels.
+    pub(super) height: i32,
+    pub(super) title: String,
+    pub(super) x: Axis,
+    pub(super) y: Axis,
+    pub(super) series: Vec<Series>,
+    pub(super) guide: Guide,
+}
+
+/// What the values are to be compared with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Guide {
+    None,
+    /// A horizontal line at this y.
+    Horizontal(f64),
+    /// A vertical line at this x.
+    Vertical(f64),
+    /// A shaded range of y.
+    Band(f64, f64),
+}
+
+/// Values of one kind, labelled in the legend.
+#[derive(Debug, Clone)]
+pub(super) struct Series {
+    pub(super) label: String,
+    pub(super) points: Vec<Point>,
+    pub(super) mark: Mark,
+}
+
+/// How the points of a series are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// A line without markers, for curves that are known everywhere.
+    Line,
+    /// Markers joined by a line.
+    LineAndMarkers,
+    /// Markers alone.
+    Markers,
+}
+
+/// A value with the range of its error bar, one of the two directions.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Point {
+    pub(super) x: f64,
+    pub(super) y: f64,
+    pub(super) bar: Bar,
+}
+
+/// Error bar of a point.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Bar {
+    None,
+    /// From one x to another.
+    Horizontal(f64, f64),
+    /// From one y to another.
+    Vertical(f64, f64),
+}
+
+impl Chart {
+    /// The panel as an SVG element with colours as custom properties.
+    pub(super) fn draw(&self) -> Result<String, Error> {
+        let mut svg = String::new();
+        let size = ((WIDTH * UNIT) as u32, (self.height * UNIT) as u32);
+        let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
+        self.draw_on(&area).map_err(|error| Error::Plot {
+            figure: self.title.clone(),
+            message: error.to_string(),
+        })?;
+        drop(area);
+        let size = |size: i32| format!("\"{}\"", size * UNIT);
+        let shown = svg
+            .replacen(&size(WIDTH), &format!("\"{WIDTH}\""), 1)
+            .replacen(&size(self.height), &format!("\"{}\"", self.height), 1);
+        Ok(subscripts(&resolve(&shown)))
+    }
+
+    /// Whether any series has a point.
+    pub(super) fn shows_something(&self) -> bool {
+        self.series.iter().any(|series| !series.points.is_empty())
+    }
+
+    fn draw_on<'a>(&self, area: &Area<'a>) -> Drawn<'a> {
+        area.fill(&Colour::Surface.sentinel())?;
+        label(area, (14, 20), &self.title, Face::Title, HPos::Left)?;
+        let legend_lines = self.legend(area)?;
+        let widest = self
+            .y
+            .ticks
+            .iter()
+            .map(|(_, text)| text_width(text))
+            .max()
+            .unwrap_or(0);
+        let frame = Frame {
+            left: 14 + widest + 8,
+            right: WIDTH - 14,
+            top: 50 + LINE * (legend_lines + 1),
+            bottom: self.height - 46,
+        };
+        label(
+            area,
+            (14, frame.top - 16),
+            &self.y.title,
+            Face::AxisTitle,
+            HPos::Left,
+        )?;
+        self.axes(area, frame)?;
+        for (number, series) in self.series.iter().enumerate() {
+            self.series(area, frame, number, series)?;
+        }
+        area.present()
+    }
+
+    /// Draws the legend, wrapped to the width of the panel, and returns its number of lines.
+    fn legend<'a>(&self, area: &Area<'a>) -> Drawn<'a, i32> {
+        let (mut x, mut line) = (14, 0);
+        for (number, series) in self.series.iter().enumerate() {
+            let width = 22 + text_width(&series.label) + 14;
+            if x > 14 && x + width - 14 > WIDTH - 10 {
+                (x, line) = (14, line + 1);
+            }
+            let y = 42 + LINE * line;
+            let colour = Colour::Series(number).sentinel();
+            if series.mark != Mark::Markers {
+                segment(
+                    area,
+                    (x, y),
+                    (x + 16, y),
+                    colour.stroke_width(2 * UNIT as u32),
+                )?;
+            }
+            if series.mark != Mark::Line {
+                marker(area, (UNIT * (x + 8), UNIT * y), number)?;
+            }
+            label(area, (x + 22, y), &series.label, Face::Label, HPos::Left)?;
+            x += width;
+        }
+        Ok(line + 1)
+    }
+
+    fn axes<'a>(&self, area: &Area<'a>, frame: Frame) -> Drawn<'a> {
+        let grid = Colour::Grid.sentinel().stroke_width(UNIT as u32);
+        let axis = Colour::Muted.sentinel().stroke_width(UNIT as u32);
+        if let Guide::Band(low, high) = self.guide
+            && let (Some(low), Some(high)) = (frame.y(&self.y, low), frame.y(&self.y, high))
+        {
+            let corners = [(UNIT * frame.left, low), (UNIT * frame.right, high)];
+            area.draw(&Rectangle::new(corners, Colour::Band.sentinel().filled()))?;
+        }
+        for (value, text) in &self.y.ticks {
+            let Some(y) = frame.y(&self.y, *value) else {
+                continue;
+            };
+            let (left, right) = (UNIT * frame.left, UNIT * frame.right);
+            area.draw(&PathElement::new(vec![(left, y), (right, y)], grid))?;
+            label(
+                area,
+                (frame.left - 7, y / UNIT),
+                text,
+                Face::Label,
+                HPos::Right,
+            )?;
+        }
+        let mut free_from = 0;
+        for (value, text) in &self.x.ticks {
+            let Some(x) = frame.x(&self.x, *value) else {
+                continue;
+            };
+            let bottom = UNIT * frame.bottom;
+            area.draw(&PathElement::new(
+                vec![(x, bottom), (x, bottom + 4 * UNIT)],
+                axis,
+            ))?;
+            let half = text_width(text) / 2;
+            if x / UNIT - half >= free_from {
+                let position = (x / UNIT, frame.bottom + 13);
+                label(area, position, text, Face::Label, HPos::Center)?;
+                free_from = x / UNIT + half + 6;
+            }
+        }
+        segment(
+            area,
+            (frame.left, frame.bottom),
+            (frame.right, frame.bottom),
+            axis,
+        )?;
+        if let Some(place) = self.x.break_place() {
+            axis_break(area, frame, place)?;
+        }
+        let middle = ((frame.left + frame.right) / 2, frame.bottom + 32);
+        label(area, middle, &self.x.title, Face::AxisTitle, HPos::Center)?;
+        let guide = match self.guide {
+            Guide::Horizontal(y) => frame
+                .y(&self.y, y)
+                .map(|y| [(UNIT * frame.left, y), (UNIT * frame.right, y)]),
+            Guide::Vertical(x) => frame
+                .x(&self.x, x)
+                .map(|x| [(x, UNIT * frame.top), (x, UNIT * frame.bottom)]),
+            Guide::None | Guide::Band(..) => None,
+        };
+        guide.map_or(Ok(()), |ends| {
+            area.draw(&PathElement::new(ends.to_vec(), axis))
+        })
+    }
+
+    fn series<'a>(
+        &self,
+        area: &Area<'a>,
+        frame: Frame,
+        number: usize,
+        series: &Series,
+    ) -> Drawn<'a> {
+        let colour = Colour::Series(number).sentinel();
+        let at = |x, y| Some((frame.x(&self.x, x)?, frame.y(&self.y, y)?));
+        let places: Vec<Option<(i32, i32)>> = series
+            .points
+            .iter()
+            .map(|point| at(point.x, point.y))
+            .collect();
+        for point in &series.points {
+            let ends = match point.bar {
+                Bar::None => None,
+                Bar::Horizontal(low, high) => at(low, point.y).zip(at(high, point.y)),
+                // What has no place on a logarithmic axis lies below its end.
+                Bar::Vertical(low, high) => at(point.x, high).map(|to| {
+                    let end = (to.0, UNIT * frame.bottom);
+                    (at(point.x, low).unwrap_or(end), to)
+                }),
+            };
+            if let Some((from, to)) = ends {
+                let style = colour.stroke_width(3 * UNIT as u32 / 2);
+                area.draw(&PathElement::new(vec![from, to], style))?;
+            }
+        }
+        if series.mark != Mark::Markers {
+            let style = colour.stroke_width(2 * UNIT as u32);
+            // A point without a place interrupts the line.
+            for stretch in places.split(Option::is_none) {
+                let stretch: Vec<(i32, i32)> = stretch.iter().copied().flatten().collect();
+                area.draw(&PathElement::new(stretch, style))?;
+            }
+        }
+        if series.mark != Mark::Line {
+            for place in places.into_iter().flatten() {
+                marker(area, place, number)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,250 @@
+//! What is written: each format parses back, escapes what it must, and asks nothing of the network.
+
+mod synthetic;
+
+use flatness_records::Outcome;
+use flatness_report::{
+    Claim, ClaimVerdict, Reproduction, figures, report_html, results_csv, results_json,
+    terminal_table,
+};
+
+fn judged() -> (Reproduction, Vec<Claim>, Vec<ClaimVerdict>) {
+    let mut reproduction = synthetic::reproduction();
+    let last = reproduction.experiments[0]
+        .records
+        .last_mut()
+        .expect("there are runs");
+    last.outcome = Outcome::Diverged {
+        epoch: 7,
+        learning_rate: 0.25,
+    };
+    last.measurements.clear();
+    last.scaling.clear();
+    last.perturbations.clear();
+    let claims = Claim::embedded().unwrap();
+    let verdicts = reproduction.judge(&claims);
+    (reproduction, claims, verdicts)
+}
+
+fn page() -> String {
+    let (reproduction, claims, verdicts) = judged();
+    report_html(
+        &reproduction,
+        &claims,
+        &verdicts,
+        &figures(&reproduction).unwrap(),
+    )
+}
+
+#[test]
+fn the_page_makes_no_request_and_runs_no_script() {
+    let page = page();
+    // The name of the SVG namespace is an identifier; nothing is fetched from it.
+    let rest = page.replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
+    for forbidden in [
+        "http:", "https:", "//", "src=", "<script", "<link", "@import", "url(",
+    ] {
+        assert!(!rest.contains(forbidden), "the page contains `{forbidden}`");
+    }
+    for reference in rest.split("href=\"").skip(1) {
+        assert!(reference.starts_with('#'), "{}", &reference[..20]);
+    }
+    for needed in [
+        "name=\"viewport\"",
+        "prefers-color-scheme:dark",
+        "<title>",
+        "lang=\"en\"",
+    ] {
+        assert!(page.contains(needed), "the page lacks `{needed}`");
+    }
+}
+
+#[test]
+fn the_page_escapes_what_records_say() {
+    let page = page();
+    assert!(!page.contains("mlp <&"), "a model name is raw");
+    assert!(!page.contains("<b>Imaginary"), "a processor name is raw");
+    assert!(page.contains("mlp &lt;&amp;&quot;&#39;&gt;"));
+    assert!(page.contains("&lt;b&gt;Imaginary&lt;/b&gt; &amp; Sons"));
+}
+
+#[test]
+fn the_page_says_what_came_out() {
+    let page = page();
+    assert!(
+        page.contains("Of 8 verdicts (4 claims on 2 models), 8 hold, 0 fail and 0 are undecided.")
+    );
+    assert!(
+        page.contains("30 runs, 29 completed, 1 diverged"),
+        "24 of one experiment and 6 of the other are"
+    );
+    for expected in [
+        "1 of the runs diverged",
+        "5e−4",
+        "from the embedded fixture",
+        "results.csv",
+    ] {
+        assert!(page.contains(expected), "the page lacks `{expected}`");
+    }
+    for claim in ["C1", "C2", "C5", "C8"] {
+        assert!(page.contains(&format!("<section id=\"{claim}\">")));
+        assert!(page.contains(&format!("--profile synthetic --only {claim}</code>")));
+    }
+}
+
+#[test]
+fn a_page_without_runs_is_still_a_page() {
+    let mut reproduction = synthetic::reproduction();
+    reproduction.experiments.clear();
+    let page = report_html(&reproduction, &[], &[], &figures(&reproduction).unwrap());
+    assert!(page.contains("No claim was tried."));
+    assert!(page.ends_with("</html>\n"));
+}
+
+#[test]
+fn plots_are_well_formed_and_every_colour_follows_the_reader() {
+    let (reproduction, _, _) = judged();
+    let figures = figures(&reproduction).unwrap();
+    let ids: Vec<&str> = figures.iter().map(|figure| figure.id).collect();
+    let expected = [
+        "c1-curvature",
+        "c1-accuracy",
+        "c1-density",
+        "c2-training",
+        "c2-scaling",
+        "c5-rise",
+        "c8-scale",
+        "c8-correlation",
+    ];
+    assert_eq!(ids, expected);
+    for figure in &figures {
+        assert_eq!(figure.panels.len(), 2, "{}", figure.id);
+        for svg in figure.panels.iter().chain([&figure.standalone()]) {
+            let document = roxmltree::Document::parse(svg)
+                .unwrap_or_else(|error| panic!("{}: {error}", figure.id));
+            for element in document.descendants().filter(|node| node.is_element()) {
+                for attribute in ["fill", "stroke"] {
+                    let colour = element.attribute(attribute).unwrap_or("none");
+                    let resolved = colour == "none" || colour.starts_with("var(--plot-");
+                    assert!(resolved, "{}: {attribute} {colour}", figure.id);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn legends_and_labels_stay_inside_their_panel() {
+    let (reproduction, _, _) = judged();
+    for figure in figures(&reproduction).unwrap() {
+        for svg in &figure.panels {
+            let document = roxmltree::Document::parse(svg).unwrap();
+            let view: Vec<f64> = document
+                .root_element()
+                .attribute("viewBox")
+                .unwrap()
+                .split(' ')
+                .map(|number| number.parse().unwrap())
+                .collect();
+            for text in document
+                .descendants()
+                .filter(|node| node.has_tag_name("text"))
+            {
+                let number = |name| text.attribute(name).unwrap().parse::<f64>().unwrap();
+                let parts = text.descendants().filter(|node| node.is_text());
+                let characters: String = parts.filter_map(|node| node.text()).collect();
+                // Half an em a character is a fair average of a sans-serif face.
+                let width = 0.5 * number("font-size") * characters.trim().chars().count() as f64;
+                let (left, right) = match text.attribute("text-anchor") {
+                    Some("end") => (number("x") - width, number("x")),
+                    Some("middle") => (number("x") - width / 2.0, number("x") + width / 2.0),
+                    _ => (number("x"), number("x") + width),
+                };
+                let inside = left >= 0.0 && right <= view[2] && number("y") <= view[3];
+                assert!(
+                    inside,
+                    "{}: `{}` from {left} to {right}",
+                    figure.id,
+                    characters.trim()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_csv_parses_back_to_the_same_bits() {
+    let (reproduction, _, _) = judged();
+    let text = results_csv(&reproduction);
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let header = reader.headers().unwrap().clone();
+    let column = |name: &str| header.iter().position(|other| other == name).unwrap();
+    let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    let expected: usize = reproduction
+        .records()
+        .map(|(_, record)| record.measurements.len().max(1))
+        .sum();
+    assert_eq!(rows.len(), expected);
+
+    let mut rows = rows.iter();
+    for (experiment, record) in reproduction.records() {
+        for measurement in &record.measurements {
+            let row = rows.next().unwrap();
+            assert_eq!(&row[column("experiment")], experiment);
+            assert_eq!(row[column("model")], record.model.name);
+            let hessian = &measurement.matrices[0];
+            for (name, value) in [
+                ("train_loss", measurement.train_loss),
+                ("test_accuracy", measurement.test_accuracy),
+                ("hessian_spectral_norm", hessian.spectral_norm.value),
+                ("hessian_trace_error", hessian.trace.error()),
+                ("weight_decay", flatness_report::weight_decay(record)),
+            ] {
+                assert_eq!(row[column(name)].parse::<f64>().unwrap(), value, "{name}");
+            }
+            assert_eq!(
+                &row[column("gauss_newton_trace")],
+                "",
+                "it was not measured"
+            );
+        }
+        if record.measurements.is_empty() {
+            assert_eq!(&rows.next().unwrap()[column("outcome")], "diverged");
+        }
+    }
+}
+
+#[test]
+fn the_json_holds_verdicts_and_records() {
+    let (reproduction, _, verdicts) = judged();
+    let json = results_json(&reproduction, &verdicts).unwrap();
+    let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(value["verdicts"].as_array().unwrap().len(), verdicts.len());
+    assert_eq!(value["verdicts"][0]["verdict"], "holds");
+    assert_eq!(
+        value["verdicts"][0]["predicates"][0]["threshold"]["above"],
+        0.0
+    );
+    let records = value["experiments"][0]["records"].as_array().unwrap();
+    assert_eq!(records.len(), reproduction.experiments[0].records.len());
+    let matrix = &records[0]["measurements"][0]["matrices"][0];
+    assert_eq!(matrix["ritz"].as_array().unwrap().len(), 0);
+    assert!(matrix["trace"]["standard_error"].is_number());
+    // Nine measures, two targets; two models and both together.
+    assert_eq!(value["correlations"].as_array().unwrap().len(), 9 * 2 * 3);
+}
+
+#[test]
+fn the_terminal_table_fits_and_shows_every_predicate() {
+    let (_, claims, verdicts) = judged();
+    let table = terminal_table(&claims, &verdicts);
+    for line in table.lines() {
+        assert!(line.chars().count() <= 100, "{line}");
+    }
+    for row in &verdicts {
+        assert!(table.contains(&row.command));
+        for predicate in &row.predicates {
+            assert!(table.contains(&predicate.text), "{}", predicate.text);
+        }
+    }
+}

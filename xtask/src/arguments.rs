@@ -1,0 +1,83 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Tasks of this workspace.
+///
+/// `reproduce` is the one a reader needs, `ci` the one a contributor needs before a push.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the paper's claims from raw data to a verdict each, and write the report
+    Reproduce(ReproduceOptions),
+    /// Run every check that a change must pass, cheapest first
+    Ci,
+    /// Run the benchmarks
+    Bench(BenchOptions),
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "What is done already is skipped, so an interrupted reproduction goes on where it stopped.\n\
+    OUT holds afterwards\n  \
+    report.html    verdicts, plots, settings and provenance on one page\n  \
+    results.csv    every measurement at full precision\n  \
+    results.json   verdicts and records\n  \
+    plots/         the figures as SVG\n  \
+    specs/, runs/  what each run was asked for, and what it left behind\n\n\
+    Exit code 0: ran to its end, whatever the verdicts; 1: a claim does not hold (with --strict);\n\
+    2: could not run.\n\n\
+    Examples\n  \
+    cargo xtask reproduce                       the quick profile on the data at hand\n  \
+    cargo xtask reproduce --dry-run             what that would run, and for how long\n  \
+    cargo xtask reproduce --only C1,C8          these claims only\n  \
+    cargo xtask reproduce --data DIR --seeds 5  on the data set in DIR, with more seeds"
+)]
+pub(crate) struct ReproduceOptions {
+    /// Try these claims only, and run only what they need
+    #[arg(long, value_name = "C1,C2,...", value_delimiter = ',')]
+    pub(crate) only: Vec<String>,
+    /// Name of a profile of this workspace, or path of a TOML file
+    #[arg(long, value_name = "PROFILE", default_value = "quick")]
+    pub(crate) profile: String,
+    /// Seeds 0 to N - 1 [default: as many as the profile says]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seeds: Option<u64>,
+    /// Directory with the data set [default: the cache directory, else the embedded fixture]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Device: cpu, cuda, cuda:N or auto
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    pub(crate) device: String,
+    /// Runs at a time, the cores divided among them [default: one per core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: Option<u16>,
+    /// Directory to write to [default: `reproduction` in the workspace]
+    #[arg(long, value_name = "OUT")]
+    pub(crate) out: Option<PathBuf>,
+    /// Show the grid with an estimate of its time; write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Exit with code 1 when a claim that was tried does not hold
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchOptions {
+    /// Passed on to `cargo bench`
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "ARGUMENTS"
+    )]
+    pub(crate) arguments: Vec<String>,
+}

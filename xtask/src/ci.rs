@@ -1,0 +1,135 @@
+//! The checks of a change, cheapest first, and the benchmarks.
+
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context, Result};
+
+use crate::cargo::cargo;
+
+struct Step {
+    name: &'static str,
+    arguments: &'static [&'static str],
+}
+
+/// What `hub` adds is outside the default features, so it has steps of its own.
+const CHECKS: [Step; 6] = [
+    Step {
+        name: "formatting",
+        arguments: &["fmt", "--all", "--check"],
+    },
+    Step {
+        name: "lints",
+        arguments: &[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--",
+            "-D",
+            "warnings",
+        ],
+    },
+    Step {
+        name: "lints of the feature `hub`",
+        arguments: &[
+            "clippy",
+            "-p",
+            "flatness-data",
+            "--all-targets",
+            "--features",
+            "hub",
+            "--locked",
+            "--",
+            "-D",
+            "warnings",
+        ],
+    },
+    Step {
+        name: "documentation",
+        arguments: &["doc", "--workspace", "--no-deps", "--locked"],
+    },
+    Step {
+        name: "examples",
+        arguments: &["test", "--doc", "--workspace", "--locked"],
+    },
+    Step {
+        name: "tests of the feature `hub`",
+        arguments: &[
+            "test",
+            "-p",
+            "flatness-data",
+            "--features",
+            "hub",
+            "--locked",
+        ],
+    },
+];
+
+const TESTS_BY_NEXTEST: Step = Step {
+    name: "tests",
+    arguments: &["nextest", "run", "--workspace", "--locked"],
+};
+
+/// The examples have had their step.
+const TESTS_BY_CARGO: Step = Step {
+    name: "tests",
+    arguments: &[
+        "test",
+        "--workspace",
+        "--lib",
+        "--bins",
+        "--tests",
+        "--locked",
+    ],
+};
+
+/// Runs every check and stops at the first that fails, with its exit code. The summary of the test runner is the last output.
+pub(crate) fn ci() -> Result<ExitCode> {
+    let tests = if has_nextest() {
+        TESTS_BY_NEXTEST
+    } else {
+        TESTS_BY_CARGO
+    };
+    let count = CHECKS.len() + 1;
+    for (number, step) in (1..).zip(CHECKS.iter().chain([&tests])) {
+        eprintln!(
+            "\n[{number}/{count}] {}: cargo {}",
+            step.name,
+            step.arguments.join(" ")
+        );
+        let mut command = cargo();
+        command
+            .args(step.arguments)
+            .env("RUSTDOCFLAGS", "-Dwarnings");
+        let code = run(command)?;
+        if code != ExitCode::SUCCESS {
+            return Ok(code);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs the benchmarks with the rest of the command line.
+pub(crate) fn bench(arguments: &[String]) -> Result<ExitCode> {
+    let mut command = cargo();
+    command
+        .args(["bench", "-p", "flatness-benches", "--locked"])
+        .args(arguments);
+    run(command)
+}
+
+fn run(mut command: Command) -> Result<ExitCode> {
+    let status = command.status().context("cannot start cargo")?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    // A signal has no code.
+    Ok(ExitCode::from(code.unwrap_or(1)))
+}
+
+fn has_nextest() -> bool {
+    let probe = cargo()
+        .args(["nextest", "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    probe.is_ok_and(|status| status.success())
+}

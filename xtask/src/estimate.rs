@@ -1,0 +1,128 @@
+//! How long a run will take on one core, to start the longest first and to tell the reader.
+//!
+//! seconds = (training passes + measuring passes) · examples · multiply-adds of an example / rate
+//!
+//! A forward pass is one unit, a gradient three, a product with a kept linearisation four.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use flatness_records::{MeasureSpec, Spec};
+use serde::Deserialize;
+
+/// Multiply-adds a second of one core in the thin float32 products of small networks, elementwise
+/// operations included: what logistic regression and the small MLPs reach when both cores are busy.
+const RATE: f64 = 1e10;
+
+const GRADIENT: f64 = 3.0;
+const PRODUCT: f64 = 4.0;
+
+/// Training images of the embedded fixture and of the whole data set.
+const FIXTURE_EXAMPLES: usize = 10_000;
+const ALL_EXAMPLES: usize = 60_000;
+
+/// Size of a model, as `flatness models --json` tells it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(crate) struct ModelSize {
+    name: String,
+    multiply_adds: f64,
+}
+
+/// Whether the runs use the embedded images or a directory, which may hold all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Images {
+    Fixture,
+    All,
+}
+
+/// Asks the binary for the sizes of its models.
+pub(crate) fn model_sizes(binary: &Path) -> Result<Vec<ModelSize>> {
+    let output = Command::new(binary)
+        .args(["models", "--json"])
+        .output()
+        .with_context(|| format!("cannot start {}", binary.display()))?;
+    if !output.status.success() {
+        bail!("`{} models --json` failed", binary.display());
+    }
+    serde_json::from_slice(&output.stdout).with_context(|| {
+        format!(
+            "`{} models --json` did not print model sizes",
+            binary.display()
+        )
+    })
+}
+
+/// Seconds of a run on one core; `None` for a model that the binary does not know.
+pub(crate) fn seconds(spec: &Spec, sizes: &[ModelSize], images: Images) -> Option<f64> {
+    let size = sizes.iter().find(|size| size.name == spec.model.name)?;
+    let available = match images {
+        Images::Fixture => FIXTURE_EXAMPLES,
+        Images::All => ALL_EXAMPLES,
+    };
+    let held_out = spec.data.validation_examples.min(available);
+    let examples = spec
+        .data
+        .train_examples
+        .unwrap_or(available - held_out)
+        .min(available) as f64;
+    let training = GRADIENT * f64::from(spec.train.epochs);
+    let measuring = spec.measure.as_ref().map_or(0.0, passes);
+    Some((training + measuring) * examples * size.multiply_adds / RATE)
+}
+
+/// Forward passes over the split that all measurements of a run are worth.
+fn passes(measure: &MeasureSpec) -> f64 {
+    let spectrum = (measure.lanczos.steps + measure.trace.probes) as f64;
+    let measured_epochs = 1.0 + measure.epochs.len() as f64;
+    // The elementwise-scaled Hessian has a Lanczos run of its own.
+    let adaptive = measure.lanczos.steps as f64;
+    let per_epoch = measure.matrices.len() as f64 * spectrum + adaptive;
+    let density = measure.density.as_ref().map_or(0.0, |density| {
+        (density.probes * density.steps * measure.matrices.len()) as f64
+    });
+    let products = measured_epochs * per_epoch + measure.scales.len() as f64 * spectrum + density;
+    let perturbed = measure.perturbation.as_ref().map_or(0.0, |perturbation| {
+        // Both signs of every random direction and of the eigenvector.
+        (2 * perturbation.relative_radii.len() * (perturbation.directions + 1)) as f64
+    });
+    PRODUCT * products + perturbed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::expand;
+    use crate::profile::Profile;
+
+    fn sizes() -> Vec<ModelSize> {
+        let size = |name: &str, multiply_adds| ModelSize {
+            name: name.to_owned(),
+            multiply_adds,
+        };
+        vec![
+            size("logistic", 7840.0),
+            size("mlp", 9840.0),
+            size("mlp-medium", 15510.0),
+        ]
+    }
+
+    #[test]
+    fn larger_models_and_more_images_take_longer() {
+        let grids = expand(&Profile::load("quick").unwrap(), "quick").unwrap();
+        let of = |run: usize, images| seconds(grids[0].runs[run].spec(), &sizes(), images).unwrap();
+        let fixture: Vec<f64> = [0, 21, 42].map(|run| of(run, Images::Fixture)).to_vec();
+        assert!(fixture[0] > 0.0 && fixture.is_sorted(), "{fixture:?}");
+        let ratio = of(0, Images::All) / of(0, Images::Fixture);
+        assert!(
+            (ratio - 6.0).abs() < 1e-12,
+            "every term is proportional to the images: {ratio}"
+        );
+    }
+
+    #[test]
+    fn an_unknown_model_has_no_estimate() {
+        let grids = expand(&Profile::load("quick").unwrap(), "quick").unwrap();
+        assert_eq!(seconds(grids[0].runs[0].spec(), &[], Images::Fixture), None);
+    }
+}

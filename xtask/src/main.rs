@@ -1,0 +1,33 @@
+//! `cargo xtask`: the tasks of this workspace. It never links candle, so it starts at once.
+//!
+//! Exit codes: 0 done; 1 a claim does not hold and `--strict` was given; 2 could not run, with one
+//! sentence on standard error; `ci` and `bench` pass on the code of the command that failed.
+
+mod arguments;
+mod cargo;
+mod ci;
+mod estimate;
+mod grid;
+mod pool;
+mod profile;
+mod progress;
+mod reproduce;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::arguments::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Reproduce(options) => reproduce::reproduce(&options),
+        Command::Ci => ci::ci(),
+        Command::Bench(options) => ci::bench(&options.arguments),
+    };
+    done.unwrap_or_else(|error| {
+        // `{:#}` joins the causes with colons; an error of several lines still makes one.
+        eprintln!("error: {}", format!("{error:#}").replace('\n', " "));
+        ExitCode::from(2)
+    })
+}

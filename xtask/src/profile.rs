@@ -1,0 +1,190 @@
+//! A profile: the experiments of a reproduction as a TOML file, unknown fields refused.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use flatness_records::{DataSpec, Dtype, MeasureSpec, ScheduleSpec};
+use serde::Deserialize;
+
+/// Name and text of the profiles of this workspace.
+const EMBEDDED: [(&str, &str); 1] = [("quick", include_str!("../profiles/quick.toml"))];
+
+/// The experiments of a reproduction.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Profile {
+    /// What it is for, in a sentence.
+    pub(crate) description: String,
+    /// Seeds 0 to this minus 1.
+    pub(crate) seeds: u64,
+    #[serde(rename = "experiment")]
+    pub(crate) experiments: Vec<Experiment>,
+}
+
+/// A grid of runs: models x weight decays x seeds.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Experiment {
+    /// Name that the predicates of claims refer to.
+    pub(crate) name: String,
+    /// Claims it is needed for.
+    pub(crate) claims: Vec<String>,
+    pub(crate) data: DataSpec,
+    pub(crate) dtype: Dtype,
+    /// Coupled L2 coefficients.
+    pub(crate) weight_decay: Vec<f64>,
+    #[serde(rename = "model")]
+    pub(crate) models: Vec<Model>,
+    pub(crate) train: Train,
+    pub(crate) measure: MeasureSpec,
+}
+
+/// A model and what of its training is its own.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Model {
+    /// Name in the model zoo.
+    pub(crate) name: String,
+    pub(crate) learning_rate: f64,
+    pub(crate) epochs: u32,
+}
+
+/// What of the training all models share.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Train {
+    pub(crate) batch_size: usize,
+    pub(crate) momentum: f64,
+    pub(crate) nesterov: bool,
+    pub(crate) schedule: ScheduleSpec,
+}
+
+impl Profile {
+    /// The profile of this name, or the one in the file of this path.
+    pub(crate) fn load(name: &str) -> Result<Self> {
+        if let Some((_, text)) = EMBEDDED.iter().find(|(embedded, _)| *embedded == name) {
+            return Self::from_toml(text, name);
+        }
+        let path = Path::new(name);
+        if path.extension().is_none() && !path.exists() {
+            let known = EMBEDDED.map(|(embedded, _)| embedded).join(", ");
+            bail!(
+                "there is no profile `{name}`; name one of {known}, or give the path of a TOML file"
+            );
+        }
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
+        Self::from_toml(&text, name)
+    }
+
+    fn from_toml(text: &str, origin: &str) -> Result<Self> {
+        let profile: Self = toml::from_str(text).map_err(|error| {
+            let start = error.span().map_or(0, |span| span.start);
+            let line = 1 + text
+                .bytes()
+                .take(start)
+                .filter(|&byte| byte == b'\n')
+                .count();
+            anyhow::anyhow!(
+                "profile {origin}, line {line}: {}",
+                error.message().replace('\n', " ")
+            )
+        })?;
+        if profile.seeds == 0 {
+            bail!("profile {origin}: seeds must be at least 1, got 0");
+        }
+        Ok(profile)
+    }
+
+    /// Keeps the experiments that the claims called `only` need; an empty list keeps all.
+    pub(crate) fn restrict(&mut self, only: &[String], origin: &str) -> Result<()> {
+        let known: Vec<String> = self
+            .experiments
+            .iter()
+            .flat_map(|experiment| experiment.claims.clone())
+            .collect();
+        if let Some(unknown) = only.iter().find(|claim| !known.contains(claim)) {
+            bail!(
+                "profile {origin} has no claim `{unknown}`; it has {}",
+                known.join(", ")
+            );
+        }
+        if !only.is_empty() {
+            self.experiments
+                .retain(|experiment| experiment.claims.iter().any(|claim| only.contains(claim)));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flatness_report::Claim;
+
+    use super::*;
+
+    #[test]
+    fn every_claim_finds_its_experiments_in_every_profile() {
+        let claims = Claim::embedded().unwrap();
+        for (name, _) in EMBEDDED {
+            let profile = Profile::load(name).unwrap();
+            for claim in &claims {
+                for predicate in &claim.predicates {
+                    let mut experiments = profile.experiments.iter();
+                    let experiment = experiments.find(|e| e.name == predicate.experiment);
+                    let experiment = experiment.expect("the profile has the experiment");
+                    assert!(
+                        experiment.claims.contains(&claim.id),
+                        "{name}: {}",
+                        claim.id
+                    );
+                    for model in predicate.models.iter().flatten() {
+                        assert!(
+                            experiment.models.iter().any(|m| m.name == *model),
+                            "{model}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn only_keeps_what_a_claim_needs() {
+        let mut profile = Profile::load("quick").unwrap();
+        profile.restrict(&["C2".to_owned()], "quick").unwrap();
+        assert_eq!(profile.experiments.len(), 1);
+        assert_eq!(profile.experiments[0].name, "separable");
+
+        let error = profile
+            .restrict(&["C9".to_owned()], "quick")
+            .unwrap_err()
+            .to_string();
+        assert_eq!(error, "profile quick has no claim `C9`; it has C2");
+    }
+
+    #[test]
+    fn wrong_profiles_are_refused_with_their_place() {
+        let quick = EMBEDDED[0].1;
+        for (old, new, expected) in [
+            (
+                "seeds = 3",
+                "seeds = 0",
+                "profile p: seeds must be at least 1, got 0",
+            ),
+            (
+                "seeds = 3",
+                "seed = 3",
+                "profile p, line 2: unknown field `seed`",
+            ),
+            ("momentum = 0.9", "momentum = \"much\"", "profile p, line "),
+        ] {
+            let error = Profile::from_toml(&quick.replacen(old, new, 1), "p").unwrap_err();
+            assert!(error.to_string().starts_with(expected), "{error}");
+        }
+        let error = Profile::load("slow").unwrap_err().to_string();
+        assert!(
+            error.starts_with("there is no profile `slow`; name one of quick"),
+            "{error}"
+        );
+    }
+}

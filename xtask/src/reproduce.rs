@@ -1,0 +1,300 @@
+//! `cargo xtask reproduce`: a profile in, verdicts and a report out.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::thread::available_parallelism;
+
+use anyhow::{Context, Result, bail};
+use flatness_records::{Run, write_atomic};
+use flatness_report::{
+    Claim, ClaimVerdict, Experiment, Reproduction, Verdict, figures, report_html, results_csv,
+    results_json, terminal_table,
+};
+
+use crate::arguments::ReproduceOptions;
+use crate::cargo::{build_binary, built_binary, workspace_root};
+use crate::estimate::{Images, ModelSize, model_sizes, seconds};
+use crate::grid::{Grid, decimal, expand, label};
+use crate::pool::{Job, Setting, execute, write_specs};
+use crate::profile::Profile;
+use crate::progress::Progress;
+
+/// Runs what is not done yet, judges the claims and writes the report.
+pub(crate) fn reproduce(options: &ReproduceOptions) -> Result<ExitCode> {
+    let mut profile = Profile::load(&options.profile)?;
+    profile.restrict(&options.only, &options.profile)?;
+    profile.seeds = options.seeds.unwrap_or(profile.seeds);
+    let grids = expand(&profile, &options.profile)?;
+    let cores = available_parallelism().map_or(1, usize::from);
+    let jobs = options.jobs.map_or(cores, usize::from);
+    if options.dry_run {
+        return dry_run(options, &grids, jobs);
+    }
+
+    let out = options
+        .out
+        .clone()
+        .unwrap_or_else(|| workspace_root().join("reproduction"));
+    let setting = Setting {
+        binary: build_binary()?,
+        specs: out.join("specs"),
+        runs: out.join("runs"),
+        data: options.data.clone(),
+        device: options.device.clone(),
+        jobs,
+        threads: (cores / jobs).max(1),
+    };
+    run_grids(options, &setting, &grids)?;
+    let reproduction = collect(options, &profile, &setting, grids)?;
+    let claims = tried_claims(options)?;
+    let verdicts = reproduction.judge(&claims);
+    write_report(&out, &reproduction, &claims, &verdicts)?;
+    print!("{}", terminal_table(&claims, &verdicts));
+    let diverged = reproduction.diverged().count();
+    if diverged > 0 {
+        println!("{diverged} of the runs diverged; their seeds are missing from the means.");
+    }
+    println!("{}", out.join("report.html").display());
+    let all_hold = verdicts.iter().all(|row| row.verdict == Verdict::Holds);
+    Ok(ExitCode::from(u8::from(options.strict && !all_hold)))
+}
+
+/// Prints the grid with its time; without a binary nobody knows the sizes of the models.
+fn dry_run(options: &ReproduceOptions, grids: &[Grid], jobs: usize) -> Result<ExitCode> {
+    let sizes = built_binary()
+        .map(|binary| model_sizes(&binary))
+        .transpose()?;
+    println!(
+        "{:<12}{:<14}{:<46}{:>6}{:>14}",
+        "experiment", "model", "weight decay", "runs", "one core"
+    );
+    let mut total = Some(0.0);
+    for grid in grids {
+        for group in grid
+            .runs
+            .chunk_by(|left, right| left.spec().model == right.spec().model)
+        {
+            let group_seconds: Option<f64> = group
+                .iter()
+                .map(|run| estimate(run, sizes.as_deref(), options))
+                .sum();
+            total = total.zip(group_seconds).map(|(sum, seconds)| sum + seconds);
+            println!(
+                "{:<12}{:<14}{:<46}{:>6}{:>14}",
+                grid.name,
+                group.first().map_or("", |run| &run.spec().model.name),
+                decays(group),
+                group.len(),
+                group_seconds.map_or("?".to_owned(), time),
+            );
+        }
+    }
+    let runs: usize = grids.iter().map(|grid| grid.runs.len()).sum();
+    let claims = options.only.join(",");
+    let claims = if claims.is_empty() {
+        "all claims".to_owned()
+    } else {
+        claims
+    };
+    println!("\n{runs} runs for {claims}, {jobs} at a time.");
+    match total {
+        Some(total) => println!(
+            "About {} if none of them is done.",
+            time(total / jobs as f64)
+        ),
+        None => println!(
+            "Their time is known once the binary is: cargo build --release -p flatness-lab"
+        ),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn estimate(run: &Run, sizes: Option<&[ModelSize]>, options: &ReproduceOptions) -> Option<f64> {
+    let images = if options.data.is_some() {
+        Images::All
+    } else {
+        Images::Fixture
+    };
+    seconds(run.spec(), sizes?, images)
+}
+
+/// The distinct weight decays of runs, in their order.
+fn decays(runs: &[Run]) -> String {
+    let mut decays: Vec<String> = runs
+        .iter()
+        .map(|run| {
+            let flatness_records::OptimizerSpec::Sgd { weight_decay, .. } =
+                run.spec().train.optimizer;
+            decimal(weight_decay)
+        })
+        .collect();
+    decays.dedup();
+    decays.join(" ")
+}
+
+/// Minutes and seconds, or seconds.
+fn time(seconds: f64) -> String {
+    let whole = seconds.ceil() as u64;
+    if whole < 60 {
+        format!("{whole} s")
+    } else {
+        format!("{} min {:02} s", whole / 60, whole % 60)
+    }
+}
+
+/// Executes every run; the binary leaves alone what is done.
+fn run_grids(options: &ReproduceOptions, setting: &Setting, grids: &[Grid]) -> Result<()> {
+    let mut runs: Vec<&Run> = grids.iter().flat_map(|grid| &grid.runs).collect();
+    // Two experiments may share a run.
+    runs.sort_by_key(|run| run.id());
+    runs.dedup_by_key(|run| run.id());
+    write_specs(setting, &runs)?;
+    let sizes = model_sizes(&setting.binary)?;
+    let jobs: Vec<Job<'_>> = runs
+        .into_iter()
+        .map(|run| Job {
+            run,
+            seconds: estimate(run, Some(&sizes), options).unwrap_or(1.0),
+        })
+        .collect();
+    let total = jobs.iter().map(|job| job.seconds).sum();
+    let mut progress = Progress::start(jobs.len(), total);
+    let failed = execute(setting, jobs, |job, ending| {
+        progress.ended(&label(job.run), job.seconds, ending);
+    });
+    progress.finish();
+    let Some((run, sentence)) = failed.first() else {
+        return Ok(());
+    };
+    let others = match failed.len() - 1 {
+        0 => String::new(),
+        count => format!(" (and {count} more)"),
+    };
+    let spec = setting.spec_path(run);
+    bail!(
+        "{} ({}) failed{others}: {sentence}",
+        label(run),
+        spec.display()
+    );
+}
+
+fn collect(
+    options: &ReproduceOptions,
+    profile: &Profile,
+    setting: &Setting,
+    grids: Vec<Grid>,
+) -> Result<Reproduction> {
+    let experiments = grids
+        .into_iter()
+        .map(|grid| {
+            let records = grid.runs.iter().map(|run| setting.record(run));
+            let records = records.collect::<Result<_, _>>()?;
+            Ok(Experiment {
+                name: grid.name,
+                claims: grid.claims,
+                records,
+            })
+        })
+        .collect::<Result<_>>()?;
+    Ok(Reproduction {
+        profile: options.profile.clone(),
+        description: profile.description.clone(),
+        command: command_line(options),
+        experiments,
+    })
+}
+
+/// What makes the same records again, without `--only`.
+fn command_line(options: &ReproduceOptions) -> String {
+    let mut command = format!(
+        "cargo xtask reproduce --profile {}",
+        quoted(&options.profile)
+    );
+    if let Some(seeds) = options.seeds {
+        command += &format!(" --seeds {seeds}");
+    }
+    if let Some(data) = &options.data {
+        command += &format!(" --data {}", quoted(&data.display().to_string()));
+    }
+    if options.device != "cpu" {
+        command += &format!(" --device {}", quoted(&options.device));
+    }
+    command
+}
+
+/// A word as a POSIX shell reads it.
+fn quoted(word: &str) -> String {
+    let plain =
+        |character: char| character.is_ascii_alphanumeric() || "-_./:=+".contains(character);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+fn tried_claims(options: &ReproduceOptions) -> Result<Vec<Claim>> {
+    let mut claims = Claim::embedded()?;
+    claims.retain(|claim| options.only.is_empty() || options.only.contains(&claim.id));
+    Ok(claims)
+}
+
+fn write_report(
+    out: &Path,
+    reproduction: &Reproduction,
+    claims: &[Claim],
+    verdicts: &[ClaimVerdict],
+) -> Result<()> {
+    let figures = figures(reproduction)?;
+    let mut files: Vec<(PathBuf, String)> = figures
+        .iter()
+        .map(|figure| {
+            (
+                out.join("plots").join(format!("{}.svg", figure.id)),
+                figure.standalone(),
+            )
+        })
+        .collect();
+    files.push((out.join("results.csv"), results_csv(reproduction)));
+    files.push((
+        out.join("results.json"),
+        results_json(reproduction, verdicts)?,
+    ));
+    files.push((
+        out.join("report.html"),
+        report_html(reproduction, claims, verdicts, &figures),
+    ));
+    for (path, text) in files {
+        write_atomic(&path, text.as_bytes()).context("the runs are done, but the report is not")?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_when_a_shell_would_split_or_expand_them() {
+        for (word, expected) in [
+            ("../data", "../data"),
+            ("my data", "'my data'"),
+            ("it's", "'it'\\''s'"),
+            ("$HOME", "'$HOME'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted(word), expected);
+        }
+    }
+
+    #[test]
+    fn times_are_rounded_up() {
+        for (seconds, expected) in [
+            (0.2, "1 s"),
+            (59.0, "59 s"),
+            (59.5, "1 min 00 s"),
+            (185.1, "3 min 06 s"),
+        ] {
+            assert_eq!(time(seconds), expected);
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The command line as a user meets it: help, refusals in one sentence, a dry run that writes nothing.
+
+use assert_cmd::Command;
+use assert_cmd::cargo::cargo_bin_cmd;
+
+fn xtask(arguments: &[&str]) -> Command {
+    let mut command = cargo_bin_cmd!("xtask");
+    command.args(arguments);
+    command
+}
+
+fn standard_output(mut command: Command) -> String {
+    let output = command.assert().success().get_output().stdout.clone();
+    String::from_utf8(output).expect("help is UTF-8")
+}
+
+#[test]
+fn help_names_every_command_and_option() {
+    let help = standard_output(xtask(&["--help"]));
+    for command in ["reproduce", "ci", "bench"] {
+        assert!(help.contains(command), "{help}");
+    }
+    let help = standard_output(xtask(&["reproduce", "--help"]));
+    for option in [
+        "--only",
+        "--profile",
+        "--seeds",
+        "--data",
+        "--device",
+        "--jobs",
+        "--out",
+        "--dry-run",
+        "--strict",
+        "Exit code",
+    ] {
+        assert!(help.contains(option), "{option} is missing from\n{help}");
+    }
+    for line in help.lines() {
+        assert!(line.chars().count() <= 100, "{line}");
+    }
+}
+
+#[test]
+fn what_cannot_run_says_so_in_one_sentence_with_code_2() {
+    let directory = tempfile::tempdir().unwrap();
+    let broken = directory.path().join("broken.toml");
+    std::fs::write(&broken, "description = \"d\"\nseeds = 0\nexperiment = []\n").unwrap();
+    let broken = broken.to_str().expect("a UTF-8 path");
+    for (arguments, expected) in [
+        (
+            vec!["--profile", "slow"],
+            "there is no profile `slow`; name one of quick",
+        ),
+        (vec!["--profile", "none.toml"], "cannot read none.toml"),
+        (vec!["--profile", broken], "seeds must be at least 1, got 0"),
+        (vec!["--only", "C9"], "profile quick has no claim `C9`"),
+    ] {
+        let arguments = [vec!["reproduce", "--dry-run"], arguments].concat();
+        let assertion = xtask(&arguments).assert().code(2);
+        let said = String::from_utf8_lossy(&assertion.get_output().stderr).into_owned();
+        assert!(
+            said.starts_with("error: ") && said.contains(expected),
+            "{said}"
+        );
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+}
+
+#[test]
+fn a_dry_run_shows_the_grid_and_writes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("out");
+    let mut command = xtask(&[
+        "reproduce",
+        "--dry-run",
+        "--only",
+        "C1,C2",
+        "--jobs",
+        "2",
+        "--out",
+    ]);
+    command.arg(&out);
+    let shown = standard_output(command);
+    for expected in [
+        "decay",
+        "separable",
+        "mlp-medium",
+        "1e-5 5e-5",
+        "72 runs for C1,C2, 2 at a time",
+    ] {
+        assert!(
+            shown.contains(expected),
+            "{expected} is missing from\n{shown}"
+        );
+    }
+    for line in shown.lines() {
+        assert!(line.chars().count() <= 100, "{line}");
+    }
+    assert!(!out.exists());
+}

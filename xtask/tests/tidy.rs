@@ -1,0 +1,212 @@
+//! Rules that the compiler does not check: edges between crates, heads of files, marks left open.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Workspace crates that a crate may depend on; an edge not drawn in `docs/ARCHITECTURE.md` is
+/// forbidden. Edges for tests alone are free.
+const EDGES: [(&str, &[&str]); 14] = [
+    ("flatness-operator", &[]),
+    ("flatness-kernels", &[]),
+    ("flatness-data", &[]),
+    ("flatness-optim", &[]),
+    ("flatness-records", &[]),
+    ("flatness-fixtures", &[]),
+    ("flatness-spectrum", &["flatness-operator"]),
+    ("flatness-layers", &["flatness-kernels"]),
+    ("flatness-models", &["flatness-layers"]),
+    (
+        "flatness-curvature",
+        &["flatness-data", "flatness-layers", "flatness-operator"],
+    ),
+    ("flatness-report", &["flatness-records"]),
+    (
+        "flatness-testkit",
+        &["flatness-data", "flatness-layers", "flatness-operator"],
+    ),
+    (
+        "flatness-lab",
+        &[
+            "flatness-curvature",
+            "flatness-data",
+            "flatness-fixtures",
+            "flatness-layers",
+            "flatness-models",
+            "flatness-operator",
+            "flatness-optim",
+            "flatness-records",
+            "flatness-spectrum",
+        ],
+    ),
+    ("xtask", &["flatness-records", "flatness-report"]),
+];
+
+/// Measures any of them and is used by none.
+const BENCHES: &str = "flatness-benches";
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The packages of the workspace as `cargo metadata` describes them, by name.
+fn packages() -> BTreeMap<String, Value> {
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "metadata",
+            "--no-deps",
+            "--offline",
+            "--format-version",
+            "1",
+        ])
+        .current_dir(root())
+        .output()
+        .expect("cargo runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("metadata is JSON");
+    let packages = metadata["packages"]
+        .as_array()
+        .expect("a workspace has packages");
+    packages
+        .iter()
+        .map(|package| (text(&package["name"]), package.clone()))
+        .collect()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// Names of what a package needs to be built: normal and build dependencies.
+fn dependencies(package: &Value) -> Vec<String> {
+    let all = package["dependencies"]
+        .as_array()
+        .expect("a package lists its dependencies");
+    let built = all.iter().filter(|dependency| dependency["kind"] != "dev");
+    built.map(|dependency| text(&dependency["name"])).collect()
+}
+
+#[test]
+fn no_edge_between_crates_is_forbidden() {
+    let packages = packages();
+    let allowed: BTreeMap<&str, &[&str]> = EDGES.into_iter().collect();
+    let mut wrong = Vec::new();
+    for (name, package) in &packages {
+        if name == BENCHES {
+            continue;
+        }
+        let Some(edges) = allowed.get(name.as_str()) else {
+            wrong.push(format!("{name} is not in the table"));
+            continue;
+        };
+        for dependency in dependencies(package) {
+            if packages.contains_key(&dependency) && !edges.contains(&dependency.as_str()) {
+                wrong.push(format!("{name} -> {dependency}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "forbidden: {wrong:?}");
+}
+
+#[test]
+fn xtask_does_not_link_candle() {
+    let packages = packages();
+    let mut reached = BTreeSet::from(["xtask".to_owned()]);
+    let mut open = vec!["xtask".to_owned()];
+    while let Some(name) = open.pop() {
+        for dependency in packages.get(&name).map(dependencies).unwrap_or_default() {
+            if reached.insert(dependency.clone()) {
+                open.push(dependency);
+            }
+        }
+    }
+    assert!(
+        reached.contains("flatness-records"),
+        "the walk has begun: {reached:?}"
+    );
+    let candle: Vec<&String> = reached
+        .iter()
+        .filter(|name| name.starts_with("candle"))
+        .collect();
+    assert!(candle.is_empty(), "xtask reaches {candle:?}");
+}
+
+#[test]
+fn every_crate_says_what_it_is_and_under_which_licence() {
+    for (name, package) in packages() {
+        let publishable = package["publish"].is_null();
+        assert!(
+            !publishable || !text(&package["description"]).is_empty(),
+            "{name}: description"
+        );
+        // The fixture adds the licence of its images.
+        assert!(
+            text(&package["license"]).contains("MIT OR Apache-2.0"),
+            "{name}: licence"
+        );
+    }
+}
+
+/// Every Rust file of the workspace, without what cargo makes.
+fn sources() -> Vec<(PathBuf, String)> {
+    let mut open: Vec<PathBuf> = ["crates", "xtask", "benches", "fixtures"]
+        .map(|name| root().join(name))
+        .to_vec();
+    let mut sources = Vec::new();
+    while let Some(directory) = open.pop() {
+        let Ok(entries) = std::fs::read_dir(&directory) else {
+            continue;
+        };
+        for entry in entries {
+            let path = entry.expect("a directory can be read").path();
+            if path.is_dir() && !path.ends_with("target") {
+                open.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let source = std::fs::read_to_string(&path).expect("a source is UTF-8");
+                sources.push((path, source));
+            }
+        }
+    }
+    assert!(sources.len() > 10, "the walk has found the sources");
+    sources
+}
+
+#[test]
+fn every_source_file_opens_by_saying_what_it_is() {
+    let silent: Vec<PathBuf> = sources()
+        .into_iter()
+        .filter(|(_, source)| !source.starts_with("//!"))
+        .map(|(path, _)| path)
+        .collect();
+    assert!(silent.is_empty(), "without a `//!` head: {silent:?}");
+}
+
+#[test]
+fn no_mark_is_left_open() {
+    // In two parts each, so that this file does not find itself.
+    let marks = [
+        ("TO", "DO"),
+        ("FIX", "ME"),
+        ("XX", "X"),
+        ("to", "do!"),
+        ("unimple", "mented!"),
+        ("#[ig", "nore"),
+        ("db", "g!("),
+    ]
+    .map(|(start, end)| format!("{start}{end}"));
+    let mut open = Vec::new();
+    for (path, source) in sources() {
+        for (number, line) in (1..).zip(source.lines()) {
+            if let Some(mark) = marks.iter().find(|mark| line.contains(mark.as_str())) {
+                open.push(format!("{}:{number}: {mark}", path.display()));
+            }
+        }
+    }
+    assert!(open.is_empty(), "marks left open: {open:#?}");
+}
