@@ -109,7 +109,14 @@ mod tests {
             .iter()
             .map(|grid| (grid.name.as_str(), grid.runs.len()))
             .collect();
-        assert_eq!(sizes, [("decay", 3 * 7 * 3), ("separable", 3 * 3)]);
+        assert_eq!(
+            sizes,
+            [
+                ("decay", 3 * 7 * 3),
+                ("quadratic", 3 * 3),
+                ("separable", 3 * 3)
+            ]
+        );
         assert_eq!(label(&grids[0].runs[0]), "logistic, decay 0, seed 0");
         assert_eq!(label(&grids[0].runs[62]), "mlp-medium, decay 5e-3, seed 2");
     }

@@ -11,9 +11,9 @@ use flatness_layers::{Loss, Network, Workers};
 
 use crate::{Curvature, Error, Retention};
 
-/// Bytes of one chunk's inputs and activations on the CPU: what fits a core's second-level cache
-/// together with the weights of a small layer, and still leaves products with long inner axes.
-const CHUNK_BYTES: usize = 1 << 20;
+/// Bytes of one chunk's inputs and activations on the CPU: the fastest power of two for the products of
+/// the small networks, by up to a tenth; wider ones do not care.
+const CHUNK_BYTES: usize = 2 << 20;
 
 /// Number type, device and batch size of a [`MeanLoss`].
 #[derive(Debug, Clone)]

@@ -132,6 +132,15 @@ impl LabelledTensors {
         })
     }
 
+    fn field(&self, field: &'static str, expected: String, got: String) -> Error {
+        Error::Field {
+            name: self.name.clone(),
+            field,
+            expected,
+            got,
+        }
+    }
+
     fn batch_of(images: Tensor, labels: Tensor, dtype: DType, device: &Device) -> Result<Batch> {
         Ok(Batch {
             images: images.to_dtype(dtype)?.to_device(device)?,
@@ -158,6 +167,10 @@ impl Examples for LabelledTensors {
     }
 
     fn batch(&self, range: Range<usize>, dtype: DType, device: &Device) -> Result<Batch> {
+        if range.is_empty() || range.end > self.len() {
+            let expected = format!("a non-empty part of 0..{}", self.len());
+            return Err(self.field("range of a batch", expected, format!("{range:?}")));
+        }
         let images = self.inputs.narrow(0, range.start, range.len())?;
         Self::batch_of(
             images,
@@ -168,6 +181,14 @@ impl Examples for LabelledTensors {
     }
 
     fn gather(&self, indices: &[u32], dtype: DType, device: &Device) -> Result<Batch> {
+        if indices.is_empty() {
+            let expected = "at least 1".to_owned();
+            return Err(self.field("number of indices of a batch", expected, "0".to_owned()));
+        }
+        if let Some(index) = indices.iter().find(|&&index| index as usize >= self.len()) {
+            let expected = format!("below {}", self.len());
+            return Err(self.field("index of an example", expected, index.to_string()));
+        }
         let indices = Tensor::new(indices, self.inputs.device())?;
         let images = self.inputs.index_select(&indices, 0)?;
         Self::batch_of(

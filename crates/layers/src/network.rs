@@ -1,5 +1,6 @@
 //! A chain of named layers over one flat parameter vector.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use candle_core::Tensor;
@@ -42,11 +43,17 @@ impl Network {
     /// `<layer>.<parameter>`.
     ///
     /// # Errors
-    /// [`Error::Input`] when a layer cannot take what comes before it, [`Error::NoParameters`].
+    /// [`Error::Input`] when a layer cannot take what comes before it, [`Error::Names`] when two layers
+    /// have one name, [`Error::NoParameters`].
     pub fn chain(
         input_shape: &[usize],
         layers: Vec<(String, Box<dyn Layer>)>,
     ) -> Result<Self, Error> {
+        let mut names = HashSet::new();
+        if let Some((name, _)) = layers.iter().find(|(name, _)| !names.insert(name.as_str())) {
+            let problems = format!("there are two layers {name}");
+            return Err(Error::Names { problems });
+        }
         let mut shape = input_shape.to_vec();
         let (mut nodes, mut parameters) = (Vec::with_capacity(layers.len()), Vec::new());
         for (name, layer) in layers {

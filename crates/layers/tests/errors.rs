@@ -194,3 +194,12 @@ fn a_predictor_is_a_module_with_the_errors_of_its_network() {
         "{error}"
     );
 }
+
+#[test]
+fn two_layers_of_one_name_are_an_error() {
+    let layers: Vec<(&str, Box<dyn Layer>)> = vec![
+        ("fc", Box::new(Affine::new(2, 2))),
+        ("fc", Box::new(Affine::new(2, 2))),
+    ];
+    assert!(matches!(chain(&[2], layers), Err(Error::Names { .. })));
+}

@@ -83,14 +83,14 @@ const KINDS: [Kind; 7] = [
         id: "c2-scaling",
         claim: "C2",
         title: "Curvature when all parameters are multiplied by a",
-        caption: "At the end of training; a = 1 is the trained network. In theory the sharpness first rises, then collapses as the predictions grow confident. Means over seeds; bars show one standard error.",
+        caption: "At the end of training; a = 1 is the trained network. In theory the sharpness first rises, then collapses as the predictions grow confident. Medians over the seeds, bars from the smallest to the largest; what has collapsed by more than twelve orders is left out.",
         chart: |model, records| Some(path::scaling(model, records)),
     },
     Kind {
         id: "c5-rise",
         claim: "C5",
         title: "How far the quadratic law reaches",
-        caption: "Rise of the loss over its prediction against the relative length of the perturbation, over all decays and seeds; means with one standard error, the band is ±10 %. “Spectrum” predicts Tr(H)/P ‖d‖²/2 for random directions and λ₁ ‖d‖²/2 for the top eigenvector; ½dᵀHd uses the very directions taken.",
+        caption: "Rise of the loss over its prediction against the relative length of the perturbation, over the seeds; means with one standard error, the band is ±10 %. “Spectrum” predicts Tr(H)/P ‖d‖²/2 for random directions and λ₁ ‖d‖²/2 for the top eigenvector; ½dᵀHd uses the very directions taken.",
         chart: |model, records| Some(perturbation::ratio(model, records)),
     },
     Kind {

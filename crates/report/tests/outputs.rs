@@ -75,8 +75,8 @@ fn the_page_says_what_came_out() {
         page.contains("Of 8 verdicts (4 claims on 2 models), 8 hold, 0 fail and 0 are undecided.")
     );
     assert!(
-        page.contains("30 runs, 29 completed, 1 diverged"),
-        "24 of one experiment and 6 of the other are"
+        page.contains("36 runs, 35 completed, 1 diverged"),
+        "24 of one experiment and 6 of each other are"
     );
     for expected in [
         "1 of the runs diverged",

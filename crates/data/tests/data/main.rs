@@ -4,6 +4,7 @@ mod batches;
 mod check;
 mod dataset;
 mod encode;
+mod examples;
 mod fetch;
 #[cfg(feature = "hub")]
 mod hub;

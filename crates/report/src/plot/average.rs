@@ -8,6 +8,8 @@ use crate::Estimate;
 pub(super) enum Mean {
     /// x̄ ± s.e.
     Arithmetic,
+    /// Median, and from the smallest to the largest value.
+    Median,
     /// exp(mean of ln ± its s.e.), for logarithmic axes; there is no point where a seed has a value
     /// that is not positive, lest the others pass for all.
     Geometric,
@@ -22,6 +24,9 @@ pub(super) fn averaged(mean: Mean, pairs: impl IntoIterator<Item = (f64, f64)>) 
 }
 
 fn point(mean: Mean, group: &[(f64, f64)]) -> Option<Point> {
+    if mean == Mean::Median {
+        return median(group);
+    }
     let scaled = |&(_, y): &(f64, f64)| if mean == Mean::Geometric { y.ln() } else { y };
     let values: Vec<f64> = group.iter().map(scaled).collect();
     let estimate = Estimate::of(&values).filter(|estimate| estimate.mean.is_finite())?;
@@ -38,6 +43,27 @@ fn point(mean: Mean, group: &[(f64, f64)]) -> Option<Point> {
     Some(Point {
         x: group.first()?.0,
         y: y(estimate.mean),
+        bar,
+    })
+}
+
+fn median(group: &[(f64, f64)]) -> Option<Point> {
+    let mut values: Vec<f64> = group.iter().map(|&(_, y)| y).collect();
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    let upper = *values.get(middle)?;
+    let lower = if values.len() % 2 == 1 {
+        upper
+    } else {
+        *values.get(middle.checked_sub(1)?)?
+    };
+    let bar = match values.as_slice() {
+        [low, .., high] => Bar::Vertical(*low, *high),
+        _ => Bar::None,
+    };
+    Some(Point {
+        x: group.first()?.0,
+        y: 0.5 * (lower + upper),
         bar,
     })
 }
@@ -70,6 +96,21 @@ mod tests {
                 bar: Bar::None,
             },
         ];
+        assert_eq!(points, expected);
+    }
+
+    #[test]
+    fn a_median_spans_its_values() {
+        let points = averaged(
+            Mean::Median,
+            [(1.0, 9.0), (1.0, 2.0), (1.0, 3.0), (2.0, 4.0), (2.0, 8.0)],
+        );
+        let expected =
+            [(1.0, 3.0, 2.0, 9.0), (2.0, 6.0, 4.0, 8.0)].map(|(x, y, low, high)| Point {
+                x,
+                y,
+                bar: Bar::Vertical(low, high),
+            });
         assert_eq!(points, expected);
     }
 

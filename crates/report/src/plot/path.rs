@@ -46,8 +46,8 @@ pub(super) fn scaling(model: &str, records: &[&Record]) -> Chart {
                 Some((point.scale, scaling_reading(point, measure)?.value))
             })
         });
-        // Far out the curvature of a seed may be exactly 0, which has no logarithm.
-        series(measure, Mean::Arithmetic, pairs)
+        // Far out the curvature of one seed may be exactly 0 and that of another not.
+        visible(series(measure, Mean::Median, pairs))
     });
     let scales = series
         .iter()
@@ -55,6 +55,17 @@ pub(super) fn scaling(model: &str, records: &[&Record]) -> Chart {
         .map(|point| point.x);
     let x = Axis::logarithmic("scale a of the parameters", scales);
     chart(model, x, "curvature at a·θ", series.to_vec())
+}
+
+/// The points that are not smaller than a 10¹²th of the largest: what a plot has room for.
+fn visible(mut series: Series) -> Series {
+    let peak = series
+        .points
+        .iter()
+        .map(|point| point.y)
+        .fold(0.0, f64::max);
+    series.points.retain(|point| point.y > 1e-12 * peak);
+    series
 }
 
 fn series(measure: Measure, mean: Mean, pairs: impl Iterator<Item = (f64, f64)>) -> Series {
