@@ -1,0 +1,107 @@
+//! Files: whole or not at all, and lines that survive a kill.
+
+use std::fs;
+
+use flatness_records::{
+    EpochMetrics, Error, Quantity, TEMPORARY_PREFIX, Uncertainty, append_json_line, read_json,
+    read_json_lines, write_atomic, write_json,
+};
+
+fn metrics(epoch: u32) -> EpochMetrics {
+    EpochMetrics {
+        epoch,
+        learning_rate: 0.1,
+        running_loss: 1.0 / f64::from(epoch),
+        parameter_norm: 2.0,
+        seconds: 0.5,
+    }
+}
+
+#[test]
+fn a_file_is_replaced_as_a_whole_and_nothing_else_is_left() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("deep/down/file");
+    write_atomic(&path, b"first").expect("writable");
+    write_atomic(&path, b"second").expect("writable");
+    assert_eq!(fs::read(&path).expect("there"), b"second");
+    let entries = fs::read_dir(path.parent().expect("deep")).expect("there");
+    let names: Vec<_> = entries
+        .map(|entry| entry.expect("readable").file_name())
+        .collect();
+    assert_eq!(names, ["file"]);
+}
+
+#[test]
+fn a_failed_write_leaves_the_old_content_and_no_temporary_file() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    // The target is a directory that is not empty: renaming over it fails for every user.
+    let path = directory.path().join("target");
+    fs::create_dir(&path).expect("writable");
+    fs::write(path.join("old"), b"old").expect("writable");
+    assert!(matches!(
+        write_atomic(&path, b"new"),
+        Err(Error::Write { .. })
+    ));
+    assert_eq!(fs::read(path.join("old")).expect("there"), b"old");
+    let left = fs::read_dir(directory.path())
+        .expect("there")
+        .filter(|entry| {
+            let name = entry.as_ref().expect("readable").file_name();
+            name.to_string_lossy().starts_with(TEMPORARY_PREFIX)
+        });
+    assert_eq!(left.count(), 0);
+}
+
+#[test]
+fn a_line_cut_off_by_a_kill_is_left_out_and_a_damaged_one_is_an_error() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("metrics.jsonl");
+    assert_eq!(
+        read_json_lines::<EpochMetrics>(&path, "metrics").expect("none"),
+        []
+    );
+    for epoch in [1, 2] {
+        append_json_line(&path, &metrics(epoch)).expect("writable");
+    }
+    let whole = fs::read_to_string(&path).expect("there");
+    fs::write(&path, &whole[..whole.len() - 5]).expect("writable");
+    assert_eq!(
+        read_json_lines::<EpochMetrics>(&path, "metrics").expect("one"),
+        [metrics(1)]
+    );
+    fs::write(&path, whole.replacen("epoch", "epock", 1)).expect("writable");
+    let lines = read_json_lines::<EpochMetrics>(&path, "metrics");
+    assert!(matches!(lines, Err(Error::Json { .. })));
+}
+
+#[test]
+fn quantities_come_back_from_json_to_the_last_bit() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("quantities.json");
+    let uncertainties = [
+        Uncertainty::Exact,
+        Uncertainty::Stochastic {
+            standard_error: 0.1 + 0.2,
+            probes: 3,
+            seed: u64::MAX,
+        },
+        Uncertainty::Iterative {
+            residual: 1e-300,
+            steps: 9,
+            converged: false,
+            seed: 0,
+        },
+    ];
+    let quantities = uncertainties.map(|uncertainty| Quantity {
+        value: -1.0 / 3.0,
+        products: 4,
+        uncertainty,
+    });
+    write_json(&path, &quantities.to_vec()).expect("writable");
+    let back: Vec<Quantity> = read_json(&path, "list of quantities").expect("readable");
+    assert_eq!(back, quantities);
+    assert_eq!(
+        quantities.map(|quantity| quantity.error()),
+        [0.0, 0.1 + 0.2, 1e-300]
+    );
+}
