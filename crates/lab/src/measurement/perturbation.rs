@@ -13,6 +13,7 @@
 use anyhow::Result;
 use candle_core::{DType, Tensor};
 use flatness_curvature::MeanLoss;
+use flatness_data::LabelledTensors;
 use flatness_records::{Dtype, ModelSpec, Perturbation, PerturbationSpec, Quantity, Uncertainty};
 use flatness_spectrum::Probe;
 
@@ -46,7 +47,12 @@ pub(crate) fn perturbations(
         dtype: Dtype::F64,
     };
     let model = Model::new(&double, split)?;
-    let mean_loss = model.mean_loss(split, instrument.machine, instrument.spec.batch_size)?;
+    // Hundreds of losses of the same examples: made floats once.
+    let batch = split.batch(0..split.len(), DType::F64, theta.device())?;
+    let examples =
+        LabelledTensors::new(split.name(), &batch.images, &batch.labels, split.classes())?;
+    let machine = instrument.machine;
+    let mean_loss = model.mean_loss(&examples, machine, instrument.spec.batch_size)?;
     let theta = &theta.to_dtype(DType::F64)?;
     let theta_norm = norm(theta)?;
     let loss = mean_loss.evaluate(theta)?.loss;
