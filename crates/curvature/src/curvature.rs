@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use candle_core::{DType, Device, Tensor};
-use flatness_layers::CurvedLinearization;
+use flatness_layers::{CurvedLinearization, Linearization};
 use flatness_operator::{LinearOperator, check_block};
 
 use crate::mean_loss::Selection;
@@ -74,7 +74,9 @@ impl<'a> Curvature<'a> {
                 let shares = mean_loss.workers().shares(ranges.len(), |share| {
                     ranges[share]
                         .iter()
-                        .map(|range| point(mean_loss, &parameters, range))
+                        .map(|range| {
+                            Ok(linearize(mean_loss, &parameters, range)?.with_cotangents()?)
+                        })
                         .collect::<Result<Vec<_>, Error>>()
                 })?;
                 Chunks::Retained(shares.into_iter().flatten().collect())
@@ -85,6 +87,15 @@ impl<'a> Curvature<'a> {
             parameters,
             chunks,
         })
+    }
+
+    /// What happens to the activations between products.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        match self.chunks {
+            Chunks::Retained(_) => Retention::Retain,
+            Chunks::Recomputed(_) => Retention::Recompute,
+        }
     }
 
     /// The Hessian operator.
@@ -102,12 +113,6 @@ impl<'a> Curvature<'a> {
     fn product(&self, matrix: Matrix, vectors: &Tensor) -> Result<Tensor, Error> {
         let mean_loss = self.mean_loss;
         let tangents = mean_loss.network().layout().split(vectors)?;
-        let add = |point: &CurvedLinearization<'_>, sums: &[Tensor]| match matrix {
-            Matrix::Hessian => point.add_hessian_product(&tangents, sums),
-            Matrix::GaussNewton => point
-                .linearization()
-                .add_gauss_newton_product(&tangents, sums),
-        };
         let count = match &self.chunks {
             Chunks::Retained(points) => points.len(),
             Chunks::Recomputed(ranges) => ranges.len(),
@@ -116,13 +121,28 @@ impl<'a> Curvature<'a> {
             let sums = mean_loss.zeros(vectors.dim(0)?)?;
             match &self.chunks {
                 Chunks::Retained(points) => {
-                    points[share]
-                        .iter()
-                        .try_for_each(|point| add(point, &sums))?;
+                    points[share].iter().try_for_each(|point| match matrix {
+                        Matrix::Hessian => point.add_hessian_product(&tangents, &sums),
+                        Matrix::GaussNewton => point
+                            .linearization()
+                            .add_gauss_newton_product(&tangents, &sums),
+                    })?
                 }
-                Chunks::Recomputed(ranges) => ranges[share].iter().try_for_each(|range| {
-                    Ok::<_, Error>(add(&point(mean_loss, &self.parameters, range)?, &sums)?)
-                })?,
+                Chunks::Recomputed(ranges) => {
+                    for range in &ranges[share] {
+                        let point = linearize(mean_loss, &self.parameters, range)?;
+                        match matrix {
+                            Matrix::Hessian => {
+                                point
+                                    .with_cotangents()?
+                                    .add_hessian_product(&tangents, &sums)?;
+                            }
+                            Matrix::GaussNewton => {
+                                point.add_gauss_newton_product(&tangents, &sums)?
+                            }
+                        }
+                    }
+                }
             }
             Ok::<_, Error>(sums)
         })?;
@@ -130,16 +150,15 @@ impl<'a> Curvature<'a> {
     }
 }
 
-/// The examples of `range`, linearised with cotangents.
-fn point<'a>(
+/// The examples of `range`, linearised.
+fn linearize<'a>(
     mean_loss: &MeanLoss<'a>,
     parameters: &[Tensor],
     range: &Range<usize>,
-) -> Result<CurvedLinearization<'a>, Error> {
+) -> Result<Linearization<'a>, Error> {
     let batch = mean_loss.batch(Selection::All, range)?;
     let network = mean_loss.network();
-    let point = network.linearize(parameters, &batch.images, &batch.labels, mean_loss.loss())?;
-    Ok(point.with_cotangents()?)
+    Ok(network.linearize(parameters, &batch.images, &batch.labels, mean_loss.loss())?)
 }
 
 macro_rules! operator {

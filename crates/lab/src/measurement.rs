@@ -10,7 +10,10 @@ use anyhow::Result;
 use candle_core::Tensor;
 use flatness_curvature::{Curvature, MeanLoss, Retention};
 use flatness_operator::{Congruence, LinearOperator};
-use flatness_records::{Matrix, MatrixRecord, MeasureSpec, Measurement, Quantity, Streams};
+use flatness_records::{
+    Matrix, MatrixRecord, MeasureSpec, Measurement, Quantity, Retention as RecordedRetention,
+    Streams,
+};
 
 use crate::progress::{Progress, Watched};
 use crate::setting::{Machine, Model};
@@ -75,8 +78,12 @@ impl Instrument<'_> {
         let mean_loss = self.mean_loss()?;
         let (_, gradient) = mean_loss.gradient(theta, flatness_curvature::Selection::All)?;
         let curvature = curvature(&mean_loss, theta, self.machine)?;
+        let retention = retained(&curvature);
         let stage = self.progress.stage(
-            &format!("measuring epoch {epoch}"),
+            &format!(
+                "measuring epoch {epoch}, activations {}",
+                describe(retention)
+            ),
             "products",
             self.products(detail),
         );
@@ -114,6 +121,7 @@ impl Instrument<'_> {
             distance_from_initialization: norm(&(theta - self.initial)?)?,
             fisher_rao: Quantity::exact(fisher_rao, 1),
             adaptive_lambda_max,
+            retention,
             matrices,
             seconds: started.elapsed().as_secs_f64(),
         })
@@ -139,6 +147,22 @@ pub(crate) fn curvature<'a>(
 ) -> Result<Curvature<'a>> {
     let bytes = mean_loss.retained_bytes(theta)?;
     Ok(mean_loss.curvature(theta, Retention::within(machine.memory_budget, bytes))?)
+}
+
+/// What happens to the activations of `curvature`, as a record says it.
+pub(crate) fn retained(curvature: &Curvature<'_>) -> RecordedRetention {
+    match curvature.retention() {
+        Retention::Retain => RecordedRetention::Retain,
+        Retention::Recompute => RecordedRetention::Recompute,
+    }
+}
+
+/// The same in words.
+pub(crate) fn describe(retention: RecordedRetention) -> &'static str {
+    match retention {
+        RecordedRetention::Retain => "kept",
+        RecordedRetention::Recompute => "computed anew",
+    }
 }
 
 /// vᵀ A v.

@@ -48,7 +48,8 @@ pub use metrics::{EpochMetrics, append_json_line, read_json_lines};
 pub use provenance::{DataRecord, ModelRecord, Provenance};
 pub use quantity::{Quantity, Uncertainty};
 pub use record::{
-    Density, MatrixRecord, Measurement, Outcome, Perturbation, Record, Ritz, ScalePoint, Training,
+    Density, MatrixRecord, Measurement, Outcome, Perturbation, Record, Retention, Ritz, ScalePoint,
+    Training,
 };
 pub use run::Run;
 pub use spec::{

@@ -84,10 +84,22 @@ pub struct Measurement {
     pub fisher_rao: Quantity,
     /// Largest eigenvalue of |θ| H |θ| (elementwise): twice the second-order adaptive sharpness at radius 1.
     pub adaptive_lambda_max: Quantity,
+    /// Whether the activations were kept between products.
+    pub retention: Retention,
     /// Curvature matrices that were asked for.
     pub matrices: Vec<MatrixRecord>,
     /// Wall time of this measurement in seconds.
     pub seconds: f64,
+}
+
+/// What happened to the activations between products: it changes time and memory, never the numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Retention {
+    /// They were kept.
+    Retain,
+    /// They were computed anew for each block of vectors.
+    Recompute,
 }
 
 /// Measures of one curvature matrix, a mean over the examples of the split.

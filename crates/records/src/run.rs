@@ -3,7 +3,7 @@
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::{Error, MeasureSpec, OptimizerSpec, ScheduleSpec, Spec, Streams, TrainSpec};
+use crate::{Error, MeasureSpec, OptimizerSpec, ScheduleSpec, Spec, Split, Streams, TrainSpec};
 
 /// A spec all of whose fields are in range. Made by [`Spec::validate`] only.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -50,6 +50,12 @@ impl Spec {
         }
         check.train(&self.train)?;
         if let Some(measure) = &self.measure {
+            check.require(
+                measure.split != Split::Validation || self.data.validation_examples > 0,
+                "data.validation_examples",
+                "at least 1 where measure.split is validation",
+                self.data.validation_examples,
+            )?;
             check.measure(measure, self.train.epochs)?;
         }
         Ok(Run { spec: self })

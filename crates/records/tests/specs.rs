@@ -118,6 +118,11 @@ fn every_field_is_held_to_its_range() {
             "train.optimizer.weight_decay",
         ),
         ("ratio = 0.01", "ratio = 0.0", "train.schedule.ratio"),
+        (
+            "split = \"train\"",
+            "split = \"validation\"",
+            "data.validation_examples",
+        ),
         ("epochs = [0, 2]", "epochs = [6]", "measure.epochs"),
         ("[\"hessian\", \"gauss-newton\"]", "[]", "measure.matrices"),
         ("batch_size = 50", "batch_size = 0", "measure.batch_size"),

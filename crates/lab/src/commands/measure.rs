@@ -5,12 +5,12 @@ use flatness_models::checkpoint;
 use flatness_operator::LinearOperator;
 use flatness_records::{
     DataSpec, Dtype, LanczosSpec, Matrix, MatrixRecord, MeasureSpec, ModelSpec, PowerSpec,
-    Quantity, Split, Streams, TraceSpec, Uncertainty,
+    Quantity, Retention, Split, Streams, TraceSpec, Uncertainty,
 };
 use serde::Serialize;
 
 use crate::arguments::{MatrixName, MeasureOptions, SplitName};
-use crate::measurement::{Detail, curvature, matrix_record};
+use crate::measurement::{Detail, curvature, describe, matrix_record, retained};
 use crate::progress::{Progress, Watched};
 use crate::setting::{Machine, Model};
 use crate::source;
@@ -24,6 +24,7 @@ struct Report<'a> {
     examples: usize,
     loss: f64,
     accuracy: f64,
+    retention: Retention,
     #[serde(flatten)]
     record: MatrixRecord,
 }
@@ -62,7 +63,11 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
     };
     let machine = Machine::new(&options.computing)?;
     let theta = theta.to_dtype(model.dtype())?.to_device(&machine.device)?;
-    let spec = spec(options, split);
+    let matrix = match options.matrix {
+        MatrixName::Hessian => Matrix::Hessian,
+        MatrixName::GaussNewton => Matrix::GaussNewton,
+    };
+    let spec = spec(options, split, matrix);
     let progress = Progress::new(options.output.quiet);
     let mean_loss = model.mean_loss(&examples, &machine, spec.batch_size)?;
     let evaluation = mean_loss.evaluate(&theta)?;
@@ -70,9 +75,9 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
     let stage = progress.stage("measuring", "products", products as u64);
     let curvature = curvature(&mean_loss, &theta, &machine)?;
     let (hessian, gauss_newton) = (curvature.hessian(), curvature.gauss_newton());
-    let (matrix, operator): (Matrix, &dyn LinearOperator) = match options.matrix {
-        MatrixName::Hessian => (Matrix::Hessian, &hessian),
-        MatrixName::GaussNewton => (Matrix::GaussNewton, &gauss_newton),
+    let operator: &dyn LinearOperator = match matrix {
+        Matrix::Hessian => &hessian,
+        Matrix::GaussNewton => &gauss_newton,
     };
     let watched = Watched {
         operator,
@@ -88,6 +93,7 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
         examples: examples.len(),
         loss: evaluation.loss,
         accuracy: evaluation.accuracy,
+        retention: retained(&curvature),
         record,
     };
     if options.output.json {
@@ -98,7 +104,7 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
     Ok(())
 }
 
-fn spec(options: &MeasureOptions, split: Split) -> MeasureSpec {
+fn spec(options: &MeasureOptions, split: Split, matrix: Matrix) -> MeasureSpec {
     let power = (options.power_iterations > 0).then_some(PowerSpec {
         iterations: options.power_iterations,
         tolerance: options.tolerance,
@@ -106,7 +112,7 @@ fn spec(options: &MeasureOptions, split: Split) -> MeasureSpec {
     MeasureSpec {
         epochs: Vec::new(),
         split,
-        matrices: Vec::new(),
+        matrices: vec![matrix],
         batch_size: options.batch_size,
         lanczos: LanczosSpec {
             steps: options.steps,
@@ -134,6 +140,7 @@ fn table(report: &Report<'_>) -> String {
         examples,
         loss,
         accuracy,
+        retention,
         record,
     } = report;
     let split = data.curvature_split.map_or("", name_of_split);
@@ -145,6 +152,7 @@ fn table(report: &Report<'_>) -> String {
         ),
         format!("loss       {loss:.6}, accuracy {:.2} %", 100.0 * accuracy),
         format!("matrix     {}", name_of_matrix(record.matrix)),
+        format!("activations {} between products", describe(*retention)),
         String::new(),
         format!(
             "{:<16} {:>13} {:>12}  {:>8}  how",

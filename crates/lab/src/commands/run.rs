@@ -76,13 +76,10 @@ fn work(
 ) -> Result<Record> {
     let spec = run.spec();
     let device_name = device::name(&machine.device);
-    let provenance = environment::provenance(
-        machine.workers.threads(),
-        device_name,
-        command(run, options),
-    );
+    let threads = machine.workers.threads();
+    let command = command(run, options, threads, &device_name);
+    let provenance = environment::provenance(threads, device_name, command);
     let model = Model::new(&spec.model, &splits.train)?;
-    let directory = RunDirectory::open(&options.runs, run)?;
     let batch_size = spec.train.batch_size;
     let examples = splits.train.len();
     if batch_size > examples {
@@ -90,6 +87,7 @@ fn work(
             "train.batch_size must be at most the {examples} training examples, got {batch_size}"
         );
     }
+    let directory = RunDirectory::open(&options.runs, run)?;
     let mean_loss = model.mean_loss(&splits.train, machine, batch_size)?;
     let initial = model.initial(run.streams().seed("init"), &machine.device)?;
     let instrument = spec.measure.as_ref().map(|spec| Instrument {
@@ -174,7 +172,7 @@ fn training(clock: Clock, measure_seconds: f64) -> Training {
 }
 
 /// The command that makes the record again.
-fn command(run: &Run, options: &Places) -> String {
+fn command(run: &Run, options: &Places, threads: usize, device: &str) -> String {
     let runs = &options.runs;
     let spec = runs.join(run.id()).join("spec.toml");
     let data = options
@@ -182,7 +180,7 @@ fn command(run: &Run, options: &Places) -> String {
         .as_ref()
         .map_or_else(String::new, |data| format!(" --data {}", data.display()));
     format!(
-        "flatness run {} --runs {}{data}",
+        "flatness run {} --runs {}{data} --device {device} --threads {threads}",
         spec.display(),
         runs.display()
     )

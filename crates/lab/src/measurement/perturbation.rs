@@ -17,7 +17,7 @@ use flatness_data::LabelledTensors;
 use flatness_records::{Dtype, ModelSpec, Perturbation, PerturbationSpec, Quantity, Uncertainty};
 use flatness_spectrum::Probe;
 
-use super::spectrum::{estimate, iterate, stochastic};
+use super::spectrum::{estimate, iterate, iterative, stochastic};
 use super::{Instrument, curvature, quadratic_form};
 use crate::progress::Watched;
 use crate::setting::Model;
@@ -114,7 +114,6 @@ fn directions(
     let krylov = iterate(&hessian, &measure.lanczos, streams.seed("lanczos"))?;
     let trace = stochastic(estimate(&hessian, &measure.trace, *streams)?.trace);
     let top = krylov.ritz_vectors(&[0])?.squeeze(0)?;
-    let lambda_max = krylov.lambda_max();
     let dim = theta.elem_count();
     let seed = streams.seed("perturbation");
     let rows = Probe::Gaussian.rows(&hessian, 0..spec.directions, seed)?;
@@ -139,16 +138,7 @@ fn directions(
             name: "top-eigenvector",
             curvatures: curvatures(&top)?,
             units: top,
-            predicted: Quantity {
-                value: lambda_max.value,
-                products: krylov.products as u64,
-                uncertainty: Uncertainty::Iterative {
-                    residual: lambda_max.residual,
-                    steps: krylov.steps as u64,
-                    converged: lambda_max.converged,
-                    seed: krylov.seed,
-                },
-            },
+            predicted: iterative(krylov.lambda_max(), &krylov),
             seed: krylov.seed,
         },
     ])

@@ -34,15 +34,13 @@ pub(crate) fn matrix_record(
         Detail::Path => None,
         Detail::Full => spec.power.as_ref().map(power).transpose()?,
     };
-    let density = match (&spec.density, detail) {
-        (Some(density), Detail::Full) if matrix == spec.matrices[0] => Some(broadened(
-            operator,
-            density,
-            &krylov,
-            streams.seed("density"),
-        )?),
-        _ => None,
-    };
+    let density =
+        match (&spec.density, detail) {
+            (Some(density), Detail::Full) if spec.matrices.first() == Some(&matrix) => Some(
+                broadened(operator, density, &krylov, streams.seed("density"))?,
+            ),
+            _ => None,
+        };
     let eigenvalue = |ritz| iterative(ritz, &krylov);
     Ok(MatrixRecord {
         matrix,
@@ -192,7 +190,8 @@ pub(crate) fn stochastic(estimate: Estimate) -> Quantity {
     }
 }
 
-fn iterative(ritz: RitzValue, krylov: &Lanczos) -> Quantity {
+/// An eigenvalue with its residual.
+pub(crate) fn iterative(ritz: RitzValue, krylov: &Lanczos) -> Quantity {
     Quantity {
         value: ritz.value,
         products: krylov.products as u64,

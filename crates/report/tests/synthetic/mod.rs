@@ -6,7 +6,7 @@
 
 use flatness_records::{
     DataRecord, Density, Dtype, Matrix, MatrixRecord, Measurement, ModelRecord, Outcome,
-    Perturbation, Provenance, Quantity, Record, Ritz, ScalePoint, Spec, Split, Training,
+    Perturbation, Provenance, Quantity, Record, Retention, Ritz, ScalePoint, Spec, Split, Training,
     Uncertainty,
 };
 use flatness_report::{Experiment, Reproduction};
@@ -136,6 +136,7 @@ fn measurement(factor: f64, seed: u64, number: f64, step: i32, epoch: u32) -> Me
     let lambda = factor * (1.0 + seed as f64 / 10.0) * number.exp() * decline;
     let norm = factor.sqrt() * (-number).exp() * f64::from(step + 1);
     Measurement {
+        retention: Retention::Retain,
         epoch,
         train_loss: 0.3 * (1.0 + 0.1 * number) * decline,
         train_accuracy: 0.93 - 0.002 * number,

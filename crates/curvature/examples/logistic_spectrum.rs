@@ -1,0 +1,165 @@
+//! The whole Hessian spectrum of logistic regression on 10,000 images of MNIST, dense against Lanczos.
+//!
+//! The dense matrix does not come from this crate's products but from the closed form
+//! H = (1/N) Σᵢ Aᵢ ⊗ xᵢxᵢᵀ (P = 7,850, x augmented by 1), and its eigenvalues from nalgebra. Takes minutes:
+//!
+//! ```text
+//! cargo run --release -p flatness-curvature --example logistic_spectrum
+//! ```
+
+use std::error::Error;
+
+use candle_core::{DType, Device, Tensor};
+use flatness_curvature::{MeanLoss, Retention, Selection, Settings};
+use flatness_data::mnist::{self, EmbeddedMnist, Source};
+use flatness_layers::{Loss, Workers};
+use flatness_models::Architecture;
+use flatness_spectrum::{LanczosSettings, MomentsSettings, lanczos, moments};
+use nalgebra::DMatrix;
+
+const CLASSES: usize = 10;
+const PIXELS: usize = 784;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let data = mnist::load(Source::Embedded(EmbeddedMnist {
+        train_images: flatness_fixtures::TRAIN_IMAGES,
+        train_labels: flatness_fixtures::TRAIN_LABELS,
+        test_images: flatness_fixtures::TEST_IMAGES,
+        test_labels: flatness_fixtures::TEST_LABELS,
+        description: flatness_fixtures::DESCRIPTION,
+    }))?
+    .train;
+    let network = Architecture::find("logistic")?.network(&[1, 28, 28], CLASSES)?;
+    let workers = Workers::new(std::thread::available_parallelism()?.get())?;
+    let settings = Settings {
+        dtype: DType::F64,
+        device: Device::Cpu,
+        batch_size: 1_000,
+    };
+    let mean_loss = MeanLoss::new(&network, &data, Loss::CrossEntropy, &workers, settings)?;
+    // Some way down: 50 steps of gradient descent.
+    let mut theta = network.layout().initialize(0, DType::F64, &Device::Cpu)?;
+    for _ in 0..50 {
+        let (_, gradient) = mean_loss.gradient(&theta, Selection::All)?;
+        theta = (theta - (gradient * 0.02)?)?;
+    }
+    let images = data.batch(0..data.len(), DType::F64, &Device::Cpu)?.images;
+    let dense = closed_form(&images, &theta)?;
+    let trace = dense.trace();
+    let frobenius = dense.norm();
+    let mut exact: Vec<f64> = dense.symmetric_eigenvalues().iter().copied().collect();
+    exact.sort_by(|a, b| b.total_cmp(a));
+    let lambda_1 = exact[0];
+    let rank = exact
+        .iter()
+        .filter(|value| value.abs() > 1e-12 * lambda_1)
+        .count();
+    println!(
+        "dense    P {}  lambda_1 {lambda_1:.12e}  lambda_min {:.2e}  rank {rank}",
+        exact.len(),
+        exact[exact.len() - 1]
+    );
+
+    let curvature = mean_loss.curvature(&theta, Retention::Retain)?;
+    let hessian = curvature.hessian();
+    let spectrum = lanczos(
+        &hessian,
+        &LanczosSettings {
+            steps: 200,
+            tolerance: 1e-10,
+            seed: 1,
+        },
+    )?;
+    let converged: Vec<_> = spectrum
+        .ritz_values()
+        .iter()
+        .take_while(|ritz| ritz.converged)
+        .collect();
+    let mut worst: f64 = 0.0;
+    for (ritz, value) in converged.iter().zip(&exact) {
+        worst = worst.max((ritz.value - value).abs() / lambda_1);
+    }
+    println!(
+        "lanczos  {} leading eigenvalues converged in {} products, worst error {worst:.1e} lambda_1",
+        converged.len(),
+        spectrum.products
+    );
+    // The bound of every Ritz value, with room for the rounding of the dense eigenvalues.
+    let rounding = 1e-12 * lambda_1;
+    let broken = spectrum.ritz_values().iter().filter(|ritz| {
+        exact
+            .iter()
+            .all(|value| (ritz.value - value).abs() > ritz.residual + rounding)
+    });
+    println!(
+        "lanczos  {} of {} residual bounds broken",
+        broken.count(),
+        spectrum.ritz_values().len()
+    );
+    let estimates = moments(
+        &hessian,
+        &MomentsSettings {
+            probes: 200,
+            block: 10,
+            seed: 2,
+        },
+    )?;
+    let norm = estimates.frobenius_squared.sqrt()?;
+    for (name, exact, estimate) in [
+        ("trace", trace, estimates.trace),
+        ("frobenius", frobenius, norm),
+    ] {
+        let deviation = (estimate.value - exact) / estimate.standard_error;
+        println!(
+            "{name:<9}exact {exact:.6}  estimate {:.6} +- {:.6}, {deviation:+.2} standard errors",
+            estimate.value, estimate.standard_error
+        );
+    }
+    Ok(())
+}
+
+/// (1/N) Σᵢ (diag pᵢ - pᵢpᵢᵀ) ⊗ xᵢxᵢᵀ in the order of the parameters: weight (10, 784), bias (10).
+fn closed_form(images: &Tensor, theta: &Tensor) -> Result<DMatrix<f64>, Box<dyn Error>> {
+    let pixels: Vec<f64> = images.flatten_all()?.to_vec1()?;
+    let theta: Vec<f64> = theta.to_vec1()?;
+    let examples = pixels.len() / PIXELS;
+    let x = DMatrix::from_fn(examples, PIXELS + 1, |i, j| {
+        if j < PIXELS {
+            pixels[i * PIXELS + j]
+        } else {
+            1.0
+        }
+    });
+    let place = |class: usize, input: usize| {
+        if input < PIXELS {
+            class * PIXELS + input
+        } else {
+            CLASSES * PIXELS + class
+        }
+    };
+    let weight = DMatrix::from_fn(PIXELS + 1, CLASSES, |j, c| theta[place(c, j)]);
+    let mut p = &x * weight;
+    for mut row in p.row_iter_mut() {
+        let largest = row.max();
+        row.apply(|z| *z = (*z - largest).exp());
+        row /= row.sum();
+    }
+    let mut dense = DMatrix::zeros(theta.len(), theta.len());
+    for a in 0..CLASSES {
+        for b in a..CLASSES {
+            let mut weighted = x.clone();
+            for (i, mut row) in weighted.row_iter_mut().enumerate() {
+                let own = if a == b { p[(i, a)] } else { 0.0 };
+                row *= (own - p[(i, a)] * p[(i, b)]) / examples as f64;
+            }
+            let block = x.tr_mul(&weighted);
+            for j in 0..=PIXELS {
+                for k in 0..=PIXELS {
+                    dense[(place(a, j), place(b, k))] = block[(j, k)];
+                    dense[(place(b, k), place(a, j))] = block[(j, k)];
+                }
+            }
+        }
+    }
+    Ok(dense)
+}
