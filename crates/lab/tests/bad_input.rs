@@ -246,11 +246,14 @@ fn divergence_keeps_the_last_good_parameters_and_says_epoch_and_rate() {
     let tensors = candle_core::safetensors::load_buffer(&checkpoint, &candle_core::Device::Cpu)
         .expect("whole");
     for (name, tensor) in tensors {
-        let sum = tensor
+        // It diverges in the first epoch, so these are the initial values: below 1/sqrt(10) by PyTorch's rule.
+        let largest = tensor
             .abs()
-            .and_then(|t| t.sum_all())
-            .and_then(|t| t.to_scalar::<f32>());
-        assert!(sum.expect("f32").is_finite(), "{name}");
+            .and_then(|t| t.flatten_all())
+            .and_then(|t| t.max(0))
+            .and_then(|t| t.to_scalar::<f32>())
+            .expect("f32");
+        assert!(largest > 0.0 && largest < 0.32, "{name}: {largest}");
     }
     // The same again, from the record.
     let (again, repeated) = run(directory.path(), &spec, &[]);
