@@ -73,7 +73,7 @@ pub(crate) struct ReproduceOptions {
 
 #[derive(Debug, Args)]
 pub(crate) struct BenchOptions {
-    /// Passed on to `cargo bench`
+    /// Passed on to criterion: a filter such as `mlp-400`, or its options
     #[arg(
         trailing_var_arg = true,
         allow_hyphen_values = true,

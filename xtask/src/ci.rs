@@ -113,11 +113,11 @@ pub(crate) fn ci() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs the benchmarks with the rest of the command line.
+/// Runs the benchmarks; the rest of the command line goes to criterion.
 pub(crate) fn bench(arguments: &[String]) -> Result<ExitCode> {
     let mut command = cargo();
     command
-        .args(["bench", "-p", "flatness-benches", "--locked"])
+        .args(["bench", "-p", "flatness-benches", "--locked", "--"])
         .args(arguments);
     run(command)
 }

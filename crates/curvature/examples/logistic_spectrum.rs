@@ -111,7 +111,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     ] {
         let deviation = (estimate.value - exact) / estimate.standard_error;
         println!(
-            "{name:<9}exact {exact:.6}  estimate {:.6} +- {:.6}, {deviation:+.2} standard errors",
+            "{name:<10}exact {exact:.6}  estimate {:.6} +- {:.6}, {deviation:+.2} standard errors",
             estimate.value, estimate.standard_error
         );
     }
