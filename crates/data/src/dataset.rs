@@ -259,6 +259,15 @@ impl Dataset {
     }
 }
 
+/// One digest for two splits: SHA-256 in hexadecimal of the training digest followed by the test digest,
+/// 128 hexadecimal digits.
+pub(crate) fn digest_of_splits(train: &Dataset, test: &Dataset) -> Result<String> {
+    let both = Sha256::new()
+        .chain_update(train.digest()?)
+        .chain_update(test.digest()?);
+    Ok(hex(&both.finalize()))
+}
+
 fn with_bytes<T>(tensor: &Tensor, work: impl FnOnce(&[u8]) -> T) -> candle_core::Result<T> {
     let (storage, layout) = tensor.storage_and_layout();
     let bytes = match &*storage {

@@ -13,7 +13,7 @@ pub enum Error {
     /// The operating system refused an operation on a file.
     #[error("cannot {action} {path}: {source}; check the path, its permissions and the free space")]
     Io {
-        /// What was tried, as a verb: `read`, `write`.
+        /// What was tried, as a verb: `read`, `write`, `lock`.
         action: &'static str,
         /// File or directory it was tried on.
         path: PathBuf,
@@ -33,6 +33,95 @@ pub enum Error {
         directory: PathBuf,
         /// Canonical name of the file, without `.gz`.
         name: &'static str,
+    },
+    /// There is neither a directory asked for nor a cache directory to look into.
+    #[error("there is no directory to read {set} from; name one that holds it")]
+    NoDirectory {
+        /// Name of the data set.
+        set: &'static str,
+    },
+    /// A data set that is one archive is in a directory neither packed nor unpacked.
+    #[error(
+        "{directory} holds neither {archive} nor the directory {unpacked} unpacked from it; \
+         put the archive there, or fetch the data set"
+    )]
+    Absent {
+        /// Directory searched.
+        directory: PathBuf,
+        /// Canonical name of the archive.
+        archive: &'static str,
+        /// Canonical name of the unpacked directory.
+        unpacked: &'static str,
+    },
+    /// An archive, or the directory unpacked from one, lacks a file.
+    #[error("{place} lacks {name}; add it, or fetch the whole data set")]
+    MissingMember {
+        /// Archive or directory.
+        place: String,
+        /// Canonical name of the file.
+        name: &'static str,
+    },
+    /// An archive holds a file twice.
+    #[error("{file} is there twice; the archive is not the published one, fetch it again")]
+    Duplicate {
+        /// Archive and member.
+        file: String,
+    },
+    /// A member of an archive is a link, a directory or a device.
+    #[error("{file} is not a plain file; the archive is not the published one, fetch it again")]
+    NotAFile {
+        /// Archive and member.
+        file: String,
+    },
+    /// An archive breaks off, fails a checksum, cannot be decoded or does not end.
+    #[error("{archive}: the archive is damaged ({reason}); fetch it again")]
+    Archive {
+        /// Archive.
+        archive: String,
+        /// What the decoder found.
+        reason: String,
+    },
+    /// A file of records is empty, too long, or ends inside a record.
+    #[error(
+        "{file}: expected from 1 to {limit} records of {record} bytes, got {got}; \
+         the file is damaged or another one, fetch it again"
+    )]
+    Records {
+        /// File, or archive and member.
+        file: String,
+        /// Bytes of a record.
+        record: usize,
+        /// Most records accepted.
+        limit: usize,
+        /// Records found, in words.
+        got: String,
+    },
+    /// A file of names does not hold one name per class.
+    #[error("{file}: expected {expected} names, one per line, got {got}; fetch the file again")]
+    Names {
+        /// File, or archive and member.
+        file: String,
+        /// Number of names.
+        expected: usize,
+        /// What was found, in words.
+        got: String,
+    },
+    /// Two examples of a class lie in different superclasses.
+    #[error(
+        "{file}: record {index} puts class {class} into superclass {got}, an earlier one into \
+         {expected}; these are not the labels of this data set, fetch them again"
+    )]
+    Superclass {
+        /// File, or archive and member.
+        file: String,
+        /// Position of the record, from 0.
+        index: usize,
+        /// Fine label.
+        class: u8,
+        /// Coarse label of earlier examples of the class.
+        expected: u8,
+        /// Coarse label found.
+        got: u8,
     },
     /// A gzip stream breaks off, fails its checksum or cannot be decoded.
     #[error("{file}: the gzip stream is damaged ({reason}); fetch the file again")]
@@ -182,7 +271,7 @@ pub enum Error {
     },
     /// No mirror delivered a file.
     #[error(
-        "could not download {file}: {}; check the network connection, \
+        "could not download {file}: {}; check the network connection and try again, \
          or put the file into {directory} by hand", list(.attempts)
     )]
     Download {
@@ -190,8 +279,16 @@ pub enum Error {
         file: String,
         /// Directory it was meant for.
         directory: PathBuf,
-        /// One entry per mirror, in the order tried.
+        /// One entry per request, in the order tried.
         attempts: Vec<Attempt>,
+    },
+    /// Another process downloads into the same directory.
+    #[error(
+        "another process is downloading into {directory}; wait until it has ended, then try again"
+    )]
+    Busy {
+        /// Directory to download into.
+        directory: PathBuf,
     },
     /// The proxy of a download is not a proxy address.
     #[error("{got} is not the address of a proxy; write it as http://host:port")]
@@ -204,7 +301,7 @@ pub enum Error {
     Tensor(#[from] candle_core::Error),
 }
 
-/// One mirror's failure to deliver a file.
+/// One request that did not deliver a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
     /// Address asked.

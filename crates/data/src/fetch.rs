@@ -2,21 +2,30 @@
 //!
 //! Each file comes from the first mirror that delivers exactly its bytes: no more of a body is read than
 //! the manifest allows, MD5 and SHA-256 are computed while it arrives, and only a verified file, synced to
-//! disk, is renamed to its name. Whatever interrupts a download, the directory holds complete files only.
+//! disk, is renamed to its name. Whatever interrupts a download, no name of the manifest names less than a
+//! complete file; what has arrived stays as `.NAME.part`, and the next download continues it.
+//!
+//! One process at a time downloads into a directory, which the lock on its empty file `.fetch.lock` sees
+//! to. That file stays: were it removed, a process that has just opened it and one that makes it anew would
+//! both hold a lock.
 
 mod digests;
+mod download;
+mod part;
 
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read};
 use std::path::Path;
 use std::time::Duration;
 
-use tempfile::NamedTempFile;
 use ureq::{Agent, Proxy};
 
 use crate::error::{Attempt, Error, Result};
 
 use digests::Digests;
+
+/// Name of the file in a directory whose lock the one process has that downloads into it.
+const LOCK_NAME: &str = ".fetch.lock";
 
 /// Files of a data set and where to get them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,6 +115,13 @@ pub enum Progress<'a> {
         /// Full address.
         url: &'a str,
     },
+    /// The mirror delivers the rest of a file whose beginning arrived earlier.
+    Continuing {
+        /// The file.
+        file: &'a RemoteFile,
+        /// Bytes that are there already, out of [`RemoteFile::bytes`].
+        bytes: u64,
+    },
     /// More of the file has arrived.
     Received {
         /// The file.
@@ -113,7 +129,8 @@ pub enum Progress<'a> {
         /// Bytes so far, out of [`RemoteFile::bytes`].
         bytes: u64,
     },
-    /// The mirror did not deliver; the next one is asked.
+    /// The mirror did not deliver; the next one is asked, or the same one for the whole file where the
+    /// beginning that arrived earlier may be at fault.
     Failed {
         /// The file.
         file: &'a RemoteFile,
@@ -131,8 +148,9 @@ pub enum Progress<'a> {
 /// other contents is replaced; one with the right contents is left alone.
 ///
 /// # Errors
-/// When no mirror delivers a file, the directory cannot be written, or the proxy is no address. Files
-/// stored before the error stay, so that asking again continues.
+/// When no mirror delivers a file, the directory cannot be written, another process downloads into it, or
+/// the proxy is no address. Files stored before the error stay, and so does what has arrived of the next
+/// one, so that asking again continues.
 pub fn fetch(
     manifest: &Manifest,
     directory: &Path,
@@ -141,125 +159,43 @@ pub fn fetch(
 ) -> Result<()> {
     let agent = connection.agent()?;
     fs::create_dir_all(directory).map_err(|error| write_error(directory, error))?;
+    // Taken for the first file that is missing: a complete directory may be read-only.
+    let mut held = None;
     for file in &manifest.files {
         if is_present(&directory.join(&file.name), file)? {
             progress(Progress::Present { file });
-        } else {
-            fetch_file(file, &manifest.mirrors, directory, &agent, progress)?;
+            continue;
         }
+        if held.is_none() {
+            held = Some(lock(directory)?);
+        }
+        download::fetch_file(file, &manifest.mirrors, directory, &agent, progress)?;
     }
     Ok(())
 }
 
-fn fetch_file(
-    file: &RemoteFile,
-    mirrors: &[String],
-    directory: &Path,
-    agent: &Agent,
-    progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<()> {
-    let mut attempts = Vec::new();
-    for mirror in mirrors {
-        let url = format!("{mirror}{}", file.name);
-        progress(Progress::Asking { file, url: &url });
-        match download(file, &url, directory, agent, progress) {
-            Ok(()) => {
-                progress(Progress::Stored { file });
-                return Ok(());
-            }
-            Err(Failure::Disk(error)) => return Err(error),
-            Err(Failure::Mirror(reason)) => {
-                let attempt = Attempt { url, reason };
-                progress(Progress::Failed {
-                    file,
-                    attempt: &attempt,
-                });
-                attempts.push(attempt);
-            }
-        }
+/// Keep other processes from downloading into `directory` until the returned file is closed, which the
+/// end of this process does as well.
+fn lock(directory: &Path) -> Result<File> {
+    let path = directory.join(LOCK_NAME);
+    let mut options = File::options();
+    let file = options
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(|error| write_error(&path, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::Busy {
+            directory: directory.to_owned(),
+        }),
+        Err(TryLockError::Error(source)) => Err(Error::Io {
+            action: "lock",
+            path,
+            source,
+        }),
     }
-    Err(Error::Download {
-        file: file.name.clone(),
-        directory: directory.to_owned(),
-        attempts,
-    })
-}
-
-/// Why one mirror's delivery did not end up in place.
-enum Failure {
-    /// The next mirror may do better.
-    Mirror(String),
-    /// No mirror can help.
-    Disk(Error),
-}
-
-impl From<ureq::Error> for Failure {
-    fn from(error: ureq::Error) -> Self {
-        Self::Mirror(error.to_string())
-    }
-}
-
-fn download(
-    file: &RemoteFile,
-    url: &str,
-    directory: &Path,
-    agent: &Agent,
-    progress: &mut dyn FnMut(Progress<'_>),
-) -> std::result::Result<(), Failure> {
-    let mut response = agent.get(url).call()?;
-    let announced = response.body().content_length();
-    if let Some(announced) = announced.filter(|&announced| announced != file.bytes) {
-        return Err(Failure::Mirror(format!(
-            "size expected {}, got {announced}",
-            file.bytes
-        )));
-    }
-    let mut body = response.body_mut().as_reader().take(file.bytes + 1);
-
-    let disk = |error| Failure::Disk(write_error(&directory.join(&file.name), error));
-    let mut partial = create_partial(file, directory).map_err(disk)?;
-    let mut digests = Digests::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        let count = match body.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(ureq::Error::from(error).into()),
-        };
-        digests.update(&buffer[..count]);
-        partial.write_all(&buffer[..count]).map_err(disk)?;
-        progress(Progress::Received {
-            file,
-            bytes: digests.bytes.min(file.bytes),
-        });
-    }
-    digests.verify(file).map_err(Failure::Mirror)?;
-    store(partial, &directory.join(&file.name)).map_err(disk)
-}
-
-fn create_partial(file: &RemoteFile, directory: &Path) -> io::Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    let prefix = format!(".{}.", file.name);
-    builder.prefix(&prefix).suffix(".partial");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // A cache may be shared: as open as the umask allows, not private as temporary files are.
-        builder.permissions(fs::Permissions::from_mode(0o666));
-    }
-    builder.tempfile_in(directory)
-}
-
-fn store(partial: NamedTempFile, path: &Path) -> io::Result<()> {
-    partial.as_file().sync_all()?;
-    partial.persist(path)?;
-    // The rename itself survives a power cut only once the directory is on disk, too.
-    #[cfg(unix)]
-    if let Some(directory) = path.parent() {
-        File::open(directory)?.sync_all()?;
-    }
-    Ok(())
 }
 
 /// Whether `path` already holds exactly `file`.

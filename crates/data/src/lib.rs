@@ -2,8 +2,9 @@
 //!
 //! A [`Dataset`] is labelled images kept as bytes, with the normalisation that turns them into floats and
 //! a digest that names their content. [`Batches`] is one seeded epoch over it, a [`Batch`] at a time. A
-//! [`mnist::Source`] says where the bytes came from. Readers believe nothing: magic numbers, dimensions,
-//! lengths, checksums and labels are verified, and an error names the file and what to do.
+//! [`mnist::Source`] or a [`cifar100::Source`] says where the bytes came from. Readers believe nothing:
+//! magic numbers, dimensions, lengths, checksums and labels are verified, and an error names the file and
+//! what to do.
 //!
 //! ```
 //! use candle_core::{DType, Device};
@@ -36,6 +37,7 @@
 
 mod batches;
 pub mod check;
+pub mod cifar100;
 mod dataset;
 mod error;
 mod examples;

@@ -8,12 +8,9 @@ pub(crate) mod files;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, digest_of_splits};
 use crate::error::Result;
 use crate::fetch::{Manifest, RemoteFile};
-use crate::hex::hex;
 use crate::normalization::Normalization;
 
 use files::Files;
@@ -90,10 +87,7 @@ impl Mnist {
     /// # Errors
     /// As [`Dataset::digest`].
     pub fn digest(&self) -> Result<String> {
-        let both = Sha256::new()
-            .chain_update(self.train.digest()?)
-            .chain_update(self.test.digest()?);
-        Ok(hex(&both.finalize()))
+        digest_of_splits(&self.train, &self.test)
     }
 }
 

@@ -36,6 +36,26 @@ impl Normalization {
         Ok(Self { mean, deviation })
     }
 
+    /// Mean (0.4914, 0.4822, 0.4465) and deviation (0.2023, 0.1994, 0.2010) of red, green and blue: the
+    /// constants with which the software of Granziol (2020, arXiv 2006.09091) trains pre-activation and
+    /// wide residual networks on CIFAR.
+    pub fn cifar() -> Self {
+        Self {
+            mean: vec![0.4914, 0.4822, 0.4465],
+            deviation: vec![0.2023, 0.1994, 0.2010],
+        }
+    }
+
+    /// Mean (0.485, 0.456, 0.406) and deviation (0.229, 0.224, 0.225) of red, green and blue: the
+    /// constants of ImageNet, with which the same software trains VGG and all-convolutional networks on
+    /// CIFAR.
+    pub fn imagenet() -> Self {
+        Self {
+            mean: vec![0.485, 0.456, 0.406],
+            deviation: vec![0.229, 0.224, 0.225],
+        }
+    }
+
     /// Mean per channel, on the 0 to 1 scale.
     pub fn mean(&self) -> &[f64] {
         &self.mean

@@ -9,6 +9,7 @@ use super::RemoteFile;
 use crate::hex::hex;
 
 /// Size and digests of a stream.
+#[derive(Clone)]
 pub(super) struct Digests {
     pub(super) bytes: u64,
     md5: Md5,

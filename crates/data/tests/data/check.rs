@@ -2,9 +2,10 @@
 
 use std::fs;
 
-use flatness_data::check::{Identity, mnist_directory};
+use flatness_data::check::{Completeness, Identity, cifar100_directory, mnist_directory};
 use tempfile::tempdir;
 
+use crate::cifar::{files, write_archive, write_files};
 use crate::encode::{gzip, write_mnist};
 
 #[test]
@@ -23,8 +24,11 @@ fn a_small_directory_is_described_and_not_taken_for_mnist() {
         (summary.train.identity, summary.test.identity),
         (None, None)
     );
-    assert!(!summary.is_canonical());
-    let [train_images, train_labels, ..] = &summary.files;
+    assert_eq!(summary.completeness, Completeness::Partial);
+    assert!(summary.superclasses.is_empty());
+    let [train_images, train_labels, ..] = &summary.files[..] else {
+        panic!("{summary:?}");
+    };
     assert_eq!(
         train_images.path,
         root.path().join("train-images-idx3-ubyte.gz")
@@ -54,9 +58,14 @@ fn the_fixture_files_are_recognised_by_content_and_by_file() {
     let summary = mnist_directory(root.path()).unwrap();
     assert_eq!(summary.train.identity, Some(Identity::MnistTrainHead));
     assert_eq!(summary.test.identity, Some(Identity::MnistTest));
-    assert!(!summary.is_canonical(), "the training set is not complete");
+    // The training set is not all there.
+    assert_eq!(summary.completeness, Completeness::Partial);
     assert_eq!(
-        summary.files.map(|file| file.sha256),
+        summary
+            .files
+            .iter()
+            .map(|file| &file.sha256[..])
+            .collect::<Vec<_>>(),
         [
             "6d597f1a70b90bafe72ba5b91496a12f291335accf9da04b0036ba251165db06",
             "4e8b4ac90e302aa725dd50c14268e8630d3941e30cf889ea15dfa1a6dedf8665",
@@ -77,5 +86,41 @@ fn a_directory_that_cannot_be_loaded_cannot_be_summarised() {
     assert!(
         message.contains("t10k-labels-idx1-ubyte.gz: the gzip stream is damaged"),
         "{message}"
+    );
+}
+
+#[test]
+fn a_small_cifar_100_is_described_with_its_superclasses() {
+    let (archive, directory) = (tempdir().unwrap(), tempdir().unwrap());
+    write_archive(archive.path(), &files());
+    write_files(directory.path(), &files());
+    let archive = cifar100_directory(archive.path()).unwrap();
+    let directory = cifar100_directory(directory.path()).unwrap();
+    assert_eq!((archive.files.len(), directory.files.len()), (1, 4));
+    assert_eq!(directory.files[0].bytes, 3 * 3074);
+    for summary in [&archive, &directory] {
+        assert_eq!((summary.train.examples, summary.test.examples), (3, 2));
+        assert_eq!(summary.train.shape, [3, 32, 32]);
+        assert_eq!(summary.train.class_counts.iter().sum::<usize>(), 3);
+        assert_eq!(
+            (
+                summary.train.class_counts[99],
+                summary.test.class_counts[99]
+            ),
+            (1, 0)
+        );
+        assert_eq!(
+            (summary.train.identity, summary.test.identity),
+            (None, None)
+        );
+        assert_eq!(summary.completeness, Completeness::Partial);
+        assert_eq!(summary.superclasses.len(), 20);
+        assert_eq!(summary.superclasses[19].name, "coarse-19");
+        assert_eq!(summary.superclasses[19].classes, ["fine-0"]);
+        assert!(summary.superclasses[18].classes.is_empty());
+    }
+    assert_eq!(
+        (&archive.train, &archive.test),
+        (&directory.train, &directory.test)
     );
 }

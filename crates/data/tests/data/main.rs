@@ -2,6 +2,8 @@
 
 mod batches;
 mod check;
+mod cifar;
+mod cifar100;
 mod dataset;
 mod encode;
 mod examples;
@@ -11,4 +13,5 @@ mod hub;
 mod idx;
 mod mnist;
 mod properties;
+mod resume;
 mod server;

@@ -2,8 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -16,6 +15,10 @@ pub(crate) enum Reply {
     Unannounced(Vec<u8>),
     /// The body in pieces of this many bytes with pauses between them.
     Pieces(Vec<u8>, usize),
+    /// What the request's range asks for of this body, the whole without one; as Apache and S3 do.
+    Ranges(Vec<u8>),
+    /// Status 206 with this `Content-Range` and this body, whatever was asked for.
+    Partial(Option<&'static str>, Vec<u8>),
     /// A status line such as `404 Not Found`.
     Status(&'static str),
     /// A redirect to another address.
@@ -35,7 +38,15 @@ pub(crate) enum Reply {
 /// A running server; its threads end with the test process.
 pub(crate) struct Server {
     address: SocketAddr,
-    requests: Arc<AtomicUsize>,
+    requests: Arc<Mutex<Vec<Request>>>,
+}
+
+/// What the server reads of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Request {
+    path: String,
+    /// Value of the header `Range`.
+    range: Option<String>,
 }
 
 impl Server {
@@ -43,16 +54,16 @@ impl Server {
     pub(crate) fn start(reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let requests = Arc::new(AtomicUsize::new(0));
-        let (reply, counter) = (Arc::new(reply), requests.clone());
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let (reply, seen) = (Arc::new(reply), requests.clone());
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (reply, counter) = (reply.clone(), counter.clone());
+                let (reply, seen) = (reply.clone(), seen.clone());
                 thread::spawn(move || {
-                    if let Some(path) = read_request(&stream) {
-                        counter.fetch_add(1, Ordering::SeqCst);
+                    if let Some(request) = read_request(&stream) {
+                        seen.lock().unwrap().push(request.clone());
                         // The client may leave in the middle, which ends this thread and nothing else.
-                        let _ = answer(&stream, reply(&path));
+                        let _ = answer(&stream, reply(&request.path), request.range.as_deref());
                     }
                 });
             }
@@ -67,7 +78,14 @@ impl Server {
 
     /// Requests received so far.
     pub(crate) fn requests(&self) -> usize {
-        self.requests.load(Ordering::SeqCst)
+        self.requests.lock().unwrap().len()
+    }
+
+    /// Header `Range` of each request so far; `whole` where there is none.
+    pub(crate) fn ranges(&self) -> Vec<String> {
+        let requests = self.requests.lock().unwrap();
+        let range = |request: &Request| request.range.clone().unwrap_or("whole".to_owned());
+        requests.iter().map(range).collect()
     }
 }
 
@@ -77,7 +95,7 @@ pub(crate) fn nobody() -> String {
     format!("http://{}/", listener.local_addr().unwrap())
 }
 
-fn read_request(mut stream: &TcpStream) -> Option<String> {
+fn read_request(mut stream: &TcpStream) -> Option<Request> {
     let mut request = Vec::new();
     let mut byte = [0];
     while !request.ends_with(b"\r\n\r\n") {
@@ -85,15 +103,57 @@ fn read_request(mut stream: &TcpStream) -> Option<String> {
         request.push(byte[0]);
     }
     let request = String::from_utf8(request).ok()?;
-    request.split(' ').nth(1).map(str::to_owned)
+    let range = request
+        .lines()
+        .filter_map(|line| line.split_once(": "))
+        .find(|(name, _)| name.eq_ignore_ascii_case("range"));
+    Some(Request {
+        path: request.split(' ').nth(1)?.to_owned(),
+        range: range.map(|(_, value)| value.to_owned()),
+    })
 }
 
-fn answer(mut stream: &TcpStream, reply: Reply) -> std::io::Result<()> {
+fn answer(mut stream: &TcpStream, reply: Reply, range: Option<&str>) -> std::io::Result<()> {
     let announce = |length: usize| {
         format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n")
     };
     let unannounced = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
     match reply {
+        Reply::Ranges(body) => {
+            let Some(range) = range else {
+                stream.write_all(announce(body.len()).as_bytes())?;
+                return stream.write_all(&body);
+            };
+            let from = range.strip_prefix("bytes=").unwrap();
+            let from: usize = from.strip_suffix('-').unwrap().parse().unwrap();
+            if from >= body.len() {
+                return write!(
+                    stream,
+                    "HTTP/1.1 416 Range Not Satisfiable\r\nContent-Range: bytes */{}\r\n\
+                     Content-Length: 0\r\nConnection: close\r\n\r\n",
+                    body.len()
+                );
+            }
+            write!(
+                stream,
+                "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes {from}-{}/{}\r\n\
+                 Content-Length: {}\r\nConnection: close\r\n\r\n",
+                body.len() - 1,
+                body.len(),
+                body.len() - from
+            )?;
+            stream.write_all(&body[from..])
+        }
+        Reply::Partial(range, body) => {
+            let range = range.map(|range| format!("Content-Range: {range}\r\n"));
+            write!(
+                stream,
+                "HTTP/1.1 206 Partial Content\r\n{}Content-Length: {}\r\nConnection: close\r\n\r\n",
+                range.unwrap_or_default(),
+                body.len()
+            )?;
+            stream.write_all(&body)
+        }
         Reply::Body(body) => {
             stream.write_all(announce(body.len()).as_bytes())?;
             stream.write_all(&body)
