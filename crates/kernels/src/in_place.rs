@@ -3,8 +3,10 @@
 #[cfg(test)]
 mod tests;
 
+use std::marker::PhantomData;
+
 use candle_core::{
-    CpuStorage, InplaceOp2, InplaceOp3, Layout, Result, Shape, Tensor, WithDType, bail,
+    CpuStorage, InplaceOp1, InplaceOp2, InplaceOp3, Layout, Result, Shape, Tensor, WithDType, bail,
 };
 
 use crate::real::{Real, on_cpu};
@@ -90,6 +92,66 @@ impl InplaceOp3 for Update3 {
             _ => bail!("expected a tensor of f32 or f64"),
         }
     }
+}
+
+/// A number type whose CPU storage can be written.
+pub(crate) trait Writable: Real {
+    fn elements_mut(storage: &mut CpuStorage) -> Result<&mut [Self]>;
+}
+
+macro_rules! writable {
+    ($type:ty, $variant:ident) => {
+        impl Writable for $type {
+            fn elements_mut(storage: &mut CpuStorage) -> Result<&mut [Self]> {
+                match storage {
+                    CpuStorage::$variant(elements) => Ok(elements),
+                    _ => bail!("expected a tensor of {:?}", Self::DTYPE),
+                }
+            }
+        }
+    };
+}
+writable!(f32, F32);
+writable!(f64, F64);
+
+/// target <- f(target), where f may read tensors that candle does not see.
+struct Update<T, F> {
+    kernel: F,
+    element: PhantomData<T>,
+}
+
+impl<T: Writable, F: Fn(&mut [T]) -> Result<()>> InplaceOp1 for Update<T, F> {
+    fn name(&self) -> &'static str {
+        "update"
+    }
+
+    fn cpu_fwd(&self, target: &mut CpuStorage, layout: &Layout) -> Result<()> {
+        (self.kernel)(covered_mut(T::elements_mut(target)?, layout)?)
+    }
+}
+
+/// Calls `kernel` on the elements of `target`, which sees those of `sources` besides.
+///
+/// # Errors
+/// That of `kernel`, a number type other than T, or a `target` that is not contiguous or shares the
+/// storage of one of the sources: the kernel could not have read that.
+pub(crate) fn update_with<T: Writable>(
+    target: &Tensor,
+    sources: &[&Tensor],
+    kernel: impl Fn(&mut [T]) -> Result<()>,
+) -> Result<()> {
+    if sources.iter().any(|source| share_storage(target, source)) {
+        bail!("expected a sum that shares no storage with the operands of its update");
+    }
+    target.inplace_op1(&Update {
+        kernel,
+        element: PhantomData,
+    })
+}
+
+fn share_storage(a: &Tensor, b: &Tensor) -> bool {
+    let ((a, _), (b, _)) = (a.storage_and_layout(), b.storage_and_layout());
+    std::ptr::eq(&raw const *a, &raw const *b)
 }
 
 fn range(layout: &Layout) -> Result<std::ops::Range<usize>> {

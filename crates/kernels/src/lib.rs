@@ -26,19 +26,27 @@
 //!
 //! # Unsafe code
 //!
-//! Only in `product`: the `gemm` crate takes raw pointers, and writing a product straight into
-//! spare capacity saves a pass over memory. That module checks every extent against the slices it
-//! is given before it hands out a pointer.
+//! In `product`, since the `gemm` crate takes raw pointers, and writing a product straight into
+//! spare capacity saves a pass over memory: that module checks every extent against the slices it
+//! is given before it hands out a pointer. In `spare`, for the same saving in elementwise passes:
+//! that module counts the elements written before it calls them a vector's.
 
 pub mod activation;
 pub mod affine;
+pub mod batch_norm;
+pub mod conv2d;
 pub mod cross_entropy;
 mod expect;
 mod in_place;
+mod parallel;
+pub mod pool;
 mod product;
 mod real;
+mod runs;
 #[cfg(test)]
 mod samples;
+mod spare;
 
 pub use in_place::add_in_place;
+pub use parallel::with_threads;
 pub use real::on_cpu;

@@ -4,6 +4,7 @@ use candle_core::{Result, Tensor};
 
 use crate::expect::expect_shape;
 use crate::real::{Real, elements, tensor};
+use crate::spare::collect;
 
 #[derive(Clone, Copy)]
 pub(super) enum Function {
@@ -14,13 +15,16 @@ pub(super) enum Function {
 pub(super) fn map<T: Real>(x: &Tensor, function: Function) -> Result<Tensor> {
     let values = elements::<T>(x)?;
     let values = values.slice()?;
-    let mapped = match function {
-        Function::Relu => values
-            .iter()
-            .map(|&x| if x <= T::ZERO { T::ZERO } else { x })
-            .collect(),
-        Function::Tanh => values.iter().map(|&x| x.tanh()).collect(),
-    };
+    let mapped = collect(values.len(), 1, |part, spare| {
+        let values = values[part].iter();
+        match function {
+            Function::Relu => {
+                spare.extend(values.map(|&x| if x <= T::ZERO { T::ZERO } else { x }));
+            }
+            Function::Tanh => spare.extend(values.map(|&x| x.tanh())),
+        }
+        Ok(())
+    })?;
     tensor(mapped, x.shape(), x)
 }
 
@@ -33,25 +37,24 @@ pub(super) enum Gate {
 pub(super) fn gate<T: Real>(y: &Tensor, block: &Tensor, gate: Gate) -> Result<Tensor> {
     let (y_values, block_values) = (elements::<T>(y)?, elements::<T>(block)?);
     let (y_values, block_values) = (y_values.slice()?, block_values.slice()?);
-    let examples = y.dim(0)?.max(1);
-    let (width, vectors) = (y_values.len() / examples, block.dim(1)?);
+    let (examples, vectors) = (y.dim(0)?, block.dim(1)?);
     let expected = [&y.dims()[..1], &[vectors], &y.dims()[1..]].concat();
     expect_shape("block", block, &expected)?;
-    let mut gated = Vec::with_capacity(block_values.len());
-    if width > 0 {
-        let rows = block_values.chunks_exact(width);
-        let gates = y_values
-            .chunks_exact(width)
-            .flat_map(|gate| std::iter::repeat_n(gate, vectors));
-        for (row, gates) in rows.zip(gates) {
-            let pairs = row.iter().zip(gates);
+    let (rows, width) = (examples * vectors, y_values.len() / examples.max(1));
+    let gated = collect(rows, width, |rows, spare| {
+        for row in rows {
+            let gates = &y_values[row / vectors * width..][..width];
+            let pairs = block_values[row * width..][..width].iter().zip(gates);
             match gate {
                 Gate::Positive => {
-                    gated.extend(pairs.map(|(&x, &y)| if y > T::ZERO { x } else { T::ZERO }));
+                    spare.extend(pairs.map(|(&x, &y)| if y > T::ZERO { x } else { T::ZERO }));
                 }
-                Gate::OneMinusSquare => gated.extend(pairs.map(|(&x, &y)| x * (T::ONE - y * y))),
+                Gate::OneMinusSquare => {
+                    spare.extend(pairs.map(|(&x, &y)| x * (T::ONE - y * y)));
+                }
             }
         }
-    }
+        Ok(())
+    })?;
     tensor(gated, block.shape(), block)
 }

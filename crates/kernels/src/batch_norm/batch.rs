@@ -1,0 +1,168 @@
+//! Batch normalisation by the moments of its own input, which couple the examples.
+//!
+//! ```text
+//! tangent        x̂̇  = r (ẋ - mean ẋ - x̂ p),   p = mean(ẋ x̂),    ẏ = γ x̂̇ + γ̇ x̂ + β̇
+//! cotangent      x̄  = γ r (ȳ - e - x̂ q),       e = mean ȳ,   q = mean(ȳ x̂)
+//! second order   γ̄ += m k,                     k = mean(ȳ x̂̇) = r (mean(ȳ ẋ) - e mean ẋ - q p)
+//!                x̄ += r (γ̇ ȳ - γ̇ e - γ q x̂̇ - (γ̇ q + γ k) x̂) - r p · γ r (ȳ - e - x̂ q)
+//! ```
+//!
+//! The parameters' cotangents are those of [`frozen`](super::frozen). The second order is that at
+//! the primal cotangent ȳ (B, C, H, W): the tangent of the cotangent pass, less what the tangent of
+//! ȳ contributes.
+
+use candle_core::{Result, Tensor};
+
+use super::passes::{self, Combination, Normalised};
+use super::{double, expect_channels, frozen};
+use crate::expect::expect_shape;
+use crate::in_place::add_in_place;
+
+/// ẏ = γ x̂̇ + γ̇ x̂ + β̇, (B, V, C, H, W). Without `dx` the input has no tangent.
+///
+/// # Errors
+/// Shapes that do not fit, tensors that are not contiguous, or a device error.
+pub fn tangent(
+    x: &Tensor,
+    mean: &Tensor,
+    r: &Tensor,
+    gamma: &Tensor,
+    dx: Option<&Tensor>,
+    dgamma: &Tensor,
+    dbeta: &Tensor,
+) -> Result<Tensor> {
+    let Some(dx) = dx else {
+        return frozen::tangent(x, mean, r, gamma, None, dgamma, dbeta);
+    };
+    let ((batch, channels, height, width), vectors) = (x.dims4()?, dgamma.dim(0)?);
+    expect_channels(channels, &[("mean", mean), ("r", r), ("gamma", gamma)])?;
+    expect_shape("gamma tangents", dgamma, &[vectors, channels])?;
+    expect_shape("beta tangents", dbeta, &[vectors, channels])?;
+    let expected = [batch, vectors, channels, height, width];
+    expect_shape("input tangents", dx, &expected)?;
+    let r = double(r)?;
+    let mut combination = projection(Normalised { x, mean }, &r, gamma, dx)?;
+    combination.slope = (combination.slope + double(dgamma)?.broadcast_mul(&r)?)?;
+    combination.shift = (combination.shift + double(dbeta)?)?;
+    passes::combine(Normalised { x, mean }, &combination)
+}
+
+/// x̄ = γ r (ȳ - mean ȳ - x̂ mean(ȳ x̂)), (B, V, C, H, W), of `cotangent` ȳ (B, V, C, H, W).
+///
+/// # Errors
+/// As [`tangent`].
+pub fn input_cotangent(
+    x: &Tensor,
+    mean: &Tensor,
+    r: &Tensor,
+    gamma: &Tensor,
+    cotangent: &Tensor,
+) -> Result<Tensor> {
+    let ((batch, channels, height, width), vectors) = (x.dims4()?, cotangent.dim(1)?);
+    expect_channels(channels, &[("mean", mean), ("r", r), ("gamma", gamma)])?;
+    let expected = [batch, vectors, channels, height, width];
+    expect_shape("cotangents", cotangent, &expected)?;
+    let projection = projection(Normalised { x, mean }, &double(r)?, gamma, cotangent)?;
+    passes::combine(Normalised { x, mean }, &projection)
+}
+
+/// γ r (b - mean b - x̂ mean(b x̂)) of a block b: the Jacobian of γ x̂, which is symmetric.
+fn projection<'a>(
+    normalised: Normalised<'_>,
+    r: &Tensor,
+    gamma: &Tensor,
+    block: &'a Tensor,
+) -> Result<Combination<'a>> {
+    let [block_mean, block_x] = means(normalised, r, block)?;
+    let scale = (double(gamma)? * r)?;
+    Ok(Combination {
+        slope: block_x.broadcast_mul(&(&scale * r)?)?.neg()?,
+        shift: block_mean.broadcast_mul(&scale)?.neg()?,
+        block: Some((block, scale)),
+    })
+}
+
+/// mean b and mean(b x̂), (V, C) each.
+fn means(normalised: Normalised<'_>, r: &Tensor, block: &Tensor) -> Result<[Tensor; 2]> {
+    let weight = 1.0 / entries(normalised.x)?;
+    let [sum, product] = passes::sums(normalised, block)?;
+    Ok([(sum * weight)?, (product.broadcast_mul(r)? * weight)?])
+}
+
+/// m, the entries of a channel of x (B, C, H, W).
+fn entries(x: &Tensor) -> Result<f64> {
+    let (batch, _, height, width) = x.dims4()?;
+    Ok((batch * height * width) as f64)
+}
+
+/// γ̄ += Σ ȳ x̂̇, (V, C), and, where it is given, x̄ += the rest of the second order, (B, V, C, H, W),
+/// in place; the primal `cotangent` ȳ is (B, C, H, W), `dx` (B, V, C, H, W), `dgamma` (V, C).
+/// Without `dx` the input has no tangent.
+///
+/// # Errors
+/// As [`tangent`].
+#[allow(
+    clippy::too_many_arguments,
+    reason = "the operands of one formula, named as in it"
+)]
+pub fn add_second_order(
+    x: &Tensor,
+    mean: &Tensor,
+    r: &Tensor,
+    gamma: &Tensor,
+    cotangent: &Tensor,
+    dx: Option<&Tensor>,
+    dgamma: &Tensor,
+    gamma_sum: &Tensor,
+    input_sum: Option<&Tensor>,
+) -> Result<()> {
+    let ((batch, channels, height, width), vectors) = (x.dims4()?, dgamma.dim(0)?);
+    let block_shape = [batch, vectors, channels, height, width];
+    expect_channels(channels, &[("mean", mean), ("r", r), ("gamma", gamma)])?;
+    expect_shape("cotangent", cotangent, x.dims())?;
+    expect_shape("gamma tangents", dgamma, &[vectors, channels])?;
+    expect_shape("gamma sum", gamma_sum, &[vectors, channels])?;
+    for (name, block) in [("input tangents", dx), ("input sum", input_sum)] {
+        if let Some(block) = block {
+            expect_shape(name, block, &block_shape)?;
+        }
+    }
+    let (r, gamma, dgamma) = (double(r)?, double(gamma)?, double(dgamma)?);
+    let [e, q] = means(Normalised { x, mean }, &r, &cotangent.unsqueeze(1)?)?;
+    let (e, q) = (e.squeeze(0)?, q.squeeze(0)?);
+    let scale = (&gamma * &r)?;
+    // x̂̇ contributes -γ r q x̂̇ = (-γ r² q) ẋ + ..., which is `bend` ẋ + ...
+    let bend = (&scale * (&r * &q)?)?.neg()?;
+    // Coefficients of ȳ, x - mean and 1 where ẋ = 0.
+    let mut weight = dgamma.broadcast_mul(&r)?;
+    let mut slope = weight.broadcast_mul(&(&q * &r)?)?.neg()?;
+    let mut shift = weight.broadcast_mul(&e)?.neg()?;
+    if let Some(dx) = dx {
+        let [n, p] = means(Normalised { x, mean }, &r, dx)?;
+        let products = (passes::inner(cotangent, dx)? / entries(x)?)?;
+        let k = (products - n.broadcast_mul(&e)?)?
+            .sub(&p.broadcast_mul(&q)?)?
+            .broadcast_mul(&r)?;
+        let term = (&k * entries(x)?)?.to_dtype(gamma_sum.dtype())?;
+        add_in_place(gamma_sum, &term)?;
+        let p = p.broadcast_mul(&(&scale * &r)?)?;
+        weight = (weight - &p)?;
+        shift = (weight.broadcast_mul(&e)?.neg()? - n.broadcast_mul(&bend)?)?;
+        slope = ((p.broadcast_mul(&q)? - k.broadcast_mul(&scale)?)? - weight.broadcast_mul(&q)?)?
+            .broadcast_mul(&r)?;
+    }
+    let Some(input_sum) = input_sum else {
+        return Ok(());
+    };
+    let combination = Combination {
+        block: dx.map(|dx| (dx, bend)),
+        slope,
+        shift,
+    };
+    passes::add(
+        input_sum,
+        cotangent,
+        &weight,
+        Some((Normalised { x, mean }, &combination)),
+    )
+}

@@ -1,0 +1,365 @@
+//! Correlations of any shape, on images with channels last and a border of zeros.
+//!
+//! In that layout a row of the window, kw taps of C channels, is contiguous. So an output pixel is
+//! the product of kh runs of the image with the packed kernel, and the kernel's gradient an outer
+//! product of the same runs with the cotangent. The transposed pass with stride s is s² such
+//! correlations, one for each phase of the pixels of x̄, with the taps that meet that phase.
+
+use std::ops::Range;
+
+use pulp::{Simd, WithSimd};
+
+use super::kernel::{Number, ROWS, Scratch, Store, dot, outer, room, transpose};
+use super::operands::{Extents, Images, Taps};
+
+/// Pixels whose windows and cotangents stay in the first-level cache.
+const PIXELS: usize = 128;
+
+/// Images with a border, channels last.
+#[derive(Clone, Copy)]
+struct Bordered {
+    channels: usize,
+    inner: (usize, usize),
+    /// With the border.
+    outer: (usize, usize),
+    front: (usize, usize),
+}
+
+impl Bordered {
+    fn length(&self) -> usize {
+        self.outer.0 * self.outer.1 * self.channels
+    }
+
+    fn place(&self, row: usize, column: usize) -> usize {
+        (row * self.outer.1 + column) * self.channels
+    }
+
+    #[inline(always)]
+    fn fill<T: Number>(&self, image: &[T], target: &mut [T]) {
+        let (height, width) = self.inner;
+        for row in 0..height {
+            transpose(
+                (self.channels, width),
+                &image[row * width..],
+                height * width,
+                &mut target[self.place(row + self.front.0, self.front.1)..],
+                self.channels,
+                Store::Write,
+            );
+        }
+    }
+}
+
+/// Output pixels that the same taps reach.
+struct Phase<T> {
+    /// Where the windows start.
+    starts: Vec<usize>,
+    /// The output pixels.
+    places: Vec<usize>,
+    /// From the start of a window to each row of taps.
+    rows: Vec<usize>,
+    /// Taps times channels of such a row.
+    length: usize,
+    /// (panel, row, length, panel width)
+    packed: Vec<T>,
+}
+
+/// A packed kernel with what it is applied to.
+pub(super) struct Direct<T> {
+    image: Bordered,
+    outputs: usize,
+    pixels: usize,
+    phases: Vec<Phase<T>>,
+}
+
+impl<T: Number> Direct<T> {
+    /// y = W * x.
+    pub(super) fn forward(extents: &Extents, taps: Taps<'_, T>) -> Self {
+        let image = bordered(extents);
+        let (rows, columns) = extents.kernel;
+        let tap_rows: Vec<_> = (0..rows).collect();
+        let tap_columns: Vec<_> = (0..columns).collect();
+        Self {
+            image,
+            outputs: extents.outputs,
+            pixels: extents.output_pixels(),
+            phases: vec![Phase {
+                starts: starts(extents, &image),
+                places: (0..extents.output_pixels()).collect(),
+                rows: tap_rows.iter().map(|&row| image.place(row, 0)).collect(),
+                length: columns * extents.channels,
+                packed: pack(extents, taps, &tap_rows, &tap_columns),
+            }],
+        }
+    }
+
+    /// x̄ = Wᵀ * ȳ: `extents` are those of the forward pass but for its channels, which are those of
+    /// ȳ, and its outputs, which are those of x̄.
+    pub(super) fn backward(extents: &Extents, taps: Taps<'_, T>) -> Self {
+        let stride = extents.window.stride;
+        let axis = |input: usize, kernel: usize, output: usize| {
+            let front = kernel - 1;
+            let reach = (input + extents.window.padding).div_ceil(stride) + front;
+            (front, reach.max(front + output))
+        };
+        let (front_row, height) = axis(extents.image.0, extents.kernel.0, extents.output.0);
+        let (front_column, width) = axis(extents.image.1, extents.kernel.1, extents.output.1);
+        let image = Bordered {
+            channels: extents.channels,
+            inner: extents.output,
+            outer: (height, width),
+            front: (front_row, front_column),
+        };
+        let phases = (0..stride).flat_map(|row| (0..stride).map(move |column| (row, column)));
+        Self {
+            image,
+            outputs: extents.outputs,
+            pixels: extents.image_pixels(),
+            phases: phases
+                .map(|phase| Self::phase(extents, taps, &image, phase))
+                .collect(),
+        }
+    }
+
+    /// Pixels (s a + r, s b + c) of x̄ for the `phase` (r, c).
+    fn phase(
+        extents: &Extents,
+        taps: Taps<'_, T>,
+        image: &Bordered,
+        (row, column): (usize, usize),
+    ) -> Phase<T> {
+        let stride = extents.window.stride;
+        // Taps in the order of the cotangents that they meet, and the first of these for a = 0.
+        let axis = |phase: usize, kernel: usize, front: usize| {
+            let shifted = phase + extents.window.padding;
+            let mut taps: Vec<_> = (shifted % stride..kernel).step_by(stride).collect();
+            taps.reverse();
+            (front + 1 + shifted / stride - taps.len(), taps)
+        };
+        let (first_row, tap_rows) = axis(row, extents.kernel.0, image.front.0);
+        let (first_column, tap_columns) = axis(column, extents.kernel.1, image.front.1);
+        let (mut starts, mut places) = (Vec::new(), Vec::new());
+        for (a, h) in (row..extents.image.0).step_by(stride).enumerate() {
+            for (b, w) in (column..extents.image.1).step_by(stride).enumerate() {
+                starts.push(image.place(first_row + a, first_column + b));
+                places.push(h * extents.image.1 + w);
+            }
+        }
+        let met = if tap_columns.is_empty() {
+            0
+        } else {
+            tap_rows.len()
+        };
+        Phase {
+            starts,
+            places,
+            rows: (0..met).map(|row| image.place(row, 0)).collect(),
+            length: tap_columns.len() * extents.channels,
+            packed: pack(extents, taps, &tap_rows, &tap_columns),
+        }
+    }
+}
+
+fn bordered(extents: &Extents) -> Bordered {
+    let padding = extents.window.padding;
+    let (height, width) = extents.image;
+    Bordered {
+        channels: extents.channels,
+        inner: extents.image,
+        outer: (height + 2 * padding, width + 2 * padding),
+        front: (padding, padding),
+    }
+}
+
+/// Where the windows of the output pixels start.
+fn starts(extents: &Extents, image: &Bordered) -> Vec<usize> {
+    let (stride, (height, width)) = (extents.window.stride, extents.output);
+    let rows = (0..height).flat_map(|h| (0..width).map(move |w| (h, w)));
+    rows.map(|(h, w)| image.place(h * stride, w * stride))
+        .collect()
+}
+
+/// (panel, row of taps, tap of the row, channel, panel width); zeros behind the last output.
+fn pack<T: Number>(
+    extents: &Extents,
+    taps: Taps<'_, T>,
+    rows: &[usize],
+    columns: &[usize],
+) -> Vec<T> {
+    let panels = extents.outputs.div_ceil(T::WIDTH);
+    let per_panel = rows.len() * columns.len() * extents.channels * T::WIDTH;
+    let mut packed = vec![T::ZERO; panels * per_panel];
+    for output in 0..extents.outputs {
+        let panel = output / T::WIDTH * per_panel + output % T::WIDTH;
+        for channel in 0..extents.channels {
+            let values = taps.of(output, channel);
+            for (index, row) in rows.iter().enumerate() {
+                for (at, column) in columns.iter().enumerate() {
+                    let tap = (index * columns.len() + at) * extents.channels + channel;
+                    packed[panel + tap * T::WIDTH] = values[row * extents.kernel.1 + column];
+                }
+            }
+        }
+    }
+    packed
+}
+
+/// Applies a kernel to `range` of `images`, into `out`.
+pub(super) struct Apply<'a, T> {
+    pub(super) scratch: &'a mut Scratch<T>,
+    pub(super) direct: &'a Direct<T>,
+    pub(super) images: Images<'a, T>,
+    pub(super) range: Range<usize>,
+    /// What every output starts from, (panel, panel width).
+    pub(super) start: &'a [T],
+    pub(super) out: &'a mut [T],
+    pub(super) store: Store,
+}
+
+impl<T: Number> WithSimd for Apply<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Direct {
+            image,
+            outputs,
+            pixels,
+            phases,
+        } = self.direct;
+        let scratch = self.scratch;
+        let bordered = room(&mut scratch.image, image.length());
+        bordered.fill(T::ZERO);
+        let result = room(&mut scratch.result, pixels * T::WIDTH);
+        let planes = self.out.chunks_exact_mut(outputs * pixels);
+        for (index, planes) in self.range.zip(planes) {
+            image.fill(self.images.get(index), bordered);
+            let starts = self.start.chunks_exact(T::WIDTH);
+            for (panel, start) in starts.enumerate() {
+                for phase in phases {
+                    phase.apply(simd, panel, bordered, start, result);
+                }
+                let first = panel * T::WIDTH;
+                transpose(
+                    (*pixels, T::WIDTH.min(outputs - first)),
+                    result,
+                    T::WIDTH,
+                    &mut planes[first * pixels..],
+                    *pixels,
+                    self.store,
+                );
+            }
+        }
+    }
+}
+
+impl<T: Number> Phase<T> {
+    #[inline(always)]
+    fn apply<S: Simd>(&self, simd: S, panel: usize, image: &[T], start: &[T], result: &mut [T]) {
+        let size = self.rows.len() * self.length * T::WIDTH;
+        let packed = &self.packed[panel * size..][..size];
+        let blocks = self.starts.chunks(ROWS).zip(self.places.chunks(ROWS));
+        for (starts, places) in blocks {
+            dot(
+                simd,
+                (starts.len(), self.rows.len()),
+                |row, index| &image[starts[index] + self.rows[row]..][..self.length],
+                packed,
+                start,
+                result,
+                |index| places[index] * T::WIDTH,
+            );
+        }
+    }
+}
+
+/// Adds the gradient of a kernel by `range` of images and cotangents to `sum`, (row of taps, panel,
+/// tap of the row, channel, panel width).
+pub(super) struct Gradient<'a, T> {
+    pub(super) scratch: &'a mut Scratch<T>,
+    pub(super) extents: &'a Extents,
+    pub(super) images: Images<'a, T>,
+    pub(super) cotangents: Images<'a, T>,
+    pub(super) range: Range<usize>,
+    pub(super) sum: &'a mut [T],
+}
+
+impl<T: Number> WithSimd for Gradient<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self {
+            scratch,
+            extents,
+            images,
+            cotangents,
+            range,
+            sum,
+        } = self;
+        let image = bordered(extents);
+        let starts = starts(extents, &image);
+        let (pixels, panels) = (extents.output_pixels(), extents.outputs.div_ceil(T::WIDTH));
+        let length = extents.kernel.1 * extents.channels;
+        let bordered = room(&mut scratch.image, image.length());
+        bordered.fill(T::ZERO);
+        let right = room(&mut scratch.right, panels * pixels * T::WIDTH);
+        for index in range {
+            image.fill(images.get(index), bordered);
+            panels_of(cotangents.get(index), pixels, right);
+            for (block, starts) in starts.chunks(PIXELS).enumerate() {
+                for row in 0..extents.kernel.0 {
+                    for panel in 0..panels {
+                        let from = (panel * pixels + block * PIXELS) * T::WIDTH;
+                        let right = &right[from..][..starts.len() * T::WIDTH];
+                        for first in (0..length).step_by(ROWS) {
+                            let left = image.place(row, 0) + first;
+                            let to = (row * panels + panel) * length + first;
+                            outer(
+                                simd,
+                                (ROWS.min(length - first), starts.len()),
+                                bordered,
+                                |pixel| starts[pixel] + left,
+                                right,
+                                sum,
+                                |index| (to + index) * T::WIDTH,
+                                Store::Add,
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// (panel, pixel, panel width) of planes; what stood behind the last plane stays.
+#[inline(always)]
+pub(super) fn panels_of<T: Number>(planes: &[T], pixels: usize, panels: &mut [T]) {
+    let planes = planes.chunks(T::WIDTH * pixels);
+    for (planes, panel) in planes.zip(panels.chunks_exact_mut(pixels * T::WIDTH)) {
+        transpose(
+            (planes.len() / pixels, pixels),
+            planes,
+            pixels,
+            panel,
+            T::WIDTH,
+            Store::Write,
+        );
+    }
+}
+
+/// Adds the packed gradient to (O, I, kh, kw).
+pub(super) fn add_gradient<T: Number>(extents: &Extents, packed: &[T], sum: &mut [T]) {
+    let ((rows, columns), channels) = (extents.kernel, extents.channels);
+    let panels = extents.outputs.div_ceil(T::WIDTH);
+    for (at, taps) in sum.chunks_exact_mut(rows * columns).enumerate() {
+        let (output, channel) = (at / channels, at % channels);
+        let (panel, lane) = (output / T::WIDTH, output % T::WIDTH);
+        for (tap, value) in taps.iter_mut().enumerate() {
+            let (row, column) = (tap / columns, tap % columns);
+            let line = ((row * panels + panel) * columns + column) * channels + channel;
+            *value += packed[line * T::WIDTH + lane];
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! Pooling on CPU slices, plane by plane.
+
+use candle_core::{Result, Tensor, bail};
+use pulp::NullaryFnOnce;
+
+use super::Pooling;
+use crate::parallel::fill_parts;
+use crate::real::{Real, elements, tensor};
+use crate::runs::{add_to, reduce, vectorised};
+use crate::spare::collect;
+
+pub(super) fn max_forward<T: Real>(
+    x: &Tensor,
+    pooling: Pooling,
+    (height, width): (usize, usize),
+) -> Result<(Tensor, Tensor)> {
+    let (images, channels, input_height, input_width) = x.dims4()?;
+    let (planes, area) = (images * channels, input_height * input_width);
+    let values = elements::<T>(x)?;
+    let values = values.slice()?;
+    let argmax = collect(planes, height * width, |planes, spare| {
+        let (mut best, mut places) = (vec![T::ZERO; width], vec![0; width]);
+        for plane in planes {
+            let plane = &values[plane * area..][..area];
+            for row in 0..height {
+                best.fill(T::from_f64(f64::NEG_INFINITY));
+                let first = row * pooling.stride * input_width;
+                for (place, window) in places.iter_mut().enumerate() {
+                    *window = (first + place * pooling.stride) as u32;
+                }
+                for window_row in 0..pooling.kernel {
+                    for offset in 0..pooling.kernel {
+                        let start = first + window_row * input_width + offset;
+                        vectorised(Round {
+                            best: &mut best,
+                            places: &mut places,
+                            entries: &plane[start..],
+                            start,
+                            stride: pooling.stride,
+                        });
+                    }
+                }
+                spare.extend(places.iter().copied());
+            }
+        }
+        Ok(())
+    })?;
+    let shape = (images, channels, height, width);
+    let argmax = Tensor::from_vec(argmax, shape, x.device())?;
+    let y = max_gather::<T>(&argmax, &x.unsqueeze(1)?)?.squeeze(1)?;
+    Ok((y, argmax))
+}
+
+/// One entry of every window of a row of windows against the best of those before it.
+struct Round<'a, T> {
+    best: &'a mut [T],
+    places: &'a mut [u32],
+    /// From the entry of the first window on.
+    entries: &'a [T],
+    /// Where in its plane that entry stands.
+    start: usize,
+    stride: usize,
+}
+
+impl<T: Real> NullaryFnOnce for Round<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        match self.stride {
+            1 => self.steps::<1>(),
+            2 => self.steps::<2>(),
+            stride => {
+                let windows = self.best.iter_mut().zip(self.places);
+                let entries = self.entries.iter().step_by(stride);
+                for (index, ((best, place), &entry)) in windows.zip(entries).enumerate() {
+                    compete(best, place, entry, self.start + index * stride);
+                }
+            }
+        }
+    }
+}
+
+impl<T: Real> Round<'_, T> {
+    /// With a stride that the compiler knows.
+    #[inline(always)]
+    fn steps<const STRIDE: usize>(self) {
+        let (steps, rest) = self.entries.as_chunks::<STRIDE>();
+        let windows = self.best.iter_mut().zip(&mut *self.places);
+        for (index, ((best, place), step)) in windows.zip(steps).enumerate() {
+            compete(best, place, step[0], self.start + index * STRIDE);
+        }
+        // The entries may end within the step that begins in the last window.
+        let last = (
+            self.best.get_mut(steps.len()),
+            self.places.get_mut(steps.len()),
+        );
+        if let ((Some(best), Some(place)), Some(&entry)) = (last, rest.first()) {
+            compete(best, place, entry, self.start + steps.len() * STRIDE);
+        }
+    }
+}
+
+#[inline(always)]
+fn compete<T: Real>(best: &mut T, place: &mut u32, entry: T, at: usize) {
+    #[allow(
+        clippy::eq_op,
+        reason = "only what is not a number differs from itself"
+    )]
+    let wins = (entry > *best) | (entry != entry);
+    *best = if wins { entry } else { *best };
+    *place = if wins { at as u32 } else { *place };
+}
+
+/// The places of the maxima of one plane, all of which lie among its `area` entries.
+fn places(argmax: &[u32], plane: usize, windows: usize, area: usize) -> Result<&[u32]> {
+    let places = &argmax[plane * windows..][..windows];
+    let last = places.iter().fold(0, |last, &place| last.max(place)) as usize;
+    if last >= area && windows > 0 {
+        bail!("argmax: expected places in a plane of {area} entries, got {last}");
+    }
+    Ok(places)
+}
+
+pub(super) fn max_gather<T: Real>(argmax: &Tensor, block: &Tensor) -> Result<Tensor> {
+    let (images, vectors, channels, input_height, input_width) = block.dims5()?;
+    let (_, _, height, width) = argmax.dims4()?;
+    let (windows, area) = (height * width, input_height * input_width);
+    let (argmax, blocks) = (elements::<u32>(argmax)?, elements::<T>(block)?);
+    let (argmax, blocks) = (argmax.slice()?, blocks.slice()?);
+    let gathered = collect(images * vectors, channels * windows, |rows, spare| {
+        for row in rows {
+            for channel in 0..channels {
+                let plane = row / vectors * channels + channel;
+                let places = places(argmax, plane, windows, area)?;
+                let entries = &blocks[(row * channels + channel) * area..][..area];
+                spare.extend(places.iter().map(|&place| entries[place as usize]));
+            }
+        }
+        Ok(())
+    })?;
+    tensor(gathered, (images, vectors, channels, height, width), block)
+}
+
+pub(super) fn max_scatter<T: Real>(
+    argmax: &Tensor,
+    cotangent: &Tensor,
+    (input_height, input_width): (usize, usize),
+) -> Result<Tensor> {
+    let (images, vectors, channels, height, width) = cotangent.dims5()?;
+    let (windows, area) = (height * width, input_height * input_width);
+    let (argmax, cotangents) = (elements::<u32>(argmax)?, elements::<T>(cotangent)?);
+    let (argmax, cotangents) = (argmax.slice()?, cotangents.slice()?);
+    let mut scattered = vec![T::ZERO; images * vectors * channels * area];
+    fill_parts(&mut scattered, images * vectors, |rows, out| {
+        let mut planes = out.chunks_exact_mut(area.max(1));
+        for row in rows {
+            for channel in 0..channels {
+                let plane = row / vectors * channels + channel;
+                let places = places(argmax, plane, windows, area)?;
+                let values = &cotangents[(row * channels + channel) * windows..][..windows];
+                let Some(entries) = planes.next() else {
+                    bail!("expected planes with entries, got {input_height}x{input_width}");
+                };
+                for (&place, &value) in places.iter().zip(values) {
+                    entries[place as usize] += value;
+                }
+            }
+        }
+        Ok(())
+    })?;
+    let shape = (images, vectors, channels, input_height, input_width);
+    tensor(scattered, shape, cotangent)
+}
+
+pub(super) fn average<T: Real>(
+    x: &Tensor,
+    Pooling { kernel, stride }: Pooling,
+    (height, width): (usize, usize),
+) -> Result<Tensor> {
+    let (planes, input_height, input_width) = x.dims3()?;
+    let (area, weight) = (input_height * input_width, weight::<T>(kernel));
+    let values = elements::<T>(x)?;
+    let values = values.slice()?;
+    let means = collect(planes, height * width, |planes, spare| {
+        let mut sums = vec![T::ZERO; input_width];
+        for plane in planes {
+            let plane = &values[plane * area..][..area];
+            for row in 0..height {
+                let mut rows = plane[row * stride * input_width..].chunks_exact(input_width);
+                sums.fill(T::ZERO);
+                for row in rows.by_ref().take(kernel) {
+                    add_to(&mut sums, row.iter().copied());
+                }
+                let windows = sums.windows(kernel).step_by(stride);
+                spare.extend(windows.map(|window| weight * window.iter().copied().sum()));
+            }
+        }
+        Ok(())
+    })?;
+    tensor(means, (planes, height, width), x)
+}
+
+pub(super) fn average_transposed<T: Real>(
+    cotangent: &Tensor,
+    (height, width): (usize, usize),
+    Pooling { kernel, stride }: Pooling,
+) -> Result<Tensor> {
+    let (planes, output_height, output_width) = cotangent.dims3()?;
+    let (windows, area, weight) = (
+        output_height * output_width,
+        height * width,
+        weight::<T>(kernel),
+    );
+    let cotangents = elements::<T>(cotangent)?;
+    let cotangents = cotangents.slice()?;
+    let mut spread = vec![T::ZERO; planes * area];
+    fill_parts(&mut spread, planes, |planes, out| {
+        let mut sums = vec![T::ZERO; width];
+        let cotangents = cotangents[planes.start * windows..].chunks_exact(windows);
+        for (plane, cotangents) in out.chunks_exact_mut(area).zip(cotangents) {
+            for (row, cotangents) in cotangents.chunks_exact(output_width).enumerate() {
+                sums.fill(T::ZERO);
+                for (window, &cotangent) in cotangents.iter().enumerate() {
+                    for sum in &mut sums[window * stride..][..kernel] {
+                        *sum += weight * cotangent;
+                    }
+                }
+                let rows = plane[row * stride * width..].chunks_exact_mut(width);
+                for row in rows.take(kernel) {
+                    add_to(row, sums.iter().copied());
+                }
+            }
+        }
+        Ok(())
+    })?;
+    tensor(spread, (planes, height, width), cotangent)
+}
+
+fn weight<T: Real>(kernel: usize) -> T {
+    T::from_f64(1.0 / (kernel * kernel) as f64)
+}
+
+pub(super) fn global_average<T: Real>(x: &Tensor) -> Result<Tensor> {
+    let (planes, area) = x.dims2()?;
+    let values = elements::<T>(x)?;
+    let values = values.slice()?;
+    let means = collect(planes, 1, |planes, spare| {
+        let planes = values[planes.start * area..]
+            .chunks_exact(area)
+            .take(planes.len());
+        spare.extend(planes.map(|plane| {
+            let [sum] = reduce(plane, plane, |x, _| [x]);
+            T::from_f64(sum / area as f64)
+        }));
+        Ok(())
+    })?;
+    tensor(means, planes, x)
+}
+
+pub(super) fn global_average_transposed<T: Real>(
+    cotangent: &Tensor,
+    area: usize,
+) -> Result<Tensor> {
+    let planes = cotangent.elem_count();
+    let cotangents = elements::<T>(cotangent)?;
+    let cotangents = cotangents.slice()?;
+    let weight = T::from_f64(1.0 / area as f64);
+    let spread = collect(planes, area, |planes, spare| {
+        for &cotangent in &cotangents[planes] {
+            spare.extend(std::iter::repeat_n(weight * cotangent, area));
+        }
+        Ok(())
+    })?;
+    tensor(spread, (planes, area), cotangent)
+}
