@@ -32,6 +32,29 @@ pub enum Error {
         /// All problems, separated by semicolons.
         problems: String,
     },
+    /// A value of one graph used in another, or a graph whose output is not its last node.
+    #[error("a value of another graph, or an output that is not the last node")]
+    Value,
+    /// Batch statistics of a single value.
+    #[error(
+        "batch-norm {layer} sees one value per channel, which has no variance; take a larger batch"
+    )]
+    OneValue {
+        /// Name of the layer.
+        layer: String,
+    },
+    /// A dropout rate outside its range.
+    #[error("a dropout rate must be from 0 and below 1, got {got}")]
+    DropoutRate {
+        /// Rate asked for.
+        got: f64,
+    },
+    /// A smoothing outside its range.
+    #[error("label smoothing must be from 0 and below 1, got {got}")]
+    Smoothing {
+        /// Smoothing asked for.
+        got: f64,
+    },
     /// No worker threads.
     #[error("cannot start {threads} worker threads: {reason}")]
     Workers {

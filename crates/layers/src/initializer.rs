@@ -2,6 +2,7 @@
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
+use rand_distr::StandardNormal;
 
 /// Distribution of the initial values of one parameter.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -11,6 +12,16 @@ pub enum Initializer {
         /// Half the width of the interval.
         bound: f64,
     },
+    /// Gaussian with mean zero.
+    Normal {
+        /// Its standard deviation.
+        standard_deviation: f64,
+    },
+    /// One value throughout.
+    Constant {
+        /// The value.
+        value: f64,
+    },
 }
 
 impl Initializer {
@@ -19,6 +30,10 @@ impl Initializer {
             Self::Uniform { bound } => (0..count)
                 .map(|_| bound * (2.0 * rng.random::<f64>() - 1.0))
                 .collect(),
+            Self::Normal { standard_deviation } => (0..count)
+                .map(|_| standard_deviation * rng.sample::<f64, _>(StandardNormal))
+                .collect(),
+            Self::Constant { value } => vec![value; count],
         }
     }
 }

@@ -13,7 +13,7 @@
 
 use candle_core::Tensor;
 
-use crate::{Error, Parameter};
+use crate::{BatchNorm, Dropout, Error, Parameter};
 
 /// A layer at a point: its parameters there and what `forward` kept.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +44,8 @@ pub enum SecondOrder<'a> {
     Terms(&'a dyn SecondOrderRule),
 }
 
-/// A differentiable function of inputs and parameters, example by example.
+/// A differentiable function of inputs and parameters: of each example alone, but for
+/// [`Layer::batch_norm`].
 pub trait Layer: std::fmt::Debug + Send + Sync {
     /// Parameters with local names, such as `weight`; none unless said otherwise.
     fn parameters(&self) -> Vec<Parameter> {
@@ -98,6 +99,17 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
 
     /// The second derivative. Required, so that forgetting it cannot mean zero.
     fn second_order(&self) -> SecondOrder<'_>;
+
+    /// The layer as batch-norm with batch statistics, the one that couples the examples of a batch;
+    /// none unless said otherwise.
+    fn batch_norm(&self) -> Option<&BatchNorm> {
+        None
+    }
+
+    /// The layer as dropout that can be switched on; none unless said otherwise.
+    fn dropout(&self) -> Option<&Dropout> {
+        None
+    }
 }
 
 /// The second-order terms of a layer.

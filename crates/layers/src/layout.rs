@@ -137,6 +137,24 @@ impl ParamLayout {
         Ok(Tensor::cat(&rows, 1)?)
     }
 
+    /// The flat vector (P) whose pieces are `pieces`, each in its shape.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the pieces are not those of this layout.
+    pub fn concatenate(&self, pieces: &[Tensor]) -> Result<Tensor, Error> {
+        self.expect_pieces("pieces of a vector", pieces)?;
+        let pieces = self.parameters.iter().zip(pieces);
+        let flat = pieces.map(|(parameter, piece)| {
+            self.expect(&parameter.name, piece, &parameter.shape)?;
+            Ok(piece.flatten_all()?)
+        });
+        let flat = flat.collect::<Result<Vec<_>, Error>>()?;
+        if flat.is_empty() {
+            return Ok(Tensor::zeros(0, DType::F32, &Device::Cpu)?);
+        }
+        Ok(Tensor::cat(&flat, 0)?)
+    }
+
     /// Zero pieces (V, shape) to sum into.
     ///
     /// # Errors

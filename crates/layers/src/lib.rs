@@ -38,28 +38,39 @@
 //! operations.
 
 mod affine;
+mod batch_norm;
+mod conv2d;
+mod dropout;
 mod error;
 mod flatten;
+mod graph;
 mod initializer;
 mod layer;
 mod layout;
 mod linearization;
 mod loss;
 mod network;
+mod pool;
 mod predictor;
 mod relu;
 mod tanh;
 mod workers;
 
 pub use affine::Affine;
+pub use batch_norm::{BatchNorm, FrozenBatchNorm};
+pub use conv2d::Conv2d;
+pub use dropout::{Dropout, DropoutMask};
 pub use error::Error;
+pub use flatness_kernels::conv2d::Window;
 pub use flatten::Flatten;
+pub use graph::{Graph, Value};
 pub use initializer::Initializer;
 pub use layer::{Layer, Point, SecondOrder, SecondOrderRule, Tangent};
 pub use layout::{ParamLayout, Parameter};
 pub use linearization::{CurvedLinearization, Linearization};
 pub use loss::{Loss, LossPoint};
 pub use network::Network;
+pub use pool::{AveragePool, GlobalAveragePool, MaxPool};
 pub use predictor::Predictor;
 pub use relu::Relu;
 pub use tanh::Tanh;

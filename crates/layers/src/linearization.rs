@@ -14,7 +14,9 @@
 
 use candle_core::Tensor;
 
-use crate::network::{Network, Node};
+use flatness_kernels::add_in_place;
+
+use crate::network::{LayerNode, Network, Node, Values};
 use crate::{Error, LossPoint, SecondOrder, Tangent};
 
 /// The forward sweep of one batch: serves gradients, Jacobian and Gauss-Newton products.
@@ -118,24 +120,54 @@ impl<'n> Linearization<'n> {
     /// # Errors
     /// A tensor operation that fails.
     pub fn with_cotangents(self) -> Result<CurvedLinearization<'n>, Error> {
-        let first = self.network.first_parametric();
-        let mut cotangents = vec![None; self.saved.len()];
-        let mut cotangent = self.loss.gradient().unsqueeze(1)?;
-        for (index, node) in self.network.nodes().iter().enumerate().skip(first).rev() {
-            if let SecondOrder::Terms(_) = node.layer.second_order() {
-                cotangents[index] = Some(cotangent.squeeze(1)?);
-            }
-            if index > first {
-                cotangent = node.layer.vjp_input(self.at(index, node), &cotangent)?;
+        let mut kept = vec![None; self.saved.len()];
+        let mut cotangents = Cotangents::new(self.network, self.loss.gradient().unsqueeze(1)?);
+        for (index, node) in self.network.nodes().iter().enumerate().rev() {
+            let cotangent = cotangents.take(index);
+            match (node, cotangent) {
+                (Node::Layer(node), Some(cotangent)) => {
+                    let terms = matches!(node.layer.second_order(), SecondOrder::Terms(_));
+                    if self.network.differentiable(node.input) {
+                        let input = node
+                            .layer
+                            .vjp_input(self.at(index, node), &cotangent.tensor)?;
+                        cotangents.add(node.input, input, terms)?;
+                    }
+                    if terms {
+                        kept[index] = Some(cotangent.tensor.squeeze(1)?);
+                    }
+                }
+                (Node::Add(inputs), Some(cotangent)) => cotangents.share(inputs, &cotangent)?,
+                (_, None) => {}
             }
         }
         Ok(CurvedLinearization {
             linearization: self,
-            cotangents,
+            cotangents: kept,
         })
     }
 
-    fn at<'a>(&'a self, index: usize, node: &'a Node) -> crate::Point<'a> {
+    /// Means and unbiased variances of this batch in the layers that normalise by it, as one vector
+    /// (Q) in the order of [`Network::buffers`].
+    ///
+    /// # Errors
+    /// [`Error::OneValue`], or a tensor operation that fails.
+    pub fn batch_statistics(&self) -> Result<Tensor, Error> {
+        let mut statistics = Vec::new();
+        for (index, node) in self.network.nodes().iter().enumerate() {
+            if let Node::Layer(node) = node
+                && let Some(layer) = node.layer.batch_norm()
+            {
+                let moments = layer.batch_statistics(&self.saved[index]);
+                statistics.extend(moments?.ok_or_else(|| Error::OneValue {
+                    layer: node.name.clone(),
+                })?);
+            }
+        }
+        self.network.buffers().concatenate(&statistics)
+    }
+
+    fn at<'a>(&'a self, index: usize, node: &'a LayerNode) -> crate::Point<'a> {
         node.at(&self.parameters, &self.saved[index])
     }
 
@@ -146,37 +178,64 @@ impl<'n> Linearization<'n> {
         mut keep: impl FnMut(Option<&Tensor>),
     ) -> Result<Tensor, Error> {
         self.network.layout().expect_pieces("tangents", tangents)?;
-        let mut x: Option<Tensor> = None;
+        let mut values = Values::new(self.network, None);
         for (index, node) in self.network.nodes().iter().enumerate() {
-            keep(x.as_ref());
-            let tangent = Tangent {
-                input: x.as_ref(),
-                parameters: &tangents[node.parameters.clone()],
+            let dy = match node {
+                Node::Layer(node) => {
+                    let dx = values.try_get(node.input);
+                    keep(dx);
+                    let tangent = Tangent {
+                        input: dx,
+                        parameters: &tangents[node.parameters.clone()],
+                    };
+                    node.layer.jvp(self.at(index, node), tangent)?
+                }
+                Node::Add([left, right]) => {
+                    keep(None);
+                    match (values.try_get(*left), values.try_get(*right)) {
+                        (Some(left), Some(right)) => Some((left + right)?),
+                        (one, other) => one.or(other).cloned(),
+                    }
+                }
             };
-            x = node.layer.jvp(self.at(index, node), tangent)?;
+            values.push(dy);
         }
-        // A chain has at least one layer with parameters, and no tangent vanishes behind it.
-        x.ok_or(Error::NoParameters)
+        // There is at least one layer with parameters, and no tangent vanishes behind it.
+        let logits = values.try_get(self.network.nodes().len());
+        logits.cloned().ok_or(Error::NoParameters)
     }
 
     /// Adds θ̄ of the block `cotangent` at the logits to `sums`, with second-order terms where
     /// `tangents` are given.
     fn backward(
         &self,
-        mut cotangent: Tensor,
+        cotangent: Tensor,
         sums: &[Tensor],
         tangents: Option<Tangents<'_>>,
     ) -> Result<(), Error> {
         self.network.layout().expect_pieces("sums", sums)?;
-        let first = self.network.first_parametric();
-        for (index, node) in self.network.nodes().iter().enumerate().skip(first).rev() {
+        let mut cotangents = Cotangents::new(self.network, cotangent);
+        for (index, node) in self.network.nodes().iter().enumerate().rev() {
+            let Some(cotangent) = cotangents.take(index) else {
+                continue;
+            };
+            let node = match node {
+                Node::Layer(node) => node,
+                Node::Add(inputs) => {
+                    cotangents.share(inputs, &cotangent)?;
+                    continue;
+                }
+            };
+            let cotangent = cotangent.tensor;
             let (at, sums) = (self.at(index, node), &sums[node.parameters.clone()]);
             node.layer.vjp_parameters(at, &cotangent, sums)?;
-            let input = (index > first)
+            let input = self
+                .network
+                .differentiable(node.input)
                 .then(|| node.layer.vjp_input(at, &cotangent))
                 .transpose()?;
-            if let (Some(tangents), SecondOrder::Terms(rule)) =
-                (&tangents, node.layer.second_order())
+            let second_order = node.layer.second_order();
+            if let (Some(tangents), SecondOrder::Terms(rule)) = (&tangents, second_order)
                 && let Some(primal) = &tangents.cotangents[index]
             {
                 let tangent = Tangent {
@@ -185,9 +244,68 @@ impl<'n> Linearization<'n> {
                 };
                 rule.add_terms(at, primal, tangent, sums, input.as_ref())?;
             }
-            match input {
-                Some(input) => cotangent = input,
-                None => break,
+            if let Some(input) = input {
+                let fresh = matches!(second_order, SecondOrder::Terms(_));
+                cotangents.add(node.input, input, fresh)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Cotangents of the values of a backward sweep, summed over the users of each value.
+struct Cotangents<'n> {
+    network: &'n Network,
+    /// Of the input, then of each node's output.
+    slots: Vec<Option<Cotangent>>,
+}
+
+struct Cotangent {
+    tensor: Tensor,
+    /// Whether nothing else holds the tensor's memory, so that it may be added to.
+    fresh: bool,
+}
+
+impl<'n> Cotangents<'n> {
+    fn new(network: &'n Network, output: Tensor) -> Self {
+        let mut slots: Vec<Option<Cotangent>> = network.nodes().iter().map(|_| None).collect();
+        slots.push(Some(Cotangent {
+            tensor: output,
+            fresh: false,
+        }));
+        Self { network, slots }
+    }
+
+    /// The whole cotangent of the output of node `index`.
+    fn take(&mut self, index: usize) -> Option<Cotangent> {
+        self.slots[index + 1].take()
+    }
+
+    fn add(&mut self, value: usize, tensor: Tensor, fresh: bool) -> Result<(), Error> {
+        let sum = match self.slots[value].take() {
+            None => Cotangent { tensor, fresh },
+            Some(held) if held.fresh => {
+                add_in_place(&held.tensor, &tensor)?;
+                held
+            }
+            Some(held) if fresh => {
+                add_in_place(&tensor, &held.tensor)?;
+                Cotangent { tensor, fresh }
+            }
+            Some(held) => Cotangent {
+                tensor: (held.tensor + tensor)?,
+                fresh: true,
+            },
+        };
+        self.slots[value] = Some(sum);
+        Ok(())
+    }
+
+    /// Hands the cotangent of a sum on to its two sides.
+    fn share(&mut self, inputs: &[usize; 2], cotangent: &Cotangent) -> Result<(), Error> {
+        for &input in inputs {
+            if self.network.differentiable(input) {
+                self.add(input, cotangent.tensor.clone(), false)?;
             }
         }
         Ok(())
@@ -214,7 +332,11 @@ impl<'n> CurvedLinearization<'n> {
     pub fn add_hessian_product(&self, tangents: &[Tensor], sums: &[Tensor]) -> Result<(), Error> {
         let linearization = &self.linearization;
         let mut inputs = Vec::with_capacity(self.cotangents.len());
-        let logits = linearization.forward(tangents, |input| inputs.push(input.cloned()))?;
+        let logits = linearization.forward(tangents, |input| {
+            // Only layers with second-order terms look at it again.
+            let wanted = self.cotangents[inputs.len()].is_some();
+            inputs.push(input.filter(|_| wanted).cloned());
+        })?;
         let cotangent = linearization.loss.hessian_product(&logits)?;
         let tangents = Tangents {
             parameters: tangents,

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use flatness_kernels::with_threads;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::Error;
@@ -40,7 +41,8 @@ impl Workers {
     }
 
     /// Calls `work` once per share of the `items`, each share a contiguous range; results in order.
-    /// With fewer items than threads, only as many shares as items.
+    /// With fewer items than threads, only as many shares as items; a single share may use all
+    /// threads inside the kernels.
     ///
     /// # Errors
     /// The first error in the order of the shares.
@@ -61,7 +63,11 @@ impl Workers {
                 })
                 .into_iter()
                 .collect(),
-            _ => (0..shares).map(|index| work(share(index))).collect(),
+            Some(pool) => {
+                let alone = || with_threads(self.threads, || work(share(0)));
+                Ok(vec![pool.install(alone)?])
+            }
+            None => (0..shares).map(|index| work(share(index))).collect(),
         }
     }
 }

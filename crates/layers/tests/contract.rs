@@ -1,11 +1,30 @@
 //! Every layer against the contract of its four rules.
 
-use flatness_layers::{Affine, Flatten, Layer, Relu, Tanh};
-use flatness_testkit::check_layer;
+use candle_core::{DType, Device, Tensor};
+use flatness_layers::{
+    Affine, AveragePool, BatchNorm, Conv2d, Dropout, Flatten, GlobalAveragePool, Graph, Layer,
+    MaxPool, Network, Relu, Tanh, Window,
+};
+use flatness_testkit::{check_layer, check_rules, gaussian, values};
 
 #[test]
 fn every_layer_keeps_its_contract() {
-    let cases: [(Box<dyn Layer>, &[usize]); 10] = [
+    let window = |stride, padding| Window { stride, padding };
+    let cases: [(Box<dyn Layer>, &[usize]); 21] = [
+        (Box::new(Conv2d::new(2, 3, 3, window(1, 1))), &[2, 4, 5]),
+        (
+            Box::new(Conv2d::new(3, 2, 3, window(2, 1)).without_bias()),
+            &[3, 5, 4],
+        ),
+        (Box::new(Conv2d::new(2, 4, 1, window(1, 0))), &[2, 3, 3]),
+        (Box::new(Conv2d::new(1, 2, 2, window(2, 0))), &[1, 5, 5]),
+        (Box::new(BatchNorm::new(3)), &[3, 2, 3]),
+        (Box::new(BatchNorm::new(1)), &[1, 1, 1]),
+        (Box::new(MaxPool::new(2, 2)), &[2, 4, 5]),
+        (Box::new(MaxPool::new(3, 1)), &[1, 4, 4]),
+        (Box::new(AveragePool::new(2, 1)), &[2, 3, 4]),
+        (Box::new(GlobalAveragePool), &[3, 2, 5]),
+        (Box::new(Dropout::new(0.5).unwrap()), &[4]),
         (Box::new(Affine::new(1, 1)), &[1]),
         (Box::new(Affine::new(5, 1)), &[5]),
         (Box::new(Affine::new(1, 4)), &[1]),
@@ -46,4 +65,97 @@ fn layers_announce_their_shapes_and_refuse_others() {
     }
     assert_eq!(Affine::new(6, 3).multiply_adds(&[6]), 18);
     assert_eq!(Relu.multiply_adds(&[6]), 0);
+}
+
+#[test]
+fn layers_of_images_announce_their_shapes_and_refuse_others() {
+    let window = |stride, padding| Window { stride, padding };
+    let cases: [Announcement; 11] = [
+        (
+            Box::new(Conv2d::new(3, 8, 3, window(2, 1))),
+            &[3, 9, 32],
+            Some(&[8, 5, 16]),
+        ),
+        (
+            Box::new(Conv2d::new(3, 8, 3, window(1, 0))),
+            &[3, 2, 5],
+            None,
+        ),
+        (
+            Box::new(Conv2d::new(3, 8, 3, window(0, 1))),
+            &[3, 5, 5],
+            None,
+        ),
+        (
+            Box::new(Conv2d::new(3, 8, 3, window(1, 1))),
+            &[4, 5, 5],
+            None,
+        ),
+        (Box::new(Conv2d::new(3, 8, 3, window(1, 1))), &[3, 5], None),
+        (Box::new(BatchNorm::new(3)), &[3, 2, 2], Some(&[3, 2, 2])),
+        (Box::new(BatchNorm::new(3)), &[2, 2, 2], None),
+        (Box::new(MaxPool::new(2, 2)), &[3, 5, 4], Some(&[3, 2, 2])),
+        (Box::new(MaxPool::new(2, 2)), &[3, 1, 4], None),
+        (Box::new(AveragePool::new(2, 0)), &[3, 4, 4], None),
+        (Box::new(GlobalAveragePool), &[3, 4, 2], Some(&[3])),
+    ];
+    for (layer, input, output) in &cases {
+        let got = layer.output_shape(input).ok();
+        assert_eq!(got.as_deref(), *output, "{layer:?} of {input:?}");
+    }
+    let convolution = Conv2d::new(3, 8, 3, window(2, 1));
+    assert_eq!(convolution.multiply_adds(&[3, 9, 32]), 8 * 3 * 9 * 5 * 16);
+}
+
+/// The only layer of a network in front of a head that lets each channel through.
+fn in_a_network(layer: impl Layer + 'static, shape: &[usize], outputs: usize) -> Network {
+    let mut graph = Graph::new(shape);
+    let x = graph.input();
+    let x = graph.layer("layer", layer, x).unwrap();
+    let x = graph.layer("flatten", Flatten, x).unwrap();
+    let x = graph.layer("head", Affine::new(outputs, 2), x).unwrap();
+    graph.finish(x).unwrap()
+}
+
+#[test]
+fn frozen_batch_norm_keeps_its_contract() {
+    for (channels, shape) in [(2, [2, 2, 3]), (1, [1, 1, 1])] {
+        let network = in_a_network(BatchNorm::new(channels), &shape, shape.iter().product());
+        let mean = values(&gaussian(channels, 4));
+        let variance = values(&gaussian(channels, 5).sqr().unwrap());
+        let buffers = Tensor::new([mean, variance].concat(), &Device::Cpu).unwrap();
+        let frozen = network.freeze(&buffers).unwrap();
+        assert!(network.couples_examples() && !frozen.couples_examples());
+        check_layer(frozen.layer("layer").unwrap(), &shape, 3);
+    }
+}
+
+#[test]
+fn switched_on_dropout_keeps_its_contract_and_its_rate() {
+    let network = in_a_network(Dropout::new(0.3).unwrap(), &[400], 400);
+    let thin = |seed, first| network.thin(seed, first).unwrap();
+    check_rules(thin(7, 0).layer("layer").unwrap(), &[5], 3);
+
+    let ones = Tensor::ones((50, 400), DType::F64, &Device::Cpu).unwrap();
+    let mask = |network: &Network, x: &Tensor| {
+        let layer = network.layer("layer").unwrap();
+        values(&layer.forward(&[], x).unwrap().0)
+    };
+    let drawn = mask(&thin(7, 0), &ones);
+    assert!(
+        drawn
+            .iter()
+            .all(|&m| m == 0.0 || (m - 1.0 / 0.7).abs() < 1e-15)
+    );
+    // 20,000 draws: five standard errors of the kept fraction are 0.016.
+    let kept = drawn.iter().filter(|&&m| m > 0.0).count() as f64 / 20_000.0;
+    assert!((kept - 0.7).abs() < 0.017, "{kept}");
+
+    // A batch in two shares has the masks of the whole; another seed has others.
+    let head = ones.narrow(0, 0, 20).unwrap();
+    let tail = ones.narrow(0, 20, 30).unwrap();
+    let parts = [mask(&thin(7, 0), &head), mask(&thin(7, 20), &tail)].concat();
+    assert_eq!(parts, drawn);
+    assert_ne!(mask(&thin(8, 0), &ones), drawn);
+    assert!(Dropout::new(1.0).is_err() && Dropout::new(f64::NAN).is_err());
 }

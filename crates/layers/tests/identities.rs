@@ -3,7 +3,10 @@
 
 use candle_core::{Device, Tensor};
 use flatness_layers::Loss;
-use flatness_testkit::{Activation, Problem, assert_close, assert_small, gaussian, values};
+use flatness_testkit::{
+    Activation, Problem, assert_close, assert_small, coupled_images, gaussian, independent_images,
+    values,
+};
 use nalgebra::{DMatrix, DVector};
 
 /// Sums of a few dozen products of order one.
@@ -18,19 +21,25 @@ fn relu_networks() -> Vec<Problem> {
         .into()
 }
 
+fn problems(named: Vec<(String, Problem)>) -> impl Iterator<Item = Problem> {
+    named.into_iter().map(|(_, problem)| problem)
+}
+
+/// Affine maps, convolutions, ReLU, pooling, skips and frozen batch-norm.
+fn piecewise_linear_networks() -> Vec<Problem> {
+    let images = problems(independent_images(4, 3));
+    relu_networks().into_iter().chain(images).collect()
+}
+
 fn all_networks() -> Vec<Problem> {
-    let mut problems = relu_networks();
-    problems.push(Problem::new(
-        &[4, 6, 3],
-        Activation::Relu,
-        Loss::SquaredError,
-        6,
-        3,
-    ));
+    let relu = Activation::Relu;
+    let mut networks = piecewise_linear_networks();
+    networks.push(Problem::new(&[4, 6, 3], relu, Loss::SquaredError, 6, 3));
     for loss in [Loss::CrossEntropy, Loss::SquaredError] {
-        problems.push(Problem::new(&[3, 5, 4, 3], Activation::Tanh, loss, 6, 3));
+        networks.push(Problem::new(&[3, 5, 4, 3], Activation::Tanh, loss, 6, 3));
     }
-    problems
+    networks.extend(problems(coupled_images(4, 3)));
+    networks
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -49,7 +58,9 @@ fn rank(matrix: &DMatrix<f64>) -> usize {
 /// diag(p) − p pᵀ, or 1 for squared error.
 fn loss_hessian(loss: Loss, p: &DVector<f64>) -> DMatrix<f64> {
     match loss {
-        Loss::CrossEntropy => DMatrix::from_diagonal(p) - p * p.transpose(),
+        Loss::CrossEntropy | Loss::LabelSmoothing { .. } => {
+            DMatrix::from_diagonal(p) - p * p.transpose()
+        }
         Loss::SquaredError => DMatrix::identity(p.len(), p.len()),
     }
 }
@@ -57,7 +68,7 @@ fn loss_hessian(loss: Loss, p: &DVector<f64>) -> DMatrix<f64> {
 #[test]
 fn the_transposed_jacobian_is_the_adjoint_of_the_jacobian() {
     for problem in all_networks() {
-        let classes = problem.widths[problem.widths.len() - 1];
+        let classes = problem.classes();
         let (v, u) = (
             gaussian((1, problem.dim()), 31),
             gaussian((problem.examples(), 1, classes), 32),
@@ -115,10 +126,11 @@ fn gauss_newton_is_the_sum_of_jt_a_j() {
     }
 }
 
-/// The logits are affine in each layer's own parameters, so R = H − G has zero diagonal blocks.
+/// The logits are affine in each layer's own parameters, so R = H − G has zero diagonal blocks:
+/// every path from the input passes a layer once, skips or not.
 #[test]
-fn relu_networks_have_equal_traces_and_no_residual_inside_a_layer() {
-    for problem in relu_networks() {
+fn piecewise_linear_networks_have_equal_traces_and_no_residual_inside_a_layer() {
+    for problem in piecewise_linear_networks() {
         let (hessian, gauss_newton) = (problem.hessian(), problem.gauss_newton());
         assert_close(
             "Tr H = Tr G",
@@ -129,15 +141,14 @@ fn relu_networks_have_equal_traces_and_no_residual_inside_a_layer() {
         let residual = hessian - &gauss_newton;
         let bound = ROUNDING * gauss_newton.amax();
         assert_small("diagonal of R", residual.diagonal().as_slice(), bound);
-        let mut start = 0;
-        for pair in problem.widths.windows(2) {
-            let size = (pair[0] + 1) * pair[1];
+        let layers = problem.layers();
+        for (name, range) in &layers {
+            let (start, size) = (range.start, range.len());
             let block = residual.view((start, start), (size, size)).into_owned();
-            assert_small("layer block of R", block.as_slice(), bound);
-            start += size;
+            assert_small(name, block.as_slice(), bound);
         }
         // One layer: R = 0. More: it is there, outside the blocks.
-        let deep = problem.widths.len() > 2;
+        let deep = layers.len() > 1;
         assert_eq!(residual.amax() > 1e-3 * gauss_newton.amax(), deep);
     }
 }

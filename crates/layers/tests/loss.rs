@@ -1,24 +1,36 @@
 //! Losses at the logits against formulas written out, and against central differences of them.
 
 use candle_core::{Device, Tensor};
-use flatness_layers::{Loss, LossPoint};
+use flatness_layers::{Error, Loss, LossPoint};
 use flatness_testkit::{assert_close, assert_small, finite_difference, gaussian, labels, values};
 
-const LOSSES: [Loss; 2] = [Loss::CrossEntropy, Loss::SquaredError];
+const LOSSES: [Loss; 4] = [
+    Loss::CrossEntropy,
+    Loss::LabelSmoothing { smoothing: 0.1 },
+    Loss::LabelSmoothing { smoothing: 0.7 },
+    Loss::SquaredError,
+];
 const EXAMPLES: usize = 4;
 const CLASSES: usize = 3;
 
-/// Σ −log softmax(z)_y or Σ ½ ‖z − y‖², from the definitions.
+/// Σ −Σ q log softmax(z), where q = y or (1 − s) y + s / C, or Σ ½ ‖z − y‖², from the definitions.
 fn formula(loss: Loss, logits: &[f64], labels: &[u32]) -> f64 {
-    let examples = logits.chunks(CLASSES).zip(labels);
-    examples
-        .map(|(z, &label)| match loss {
-            Loss::CrossEntropy => z.iter().map(|z| z.exp()).sum::<f64>().ln() - z[label as usize],
-            Loss::SquaredError => (0..CLASSES)
-                .map(|c| 0.5 * (z[c] - f64::from(u8::from(c == label as usize))).powi(2))
-                .sum(),
-        })
-        .sum()
+    let mut sum = 0.0;
+    for (z, &label) in logits.chunks(CLASSES).zip(labels) {
+        let normalizer = z.iter().map(|z| z.exp()).sum::<f64>().ln();
+        for (class, z) in z.iter().enumerate() {
+            let y = f64::from(u8::from(class == label as usize));
+            sum += match loss {
+                Loss::CrossEntropy => -y * (z - normalizer),
+                Loss::LabelSmoothing { smoothing } => {
+                    let q = (1.0 - smoothing) * y + smoothing / CLASSES as f64;
+                    -q * (z - normalizer)
+                }
+                Loss::SquaredError => 0.5 * (z - y).powi(2),
+            };
+        }
+    }
+    sum
 }
 
 fn evaluate(loss: Loss, logits: &[f64], labels: &[u32]) -> LossPoint {
@@ -62,6 +74,23 @@ fn value_gradient_and_hessian_product_equal_the_formula_and_its_differences() {
 }
 
 #[test]
+fn without_smoothing_labels_are_themselves_and_other_smoothings_are_errors() {
+    let logits = gaussian((EXAMPLES, CLASSES), 1);
+    let labels = labels(EXAMPLES, CLASSES as u32, 2);
+    let smoothed = |smoothing| Loss::LabelSmoothing { smoothing }.evaluate(&logits, &labels);
+    let (plain, zero) = (
+        Loss::CrossEntropy.evaluate(&logits, &labels).unwrap(),
+        smoothed(0.0).unwrap(),
+    );
+    assert_eq!(zero.sum(), plain.sum());
+    assert_eq!(values(zero.gradient()), values(plain.gradient()));
+    for smoothing in [1.0, 1.5, -0.1, f64::NAN] {
+        let error = smoothed(smoothing).unwrap_err();
+        assert!(matches!(error, Error::Smoothing { .. }), "{error}");
+    }
+}
+
+#[test]
 fn cross_entropy_ignores_shifts_of_the_logits() {
     let logits = values(&gaussian((EXAMPLES, CLASSES), 1));
     let labels = [0, 2, 1, 1];
@@ -86,7 +115,7 @@ fn cross_entropy_ignores_shifts_of_the_logits() {
 }
 
 #[test]
-fn correct_counts_the_arg_max_for_both_losses() {
+fn correct_counts_the_arg_max_for_every_loss() {
     let logits = [
         3.0, 1.0, 2.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0, -3.0, -2.0, -1.0,
     ];

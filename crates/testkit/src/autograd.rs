@@ -1,22 +1,26 @@
-//! A fully connected network in plain candle operations, differentiated by candle's backward pass.
+//! Networks in plain candle operations, differentiated by candle's backward pass.
 //!
 //! ```text
-//! l = Σᵢ −log softmax(zᵢ)_y     or     l = Σᵢ ½ ‖zᵢ − yᵢ‖²       a sum over the batch, never a mean
+//! l = Σᵢ −log softmax(zᵢ)_y,   Σᵢ −Σ q log softmax(zᵢ)   or   Σᵢ ½ ‖zᵢ − yᵢ‖²      a sum, never a mean
 //! gradient = backward(l),   H v = backward(⟨backward(l), v⟩)
 //! ```
 //!
-//! It shares neither layers, layout nor losses with the crates under test. candle detaches every
-//! gradient it propagates unless `CANDLE_GRAD_DO_NOT_DETACH` is set before a thread's first
-//! backward pass; a second backward pass then silently gives wrong numbers. The workspace sets the
-//! variable for every test process, and [`Autograd::hessian_product`] checks on a cube that it was
-//! seen.
+//! [`Autograd`] is fully connected, [`ResidualAutograd`] convolutional. They share neither layers,
+//! layout nor losses with the crates under test. candle detaches every gradient it propagates unless
+//! `CANDLE_GRAD_DO_NOT_DETACH` is set before a thread's first backward pass; a second backward pass
+//! then silently gives wrong numbers. The workspace sets the variable for every test process, and
+//! each Hessian product checks on a cube that it was seen.
 //!
 //! candle's ReLU'(0) is 1 and the library's is 0: compare away from kinks.
 
-use candle_core::{D, Device, Tensor, Var};
+use candle_core::{D, Device, Result, Tensor, Var};
 use flatness_layers::Loss;
 
 use crate::{Activation, values};
+
+mod residual;
+
+pub use residual::{ResidualAutograd, Statistics};
 
 /// A fully connected network with its loss, as a function of a flat vector: weight (outputs,
 /// inputs) and bias of each layer in turn.
@@ -37,9 +41,7 @@ impl Autograd {
     /// When a shape does not fit.
     #[must_use]
     pub fn loss(&self, theta: &[f64], inputs: &Tensor, labels: &Tensor) -> f64 {
-        let theta = variable(theta);
-        let loss = self.graph(&theta, inputs, labels).expect("a loss");
-        loss.to_scalar().expect("a scalar")
+        value(theta, |theta| self.graph(theta, inputs, labels))
     }
 
     /// The gradient (P) of the summed loss.
@@ -48,9 +50,7 @@ impl Autograd {
     /// When a shape does not fit.
     #[must_use]
     pub fn gradient(&self, theta: &[f64], inputs: &Tensor, labels: &Tensor) -> Vec<f64> {
-        let theta = variable(theta);
-        let loss = self.graph(&theta, inputs, labels).expect("a loss");
-        values(&backward(&loss, &theta))
+        gradient(theta, |theta| self.graph(theta, inputs, labels))
     }
 
     /// The Hessian of the summed loss times `vector` (P).
@@ -65,15 +65,12 @@ impl Autograd {
         inputs: &Tensor,
         labels: &Tensor,
     ) -> Vec<f64> {
-        check_double_backward();
-        let theta = variable(theta);
-        let loss = self.graph(&theta, inputs, labels).expect("a loss");
-        double_backward(&loss, &theta, vector)
+        hessian_product(theta, vector, |theta| self.graph(theta, inputs, labels))
     }
 
-    fn graph(&self, theta: &Var, inputs: &Tensor, labels: &Tensor) -> candle_core::Result<Tensor> {
+    fn graph(&self, theta: &Tensor, inputs: &Tensor, labels: &Tensor) -> Result<Tensor> {
         let mut x = inputs.clone();
-        let mut offset = 0;
+        let mut pieces = Pieces::new(theta);
         for (index, pair) in self.widths.windows(2).enumerate() {
             if index > 0 {
                 x = match self.activation {
@@ -81,33 +78,82 @@ impl Autograd {
                     Activation::Tanh => x.tanh()?,
                 };
             }
-            let (n_inputs, n_outputs) = (pair[0], pair[1]);
-            let weight = theta
-                .narrow(0, offset, n_outputs * n_inputs)?
-                .reshape((n_outputs, n_inputs))?;
-            offset += n_outputs * n_inputs;
-            let bias = theta.narrow(0, offset, n_outputs)?;
-            offset += n_outputs;
+            let weight = pieces.take(&[pair[1], pair[0]])?;
+            let bias = pieces.take(&[pair[1]])?;
             x = x.matmul(&weight.t()?)?.broadcast_add(&bias)?;
         }
-        assert_eq!(theta.dims(), [offset], "length of the flat vector");
-        let classes = x.dim(D::Minus1)?;
-        let columns = Tensor::arange(0, classes as u32, &Device::Cpu)?.unsqueeze(0)?;
-        let targets = labels.unsqueeze(1)?.broadcast_eq(&columns)?;
-        let targets = targets.to_dtype(x.dtype())?;
-        match self.loss {
-            Loss::SquaredError => (x - targets)?.sqr()?.sum_all()? * 0.5,
-            Loss::CrossEntropy => {
-                // candle's log_softmax_last_dim has no second derivative; detached, the maximum is
-                // a constant.
-                let shifted = x.broadcast_sub(&x.max_keepdim(D::Minus1)?.detach())?;
-                let normalizer = shifted.exp()?.sum_keepdim(D::Minus1)?.log()?;
-                (shifted.broadcast_sub(&normalizer)? * targets)?
-                    .sum_all()?
-                    .neg()
-            }
+        pieces.finish();
+        summed_loss(self.loss, &x, labels)
+    }
+}
+
+/// A flat vector, taken piece by piece.
+struct Pieces<'t> {
+    flat: &'t Tensor,
+    offset: usize,
+}
+
+impl<'t> Pieces<'t> {
+    fn new(flat: &'t Tensor) -> Self {
+        Self { flat, offset: 0 }
+    }
+
+    fn take(&mut self, shape: &[usize]) -> Result<Tensor> {
+        let length = shape.iter().product();
+        let piece = self.flat.narrow(0, self.offset, length)?.reshape(shape)?;
+        self.offset += length;
+        Ok(piece)
+    }
+
+    fn finish(self) {
+        assert_eq!(self.flat.dims(), [self.offset], "length of the flat vector");
+    }
+}
+
+fn summed_loss(loss: Loss, logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
+    let classes = logits.dim(D::Minus1)?;
+    let columns = Tensor::arange(0, classes as u32, &Device::Cpu)?.unsqueeze(0)?;
+    let targets = labels.unsqueeze(1)?.broadcast_eq(&columns)?;
+    let targets = targets.to_dtype(logits.dtype())?;
+    match loss {
+        Loss::SquaredError => (logits - targets)?.sqr()?.sum_all()? * 0.5,
+        Loss::CrossEntropy => cross_entropy(logits, &targets),
+        Loss::LabelSmoothing { smoothing } => {
+            let targets = targets.affine(1.0 - smoothing, smoothing / classes as f64)?;
+            cross_entropy(logits, &targets)
         }
     }
+}
+
+fn cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
+    // candle's log_softmax_last_dim has no second derivative; detached, the maximum is a constant.
+    let shifted = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?.detach())?;
+    let normalizer = shifted.exp()?.sum_keepdim(D::Minus1)?.log()?;
+    (shifted.broadcast_sub(&normalizer)? * targets)?
+        .sum_all()?
+        .neg()
+}
+
+fn value(theta: &[f64], graph: impl Fn(&Tensor) -> Result<Tensor>) -> f64 {
+    let loss = graph(&variable(theta)).expect("a loss");
+    loss.to_scalar().expect("a scalar")
+}
+
+fn gradient(theta: &[f64], graph: impl Fn(&Tensor) -> Result<Tensor>) -> Vec<f64> {
+    let theta = variable(theta);
+    let loss = graph(&theta).expect("a loss");
+    values(&backward(&loss, &theta))
+}
+
+fn hessian_product(
+    theta: &[f64],
+    vector: &[f64],
+    graph: impl Fn(&Tensor) -> Result<Tensor>,
+) -> Vec<f64> {
+    check_double_backward();
+    let theta = variable(theta);
+    let loss = graph(&theta).expect("a loss");
+    double_backward(&loss, &theta, vector)
 }
 
 fn variable(theta: &[f64]) -> Var {

@@ -1,10 +1,12 @@
 //! Oracles for tests: slow, plain, and sharing no code with what they judge.
 //!
-//! [`finite_difference`] differentiates any function of a flat vector; [`Autograd`] is a network in
-//! plain candle operations, differentiated by candle's own backward pass once or twice;
-//! [`dense_matrix`] writes a [`LinearOperator`](flatness_operator::LinearOperator) out;
-//! [`check_layer`] holds a layer to its contract; [`Problem`] is a small network at a point, whose
-//! sweeps it writes out as dense matrices. Everything random is seeded, everything is float64.
+//! [`finite_difference`] differentiates any function of a flat vector; [`Autograd`] and
+//! [`ResidualAutograd`] are networks in plain candle operations, differentiated by candle's own
+//! backward pass once or twice; [`dense_matrix`] writes a
+//! [`LinearOperator`](flatness_operator::LinearOperator) out; [`check_layer`] holds a layer to its
+//! contract; [`Problem`] is a small network at a point, whose sweeps it writes out as dense
+//! matrices, and [`independent_images`] and [`coupled_images`] are tables of convolutional ones.
+//! Everything random is seeded, everything is float64.
 //!
 //! ```
 //! use flatness_testkit::{assert_close, finite_difference};
@@ -21,15 +23,19 @@ mod autograd;
 mod close;
 mod dense;
 pub mod finite_difference;
+mod images;
 mod layer_contract;
 mod network;
 mod problem;
 mod samples;
 
-pub use autograd::Autograd;
+pub use autograd::{Autograd, ResidualAutograd, Statistics};
 pub use close::{assert_close, assert_small, values};
 pub use dense::dense_matrix;
-pub use layer_contract::check_layer;
+pub use images::{
+    Normalization, Residual, coupled_images, independent_images, moved, residual, statistics, vgg,
+};
+pub use layer_contract::{check_layer, check_rules};
 pub use network::{Activation, network};
 pub use problem::Problem;
 pub use samples::{dataset, gaussian, gaussian_away_from_zero, labels};

@@ -1,26 +1,24 @@
 //! A network at a point with a batch: its sweeps written out as dense matrices.
 
+use std::ops::Range;
+
 use candle_core::{DType, Device, Tensor};
 use flatness_layers::{CurvedLinearization, Error, Linearization, Loss, Network};
 use nalgebra::{DMatrix, DVector};
 
-use crate::{Activation, Autograd, gaussian, labels, network, values};
+use crate::{Activation, gaussian, labels, network, values};
 
 /// A small network, parameters, and a batch of Gaussian inputs with random labels. Loss and
 /// derivatives are sums over the batch.
 #[derive(Debug)]
 pub struct Problem {
-    /// Widths from inputs to classes.
-    pub widths: Vec<usize>,
-    /// What stands between affine layers.
-    pub activation: Activation,
-    /// Loss of an example.
-    pub loss: Loss,
     /// The network under test.
     pub network: Network,
+    /// Loss of an example.
+    pub loss: Loss,
     /// Parameters, (P).
     pub theta: Vec<f64>,
-    /// (B, widths\[0\])
+    /// (B, input shape)
     pub inputs: Tensor,
     /// (B), u32
     pub labels: Tensor,
@@ -34,6 +32,26 @@ impl Problem {
     /// `seed`.
     ///
     /// # Panics
+    /// When the outputs of the network are no classes.
+    #[must_use]
+    pub fn of(network: Network, loss: Loss, examples: usize, seed: u64) -> Self {
+        let theta = network.layout().initialize(seed, DType::F64, &Device::Cpu);
+        let shape = [&[examples], network.input_shape()].concat();
+        let [classes] = *network.output_shape() else {
+            panic!("classes expected, got {:?}", network.output_shape());
+        };
+        Self {
+            loss,
+            theta: values(&theta.expect("initial parameters")),
+            inputs: gaussian(shape, seed + 1),
+            labels: labels(examples, classes as u32, seed + 2),
+            network,
+        }
+    }
+
+    /// A problem of a fully connected network of these `widths`.
+    ///
+    /// # Panics
     /// With fewer than two widths.
     #[must_use]
     pub fn new(
@@ -44,27 +62,31 @@ impl Problem {
         seed: u64,
     ) -> Self {
         let network = network(&widths[..1], widths, activation);
-        let theta = network.layout().initialize(seed, DType::F64, &Device::Cpu);
-        let classes = widths.last().map_or(0, |&classes| classes as u32);
-        Self {
-            widths: widths.to_vec(),
-            activation,
-            loss,
-            theta: values(&theta.expect("initial parameters")),
-            inputs: gaussian((examples, widths[0]), seed + 1),
-            labels: labels(examples, classes, seed + 2),
-            network,
-        }
+        Self::of(network, loss, examples, seed)
     }
 
-    /// The same function in plain candle operations.
+    /// Number of classes C.
     #[must_use]
-    pub fn autograd(&self) -> Autograd {
-        Autograd {
-            widths: self.widths.clone(),
-            activation: self.activation,
-            loss: self.loss,
+    pub fn classes(&self) -> usize {
+        self.network.output_shape()[0]
+    }
+
+    /// Positions in the flat vector of the parameters called `<layer>.<parameter>`, for each layer
+    /// in order.
+    #[must_use]
+    pub fn layers(&self) -> Vec<(&str, Range<usize>)> {
+        let mut layers: Vec<(&str, Range<usize>)> = Vec::new();
+        let mut start = 0;
+        for parameter in self.network.layout().parameters() {
+            let end = start + parameter.len();
+            let layer = parameter.name.rsplit_once('.').map_or("", |name| name.0);
+            match layers.last_mut() {
+                Some((last, range)) if *last == layer => range.end = end,
+                _ => layers.push((layer, start..end)),
+            }
+            start = end;
         }
+        layers
     }
 
     /// Number of examples B.
@@ -165,15 +187,24 @@ impl Problem {
             .collect()
     }
 
+    /// The logits (B, C).
+    ///
+    /// # Panics
+    /// When the forward sweep fails.
+    #[must_use]
+    pub fn logits(&self) -> Tensor {
+        let theta = Tensor::new(self.theta.as_slice(), &Device::Cpu).expect("a vector");
+        let views = self.network.layout().views(&theta).expect("P elements");
+        self.network.forward(&views, &self.inputs).expect("logits")
+    }
+
     /// Class probabilities (C) of each example, from the logits by the textbook formula.
     ///
     /// # Panics
     /// When the forward sweep fails.
     #[must_use]
     pub fn probabilities(&self) -> Vec<DVector<f64>> {
-        let theta = Tensor::new(self.theta.as_slice(), &Device::Cpu).expect("a vector");
-        let views = self.network.layout().views(&theta).expect("P elements");
-        let logits = self.network.forward(&views, &self.inputs).expect("logits");
+        let logits = self.logits();
         (0..self.examples())
             .map(|example| {
                 let exponentials =

@@ -3,7 +3,8 @@
 use candle_core::{Device, Tensor};
 use flatness_layers::Loss;
 use flatness_testkit::{
-    Activation, Autograd, assert_close, finite_difference, gaussian, labels, values,
+    Activation, Autograd, Residual, ResidualAutograd, Statistics, assert_close, finite_difference,
+    gaussian, labels, moved, residual, statistics, values,
 };
 
 #[test]
@@ -30,7 +31,11 @@ fn one_example_of_logistic_regression_by_hand() {
 #[test]
 fn both_passes_equal_differences_for_every_activation_and_loss() {
     for activation in [Activation::Relu, Activation::Tanh] {
-        for loss in [Loss::CrossEntropy, Loss::SquaredError] {
+        for loss in [
+            Loss::CrossEntropy,
+            Loss::LabelSmoothing { smoothing: 0.3 },
+            Loss::SquaredError,
+        ] {
             let oracle = Autograd {
                 widths: vec![3, 4, 3],
                 activation,
@@ -47,6 +52,35 @@ fn both_passes_equal_differences_for_every_activation_and_loss() {
             let product = oracle.hessian_product(&theta, &vector, &inputs, &labels);
             let expected = finite_difference::directional(gradient, &theta, &vector, 1e-4);
             assert_close(&what, &product, &expected, 1e-10);
+        }
+    }
+}
+
+#[test]
+fn both_passes_of_a_residual_network_equal_differences() {
+    for form in [Residual::PreActivation, Residual::Wide] {
+        let network = residual(form);
+        let fixed = statistics(&network, 5);
+        let point = moved(network, Loss::CrossEntropy, 4, 11);
+        let vector = values(&gaussian(point.dim(), 6));
+        // Unit length, so that a step along it crosses no kink.
+        let length = vector.iter().map(|v| v * v).sum::<f64>().sqrt();
+        let vector: Vec<f64> = vector.iter().map(|v| v / length).collect();
+        for statistics in [Statistics::Batch, Statistics::Fixed(fixed)] {
+            let oracle = ResidualAutograd {
+                form,
+                statistics,
+                loss: Loss::CrossEntropy,
+            };
+            let what = format!("{oracle:?}");
+            let (inputs, labels) = (&point.inputs, &point.labels);
+            let gradient = |theta: &[f64]| oracle.gradient(theta, inputs, labels);
+            let loss = |theta: &[f64]| oracle.loss(theta, inputs, labels);
+            let expected = finite_difference::gradient(loss, &point.theta, 1e-5);
+            assert_close(&what, &gradient(&point.theta), &expected, 1e-9);
+            let product = oracle.hessian_product(&point.theta, &vector, inputs, labels);
+            let expected = finite_difference::directional(gradient, &point.theta, &vector, 1e-5);
+            assert_close(&what, &product, &expected, 1e-9);
         }
     }
 }

@@ -1,0 +1,258 @@
+//! Batch normalisation (Ioffe and Szegedy 2015): y = γ x̂ + β, x̂ = (x - mean) r, r = (var + ε)^(-1/2),
+//! per channel, with PyTorch's names and ε.
+//!
+//! Two layers, two Hessians: [`BatchNorm`] takes mean and variance of the batch, so that its
+//! examples depend on each other; [`FrozenBatchNorm`] takes constants, an affine map of each channel.
+
+use candle_core::Tensor;
+use flatness_kernels::batch_norm::{self, batch, frozen};
+
+use crate::{Error, Initializer, Layer, Parameter, Point, SecondOrder, SecondOrderRule, Tangent};
+
+/// ε of `torch.nn.BatchNorm2d`.
+const EPSILON: f64 = 1e-5;
+
+/// Normalisation by the statistics of the batch, as in training.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchNorm {
+    channels: usize,
+}
+
+/// Normalisation by fixed statistics: what a trained network does.
+#[derive(Debug, Clone)]
+pub struct FrozenBatchNorm {
+    channels: usize,
+    /// (C)
+    mean: Tensor,
+    /// r, (C)
+    reciprocal_deviation: Tensor,
+}
+
+/// r of the biased `variance` (C).
+fn reciprocal_deviation(variance: &Tensor) -> Result<Tensor, Error> {
+    Ok((variance + EPSILON)?.sqrt()?.recip()?)
+}
+
+fn parameters(channels: usize) -> Vec<Parameter> {
+    let parameter = |name: &str, value| Parameter {
+        name: name.to_owned(),
+        shape: vec![channels],
+        initializer: Initializer::Constant { value },
+    };
+    vec![parameter("weight", 1.0), parameter("bias", 0.0)]
+}
+
+fn output_shape(channels: usize, input: &[usize]) -> Result<Vec<usize>, &'static str> {
+    match *input {
+        [got, ..] if got == channels && input.len() == 3 => Ok(input.to_vec()),
+        _ => Err("it needs (channels, height, width) with as many channels as its weight has"),
+    }
+}
+
+impl BatchNorm {
+    /// Scale γ = 1 and shift β = 0 at first, as in `torch.nn.BatchNorm2d`.
+    #[must_use]
+    pub fn new(channels: usize) -> Self {
+        Self { channels }
+    }
+
+    /// Running mean and variance: zero and one before training.
+    pub(crate) fn buffers(&self) -> impl Iterator<Item = Parameter> {
+        [("running_mean", 0.0), ("running_var", 1.0)]
+            .map(|(name, value)| Parameter {
+                name: name.to_owned(),
+                shape: vec![self.channels],
+                initializer: Initializer::Constant { value },
+            })
+            .into_iter()
+    }
+
+    /// The layer that normalises by `mean` and `variance`, (C) each.
+    pub(crate) fn freeze(&self, mean: Tensor, variance: &Tensor) -> Result<FrozenBatchNorm, Error> {
+        Ok(FrozenBatchNorm {
+            channels: self.channels,
+            mean,
+            reciprocal_deviation: reciprocal_deviation(variance)?,
+        })
+    }
+
+    /// Mean and unbiased variance of the batch that `saved` is of; none of a batch with one value
+    /// per channel.
+    pub(crate) fn batch_statistics(&self, saved: &[Tensor]) -> Result<Option<[Tensor; 2]>, Error> {
+        let [x, mean, _, variance] = saved else {
+            return Ok(None);
+        };
+        let values = x.elem_count() / self.channels.max(1);
+        if values < 2 {
+            return Ok(None);
+        }
+        let unbiased = (variance * (values as f64 / (values - 1) as f64))?;
+        Ok(Some([mean.clone(), unbiased]))
+    }
+}
+
+impl Layer for BatchNorm {
+    fn parameters(&self) -> Vec<Parameter> {
+        parameters(self.channels)
+    }
+
+    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, &'static str> {
+        output_shape(self.channels, input)
+    }
+
+    fn forward(&self, parameters: &[Tensor], x: &Tensor) -> Result<(Tensor, Vec<Tensor>), Error> {
+        let moments = batch_norm::moments(x)?;
+        let r = reciprocal_deviation(&moments.variance)?;
+        let y = batch_norm::forward(x, &moments.mean, &r, &parameters[0], &parameters[1])?;
+        Ok((y, vec![x.clone(), moments.mean, r, moments.variance]))
+    }
+
+    fn jvp(&self, at: Point<'_>, tangent: Tangent<'_>) -> Result<Option<Tensor>, Error> {
+        let [x, mean, r, _] = saved(at)?;
+        let [dgamma, dbeta] = [&tangent.parameters[0], &tangent.parameters[1]];
+        let gamma = &at.parameters[0];
+        Ok(Some(batch::tangent(
+            x,
+            mean,
+            r,
+            gamma,
+            tangent.input,
+            dgamma,
+            dbeta,
+        )?))
+    }
+
+    fn vjp_input(&self, at: Point<'_>, cotangent: &Tensor) -> Result<Tensor, Error> {
+        let [x, mean, r, _] = saved(at)?;
+        Ok(batch::input_cotangent(
+            x,
+            mean,
+            r,
+            &at.parameters[0],
+            cotangent,
+        )?)
+    }
+
+    fn vjp_parameters(
+        &self,
+        at: Point<'_>,
+        cotangent: &Tensor,
+        sums: &[Tensor],
+    ) -> Result<(), Error> {
+        let [x, mean, r, _] = saved(at)?;
+        Ok(frozen::accumulate_cotangent(
+            x, mean, r, cotangent, &sums[0], &sums[1],
+        )?)
+    }
+
+    fn second_order(&self) -> SecondOrder<'_> {
+        SecondOrder::Terms(self)
+    }
+
+    fn batch_norm(&self) -> Option<&BatchNorm> {
+        Some(self)
+    }
+}
+
+/// x, mean, r and the variance, kept by the forward rule.
+fn saved(at: Point<'_>) -> Result<&[Tensor; 4], Error> {
+    at.saved.try_into().map_err(|_| Error::Value)
+}
+
+impl SecondOrderRule for BatchNorm {
+    fn add_terms(
+        &self,
+        at: Point<'_>,
+        cotangent: &Tensor,
+        tangent: Tangent<'_>,
+        sums: &[Tensor],
+        input_sum: Option<&Tensor>,
+    ) -> Result<(), Error> {
+        let [x, mean, r, _] = saved(at)?;
+        Ok(batch::add_second_order(
+            x,
+            mean,
+            r,
+            &at.parameters[0],
+            cotangent,
+            tangent.input,
+            &tangent.parameters[0],
+            &sums[0],
+            input_sum,
+        )?)
+    }
+}
+
+impl Layer for FrozenBatchNorm {
+    fn parameters(&self) -> Vec<Parameter> {
+        parameters(self.channels)
+    }
+
+    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, &'static str> {
+        output_shape(self.channels, input)
+    }
+
+    fn forward(&self, parameters: &[Tensor], x: &Tensor) -> Result<(Tensor, Vec<Tensor>), Error> {
+        let (mean, r) = (&self.mean, &self.reciprocal_deviation);
+        let y = batch_norm::forward(x, mean, r, &parameters[0], &parameters[1])?;
+        Ok((y, vec![x.clone()]))
+    }
+
+    fn jvp(&self, at: Point<'_>, tangent: Tangent<'_>) -> Result<Option<Tensor>, Error> {
+        let [dgamma, dbeta] = [&tangent.parameters[0], &tangent.parameters[1]];
+        Ok(Some(frozen::tangent(
+            &at.saved[0],
+            &self.mean,
+            &self.reciprocal_deviation,
+            &at.parameters[0],
+            tangent.input,
+            dgamma,
+            dbeta,
+        )?))
+    }
+
+    fn vjp_input(&self, at: Point<'_>, cotangent: &Tensor) -> Result<Tensor, Error> {
+        let r = &self.reciprocal_deviation;
+        Ok(frozen::input_cotangent(r, &at.parameters[0], cotangent)?)
+    }
+
+    fn vjp_parameters(
+        &self,
+        at: Point<'_>,
+        cotangent: &Tensor,
+        sums: &[Tensor],
+    ) -> Result<(), Error> {
+        Ok(frozen::accumulate_cotangent(
+            &at.saved[0],
+            &self.mean,
+            &self.reciprocal_deviation,
+            cotangent,
+            &sums[0],
+            &sums[1],
+        )?)
+    }
+
+    fn second_order(&self) -> SecondOrder<'_> {
+        SecondOrder::Terms(self)
+    }
+}
+
+impl SecondOrderRule for FrozenBatchNorm {
+    fn add_terms(
+        &self,
+        _: Point<'_>,
+        cotangent: &Tensor,
+        tangent: Tangent<'_>,
+        sums: &[Tensor],
+        input_sum: Option<&Tensor>,
+    ) -> Result<(), Error> {
+        let r = &self.reciprocal_deviation;
+        if let Some(dx) = tangent.input {
+            frozen::accumulate_second_order(r, cotangent, dx, &sums[0])?;
+        }
+        if let Some(input_sum) = input_sum {
+            frozen::add_second_order(r, cotangent, &tangent.parameters[0], input_sum)?;
+        }
+        Ok(())
+    }
+}

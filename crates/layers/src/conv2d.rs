@@ -1,0 +1,176 @@
+//! y = W ⋆ x + b, a two-dimensional convolution (cross-correlation) with PyTorch's names and shapes.
+//!
+//! x (I, H, W), W (O, I, k, k), b (O), y (O, H', W'). Bilinear in x and W: its second-order terms are
+//! the two cotangent passes with one side replaced by its tangent.
+
+use candle_core::Tensor;
+use flatness_kernels::conv2d::{self, Window};
+
+use crate::{Error, Initializer, Layer, Parameter, Point, SecondOrder, SecondOrderRule, Tangent};
+
+/// Convolution of `inputs` channels to `outputs` channels by a square kernel.
+#[derive(Debug, Clone, Copy)]
+pub struct Conv2d {
+    inputs: usize,
+    outputs: usize,
+    kernel: usize,
+    window: Window,
+    weight: Initializer,
+    bias: Option<Initializer>,
+}
+
+impl Conv2d {
+    /// With a bias; initial weights and biases are uniform on ±1/√(inputs · kernel²), as in
+    /// `torch.nn.Conv2d`.
+    #[must_use]
+    pub fn new(inputs: usize, outputs: usize, kernel: usize, window: Window) -> Self {
+        let uniform = Initializer::Uniform {
+            bound: 1.0 / ((inputs * kernel * kernel) as f64).sqrt(),
+        };
+        Self {
+            inputs,
+            outputs,
+            kernel,
+            window,
+            weight: uniform,
+            bias: Some(uniform),
+        }
+    }
+
+    /// Without a bias.
+    #[must_use]
+    pub fn without_bias(self) -> Self {
+        Self { bias: None, ..self }
+    }
+
+    /// Initial weights Gaussian with variance 2 / (outputs · kernel²) (He et al. 2015, fan-out).
+    #[must_use]
+    pub fn he_normal(self) -> Self {
+        let fan_out = self.outputs * self.kernel * self.kernel;
+        let weight = Initializer::Normal {
+            standard_deviation: (2.0 / fan_out as f64).sqrt(),
+        };
+        Self { weight, ..self }
+    }
+
+    /// Initial weights Gaussian with variance 2 / ((inputs + outputs) · kernel²) (Glorot and Bengio
+    /// 2010).
+    #[must_use]
+    pub fn xavier_normal(self) -> Self {
+        let fans = (self.inputs + self.outputs) * self.kernel * self.kernel;
+        let weight = Initializer::Normal {
+            standard_deviation: (2.0 / fans as f64).sqrt(),
+        };
+        Self { weight, ..self }
+    }
+
+    /// Initial biases all of one value.
+    #[must_use]
+    pub fn constant_bias(self, value: f64) -> Self {
+        Self {
+            bias: Some(Initializer::Constant { value }),
+            ..self
+        }
+    }
+}
+
+impl Layer for Conv2d {
+    fn parameters(&self) -> Vec<Parameter> {
+        let weight = Parameter {
+            name: "weight".to_owned(),
+            shape: vec![self.outputs, self.inputs, self.kernel, self.kernel],
+            initializer: self.weight,
+        };
+        let bias = self.bias.map(|initializer| Parameter {
+            name: "bias".to_owned(),
+            shape: vec![self.outputs],
+            initializer,
+        });
+        std::iter::once(weight).chain(bias).collect()
+    }
+
+    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, &'static str> {
+        match *input {
+            _ if self.inputs * self.outputs * self.kernel == 0 => Err("its weight has no elements"),
+            [inputs, height, width] if inputs == self.inputs => {
+                let output = |extent| self.window.output(extent, self.kernel);
+                let (height, width) = output(height)
+                    .zip(output(width))
+                    .ok_or("its kernel is larger than the padded image")?;
+                Ok(vec![self.outputs, height, width])
+            }
+            _ => Err("it needs (channels, height, width) with as many channels as its weight has"),
+        }
+    }
+
+    fn multiply_adds(&self, input: &[usize]) -> u64 {
+        let pixels = self
+            .output_shape(input)
+            .map_or(0, |shape| shape[1] * shape[2]);
+        (self.outputs * self.inputs * self.kernel * self.kernel * pixels) as u64
+    }
+
+    fn forward(&self, parameters: &[Tensor], x: &Tensor) -> Result<(Tensor, Vec<Tensor>), Error> {
+        let y = conv2d::forward(x, &parameters[0], parameters.get(1), self.window)?;
+        Ok((y, vec![x.clone()]))
+    }
+
+    fn jvp(&self, at: Point<'_>, tangent: Tangent<'_>) -> Result<Option<Tensor>, Error> {
+        Ok(Some(conv2d::tangent(
+            &at.saved[0],
+            &at.parameters[0],
+            tangent.input,
+            &tangent.parameters[0],
+            tangent.parameters.get(1),
+            self.window,
+        )?))
+    }
+
+    fn vjp_input(&self, at: Point<'_>, cotangent: &Tensor) -> Result<Tensor, Error> {
+        let input = (at.input_shape[1], at.input_shape[2]);
+        Ok(conv2d::input_cotangent(
+            &at.parameters[0],
+            cotangent,
+            input,
+            self.window,
+        )?)
+    }
+
+    fn vjp_parameters(
+        &self,
+        at: Point<'_>,
+        cotangent: &Tensor,
+        sums: &[Tensor],
+    ) -> Result<(), Error> {
+        Ok(conv2d::accumulate_cotangent(
+            &at.saved[0],
+            cotangent,
+            &sums[0],
+            sums.get(1),
+            self.window,
+        )?)
+    }
+
+    fn second_order(&self) -> SecondOrder<'_> {
+        SecondOrder::Terms(self)
+    }
+}
+
+impl SecondOrderRule for Conv2d {
+    fn add_terms(
+        &self,
+        _: Point<'_>,
+        cotangent: &Tensor,
+        tangent: Tangent<'_>,
+        sums: &[Tensor],
+        input_sum: Option<&Tensor>,
+    ) -> Result<(), Error> {
+        if let Some(dx) = tangent.input {
+            conv2d::accumulate_second_order(cotangent, dx, &sums[0], self.window)?;
+        }
+        if let Some(input_sum) = input_sum {
+            conv2d::add_second_order(cotangent, &tangent.parameters[0], input_sum, self.window)?;
+        }
+        Ok(())
+    }
+}

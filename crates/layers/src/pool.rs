@@ -1,0 +1,127 @@
+//! Pooling of images: each maximum is a choice and each average a sum, so none has second-order
+//! terms.
+//!
+//! Windows do not overlap the border (no padding); what they do not cover is left out, as in
+//! PyTorch. The first maximum in row-major order wins a tie.
+
+use candle_core::Tensor;
+use flatness_kernels::pool::{self, Pooling};
+
+use crate::{Error, Layer, Point, SecondOrder, Tangent};
+
+/// Largest element of each window.
+#[derive(Debug, Clone, Copy)]
+pub struct MaxPool(Pooling);
+
+/// Mean of each window.
+#[derive(Debug, Clone, Copy)]
+pub struct AveragePool(Pooling);
+
+/// Mean of each channel: (C, H, W) to (C).
+#[derive(Debug, Clone, Copy)]
+pub struct GlobalAveragePool;
+
+impl MaxPool {
+    /// Square windows of `kernel` elements a side, `stride` apart.
+    #[must_use]
+    pub fn new(kernel: usize, stride: usize) -> Self {
+        Self(Pooling { kernel, stride })
+    }
+}
+
+impl AveragePool {
+    /// Square windows of `kernel` elements a side, `stride` apart.
+    #[must_use]
+    pub fn new(kernel: usize, stride: usize) -> Self {
+        Self(Pooling { kernel, stride })
+    }
+}
+
+const IMAGE: &str = "it needs (channels, height, width)";
+
+fn pooled(pooling: Pooling, input: &[usize]) -> Result<Vec<usize>, &'static str> {
+    let &[channels, height, width] = input else {
+        return Err(IMAGE);
+    };
+    let (height, width) = pooling
+        .output(height)
+        .zip(pooling.output(width))
+        .ok_or("its window is larger than the image")?;
+    Ok(vec![channels, height, width])
+}
+
+fn image(at: Point<'_>) -> (usize, usize) {
+    (at.input_shape[1], at.input_shape[2])
+}
+
+impl Layer for MaxPool {
+    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, &'static str> {
+        pooled(self.0, input)
+    }
+
+    fn forward(&self, _: &[Tensor], x: &Tensor) -> Result<(Tensor, Vec<Tensor>), Error> {
+        let (y, argmax) = pool::max_forward(x, self.0)?;
+        Ok((y, vec![argmax]))
+    }
+
+    fn jvp(&self, at: Point<'_>, tangent: Tangent<'_>) -> Result<Option<Tensor>, Error> {
+        let gather = |dx| pool::max_gather(&at.saved[0], dx);
+        Ok(tangent.input.map(gather).transpose()?)
+    }
+
+    fn vjp_input(&self, at: Point<'_>, cotangent: &Tensor) -> Result<Tensor, Error> {
+        Ok(pool::max_scatter(&at.saved[0], cotangent, image(at))?)
+    }
+
+    fn second_order(&self) -> SecondOrder<'_> {
+        SecondOrder::Zero
+    }
+}
+
+impl Layer for AveragePool {
+    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, &'static str> {
+        pooled(self.0, input)
+    }
+
+    fn forward(&self, _: &[Tensor], x: &Tensor) -> Result<(Tensor, Vec<Tensor>), Error> {
+        Ok((pool::average(x, self.0)?, Vec::new()))
+    }
+
+    fn jvp(&self, _: Point<'_>, tangent: Tangent<'_>) -> Result<Option<Tensor>, Error> {
+        let average = |dx| pool::average(dx, self.0);
+        Ok(tangent.input.map(average).transpose()?)
+    }
+
+    fn vjp_input(&self, at: Point<'_>, cotangent: &Tensor) -> Result<Tensor, Error> {
+        Ok(pool::average_transposed(cotangent, image(at), self.0)?)
+    }
+
+    fn second_order(&self) -> SecondOrder<'_> {
+        SecondOrder::Zero
+    }
+}
+
+impl Layer for GlobalAveragePool {
+    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, &'static str> {
+        match *input {
+            [channels, height, width] if height * width > 0 => Ok(vec![channels]),
+            _ => Err(IMAGE),
+        }
+    }
+
+    fn forward(&self, _: &[Tensor], x: &Tensor) -> Result<(Tensor, Vec<Tensor>), Error> {
+        Ok((pool::global_average(x)?, Vec::new()))
+    }
+
+    fn jvp(&self, _: Point<'_>, tangent: Tangent<'_>) -> Result<Option<Tensor>, Error> {
+        Ok(tangent.input.map(pool::global_average).transpose()?)
+    }
+
+    fn vjp_input(&self, at: Point<'_>, cotangent: &Tensor) -> Result<Tensor, Error> {
+        Ok(pool::global_average_transposed(cotangent, image(at))?)
+    }
+
+    fn second_order(&self) -> SecondOrder<'_> {
+        SecondOrder::Zero
+    }
+}
