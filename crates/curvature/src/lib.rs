@@ -40,4 +40,4 @@ mod mean_loss;
 
 pub use curvature::{Curvature, GaussNewton, Hessian, Retention};
 pub use error::Error;
-pub use mean_loss::{Evaluation, MeanLoss, Selection, Settings};
+pub use mean_loss::{Evaluation, MeanLoss, Selection, Settings, TrainingGradient};

@@ -231,7 +231,7 @@ fn parameters_that_do_not_fit_are_errors() {
     for theta in &wrong {
         assert!(mean_loss.evaluate(theta).is_err());
         assert!(mean_loss.gradient(theta, Selection::All).is_err());
-        assert!(mean_loss.retained_bytes(theta).is_err());
+        assert!(mean_loss.bytes_per_example(theta).is_err());
         for retention in [Retention::Retain, Retention::Recompute] {
             let product = mean_loss.curvature(theta, retention).and_then(|curvature| {
                 use flatness_operator::LinearOperator;
@@ -246,16 +246,12 @@ fn parameters_that_do_not_fit_are_errors() {
 /// Per example, in elements: inputs 12, tanh 7 (kept once for two layers), p and p − y 5 each, and
 /// the cotangents 5, 7, 7 of the three layers with second-order terms.
 #[test]
-fn retained_bytes_count_every_tensor_and_do_not_depend_on_the_cut() {
+fn the_bytes_of_an_example_count_every_tensor() {
     let fixture = Fixture::new();
     fixture.for_all(Loss::CrossEntropy, |what, mean_loss, theta, _| {
-        let bytes = mean_loss.retained_bytes(theta).unwrap();
+        let bytes = mean_loss.bytes_per_example(theta).unwrap();
         let element = theta.dtype().size_in_bytes();
-        assert_eq!(
-            bytes,
-            (12 + 7 + 5 + 5 + 5 + 7 + 7) * element * EXAMPLES,
-            "{what}"
-        );
+        assert_eq!(bytes, (12 + 7 + 5 + 5 + 5 + 7 + 7) * element, "{what}");
     });
 }
 
