@@ -1,19 +1,47 @@
 //! What can go wrong with an architecture or a checkpoint.
 
+use std::path::PathBuf;
+
 /// Every failure of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No network of that name.
-    #[error("there is no model `{got}`; choose one of {known}")]
+    #[error("there is no model `{got}`; choose one of {known}, or of the forms {forms}")]
     UnknownModel {
         /// Name asked for.
         got: String,
         /// Names there are.
         known: String,
+        /// Families there are.
+        forms: &'static str,
+    },
+    /// A family without a member of that name.
+    #[error("there is no model `{got}`; {expected}")]
+    Member {
+        /// Name asked for.
+        got: String,
+        /// Members there are.
+        expected: &'static str,
+    },
+    /// A file that cannot be read.
+    #[error("cannot read the checkpoint {}: {source}", path.display())]
+    Read {
+        /// File.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
     },
     /// The bytes are not a safetensors file.
     #[error("{origin} is not a whole safetensors file: {reason}")]
     Format {
+        /// File or other origin of the bytes.
+        origin: String,
+        /// What the reader found.
+        reason: String,
+    },
+    /// An archive of `torch.save` from which no tensors can be read.
+    #[error("cannot read the PyTorch file {origin}: {reason}")]
+    PyTorch {
         /// File or other origin of the bytes.
         origin: String,
         /// What the reader found.
@@ -24,17 +52,23 @@ pub enum Error {
     Mismatch {
         /// File or other origin of the tensors.
         origin: String,
-        /// All missing, unknown, mis-shaped and mis-typed names.
+        /// All missing, mis-shaped, mis-typed and unexpected names; of long lists the first.
         problems: String,
     },
-    /// A parameter that is NaN or infinite.
-    #[error(
-        "{origin}: parameter {name} has values that are not finite; take an earlier checkpoint"
-    )]
+    /// A tensor with NaN or an infinite element.
+    #[error("{origin}: {name} has values that are not finite; take an earlier checkpoint")]
     NotFinite {
         /// File or other origin of the tensors.
         origin: String,
-        /// Parameter.
+        /// Parameter or running statistic.
+        name: String,
+    },
+    /// A running variance below zero.
+    #[error("{origin}: {name} is a variance and has negative values; take an earlier checkpoint")]
+    NegativeVariance {
+        /// File or other origin of the tensors.
+        origin: String,
+        /// Running statistic.
         name: String,
     },
     /// The network could not be built.

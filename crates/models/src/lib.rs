@@ -1,7 +1,8 @@
 //! The networks of the paper, with PyTorch's parameter names and shapes, and their checkpoints.
 //!
 //! [`ZOO`] lists the [`Architecture`]s; [`Architecture::network`] builds one for a kind of data. A
-//! checkpoint is a safetensors file of named tensors that PyTorch reads as a state dict.
+//! [`checkpoint`] is a file of named tensors, PyTorch's state dict: written as safetensors, read from
+//! that or from what `torch.save` writes.
 //!
 //! ```
 //! use candle_core::{DType, Device, Module, Tensor};
@@ -17,8 +18,9 @@
 //! assert_eq!(logits.dims(), [2, 10]);
 //!
 //! // Out and in again.
-//! let bytes = checkpoint::encode(network.layout(), &theta, "mlp")?;
-//! let loaded = checkpoint::decode(&bytes, "memory")?.parameters(network.layout(), "memory")?;
+//! let buffers = network.buffers().initialize(0, DType::F32, &Device::Cpu)?;
+//! let bytes = checkpoint::encode(&network, &theta, &buffers, "mlp")?;
+//! let loaded = checkpoint::decode(&bytes, "memory")?.parameters(&network, "memory")?;
 //! assert_eq!(loaded.to_vec1::<f32>()?, theta.to_vec1::<f32>()?);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -26,8 +28,13 @@
 //! This crate does not know data sets or training.
 
 pub mod checkpoint;
+mod cnn;
 mod error;
+mod mlp;
+mod preresnet;
+mod vgg;
+mod wide_resnet;
 mod zoo;
 
 pub use error::Error;
-pub use zoo::{Architecture, ZOO};
+pub use zoo::{Architecture, FORMS, ZOO};

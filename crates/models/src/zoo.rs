@@ -1,95 +1,173 @@
 //! The architectures and their names.
 
-use flatness_layers::{Affine, Flatten, Layer, Network, Relu};
+use flatness_layers::{Layer, Network};
 
 use crate::Error;
+use crate::cnn::{AllCnn, Cnn};
+use crate::mlp::Mlp;
+use crate::preresnet::PreResNet;
+use crate::vgg::Vgg;
+use crate::wide_resnet::WideResNet;
 
-/// One architecture of the zoo.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The networks with a name of their own, smallest first. Those of the paper have the forms of the
+/// authors' public software; `mlp-400`, `cnn`, `preresnet-20`, `wrn-16-4` and VGG-11 are smaller
+/// relatives to be timed or trained in minutes.
+pub const ZOO: &[&str] = &[
+    "logistic",
+    "mlp",
+    "mlp-deep",
+    "mlp-medium",
+    "cnn",
+    "preresnet-20",
+    "mlp-400",
+    "mlp-large",
+    "preresnet-56",
+    "preresnet-110",
+    "all-cnn-c",
+    "preresnet-164",
+    "wrn-16-4",
+    "vgg-11",
+    "vgg-11-bn",
+    "vgg-16",
+    "vgg-16-bn",
+    "wrn-28-10",
+];
+
+/// The families, of which any member can be named; see [`Architecture::find`].
+pub const FORMS: &str = "preresnet-<depth>, wrn-<depth>-<widen>, vgg-<11 or 16>[-bn][@<width>]";
+
+/// One architecture: a network but for the kind of data.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Architecture {
     /// Name in specs and on the command line.
-    pub name: &'static str,
-    /// What it is, in a few words.
-    pub summary: &'static str,
-    hidden: &'static [usize],
-    naming: Naming,
+    pub name: String,
+    form: Form,
 }
 
-/// How the affine layers are called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Naming {
-    /// The only layer is `fc`.
-    Single,
-    /// `fc0`, `fc1`, ...
-    Numbered,
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Form {
+    Mlp(Mlp),
+    Cnn(Cnn),
+    AllCnn(AllCnn),
+    Vgg(Vgg),
+    PreResNet(PreResNet),
+    WideResNet(WideResNet),
 }
 
-const fn mlp(name: &'static str, summary: &'static str, hidden: &'static [usize]) -> Architecture {
-    Architecture {
-        name,
-        summary,
-        hidden,
-        naming: Naming::Numbered,
+impl Form {
+    /// The form called `name`; none where no form is called like that.
+    fn find(name: &str) -> Option<Result<Self, &'static str>> {
+        let hidden: &[usize] = match name {
+            "logistic" => return Some(Ok(Self::Mlp(Mlp::Logistic))),
+            "cnn" => return Some(Ok(Self::Cnn(Cnn))),
+            "all-cnn-c" => return Some(Ok(Self::AllCnn(AllCnn))),
+            "mlp" => &[10, 100],
+            "mlp-deep" => &[5, 200, 50],
+            "mlp-medium" => &[15, 150],
+            "mlp-400" => &[400, 400],
+            "mlp-large" => &[512, 256],
+            _ => return Self::member(name),
+        };
+        Some(Ok(Self::Mlp(Mlp::Hidden(hidden))))
+    }
+
+    /// The member called `name` of one of the families.
+    fn member(name: &str) -> Option<Result<Self, &'static str>> {
+        let (family, member) = name.split_once('-')?;
+        Some(match family {
+            "vgg" => Vgg::parse(member).map(Self::Vgg),
+            "preresnet" => PreResNet::parse(member).map(Self::PreResNet),
+            "wrn" => WideResNet::parse(member).map(Self::WideResNet),
+            _ => return None,
+        })
     }
 }
 
-/// Every architecture, smallest first. Widths are those of the authors' public software, but for
-/// `mlp-400`, which is there to be timed.
-pub const ZOO: &[Architecture] = &[
-    Architecture {
-        name: "logistic",
-        summary: "multinomial logistic regression with bias",
-        hidden: &[],
-        naming: Naming::Single,
-    },
-    mlp("mlp", "ReLU network 10-100", &[10, 100]),
-    mlp(
-        "mlp-deep",
-        "deep narrow ReLU network 5-200-50",
-        &[5, 200, 50],
-    ),
-    mlp("mlp-medium", "ReLU network 15-150", &[15, 150]),
-    mlp("mlp-400", "ReLU network 400-400", &[400, 400]),
-    mlp("mlp-large", "ReLU network 512-256", &[512, 256]),
-];
-
 impl Architecture {
-    /// The architecture called `name`.
+    /// The architecture called `name`: one of [`ZOO`], or a member of one of the families
+    ///
+    /// - `preresnet-<depth>`, of depth 6n + 2 below 44 and 9n + 2 from 44 on,
+    /// - `wrn-<depth>-<widen>`, of depth 6n + 4,
+    /// - `vgg-11` and `vgg-16`, then `-bn` for batch norm, then `@<width>` for a factor of all
+    ///   numbers of channels.
     ///
     /// # Errors
-    /// [`Error::UnknownModel`], which lists the names.
+    /// [`Error::UnknownModel`], which lists the names, and [`Error::Member`], which says which
+    /// members the family has.
     pub fn find(name: &str) -> Result<Self, Error> {
-        ZOO.iter()
-            .find(|architecture| architecture.name == name)
-            .copied()
-            .ok_or_else(|| {
-                let known: Vec<_> = ZOO.iter().map(|architecture| architecture.name).collect();
-                Error::UnknownModel {
-                    got: name.to_owned(),
-                    known: known.join(", "),
-                }
-            })
+        let got = || name.to_owned();
+        match Form::find(name) {
+            Some(Ok(form)) => Ok(Self { name: got(), form }),
+            Some(Err(expected)) => Err(Error::Member {
+                got: got(),
+                expected,
+            }),
+            None => Err(Error::UnknownModel {
+                got: got(),
+                known: ZOO.join(", "),
+                forms: FORMS,
+            }),
+        }
+    }
+
+    /// What it is, in a few words.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        match self.form {
+            Form::Mlp(form) => form.summary(),
+            Form::Cnn(form) => form.summary(),
+            Form::AllCnn(form) => form.summary(),
+            Form::Vgg(form) => form.summary(),
+            Form::PreResNet(form) => form.summary(),
+            Form::WideResNet(form) => form.summary(),
+        }
+    }
+
+    /// Shape of one example and number of classes of the data that it is made for: MNIST or
+    /// CIFAR-100.
+    #[must_use]
+    pub fn default_input(&self) -> ([usize; 3], usize) {
+        match self.form {
+            Form::Mlp(_) | Form::Cnn(_) => ([1, 28, 28], 10),
+            _ => ([3, 32, 32], 100),
+        }
     }
 
     /// The network for examples of `input_shape` and `classes` classes.
     ///
     /// # Errors
-    /// [`Error::Network`] when the shapes leave nothing to learn.
+    /// [`Error::Network`], which names the layer that cannot take what comes to it.
     pub fn network(&self, input_shape: &[usize], classes: usize) -> Result<Network, Error> {
-        let mut layers: Vec<(String, Box<dyn Layer>)> =
-            vec![("flatten".to_owned(), Box::new(Flatten))];
-        let mut inputs = input_shape.iter().product();
-        for (index, &outputs) in self.hidden.iter().chain([&classes]).enumerate() {
-            if index > 0 {
-                layers.push((format!("relu{}", index - 1), Box::new(Relu)));
-            }
-            let name = match self.naming {
-                Naming::Single => "fc".to_owned(),
-                Naming::Numbered => format!("fc{index}"),
-            };
-            layers.push((name, Box::new(Affine::new(inputs, outputs))));
-            inputs = outputs;
+        match self.form {
+            Form::Mlp(form) => form.network(input_shape, classes),
+            Form::Cnn(form) => form.network(input_shape, classes),
+            Form::AllCnn(form) => form.network(input_shape, classes),
+            Form::Vgg(form) => form.network(input_shape, classes),
+            Form::PreResNet(form) => form.network(input_shape, classes),
+            Form::WideResNet(form) => form.network(input_shape, classes),
         }
-        Ok(Network::chain(input_shape, layers)?)
     }
+}
+
+/// A layer with its name.
+pub(crate) type Named = (String, Box<dyn Layer>);
+
+/// `layer` with its name.
+pub(crate) fn named(name: &str, layer: impl Layer + 'static) -> Named {
+    (name.to_owned(), Box::new(layer))
+}
+
+/// Names of `torch.nn.Sequential`: `<name>.0`, `<name>.1`, ...
+pub(crate) fn sequential(
+    name: &str,
+    layers: impl IntoIterator<Item = Box<dyn Layer>>,
+) -> impl Iterator<Item = Named> {
+    let layers = layers.into_iter().enumerate();
+    layers.map(move |(index, layer)| (format!("{name}.{index}"), layer))
+}
+
+/// A number of decimal digits alone, without a sign.
+pub(crate) fn digits<T: std::str::FromStr>(text: &str) -> Option<T> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    plain.then(|| text.parse().ok()).flatten()
 }

@@ -1,211 +1,229 @@
 //! The architectures against their PyTorch definitions: names, shapes and order of
-//! `named_parameters()`.
-
-use std::collections::HashSet;
+//! `named_parameters()`, and counts.
 
 use candle_core::{DType, Device, Module, Tensor};
-use flatness_layers::{Loss, Predictor};
+use flatness_layers::{Loss, Network, ParamLayout, Predictor};
 use flatness_models::{Architecture, Error, ZOO};
 use flatness_testkit::{Activation, Autograd, assert_close, gaussian, labels, values};
 
-/// (name, shape)
-type Named = (&'static str, &'static [usize]);
-
-/// (name, P for MNIST, parameters in order)
-const EXPECTED: [(&str, usize, &[Named]); 6] = [
-    (
-        "logistic",
-        7_850,
-        &[("fc.weight", &[10, 784]), ("fc.bias", &[10])],
-    ),
-    (
-        "mlp",
-        9_960,
-        &[
-            ("fc0.weight", &[10, 784]),
-            ("fc0.bias", &[10]),
-            ("fc1.weight", &[100, 10]),
-            ("fc1.bias", &[100]),
-            ("fc2.weight", &[10, 100]),
-            ("fc2.bias", &[10]),
-        ],
-    ),
-    (
-        "mlp-deep",
-        15_685,
-        &[
-            ("fc0.weight", &[5, 784]),
-            ("fc0.bias", &[5]),
-            ("fc1.weight", &[200, 5]),
-            ("fc1.bias", &[200]),
-            ("fc2.weight", &[50, 200]),
-            ("fc2.bias", &[50]),
-            ("fc3.weight", &[10, 50]),
-            ("fc3.bias", &[10]),
-        ],
-    ),
-    (
-        "mlp-medium",
-        15_685,
-        &[
-            ("fc0.weight", &[15, 784]),
-            ("fc0.bias", &[15]),
-            ("fc1.weight", &[150, 15]),
-            ("fc1.bias", &[150]),
-            ("fc2.weight", &[10, 150]),
-            ("fc2.bias", &[10]),
-        ],
-    ),
-    (
-        "mlp-400",
-        478_410,
-        &[
-            ("fc0.weight", &[400, 784]),
-            ("fc0.bias", &[400]),
-            ("fc1.weight", &[400, 400]),
-            ("fc1.bias", &[400]),
-            ("fc2.weight", &[10, 400]),
-            ("fc2.bias", &[10]),
-        ],
-    ),
-    (
-        "mlp-large",
-        535_818,
-        &[
-            ("fc0.weight", &[512, 784]),
-            ("fc0.bias", &[512]),
-            ("fc1.weight", &[256, 512]),
-            ("fc1.bias", &[256]),
-            ("fc2.weight", &[10, 256]),
-            ("fc2.bias", &[10]),
-        ],
-    ),
+/// (name, P for the data that it is made for), of the networks in PyTorch.
+const COUNTS: [(&str, usize); 18] = [
+    ("logistic", 7_850),
+    ("mlp", 9_960),
+    ("mlp-deep", 15_685),
+    ("mlp-medium", 15_685),
+    ("cnn", 206_922),
+    ("preresnet-20", 278_132),
+    ("mlp-400", 478_410),
+    ("mlp-large", 535_818),
+    ("preresnet-56", 613_556),
+    ("preresnet-110", 1_169_972),
+    ("all-cnn-c", 1_387_108),
+    ("preresnet-164", 1_726_388),
+    ("wrn-16-4", 2_774_276),
+    ("vgg-11", 9_797_092),
+    ("vgg-11-bn", 9_802_596),
+    ("vgg-16", 15_291_300),
+    ("vgg-16-bn", 15_299_748),
+    ("wrn-28-10", 36_546_980),
 ];
 
-const MNIST: [usize; 3] = [1, 28, 28];
+/// Widths from the input to the logits, for inputs of 12 elements and 5 classes.
+const PERCEPTRONS: [(&str, &[usize]); 6] = [
+    ("logistic", &[12, 5]),
+    ("mlp", &[12, 10, 100, 5]),
+    ("mlp-deep", &[12, 5, 200, 50, 5]),
+    ("mlp-medium", &[12, 15, 150, 5]),
+    ("mlp-400", &[12, 400, 400, 5]),
+    ("mlp-large", &[12, 512, 256, 5]),
+];
+
+fn built(name: &str) -> Network {
+    let architecture = Architecture::find(name).unwrap();
+    let (input_shape, classes) = architecture.default_input();
+    architecture.network(&input_shape, classes).unwrap()
+}
+
+fn names_and_shapes(layout: &ParamLayout) -> Vec<(String, Vec<usize>)> {
+    let parameters = layout.parameters().iter();
+    parameters
+        .map(|parameter| (parameter.name.clone(), parameter.shape.clone()))
+        .collect()
+}
 
 #[test]
-fn names_shapes_order_and_counts_are_pytorchs() {
-    assert_eq!(ZOO.len(), EXPECTED.len());
-    for (architecture, (name, count, parameters)) in ZOO.iter().zip(EXPECTED) {
+fn counts_are_pytorchs() {
+    assert_eq!(ZOO, COUNTS.map(|(name, _)| name));
+    assert!(COUNTS.is_sorted_by_key(|(_, count)| count));
+    for (name, count) in COUNTS {
+        let architecture = Architecture::find(name).unwrap();
         assert_eq!(architecture.name, name);
-        assert_eq!(Architecture::find(name).unwrap(), *architecture);
-        assert!(!architecture.summary.is_empty());
-        let network = architecture.network(&MNIST, 10).unwrap();
-        let layout = network.layout();
-        let got: Vec<(&str, &[usize])> = layout
-            .parameters()
-            .iter()
-            .map(|parameter| (parameter.name.as_str(), parameter.shape.as_slice()))
-            .collect();
-        assert_eq!(got, parameters, "{name}");
-        assert_eq!(layout.dim(), count, "{name}");
-        assert_eq!(network.input_shape(), MNIST);
-        assert_eq!(network.output_shape(), [10]);
+        assert!(!architecture.summary().is_empty());
+        let network = built(name);
+        assert_eq!(network.layout().dim(), count, "{name}");
+        let (input_shape, classes) = architecture.default_input();
+        assert_eq!(network.input_shape(), input_shape);
+        assert_eq!(network.output_shape(), [classes]);
+    }
+}
+
+#[test]
+fn names_shapes_and_order_of_perceptrons_are_pytorchs() {
+    for (name, widths) in PERCEPTRONS {
+        let network = Architecture::find(name).unwrap().network(&[1, 3, 4], 5);
+        let expected = widths.windows(2).enumerate().flat_map(|(index, pair)| {
+            let layer = match name {
+                "logistic" => "fc".to_owned(),
+                _ => format!("fc{index}"),
+            };
+            [
+                (format!("{layer}.weight"), vec![pair[1], pair[0]]),
+                (format!("{layer}.bias"), vec![pair[1]]),
+            ]
+        });
+        let expected: Vec<_> = expected.collect();
+        assert_eq!(
+            names_and_shapes(network.unwrap().layout()),
+            expected,
+            "{name}"
+        );
+    }
+}
+
+/// The list is golden/names.txt, which golden/names.py writes.
+#[test]
+fn names_shapes_and_order_of_convolutional_networks_are_pytorchs() {
+    let golden = include_str!("golden/names.txt");
+    for (name, lines) in [("cnn", 8), ("vgg-11-bn@0.25", 54), ("preresnet-20", 99)] {
+        let network = built(name);
+        let expected = |kind: &str| -> Vec<(String, Vec<usize>)> {
+            let lines = golden
+                .lines()
+                .map(|line| line.split(' ').collect::<Vec<_>>());
+            let own = lines.filter(|words| words[..2] == [name, kind]);
+            own.map(|words| {
+                let shape = words[3..].iter().map(|size| size.parse().unwrap());
+                (words[2].to_owned(), shape.collect())
+            })
+            .collect()
+        };
+        let (parameters, buffers) = (expected("parameter"), expected("buffer"));
+        assert_eq!(parameters.len() + buffers.len(), lines, "{name}");
+        assert_eq!(names_and_shapes(network.layout()), parameters, "{name}");
+        assert_eq!(names_and_shapes(network.buffers()), buffers, "{name}");
+    }
+}
+
+/// Any width, depth and number of classes; counts by the formulas of the layers.
+#[test]
+fn families_have_all_their_members() {
+    for (name, blocks, convolutions) in [
+        ("preresnet-8", 3, 2),
+        ("preresnet-38", 18, 2),
+        ("preresnet-47", 15, 3),
+        ("preresnet-1001", 333, 3),
+        ("wrn-10-1", 3, 2),
+        ("wrn-40-8", 18, 2),
+    ] {
+        let names = names_and_shapes(built(name).layout());
+        let within = names.iter().filter(|(name, _)| {
+            let mut parts = name.split('.').skip(2);
+            name.starts_with("layer") && parts.next().is_some_and(|part| part.starts_with("conv"))
+        });
+        let weights = within.filter(|(name, _)| name.ends_with(".weight")).count();
+        assert_eq!(weights, blocks * convolutions, "{name}");
+    }
+    for (name, same) in [("vgg-16@1", "vgg-16"), ("vgg-11-bn@1.0", "vgg-11-bn")] {
+        let (network, expected) = (built(name), built(same));
+        assert_eq!(network.layout(), expected.layout());
+    }
+    // 0.3 x 64 = 19.2, rounded down.
+    assert_eq!(
+        built("vgg-11@0.3").layout().parameters()[0].shape,
+        [19, 3, 3, 3]
+    );
+    for classes in [1, 7, 100] {
+        for (name, _) in COUNTS {
+            let architecture = Architecture::find(name).unwrap();
+            let (input_shape, _) = architecture.default_input();
+            let network = architecture.network(&input_shape, classes).unwrap();
+            assert_eq!(network.output_shape(), [classes]);
+        }
+    }
+}
+
+#[test]
+fn members_that_there_are_not_are_one_sentence() {
+    let preresnet = "the form is preresnet-<depth>, with a depth of 6n + 2 below 44 (8, 14, 20, \
+                     26, 32, 38) or 9n + 2 from 44 on (47, 56, 65, ...)";
+    let wide = "the form is wrn-<depth>-<widen>, with a depth of 6n + 4 (10, 16, 22, 28, ...) and \
+                a factor of the channels from 1 to 255";
+    let vgg = "the form is vgg-11 or vgg-16, then -bn for batch norm, then @<width> for a factor \
+               of all numbers of channels, from 0.015625 to 16";
+    for (names, expected) in [
+        (
+            &[
+                "-0",
+                "-2",
+                "-21",
+                "-44",
+                "-50",
+                "-99999999999",
+                "-",
+                "-+20",
+                "-20x",
+            ][..],
+            preresnet,
+        ),
+        (
+            &[
+                "-16", "-4-1", "-17-4", "-16-0", "-16-256", "-16--4", "-16-4-1",
+            ],
+            wide,
+        ),
+        (
+            &[
+                "-13", "-16-bm", "-16@0", "-16@0.01", "-16@17", "-16@nan", "-16@", "-16@-1",
+                "-16@1-bn",
+            ],
+            vgg,
+        ),
+    ] {
+        let family = expected[12..].split('-').next().unwrap();
+        for name in names {
+            let name = format!("{family}{name}");
+            let error = Architecture::find(&name).unwrap_err();
+            assert!(matches!(error, Error::Member { .. }), "{name}");
+            let expected = format!("there is no model `{name}`; {expected}");
+            assert_eq!(error.to_string(), expected);
+        }
     }
 }
 
 #[test]
 fn an_unknown_name_is_an_error_that_lists_the_known_ones() {
     let message = Architecture::find("resnet").unwrap_err().to_string();
-    assert!(message.contains("`resnet`"), "{message}");
-    for (name, ..) in EXPECTED {
-        assert!(message.contains(name), "{message}");
-    }
-    assert!(matches!(
-        Architecture::find("MLP"),
-        Err(Error::UnknownModel { .. })
-    ));
-}
-
-/// `torch.nn.Linear` draws weights and biases from U(−1/√inputs, 1/√inputs), variance 1/(3 inputs).
-#[test]
-fn initial_values_have_pytorchs_distribution() {
-    let network = Architecture::find("mlp-400")
-        .unwrap()
-        .network(&MNIST, 10)
-        .unwrap();
-    let layout = network.layout();
-    let theta = layout.initialize(7, DType::F64, &Device::Cpu).unwrap();
-    let views = layout.views(&theta).unwrap();
-    let mut inputs = 0;
-    for (parameter, view) in layout.parameters().iter().zip(&views) {
-        // A bias has the bound of the weight before it.
-        inputs = parameter.shape.get(1).copied().unwrap_or(inputs);
-        let bound = 1.0 / (inputs as f64).sqrt();
-        let elements = values(view);
-        let n = elements.len() as f64;
+    let names = COUNTS.map(|(name, _)| name).join(", ");
+    let expected = format!(
+        "there is no model `resnet`; choose one of {names}, or of the forms preresnet-<depth>, \
+         wrn-<depth>-<widen>, vgg-<11 or 16>[-bn][@<width>]"
+    );
+    assert_eq!(message, expected);
+    for name in ["MLP", "", "-", "mlp-", "resnet-20", "vgg16"] {
         assert!(
-            elements.iter().all(|x| (-bound..bound).contains(x)),
-            "{}",
-            parameter.name
-        );
-        let mean = elements.iter().sum::<f64>() / n;
-        let square = elements.iter().map(|x| x * x).sum::<f64>() / n;
-        // Five standard errors: of the mean bound/√(3n), of the square bound² √(4/45 n).
-        let name = &parameter.name;
-        assert!(
-            mean.abs() < 5.0 * bound / (3.0 * n).sqrt(),
-            "{name}: {mean}"
-        );
-        let error = (square - bound * bound / 3.0).abs();
-        assert!(
-            error < 5.0 * bound * bound * (4.0 / (45.0 * n)).sqrt(),
-            "{name}: {square}"
+            matches!(Architecture::find(name), Err(Error::UnknownModel { .. })),
+            "{name}"
         );
     }
-}
-
-#[test]
-fn initial_values_depend_on_the_seed_alone() {
-    let network = Architecture::find("mlp")
-        .unwrap()
-        .network(&MNIST, 10)
-        .unwrap();
-    let draw = |seed, dtype| {
-        let theta = network
-            .layout()
-            .initialize(seed, dtype, &Device::Cpu)
-            .unwrap();
-        assert_eq!((theta.dims(), theta.dtype()), (&[9_960][..], dtype));
-        values(&theta)
-    };
-    let first = draw(0, DType::F64);
-    assert_eq!(first, draw(0, DType::F64));
-    let distinct: HashSet<u64> = first.iter().map(|x| x.to_bits()).collect();
-    assert_eq!(
-        distinct.len(),
-        first.len(),
-        "layers must not repeat each other's draws"
-    );
-    let other = draw(1, DType::F64);
-    assert!(first.iter().zip(&other).all(|(a, b)| a != b));
-    // The same draws, rounded.
-    let single = draw(0, DType::F32);
-    assert!(
-        first
-            .iter()
-            .zip(&single)
-            .all(|(a, b)| f64::from(*a as f32) == *b)
-    );
 }
 
 #[test]
 fn logits_are_those_of_the_same_network_in_plain_candle() {
-    for (name, _, parameters) in EXPECTED {
+    for (name, widths) in PERCEPTRONS {
         let network = Architecture::find(name)
             .unwrap()
             .network(&[1, 3, 4], 5)
             .unwrap();
-        let mut widths = vec![12];
-        widths.extend(
-            parameters
-                .iter()
-                .skip(1)
-                .step_by(2)
-                .map(|(_, bias)| bias[0]),
-        );
-        *widths.last_mut().unwrap() = 5;
         let theta = network
             .layout()
             .initialize(3, DType::F64, &Device::Cpu)
@@ -216,7 +234,7 @@ fn logits_are_those_of_the_same_network_in_plain_candle() {
             .linearize(&views, &inputs, &labels, Loss::CrossEntropy)
             .unwrap();
         let oracle = Autograd {
-            widths,
+            widths: widths.to_vec(),
             activation: Activation::Relu,
             loss: Loss::CrossEntropy,
         };
@@ -251,7 +269,8 @@ fn a_network_serves_as_a_candle_module() {
 
 #[test]
 fn shapes_that_leave_nothing_to_learn_are_errors() {
-    for architecture in ZOO {
+    for (name, _) in PERCEPTRONS {
+        let architecture = Architecture::find(name).unwrap();
         for (shape, classes) in [(&[1, 28, 28][..], 0), (&[1, 0, 28], 10), (&[0], 10)] {
             let result = architecture.network(shape, classes);
             assert!(
@@ -264,5 +283,85 @@ fn shapes_that_leave_nothing_to_learn_are_errors() {
             let network = architecture.network(shape, classes).unwrap();
             assert_eq!(network.output_shape(), [classes]);
         }
+    }
+}
+
+#[test]
+fn images_that_do_not_fit_are_errors_that_name_the_layer() {
+    let channels = "it needs (channels, height, width) with as many channels as its weight has";
+    let columns = "it needs one axis of as many elements as its weight has columns";
+    let window = "its window is larger than the image";
+    let kernel = "its kernel is larger than the padded image";
+    let elements = "its weight has no elements";
+    for (name, shape, classes, layer, input, reason) in [
+        (
+            "cnn",
+            &[3, 32, 32][..],
+            10,
+            "conv1",
+            "[3, 32, 32]",
+            channels,
+        ),
+        ("cnn", &[784], 10, "conv1", "[784]", channels),
+        ("cnn", &[1, 32, 32], 10, "fc1", "[2048]", columns),
+        ("cnn", &[1, 2, 2], 10, "pool2", "[32, 1, 1]", window),
+        ("cnn", &[1, 28, 28], 0, "fc2", "[128]", elements),
+        (
+            "all-cnn-c",
+            &[1, 28, 28],
+            10,
+            "features.1",
+            "[1, 28, 28]",
+            channels,
+        ),
+        (
+            "all-cnn-c",
+            &[3, 8, 8],
+            10,
+            "features.15",
+            "[192, 2, 2]",
+            kernel,
+        ),
+        (
+            "vgg-16-bn",
+            &[3, 16, 16],
+            10,
+            "features.43",
+            "[512, 1, 1]",
+            window,
+        ),
+        (
+            "vgg-11",
+            &[3, 64, 64],
+            10,
+            "classifier.1",
+            "[2048]",
+            columns,
+        ),
+        (
+            "preresnet-20",
+            &[1, 28, 28],
+            10,
+            "conv1",
+            "[1, 28, 28]",
+            channels,
+        ),
+        ("preresnet-20", &[3, 0, 0], 10, "conv1", "[3, 0, 0]", kernel),
+        (
+            "wrn-16-4",
+            &[1, 28, 28],
+            10,
+            "conv1",
+            "[1, 28, 28]",
+            channels,
+        ),
+    ] {
+        let architecture = Architecture::find(name).unwrap();
+        let message = architecture
+            .network(shape, classes)
+            .unwrap_err()
+            .to_string();
+        let expected = format!("layer {layer} cannot take inputs of shape {input}: {reason}");
+        assert_eq!(message, expected, "{name}");
     }
 }

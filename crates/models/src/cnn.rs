@@ -1,0 +1,88 @@
+//! Plain convolutional networks: a small one for MNIST and All-CNN-C for CIFAR.
+//!
+//! All-CNN-C is of Springenberg et al. 2015, "Striving for simplicity", table 1 (model C). As in the
+//! authors' software its first convolution at 8 x 8 pixels has no padding, and its weights are drawn
+//! as in Glorot and Bengio 2010, with biases of 0.1.
+
+use flatness_layers::{
+    Affine, Conv2d, Dropout, Flatten, GlobalAveragePool, Layer, MaxPool, Network, Relu, Window,
+};
+
+use crate::Error;
+use crate::zoo::{named, sequential};
+
+/// Every pixel stays in its place under a kernel of 3 x 3.
+pub(crate) const SAME: Window = Window {
+    stride: 1,
+    padding: 1,
+};
+
+/// Two convolutions of 3 x 3, each with a maximum over 2 x 2, and two affine maps, for MNIST.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cnn;
+
+impl Cnn {
+    pub(crate) fn summary(self) -> String {
+        "convolutions 16-32, affine 128".to_owned()
+    }
+
+    pub(crate) fn network(self, input_shape: &[usize], classes: usize) -> Result<Network, Error> {
+        let layers = vec![
+            named("conv1", Conv2d::new(1, 16, 3, SAME)),
+            named("relu1", Relu),
+            named("pool1", MaxPool::new(2, 2)),
+            named("conv2", Conv2d::new(16, 32, 3, SAME)),
+            named("relu2", Relu),
+            named("pool2", MaxPool::new(2, 2)),
+            named("flatten", Flatten),
+            named("fc1", Affine::new(32 * 7 * 7, 128)),
+            named("relu3", Relu),
+            named("fc2", Affine::new(128, classes)),
+        ];
+        Ok(Network::chain(input_shape, layers)?)
+    }
+}
+
+/// All-CNN-C: convolutions alone, with dropout and no batch norm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AllCnn;
+
+impl AllCnn {
+    pub(crate) fn summary(self) -> String {
+        "All-CNN-C: nine convolutions, dropout, no batch norm".to_owned()
+    }
+
+    pub(crate) fn network(self, input_shape: &[usize], classes: usize) -> Result<Network, Error> {
+        let halved = Window { stride: 2, ..SAME };
+        let unpadded = Window {
+            stride: 1,
+            padding: 0,
+        };
+        // (outputs, kernel, window)
+        let stages = [
+            (0.2, vec![(96, 3, SAME), (96, 3, SAME), (96, 3, halved)]),
+            (0.5, vec![(192, 3, SAME), (192, 3, SAME), (192, 3, halved)]),
+            (
+                0.5,
+                vec![
+                    (192, 3, unpadded),
+                    (192, 1, unpadded),
+                    (classes, 1, unpadded),
+                ],
+            ),
+        ];
+        let mut features: Vec<Box<dyn Layer>> = Vec::new();
+        let mut inputs = 3;
+        for (rate, convolutions) in stages {
+            features.push(Box::new(Dropout::new(rate)?));
+            for (outputs, kernel, window) in convolutions {
+                let convolution = Conv2d::new(inputs, outputs, kernel, window);
+                features.push(Box::new(convolution.xavier_normal().constant_bias(0.1)));
+                features.push(Box::new(Relu));
+                inputs = outputs;
+            }
+        }
+        let layers = sequential("features", features).chain([named("mean", GlobalAveragePool)]);
+        Ok(Network::chain(input_shape, layers.collect())?)
+    }
+}

@@ -1,0 +1,49 @@
+//! Multinomial logistic regression and multilayer perceptrons with ReLU, on flattened examples.
+
+use flatness_layers::{Affine, Flatten, Network, Relu};
+
+use crate::Error;
+use crate::zoo::{Named, named};
+
+/// Affine maps with ReLU between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mlp {
+    /// The only layer, `fc`.
+    Logistic,
+    /// `fc0`, `fc1`, ..., with these numbers of hidden units between them.
+    Hidden(&'static [usize]),
+}
+
+impl Mlp {
+    pub(crate) fn summary(self) -> String {
+        match self {
+            Self::Logistic => "multinomial logistic regression with bias".to_owned(),
+            Self::Hidden(widths) => {
+                let widths: Vec<_> = widths.iter().map(usize::to_string).collect();
+                format!("ReLU network {}", widths.join("-"))
+            }
+        }
+    }
+
+    pub(crate) fn network(self, input_shape: &[usize], classes: usize) -> Result<Network, Error> {
+        let inputs = input_shape.iter().product();
+        let mut layers = vec![named("flatten", Flatten)];
+        match self {
+            Self::Logistic => layers.push(named("fc", Affine::new(inputs, classes))),
+            Self::Hidden(widths) => layers.extend(numbered(inputs, widths, classes)),
+        }
+        Ok(Network::chain(input_shape, layers)?)
+    }
+}
+
+fn numbered(mut inputs: usize, widths: &[usize], classes: usize) -> Vec<Named> {
+    let mut layers = Vec::new();
+    for (index, &outputs) in widths.iter().chain([&classes]).enumerate() {
+        if index > 0 {
+            layers.push(named(&format!("relu{}", index - 1), Relu));
+        }
+        layers.push(named(&format!("fc{index}"), Affine::new(inputs, outputs)));
+        inputs = outputs;
+    }
+    layers
+}

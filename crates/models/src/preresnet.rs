@@ -1,0 +1,138 @@
+//! Pre-activation ResNet for CIFAR (He et al. 2016b, "Identity mappings in deep residual networks"):
+//! three stages of 16, 32 and 64 planes, y = s(x) + f(x) in every block.
+//!
+//! As in the authors' software, blocks are basic (two convolutions) below depth 44 and bottlenecks
+//! (three, of which the last has four times the planes) from there on, and s is a 1 x 1 convolution
+//! of x itself where the shape changes. Weights of convolutions are drawn as in He et al. 2015
+//! (fan-out).
+
+use flatness_layers::{
+    Affine, BatchNorm, Conv2d, GlobalAveragePool, Graph, Network, Relu, Value, Window,
+};
+
+use crate::Error;
+use crate::cnn::SAME;
+use crate::zoo::digits;
+
+/// What is wrong with a depth that there is not.
+const EXPECTED: &str = "the form is preresnet-<depth>, with a depth of 6n + 2 below 44 (8, 14, 20, \
+                        26, 32, 38) or 9n + 2 from 44 on (47, 56, 65, ...)";
+
+/// (planes, stride) of the stages.
+pub(crate) const STAGES: [(usize, usize); 3] = [(16, 1), (32, 2), (64, 2)];
+
+/// A pre-activation ResNet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PreResNet {
+    block: Block,
+    blocks_per_stage: u16,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Block {
+    /// 3 x 3, 3 x 3.
+    Basic,
+    /// 1 x 1, 3 x 3, 1 x 1.
+    Bottleneck,
+}
+
+impl PreResNet {
+    /// `<depth>`.
+    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
+        let depth: u16 = digits(text).ok_or(EXPECTED)?;
+        let (block, layers) = match depth {
+            ..44 => (Block::Basic, 6),
+            44.. => (Block::Bottleneck, 9),
+        };
+        match depth.checked_sub(2) {
+            Some(blocks) if blocks > 0 && blocks % layers == 0 => Ok(Self {
+                block,
+                blocks_per_stage: blocks / layers,
+            }),
+            _ => Err(EXPECTED),
+        }
+    }
+
+    pub(crate) fn summary(self) -> String {
+        let block = match self.block {
+            Block::Basic => "basic",
+            Block::Bottleneck => "bottleneck",
+        };
+        let blocks = 3 * self.blocks_per_stage;
+        format!("pre-activation ResNet of {blocks} {block} blocks")
+    }
+
+    pub(crate) fn network(self, input_shape: &[usize], classes: usize) -> Result<Network, Error> {
+        let mut graph = Graph::new(input_shape);
+        let mut channels = 16;
+        let mut x = graph.layer("conv1", convolution(3, 16, 3, SAME), graph.input())?;
+        for (stage, (planes, stride)) in STAGES.into_iter().enumerate() {
+            for block in 0..self.blocks_per_stage {
+                let stride = if block == 0 { stride } else { 1 };
+                let name = format!("layer{}.{block}", stage + 1);
+                (x, channels) = self
+                    .block
+                    .put(&mut graph, &name, x, channels, planes, stride)?;
+            }
+        }
+        let x = graph.layer("bn", BatchNorm::new(channels), x)?;
+        let x = graph.layer("relu", Relu, x)?;
+        let x = graph.layer("mean", GlobalAveragePool, x)?;
+        let logits = graph.layer("fc", Affine::new(channels, classes), x)?;
+        Ok(graph.finish(logits)?)
+    }
+}
+
+impl Block {
+    /// Convolutions (outputs, kernel, window) of a block of `planes`.
+    fn convolutions(self, planes: usize, stride: usize) -> Vec<(usize, usize, Window)> {
+        let strided = Window { stride, ..SAME };
+        match self {
+            Self::Basic => vec![(planes, 3, strided), (planes, 3, SAME)],
+            Self::Bottleneck => vec![
+                (planes, 1, pointwise(1)),
+                (planes, 3, strided),
+                (4 * planes, 1, pointwise(1)),
+            ],
+        }
+    }
+
+    /// Puts one block behind `x`; the sum and its channels.
+    fn put(
+        self,
+        graph: &mut Graph,
+        name: &str,
+        x: Value,
+        channels: usize,
+        planes: usize,
+        stride: usize,
+    ) -> Result<(Value, usize), Error> {
+        let (mut y, mut inputs) = (x, channels);
+        let convolutions = self.convolutions(planes, stride).into_iter();
+        for (index, (outputs, kernel, window)) in (1..).zip(convolutions) {
+            y = graph.layer(&format!("{name}.bn{index}"), BatchNorm::new(inputs), y)?;
+            y = graph.layer(&format!("{name}.relu{index}"), Relu, y)?;
+            let layer = convolution(inputs, outputs, kernel, window);
+            y = graph.layer(&format!("{name}.conv{index}"), layer, y)?;
+            inputs = outputs;
+        }
+        let skip = if stride == 1 && inputs == channels {
+            x
+        } else {
+            let projection = convolution(channels, inputs, 1, pointwise(stride));
+            graph.layer(&format!("{name}.downsample.0"), projection, x)?
+        };
+        Ok((graph.add(&format!("{name}.sum"), skip, y)?, inputs))
+    }
+}
+
+/// The window of a 1 x 1 convolution.
+pub(crate) fn pointwise(stride: usize) -> Window {
+    Window { stride, padding: 0 }
+}
+
+fn convolution(inputs: usize, outputs: usize, kernel: usize, window: Window) -> Conv2d {
+    Conv2d::new(inputs, outputs, kernel, window)
+        .he_normal()
+        .without_bias()
+}

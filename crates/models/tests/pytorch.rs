@@ -1,0 +1,286 @@
+//! Files of `torch.save` read back. golden/pytorch.py made them, with elements 0, 1/8, 2/8, ...
+
+use std::path::PathBuf;
+
+use candle_core::DType;
+use flatness_layers::{Affine, BatchNorm, Conv2d, GlobalAveragePool, Layer, Network, Window};
+use flatness_models::{Error, checkpoint};
+use flatness_testkit::values;
+use proptest::prelude::*;
+
+/// P = 41: convolution 27, batch norm 6, affine map 8; Q = 6.
+fn network() -> Network {
+    let window = Window {
+        stride: 1,
+        padding: 0,
+    };
+    let layers: Vec<(String, Box<dyn Layer>)> = vec![
+        ("conv".to_owned(), Box::new(Conv2d::new(2, 3, 2, window))),
+        ("bn".to_owned(), Box::new(BatchNorm::new(3))),
+        ("mean".to_owned(), Box::new(GlobalAveragePool)),
+        ("fc".to_owned(), Box::new(Affine::new(3, 2))),
+    ];
+    Network::chain(&[2, 4, 4], layers).unwrap()
+}
+
+fn golden(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name)
+}
+
+/// 0, 1/8, 2/8, ...
+fn counted(elements: std::ops::Range<usize>) -> Vec<f64> {
+    elements.map(|element| element as f64 / 8.0).collect()
+}
+
+/// Decodes, and takes parameters and buffers.
+fn load(bytes: &[u8]) -> Result<(Vec<f64>, Vec<f64>), Error> {
+    let (network, checkpoint) = (network(), checkpoint::decode(bytes, "memory")?);
+    let theta = checkpoint.parameters(&network, "memory")?;
+    let buffers = checkpoint.buffers(&network, "memory")?;
+    Ok((values(&theta), values(&buffers)))
+}
+
+#[test]
+fn state_dicts_of_every_form_give_the_same_values() {
+    let network = network();
+    for (name, dtype) in [
+        ("state_dict.pth", DType::F32),
+        // Half precision, `DataParallel`, `state_dict` in a dict, other orders in memory.
+        ("training.pth", DType::F32),
+        // `torch.nn.Parameter`s that share a storage, pickle protocol 4.
+        ("parameters.pth", DType::F64),
+    ] {
+        let checkpoint = checkpoint::read(&golden(name)).unwrap();
+        let theta = checkpoint.parameters(&network, name).unwrap();
+        let buffers = checkpoint.buffers(&network, name).unwrap();
+        assert_eq!((theta.dtype(), buffers.dtype()), (dtype, dtype), "{name}");
+        assert_eq!(values(&theta), counted(0..41), "{name}");
+        assert_eq!(values(&buffers), counted(41..47), "{name}");
+        assert_eq!(checkpoint.model(), None);
+    }
+}
+
+#[test]
+fn what_is_no_state_dict_is_one_sentence() {
+    let cases = [
+        (
+            "legacy.pth",
+            "its format is that before PyTorch 1.6; load it and save it again with a current \
+             torch.save",
+        ),
+        (
+            "module.pth",
+            "it has no state dict; save `model.state_dict()`",
+        ),
+    ];
+    for (name, expected) in cases {
+        let path = golden(name);
+        let message = checkpoint::read(&path).unwrap_err().to_string();
+        let path = path.display();
+        assert_eq!(
+            message,
+            format!("cannot read the PyTorch file {path}: {expected}")
+        );
+    }
+    let message = checkpoint::decode(b"PK\x03\x04", "memory").unwrap_err();
+    assert!(
+        message
+            .to_string()
+            .starts_with("cannot read the PyTorch file memory: "),
+        "{message}"
+    );
+    let missing = golden("missing.pth");
+    let message = checkpoint::read(&missing).unwrap_err().to_string();
+    let expected = format!("cannot read the checkpoint {}: ", missing.display());
+    assert!(message.starts_with(&expected), "{message}");
+}
+
+#[test]
+fn integers_are_named() {
+    let bytes = std::fs::read(golden("integers.pth")).unwrap();
+    let message = load(&bytes).unwrap_err().to_string();
+    assert_eq!(
+        message,
+        "memory does not fit the network: 8 of no floating-point type: conv.weight i64, \
+         conv.bias i64, bn.weight i64, bn.bias i64, fc.weight i64, fc.bias i64, \
+         bn.running_mean i64, bn.running_var i64"
+    );
+}
+
+#[test]
+fn every_truncation_is_an_error() {
+    let bytes = std::fs::read(golden("training.pth")).unwrap();
+    for length in 0..bytes.len() {
+        assert!(load(&bytes[..length]).is_err(), "{length} bytes");
+    }
+}
+
+/// Offset and length of the pickle within state_dict.pth, stored as it is.
+fn pickle(bytes: &[u8]) -> std::ops::Range<usize> {
+    let start = bytes.windows(2).position(|pair| pair == b"\x80\x02");
+    let start = start.unwrap();
+    // Between the pickle and the next entry lies nothing but the padding of that entry.
+    let next = bytes[start..]
+        .windows(4)
+        .position(|four| four == b"PK\x07\x08");
+    start..start + next.unwrap()
+}
+
+/// A zip archive of `entries`, stored.
+fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    use std::io::Write;
+    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, contents) in entries {
+        let options = zip::write::SimpleFileOptions::default()
+            .compression_method(zip::CompressionMethod::Stored);
+        writer.start_file(*name, options).unwrap();
+        writer.write_all(contents).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}
+
+/// A whole archive around a pickle, so that its checksums hold and the pickle is reached.
+fn around(program: &[u8]) -> Vec<u8> {
+    let storage = [0u8; 96];
+    archive(&[
+        ("a/data.pkl", program),
+        ("a/data/0", &storage),
+        ("a/data/1", &storage),
+    ])
+}
+
+#[test]
+fn tensors_that_their_storage_does_not_hold_are_errors() {
+    // {'a': _rebuild_tensor_v2(('storage', FloatStorage, '0', 'cpu', 24), offset, size, stride)}
+    let program = |class: &str, offset: u8, size: &[u8], stride: &[u8]| {
+        let mut program = b"\x80\x02}X\x01\0\0\0actorch._utils\n_rebuild_tensor_v2\n(".to_vec();
+        program.extend(b"(X\x07\0\0\0storagectorch\n");
+        program.extend(class.as_bytes());
+        program.extend(b"\nX\x01\0\0\x000X\x03\0\0\0cpuK\x18tQK");
+        program.push(offset);
+        for sizes in [size, stride] {
+            program.push(b'(');
+            program.extend(sizes.iter().flat_map(|&size| [b'K', size]));
+            program.push(b't');
+        }
+        program.extend(b"tRs.");
+        around(&program)
+    };
+    let float = "FloatStorage";
+    let decoded = |bytes: &[u8]| checkpoint::decode(bytes, "memory");
+    assert!(decoded(&program(float, 0, &[4, 6], &[6, 1])).is_ok());
+    assert!(decoded(&program(float, 0, &[4, 6], &[1, 4])).is_ok());
+    assert!(decoded(&program(float, 23, &[], &[])).is_ok());
+    assert!(decoded(&program(float, 0, &[0, 200], &[200, 1])).is_ok());
+    let larger = "its tensor a is larger than its storage";
+    let malformed = "its tensor a is not described as torch.save does";
+    for (bytes, expected) in [
+        (program(float, 1, &[4, 6], &[6, 1]), larger),
+        (program(float, 24, &[], &[]), larger),
+        (program(float, 0, &[4, 6], &[7, 1]), larger),
+        // As many as a storage has is all that a parameter can have.
+        (program(float, 0, &[200], &[0]), larger),
+        (program(float, 0, &[255; 16], &[0; 16]), larger),
+        (program(float, 0, &[1; 17], &[1; 17]), malformed),
+        (program(float, 0, &[4, 6], &[6]), malformed),
+        (
+            program("BoolStorage", 0, &[4], &[1]),
+            "its tensor a has the storage type torch.BoolStorage",
+        ),
+    ] {
+        let message = decoded(&bytes).unwrap_err().to_string();
+        assert_eq!(
+            message,
+            format!("cannot read the PyTorch file memory: {expected}")
+        );
+    }
+}
+
+#[test]
+fn storages_used_over_and_over_are_refused() {
+    // The same 24 elements under 40 names in a file of less than 40 times 96 bytes.
+    let mut program = b"\x80\x02}ctorch._utils\n_rebuild_tensor_v2\n(".to_vec();
+    program.extend(b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x18tQ");
+    program.extend(b"K\0K\x18\x85K\x01\x85tRq\x010");
+    for name in b'A'..b'A' + 40 {
+        program.extend([b'X', 1, 0, 0, 0, name, b'h', 1, b's']);
+    }
+    program.push(b'.');
+    let message = checkpoint::decode(&around(&program), "memory").unwrap_err();
+    assert!(
+        message.to_string().ends_with("its tensors overlap"),
+        "{message}"
+    );
+}
+
+/// Neither a recursive destructor nor a copy per reference: both would end the process.
+#[test]
+fn deep_and_self_similar_pickles_end_in_an_error() {
+    let deep = [&b"\x80\x02N"[..], &b"\x85".repeat(1 << 20), b"."].concat();
+    let doubled = b"q\x01h\x01\x86".repeat(200);
+    let doubled = [&b"\x80\x02N"[..], &doubled, b"."].concat();
+    for program in [deep, doubled] {
+        let message = checkpoint::decode(&around(&program), "memory").unwrap_err();
+        assert!(message.to_string().contains("no state dict"), "{message}");
+    }
+}
+
+#[test]
+fn other_byte_orders_are_refused() {
+    let bytes = archive(&[("a/data.pkl", b"N."), ("a/byteorder", b"big")]);
+    let message = checkpoint::decode(&bytes, "memory").unwrap_err();
+    assert!(
+        message.to_string().ends_with("it is not little-endian"),
+        "{message}"
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2048, failure_persistence: None, ..Default::default() })]
+
+    /// One byte of a whole file changed: the checksums find it, or it changes nothing of value.
+    #[test]
+    fn no_changed_byte_panics(
+        name in prop::sample::select(vec!["state_dict.pth", "training.pth", "parameters.pth"]),
+        position in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+    ) {
+        let mut bytes = std::fs::read(golden(name)).unwrap();
+        let position = position.index(bytes.len());
+        bytes[position] = byte;
+        if let Ok((theta, buffers)) = load(&bytes) {
+            prop_assert_eq!((theta.len(), buffers.len()), (41, 6));
+        }
+    }
+
+    /// Bytes of the pickle changed behind correct checksums.
+    #[test]
+    fn no_changed_pickle_panics(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let bytes = std::fs::read(golden("state_dict.pth")).unwrap();
+        let mut program = bytes[pickle(&bytes)].to_vec();
+        for (position, byte) in changes {
+            let position = position.index(program.len());
+            program[position] = byte;
+        }
+        let _ = load(&around(&program));
+    }
+
+    #[test]
+    fn no_pickle_panics(program in prop::collection::vec(any::<u8>(), 0..64)) {
+        prop_assert!(load(&around(&program)).is_err());
+    }
+
+    /// Of opcodes alone, most programs run.
+    #[test]
+    fn no_program_panics(program in prop::collection::vec(
+        prop::sample::select(b"()t]}}NQRsu\x81\x85\x86\x87\x88ab0K\x01q\x00h\x00\x8a\x08".to_vec()),
+        0..64,
+    )) {
+        let program = [&program[..], b"."].concat();
+        prop_assert!(load(&around(&program)).is_err());
+    }
+}
