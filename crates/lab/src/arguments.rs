@@ -81,7 +81,7 @@ pub(crate) struct Places {
     /// Directory of the runs
     #[arg(long, value_name = "DIR", default_value = "runs")]
     pub(crate) runs: PathBuf,
-    /// Directory with the data set [default: the cache directory, else the embedded fixture]
+    /// Directory with the data set [default: the cache directory; mnist: else the embedded fixture]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
     /// Least time between two saved states, in seconds: a kill loses at most this much and an epoch
@@ -137,7 +137,7 @@ pub(crate) struct TrainOptions {
 
 #[derive(Debug, Args)]
 pub(crate) struct MeasureOptions {
-    /// Parameters, a safetensors file with PyTorch's names
+    /// Parameters, a .safetensors or .pth file with PyTorch's names
     pub(crate) checkpoint: PathBuf,
     /// Network [default: the one the checkpoint names]
     #[arg(long, value_name = "NAME")]
@@ -145,7 +145,7 @@ pub(crate) struct MeasureOptions {
     /// Data set
     #[arg(long, value_name = "NAME", default_value = "mnist")]
     pub(crate) data_set: String,
-    /// Directory with the data set [default: the cache directory, else the embedded fixture]
+    /// Directory with the data set [default: the cache directory; mnist: else the embedded fixture]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
     /// Split whose mean loss is measured
@@ -157,12 +157,15 @@ pub(crate) struct MeasureOptions {
     /// Matrix
     #[arg(long, value_enum, default_value_t = MatrixName::Hessian)]
     pub(crate) matrix: MatrixName,
+    /// Statistics that batch-norm takes: the running ones of the checkpoint, or those of each batch
+    #[arg(long, value_enum, default_value_t = BatchNormName::Frozen)]
+    pub(crate) batch_norm: BatchNormName,
     /// Number type of the arithmetic [default: the checkpoint's]
     #[arg(long, value_enum)]
     pub(crate) dtype: Option<NumberType>,
-    /// Examples per sweep
-    #[arg(long, value_name = "N", default_value_t = 1000)]
-    pub(crate) batch_size: usize,
+    /// Most examples per sweep [default: 1000 or all]; with batch statistics, the size of the batches
+    #[arg(long, value_name = "N")]
+    pub(crate) batch_size: Option<usize>,
     /// Lanczos steps, one product each
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub(crate) steps: usize,
@@ -193,7 +196,7 @@ pub(crate) struct ProductOptions {
     /// Network, one of those that `flatness models` lists
     #[arg(long, value_name = "NAME")]
     pub(crate) model: String,
-    /// Parameters, a safetensors file with PyTorch's names
+    /// Parameters, a .safetensors or .pth file with PyTorch's names
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: PathBuf,
     /// Inputs, labels and vector, a safetensors file
@@ -202,18 +205,21 @@ pub(crate) struct ProductOptions {
     /// Matrix
     #[arg(long, value_enum, default_value_t = MatrixName::Hessian)]
     pub(crate) matrix: MatrixName,
+    /// Statistics that batch-norm takes: the running ones of the weights file, or those of each batch
+    #[arg(long, value_enum, default_value_t = BatchNormName::Frozen)]
+    pub(crate) batch_norm: BatchNormName,
     /// Vectors per product: the given one and seeded +-1 vectors
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) vectors: u16,
-    /// Most examples per sweep
-    #[arg(long, value_name = "N", default_value_t = 1000)]
-    pub(crate) batch: usize,
+    /// Most examples per sweep [default: 1000 or all]; with batch statistics, the size of the batches
+    #[arg(long, value_name = "N")]
+    pub(crate) batch: Option<usize>,
     /// Use the first N examples only
     #[arg(long, value_name = "N")]
     pub(crate) n: Option<usize>,
-    /// Classes of the network [default: 10]
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    pub(crate) classes: usize,
+    /// Classes of the network [default: 10 for the MNIST networks, 100 for the others]
+    #[arg(long, value_name = "N")]
+    pub(crate) classes: Option<usize>,
     /// Number type of the arithmetic
     #[arg(long, value_enum, default_value_t = NumberType::F32)]
     pub(crate) dtype: NumberType,
@@ -256,7 +262,7 @@ pub(crate) enum DataCommand {
 pub(crate) struct FetchOptions {
     /// Data set
     #[arg(value_enum)]
-    pub(crate) set: FetchableSet,
+    pub(crate) set: DataSet,
     /// Directory to put it in [default: the cache directory]
     #[arg(long, value_name = "DIR")]
     pub(crate) to: Option<PathBuf>,
@@ -270,8 +276,11 @@ pub(crate) struct FetchOptions {
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckOptions {
-    /// Directory with the data set
-    pub(crate) directory: PathBuf,
+    /// Data set
+    #[arg(value_enum)]
+    pub(crate) set: DataSet,
+    /// Directory with the data set, or the archive of cifar-100 [default: the cache directory]
+    pub(crate) directory: Option<PathBuf>,
     /// Print the result as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -279,9 +288,12 @@ pub(crate) struct CheckOptions {
 
 /// Data set with known mirrors.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum FetchableSet {
-    /// Handwritten digits, 70,000 images of 28 x 28
+pub(crate) enum DataSet {
+    /// Handwritten digits, 70,000 grey images of 28 x 28
     Mnist,
+    /// Natural images, 60,000 in colour of 32 x 32, in 100 classes
+    #[value(name = "cifar-100")]
+    Cifar100,
 }
 
 /// Number type.
@@ -309,6 +321,15 @@ pub(crate) enum MatrixName {
     Hessian,
     /// Generalised Gauss-Newton matrix
     GaussNewton,
+}
+
+/// Statistics that batch-norm takes.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum BatchNormName {
+    /// The running ones: examples are independent
+    Frozen,
+    /// Those of each batch, whose examples are coupled
+    Batch,
 }
 
 /// What happens to activations between products.

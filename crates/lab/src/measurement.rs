@@ -6,17 +6,18 @@ mod spectrum;
 
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use candle_core::Tensor;
 use flatness_curvature::{Curvature, MeanLoss, Retention};
+use flatness_layers::Network;
 use flatness_operator::{Congruence, LinearOperator};
 use flatness_records::{
-    Matrix, MatrixRecord, MeasureSpec, Measurement, Quantity, Retention as RecordedRetention,
-    Streams,
+    BatchNorm, Matrix, MatrixRecord, MeasureSpec, Measurement, Quantity,
+    Retention as RecordedRetention, Streams,
 };
 
 use crate::progress::{Progress, Watched};
-use crate::setting::{Machine, Model};
+use crate::setting::{Machine, Model, Weights};
 use crate::source::Splits;
 use crate::training::norm;
 
@@ -32,8 +33,8 @@ pub(crate) struct Instrument<'a> {
     pub(crate) spec: &'a MeasureSpec,
     pub(crate) streams: Streams,
     pub(crate) progress: Progress,
-    /// Initial parameters (P).
-    pub(crate) initial: &'a Tensor,
+    /// Initial parameters.
+    pub(crate) initial: &'a Weights,
 }
 
 /// How much of the spectrum a measurement holds.
@@ -46,24 +47,32 @@ pub(crate) enum Detail {
 }
 
 impl Instrument<'_> {
-    /// The mean loss over the curvature split.
-    pub(crate) fn mean_loss(&self) -> Result<MeanLoss<'_>> {
-        let split = self.splits.get(self.spec.split)?;
-        self.model
-            .mean_loss(split, self.machine, self.spec.batch_size)
+    /// The network whose curvature is measured.
+    pub(crate) fn network(&self, weights: &Weights) -> Result<Network> {
+        self.model.measured(self.spec.batch_norm, &weights.buffers)
     }
 
-    /// Everything but scaling and perturbations, after `epoch` epochs at `theta` (P).
+    /// The mean loss of `network` over the curvature split.
+    pub(crate) fn mean_loss<'a>(&'a self, network: &'a Network) -> Result<MeanLoss<'a>> {
+        let split = self.splits.get(self.spec.split)?;
+        self.model
+            .mean_loss(network, split, self.machine, self.spec.batch_size)
+    }
+
+    /// Everything but scaling and perturbations, after `epoch` epochs. Loss and accuracy are those of
+    /// the frozen network, whichever the matrices are of.
     pub(crate) fn measure(
         &self,
         epoch: u32,
-        theta: &Tensor,
+        weights: &Weights,
         detail: Detail,
     ) -> Result<Measurement> {
         let started = Instant::now();
+        let theta = &weights.theta;
+        let frozen = self.model.measured(BatchNorm::Frozen, &weights.buffers)?;
         let evaluate = |examples| {
             self.model
-                .mean_loss(examples, self.machine, self.spec.batch_size)?
+                .mean_loss(&frozen, examples, self.machine, self.spec.batch_size)?
                 .evaluate(theta)
                 .map_err(anyhow::Error::from)
         };
@@ -75,7 +84,8 @@ impl Instrument<'_> {
             .as_ref()
             .map(|split| evaluate(split))
             .transpose()?;
-        let mean_loss = self.mean_loss()?;
+        let network = self.network(weights)?;
+        let mean_loss = self.mean_loss(&network)?;
         let (_, gradient) = mean_loss.gradient(theta, flatness_curvature::Selection::All)?;
         let curvature = curvature(&mean_loss, theta, self.machine)?;
         let retention = retained(&curvature);
@@ -118,7 +128,7 @@ impl Instrument<'_> {
             validation_accuracy: validation.map(|split| split.accuracy),
             gradient_norm: norm(&gradient)?,
             parameter_norm: norm(theta)?,
-            distance_from_initialization: norm(&(theta - self.initial)?)?,
+            distance_from_initialization: norm(&(theta - &self.initial.theta)?)?,
             fisher_rao: Quantity::exact(fisher_rao, 1),
             adaptive_lambda_max,
             retention,
@@ -145,8 +155,25 @@ pub(crate) fn curvature<'a>(
     theta: &Tensor,
     machine: &Machine,
 ) -> Result<Curvature<'a>> {
-    let bytes = mean_loss.retained_bytes(theta)?;
-    Ok(mean_loss.curvature(theta, Retention::within(machine.memory_budget, bytes))?)
+    let bytes = mean_loss.bytes_per_example(theta)?;
+    let (budget, workers) = (machine.memory_budget, machine.workers.threads());
+    let (examples, batch) = (mean_loss.data().len(), mean_loss.examples_per_sweep());
+    let sweeps = workers.min(examples.div_ceil(batch));
+    let mebibytes = |bytes: usize| bytes.div_ceil(1 << 20);
+    if bytes * batch * sweeps > budget {
+        let fits = match budget / (bytes * sweeps) {
+            0 => String::new(),
+            fits => format!(" or batches of {fits} examples"),
+        };
+        bail!(
+            "--memory-budget must be at least {} MiB for {sweeps} batches of {batch} examples at a \
+             time, got {} MiB; give more memory{fits}",
+            mebibytes(bytes * batch * sweeps),
+            mebibytes(budget)
+        );
+    }
+    let retention = Retention::within(budget, bytes * examples);
+    Ok(mean_loss.curvature(theta, retention)?)
 }
 
 /// What happens to the activations of `curvature`, as a record says it.

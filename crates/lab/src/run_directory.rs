@@ -16,6 +16,8 @@ use flatness_records::{
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
+use crate::setting::Weights;
+
 /// The directory of one run, locked against other processes.
 pub(crate) struct RunDirectory {
     path: PathBuf,
@@ -25,7 +27,7 @@ pub(crate) struct RunDirectory {
 
 /// Training at the end of an epoch.
 pub(crate) struct State {
-    pub(crate) theta: Tensor,
+    pub(crate) weights: Weights,
     pub(crate) velocity: Tensor,
     pub(crate) clock: Clock,
 }
@@ -140,7 +142,12 @@ impl RunDirectory {
     /// Saves the state.
     pub(crate) fn save(&self, state: &State) -> Result<()> {
         let clock = serde_json::to_string(&state.clock)?;
-        let tensors = [("theta", &state.theta), ("velocity", &state.velocity)];
+        let Weights { theta, buffers } = &state.weights;
+        let tensors = [
+            ("theta", theta),
+            ("buffers", buffers),
+            ("velocity", &state.velocity),
+        ];
         let metadata = HashMap::from([("clock".to_owned(), clock)]);
         let bytes = safetensors::serialize(tensors, Some(metadata))?;
         Ok(write_atomic(&self.file("state.safetensors"), &bytes)?)
@@ -214,7 +221,10 @@ fn decode(bytes: &[u8], device: &Device) -> Result<State> {
         }
     };
     Ok(State {
-        theta: take("theta")?,
+        weights: Weights {
+            theta: take("theta")?,
+            buffers: take("buffers")?,
+        },
         velocity: take("velocity")?,
         clock,
     })

@@ -1,14 +1,14 @@
 //! A validated run made ready: network, data, threads, device.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use candle_core::{DType, Device, Tensor};
 use flatness_curvature::{MeanLoss, Settings};
 use flatness_data::Examples;
 use flatness_layers::{Loss, Network, Workers};
 use flatness_models::Architecture;
-use flatness_records::{Dtype, ModelRecord, ModelSpec};
+use flatness_records::{BatchNorm, Dtype, ModelRecord, ModelSpec};
 
-use crate::arguments::{Computing, NumberType};
+use crate::arguments::{BatchNormName, Computing, NumberType};
 use crate::{device, environment};
 
 /// How and where to compute.
@@ -29,6 +29,22 @@ impl Machine {
     }
 }
 
+/// Examples per sweep: what was asked for, which must not be more than there are, or 1000 or all.
+pub(crate) fn batch_size(
+    option: &str,
+    asked: Option<usize>,
+    examples: &dyn Examples,
+) -> Result<usize> {
+    let (name, len) = (examples.name(), examples.len());
+    match asked {
+        Some(size) if !(1..=len).contains(&size) => {
+            bail!("{option} must be in 1..={len}, the examples of {name}, got {size}")
+        }
+        Some(size) => Ok(size),
+        None => Ok(len.min(1000)),
+    }
+}
+
 /// As many workers as asked for, or one per core.
 pub(crate) fn workers(threads: Option<u16>) -> Result<Workers> {
     Ok(Workers::new(
@@ -38,9 +54,38 @@ pub(crate) fn workers(threads: Option<u16>) -> Result<Workers> {
 
 /// A network with its name and number type.
 pub(crate) struct Model {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
+    /// As it is trained: batch-norm takes the statistics of the batch.
     pub(crate) network: Network,
     pub(crate) dtype: Dtype,
+}
+
+/// What training changes.
+#[derive(Debug, Clone)]
+pub(crate) struct Weights {
+    /// Parameters, (P).
+    pub(crate) theta: Tensor,
+    /// Running statistics of batch-norm, (Q).
+    pub(crate) buffers: Tensor,
+}
+
+impl Weights {
+    /// In another number type, on another device.
+    pub(crate) fn to(&self, dtype: DType, device: &Device) -> Result<Self> {
+        let to = |tensor: &Tensor| tensor.to_dtype(dtype)?.to_device(device);
+        Ok(Self {
+            theta: to(&self.theta)?,
+            buffers: to(&self.buffers)?,
+        })
+    }
+
+    /// A copy that training does not change.
+    pub(crate) fn copy(&self) -> Result<Self> {
+        Ok(Self {
+            theta: self.theta.copy()?,
+            buffers: self.buffers.copy()?,
+        })
+    }
 }
 
 impl Model {
@@ -51,7 +96,7 @@ impl Model {
             .network(&examples.example_shape(), examples.classes())
             .with_context(|| format!("{} does not fit {}", spec.name, examples.name()))?;
         Ok(Self {
-            name: architecture.name,
+            name: spec.name.clone(),
             network,
             dtype: spec.dtype,
         })
@@ -64,17 +109,27 @@ impl Model {
         }
     }
 
-    /// Initial parameters (P).
-    pub(crate) fn initial(&self, seed: u64, device: &Device) -> Result<Tensor> {
-        Ok(self
-            .network
-            .layout()
-            .initialize(seed, self.dtype(), device)?)
+    /// Initial parameters and running statistics.
+    pub(crate) fn initial(&self, seed: u64, device: &Device) -> Result<Weights> {
+        let Self { network, .. } = self;
+        Ok(Weights {
+            theta: network.layout().initialize(seed, self.dtype(), device)?,
+            buffers: network.buffers().initialize(seed, self.dtype(), device)?,
+        })
     }
 
-    /// The mean cross-entropy over `examples`.
+    /// The network whose curvature is measured: batch-norm takes the `buffers` (Q) or its batches.
+    pub(crate) fn measured(&self, batch_norm: BatchNorm, buffers: &Tensor) -> Result<Network> {
+        Ok(match batch_norm {
+            BatchNorm::Frozen => self.network.freeze(buffers)?,
+            BatchNorm::Batch => self.network.clone(),
+        })
+    }
+
+    /// The mean cross-entropy over `examples` of `network`, one of this model's.
     pub(crate) fn mean_loss<'a>(
-        &'a self,
+        &self,
+        network: &'a Network,
         examples: &'a dyn Examples,
         machine: &'a Machine,
         batch_size: usize,
@@ -85,7 +140,7 @@ impl Model {
             batch_size: batch_size.min(examples.len()),
         };
         Ok(MeanLoss::new(
-            &self.network,
+            network,
             examples,
             Loss::CrossEntropy,
             &machine.workers,
@@ -93,12 +148,26 @@ impl Model {
         )?)
     }
 
-    pub(crate) fn record(&self) -> ModelRecord {
+    pub(crate) fn record(&self, batch_norm: BatchNorm) -> ModelRecord {
+        let batch_norm = match batch_norm {
+            _ if !self.network.couples_examples() => "none",
+            BatchNorm::Frozen => "frozen",
+            BatchNorm::Batch => "batch",
+        };
         ModelRecord {
-            name: self.name.to_owned(),
+            name: self.name.clone(),
             parameters: self.network.layout().dim(),
-            batch_norm: "none".to_owned(),
+            batch_norm: batch_norm.to_owned(),
             dtype: self.dtype,
+        }
+    }
+}
+
+impl From<BatchNormName> for BatchNorm {
+    fn from(name: BatchNormName) -> Self {
+        match name {
+            BatchNormName::Frozen => Self::Frozen,
+            BatchNormName::Batch => Self::Batch,
         }
     }
 }

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
-use flatness_data::Dataset;
+use anyhow::{Context, Result, bail};
+use flatness_data::cifar100;
 use flatness_data::mnist::{self, EmbeddedMnist};
+use flatness_data::{Dataset, Normalization};
 use flatness_records::{DataRecord, DataSpec, Split};
 
 use crate::environment;
@@ -20,25 +21,32 @@ pub(crate) struct Splits {
     digest: String,
 }
 
-/// Reads the data set that `spec` names, from `directory`, the cache directory or the fixture.
-pub(crate) fn load(spec: &DataSpec, directory: Option<&Path>) -> Result<Splits> {
-    if spec.set != "mnist" {
-        bail!("data.set must be mnist, got {}; correct the spec", spec.set);
-    }
-    let embedded = EmbeddedMnist {
-        train_images: flatness_fixtures::TRAIN_IMAGES,
-        train_labels: flatness_fixtures::TRAIN_LABELS,
-        test_images: flatness_fixtures::TEST_IMAGES,
-        test_labels: flatness_fixtures::TEST_LABELS,
-        description: flatness_fixtures::DESCRIPTION,
-    };
+/// What was read, before splitting.
+struct Loaded {
+    train: Dataset,
+    test: Dataset,
+    source: String,
+    digest: String,
+}
+
+/// Reads the data set that `spec` names, from `directory`, the cache directory or the fixture, normalised
+/// as the network called `model` is trained.
+pub(crate) fn load(spec: &DataSpec, directory: Option<&Path>, model: &str) -> Result<Splits> {
     let cache = environment::cache_directory();
-    let data = mnist::load(mnist::find(directory, cache.as_deref(), embedded)?)?;
-    let digest = data.digest()?;
+    let Loaded {
+        train,
+        test,
+        source,
+        digest,
+    } = match spec.set.as_str() {
+        "mnist" => load_mnist(directory, cache.as_deref())?,
+        "cifar-100" => load_cifar100(directory, cache.as_deref(), model)?,
+        other => bail!("data.set must be mnist or cifar-100, got {other}; correct the spec"),
+    };
     let (rest, validation) = match spec.validation_examples {
-        0 => (data.train, None),
+        0 => (train, None),
         held_out => {
-            let (rest, validation) = data.train.split_tail(held_out)?;
+            let (rest, validation) = train.split_tail(held_out)?;
             (rest, Some(validation))
         }
     };
@@ -49,10 +57,58 @@ pub(crate) fn load(spec: &DataSpec, directory: Option<&Path>) -> Result<Splits> 
     Ok(Splits {
         train,
         validation,
-        test: data.test,
-        source: data.source.to_string(),
+        test,
+        source,
         digest,
     })
+}
+
+fn load_mnist(directory: Option<&Path>, cache: Option<&Path>) -> Result<Loaded> {
+    let embedded = EmbeddedMnist {
+        train_images: flatness_fixtures::TRAIN_IMAGES,
+        train_labels: flatness_fixtures::TRAIN_LABELS,
+        test_images: flatness_fixtures::TEST_IMAGES,
+        test_labels: flatness_fixtures::TEST_LABELS,
+        description: flatness_fixtures::DESCRIPTION,
+    };
+    let data = mnist::load(mnist::find(directory, cache, embedded)?)?;
+    Ok(Loaded {
+        digest: data.digest()?,
+        source: data.source.to_string(),
+        train: data.train,
+        test: data.test,
+    })
+}
+
+fn load_cifar100(directory: Option<&Path>, cache: Option<&Path>, model: &str) -> Result<Loaded> {
+    let found = cifar100::find(directory, cache);
+    let found = match directory {
+        Some(_) => found?,
+        None => found.context(
+            "no cifar-100 at hand; `flatness data fetch cifar-100` gets it, or --data names its directory",
+        )?,
+    };
+    let normalization = cifar_normalization(model);
+    let (mean, deviation) = (normalization.mean(), normalization.deviation());
+    let normalised = format!("normalised with mean {mean:?} and deviation {deviation:?}");
+    let data = cifar100::load(found, normalization)?;
+    Ok(Loaded {
+        digest: data.digest()?,
+        source: format!("{}; {}; {normalised}", data.source, data.completeness),
+        train: data.train,
+        test: data.test,
+    })
+}
+
+/// The constants with which the published software trains networks of this family on CIFAR-100
+/// (`docs/MATHS.md`): those of ImageNet for VGG and the all-convolutional network, else those of CIFAR.
+fn cifar_normalization(model: &str) -> Normalization {
+    let of_imagenet = ["vgg", "all-cnn"];
+    if of_imagenet.iter().any(|family| model.starts_with(family)) {
+        Normalization::imagenet()
+    } else {
+        Normalization::cifar()
+    }
 }
 
 impl Splits {

@@ -4,21 +4,25 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use candle_core::{DType, Tensor};
-use flatness_curvature::{MeanLoss, Selection};
+use flatness_curvature::MeanLoss;
 use flatness_data::Order;
 use flatness_optim::{Momentum, Schedule, Sgd};
 use flatness_records::{EpochMetrics, OptimizerSpec, Run, ScheduleSpec, TrainSpec};
 
 use crate::progress::Progress;
 use crate::run_directory::{Clock, RunDirectory, State};
+use crate::setting::Weights;
+
+/// Weight of a new batch in the running statistics of batch-norm, as in `torch.nn.BatchNorm2d`.
+const STATISTICS_MOMENTUM: f64 = 0.1;
 
 /// How training ended.
 pub(crate) enum Trained {
     /// All epochs are done.
-    Completed { theta: Tensor, clock: Clock },
-    /// The loss or the parameters stopped being finite; `theta` is from before that epoch.
+    Completed { weights: Weights, clock: Clock },
+    /// The loss or the parameters stopped being finite; `weights` are from before that epoch.
     Diverged {
-        theta: Tensor,
+        weights: Weights,
         clock: Clock,
         epoch: u32,
         learning_rate: f64,
@@ -61,32 +65,34 @@ impl Optimizer {
     }
 }
 
-/// Trains `mean_loss` from `initial` (P) for the run in `directory`. `measure` is called after every
+/// Trains `mean_loss` from `initial` for the run in `directory`. `measure` is called after every
 /// epoch with the epochs done (and at 0 before the first) and returns the seconds it took. The state is
 /// saved when `save_every` has passed since the last time.
 pub(crate) fn train(
     run: &Run,
     mean_loss: &MeanLoss<'_>,
-    initial: &Tensor,
+    initial: &Weights,
     directory: &RunDirectory,
     save_every: Duration,
     progress: Progress,
-    mut measure: impl FnMut(u32, &Tensor) -> Result<f64>,
+    mut measure: impl FnMut(u32, &Weights) -> Result<f64>,
 ) -> Result<Trained> {
     let spec = &run.spec().train;
-    let theta = initial.copy()?;
-    let mut optimizer = Optimizer::new(spec, &theta)?;
+    let mut weights = initial.copy()?;
+    let mut optimizer = Optimizer::new(spec, &weights.theta)?;
     let mut clock = Clock::default();
-    match directory.resume(theta.device())? {
+    match directory.resume(initial.theta.device())? {
         Some(state) => {
-            theta
-                .slice_set(&state.theta, 0, 0)
-                .context("the saved state does not fit the network")?;
+            let restore = || {
+                weights.theta.slice_set(&state.weights.theta, 0, 0)?;
+                weights.buffers.slice_set(&state.weights.buffers, 0, 0)
+            };
+            restore().context("the saved state does not fit the network")?;
             optimizer.sgd.restore(&state.velocity)?;
             clock = state.clock;
             progress.say(&format!("resuming after epoch {}", clock.epoch));
         }
-        None => clock.measure_seconds += measure(0, &theta)?,
+        None => clock.measure_seconds += measure(0, &weights)?,
     }
     let examples = mean_loss.data().len();
     let seed = run.streams().seed("shuffle");
@@ -95,7 +101,7 @@ pub(crate) fn train(
     let mut saved = Instant::now();
     while clock.epoch < spec.epochs {
         let started = Instant::now();
-        let before = theta.copy()?;
+        let before = weights.copy()?;
         let learning_rate = optimizer.rate(clock.epoch, spec.epochs);
         let order = Order::Shuffled {
             seed,
@@ -104,19 +110,22 @@ pub(crate) fn train(
         let indices = order.indices(u32::try_from(examples).context("more than 2^32 examples")?);
         let mut loss_sum = 0.0;
         for batch in indices.chunks(spec.batch_size) {
-            let (evaluation, gradient) = mean_loss.gradient(&theta, Selection::At(batch))?;
-            loss_sum += evaluation.loss * batch.len() as f64;
+            let dropout_seed = run.streams().seed(&format!("dropout {}", clock.steps));
+            let step = mean_loss.training_gradient(&weights.theta, batch, dropout_seed)?;
+            loss_sum += step.evaluation.loss * batch.len() as f64;
             if !loss_sum.is_finite() {
                 break;
             }
-            optimizer.sgd.step(&theta, &gradient, learning_rate)?;
+            (optimizer.sgd).step(&weights.theta, &step.gradient, learning_rate)?;
+            weights.buffers = ((weights.buffers * (1.0 - STATISTICS_MOMENTUM))?
+                + (step.statistics * STATISTICS_MOMENTUM)?)?;
             clock.steps += 1;
         }
-        let parameter_norm = norm(&theta)?;
+        let parameter_norm = norm(&weights.theta)?;
         if !(loss_sum.is_finite() && parameter_norm.is_finite()) {
             let epoch = clock.epoch + 1;
             return Ok(Trained::Diverged {
-                theta: before,
+                weights: before,
                 clock,
                 epoch,
                 learning_rate,
@@ -135,12 +144,12 @@ pub(crate) fn train(
             seconds,
         })?;
         if epoch < spec.epochs {
-            clock.measure_seconds += measure(epoch, &theta)?;
+            clock.measure_seconds += measure(epoch, &weights)?;
         }
         if saved.elapsed() >= save_every || epoch == spec.epochs {
             let velocity = optimizer.sgd.velocity().clone();
             directory.save(&State {
-                theta: theta.clone(),
+                weights: weights.clone(),
                 velocity,
                 clock,
             })?;
@@ -148,7 +157,7 @@ pub(crate) fn train(
         }
         stage.advance(1, &format!("loss {running_loss:.4}"));
     }
-    Ok(Trained::Completed { theta, clock })
+    Ok(Trained::Completed { weights, clock })
 }
 
 /// Euclidean norm of a vector, summed in double precision.

@@ -96,7 +96,7 @@ fn specs_out_of_range_are_refused_before_anything_is_written() {
         (
             "set = \"mnist\"",
             "set = \"imagenet\"",
-            "data.set must be mnist, got imagenet",
+            "data.set must be mnist or cifar-100, got imagenet",
         ),
         ("train_examples = 200", "train_examples = 20000", "20000"),
         (

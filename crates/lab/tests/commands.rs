@@ -1,4 +1,4 @@
-//! The commands besides `run`, as a user calls them.
+//! The commands besides `run` and `data`, as a user calls them.
 
 use assert_cmd::Command;
 
@@ -32,78 +32,25 @@ fn models_lists_the_zoo_with_pytorchs_parameter_counts() {
         ("mlp", 9_960),
         ("mlp-deep", 15_685),
         ("mlp-medium", 15_685),
+        ("cnn", 206_922),
+        ("preresnet-20", 278_132),
         ("mlp-400", 478_410),
         ("mlp-large", 535_818),
+        ("preresnet-56", 613_556),
+        ("preresnet-110", 1_169_972),
+        ("all-cnn-c", 1_387_108),
+        ("preresnet-164", 1_726_388),
+        ("wrn-16-4", 2_774_276),
+        ("vgg-11", 9_797_092),
+        ("vgg-11-bn", 9_802_596),
+        ("vgg-16", 15_291_300),
+        ("vgg-16-bn", 15_299_748),
+        ("wrn-28-10", 36_546_980),
     ];
     assert_eq!(
         counts,
         expected.map(|(name, count)| (Some(name), Some(count)))
     );
-}
-
-#[test]
-fn a_download_that_cannot_be_had_is_one_sentence() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let to = directory.path().join("mnist");
-    // Port 9 of the loopback address: nothing listens there.
-    let to = to.display().to_string();
-    let arguments = [
-        "data",
-        "fetch",
-        "mnist",
-        "--quiet",
-        "--mirror",
-        "http://127.0.0.1:9/",
-        "--to",
-        &to,
-    ];
-    let (code, output, error) = flatness(&arguments);
-    assert_eq!((code, output.as_str()), (2, ""));
-    assert_eq!(error.trim_end().lines().count(), 1, "{error}");
-    assert!(error.contains("train-images-idx3-ubyte.gz"), "{error}");
-    let left = std::fs::read_dir(to).map_or(0, Iterator::count);
-    assert_eq!(left, 0, "something half-written is left");
-}
-
-#[test]
-fn check_names_what_a_directory_holds() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    for (name, bytes) in [
-        (
-            "train-images-idx3-ubyte.gz",
-            flatness_fixtures::TRAIN_IMAGES,
-        ),
-        (
-            "train-labels-idx1-ubyte.gz",
-            flatness_fixtures::TRAIN_LABELS,
-        ),
-        ("t10k-images-idx3-ubyte.gz", flatness_fixtures::TEST_IMAGES),
-        ("t10k-labels-idx1-ubyte.gz", flatness_fixtures::TEST_LABELS),
-    ] {
-        std::fs::write(directory.path().join(name), bytes).expect("writable");
-    }
-    let path = directory.path().display().to_string();
-    let (code, output, _) = flatness(&["data", "check", &path, "--json"]);
-    assert_eq!(code, 0);
-    let summary: serde_json::Value = serde_json::from_str(&output).expect("JSON");
-    assert_eq!(summary["train"]["examples"], 10_000);
-    assert_eq!(
-        summary["test"]["content"],
-        "the 10,000 test examples of MNIST"
-    );
-    assert_eq!(summary["canonical"], false);
-    let counts = summary["test"]["class_counts"].as_array().expect("counts");
-    assert_eq!(
-        counts
-            .iter()
-            .filter_map(serde_json::Value::as_u64)
-            .sum::<u64>(),
-        10_000
-    );
-
-    let (code, _, error) = flatness(&["data", "check", "no-such-directory"]);
-    assert_eq!(code, 2);
-    assert!(error.contains("no-such-directory"), "{error}");
 }
 
 #[test]

@@ -53,7 +53,7 @@ pub use record::{
 };
 pub use run::Run;
 pub use spec::{
-    DataSpec, DensitySpec, Dtype, LanczosSpec, Matrix, MeasureSpec, ModelSpec, OptimizerSpec,
-    PerturbationSpec, PowerSpec, ScheduleSpec, Spec, Split, TraceSpec, TrainSpec,
+    BatchNorm, DataSpec, DensitySpec, Dtype, LanczosSpec, Matrix, MeasureSpec, ModelSpec,
+    OptimizerSpec, PerturbationSpec, PowerSpec, ScheduleSpec, Spec, Split, TraceSpec, TrainSpec,
 };
 pub use streams::Streams;

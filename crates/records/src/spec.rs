@@ -110,7 +110,10 @@ pub struct MeasureSpec {
     pub split: Split,
     /// Matrices to measure.
     pub matrices: Vec<Matrix>,
-    /// Examples per linearisation.
+    /// Statistics that batch-norm takes in the matrices.
+    #[serde(default, skip_serializing_if = "BatchNorm::is_frozen")]
+    pub batch_norm: BatchNorm,
+    /// Examples per linearisation; with batch statistics, the batches that couple their examples.
     pub batch_size: usize,
     /// Extreme eigenvalues.
     pub lanczos: LanczosSpec,
@@ -140,6 +143,23 @@ pub enum Split {
     Validation,
     /// Test examples.
     Test,
+}
+
+/// Statistics that batch-norm takes in a measured matrix: two different Hessians.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BatchNorm {
+    /// The running statistics of training, fixed: examples are independent.
+    #[default]
+    Frozen,
+    /// Those of each batch: the examples of a batch are coupled.
+    Batch,
+}
+
+impl BatchNorm {
+    fn is_frozen(&self) -> bool {
+        *self == Self::Frozen
+    }
 }
 
 /// Curvature matrix.

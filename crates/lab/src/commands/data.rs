@@ -1,11 +1,13 @@
 //! `flatness data`: fetch and check data sets.
 
-use anyhow::{Context, Result};
-use flatness_data::check::{self, SplitSummary};
-use flatness_data::fetch::{self, Connection, Progress as FetchProgress};
-use flatness_data::mnist;
+use std::path::Path;
 
-use crate::arguments::{CheckOptions, DataCommand, DataOptions, FetchOptions, FetchableSet};
+use anyhow::{Context, Result};
+use flatness_data::check::{self, Completeness, SplitSummary, Summary};
+use flatness_data::fetch::{self, Connection, Manifest, Progress as FetchProgress};
+use flatness_data::{Error, cifar100, mnist};
+
+use crate::arguments::{CheckOptions, DataCommand, DataOptions, DataSet, FetchOptions};
 use crate::environment;
 use crate::progress::{Progress, Stage};
 
@@ -16,14 +18,29 @@ pub(crate) fn data(options: &DataOptions) -> Result<()> {
     }
 }
 
+/// How the command line and messages call a data set, and its directory in the cache.
+fn name(set: DataSet) -> &'static str {
+    match set {
+        DataSet::Mnist => "mnist",
+        DataSet::Cifar100 => "cifar-100",
+    }
+}
+
+fn manifest(set: DataSet) -> Manifest {
+    match set {
+        DataSet::Mnist => mnist::manifest(),
+        DataSet::Cifar100 => cifar100::manifest(),
+    }
+}
+
 fn fetch(options: &FetchOptions) -> Result<()> {
-    let FetchableSet::Mnist = options.set;
+    let set = name(options.set);
     let directory = options
         .to
         .clone()
-        .or_else(|| environment::cache_directory().map(|cache| cache.join("mnist")))
+        .or_else(|| environment::cache_directory().map(|cache| cache.join(set)))
         .context("this platform names no cache directory; give --to DIR")?;
-    let mut manifest = mnist::manifest();
+    let mut manifest = manifest(options.set);
     if !options.mirror.is_empty() {
         manifest.mirrors.clone_from(&options.mirror);
     }
@@ -34,6 +51,11 @@ fn fetch(options: &FetchOptions) -> Result<()> {
         FetchProgress::Asking { file, url } => {
             progress.say(&format!("asking {url}"));
             stage = Some((progress.stage(&file.name, "bytes", file.bytes), 0));
+        }
+        FetchProgress::Continuing { file, bytes } => {
+            progress.say(&format!("continuing after {bytes} of {} bytes", file.bytes));
+            let rest = file.bytes.saturating_sub(bytes);
+            stage = Some((progress.stage(&file.name, "bytes", rest), bytes));
         }
         FetchProgress::Received { bytes, .. } => {
             if let Some((stage, received)) = &mut stage {
@@ -55,60 +77,116 @@ fn fetch(options: &FetchOptions) -> Result<()> {
     };
     let connection = Connection::patient(environment::proxy());
     fetch::fetch(&manifest, &directory, &connection, &mut report)?;
-    progress.say(&format!("mnist is in {}", directory.display()));
+    progress.say(&format!("{set} is in {}", directory.display()));
     Ok(())
 }
 
 fn check(options: &CheckOptions) -> Result<()> {
-    let summary = check::mnist_directory(&options.directory)?;
+    let summary = match &options.directory {
+        Some(directory) => summary(options.set, directory)?,
+        None => cached_summary(options.set)?,
+    };
     if options.json {
-        let split = |split: &SplitSummary| {
-            serde_json::json!({
-                "examples": split.examples,
-                "shape": split.shape,
-                "class_counts": split.class_counts,
-                "digest": split.digest,
-                "content": split.identity.map(|identity| identity.to_string()),
-            })
-        };
-        let files = summary.files.iter().map(|file| {
-            serde_json::json!({ "path": file.path, "bytes": file.bytes, "sha256": file.sha256 })
-        });
-        let object = serde_json::json!({
-            "set": "mnist",
-            "canonical": summary.is_canonical(),
-            "files": files.collect::<Vec<_>>(),
-            "train": split(&summary.train),
-            "test": split(&summary.test),
-        });
-        println!("{object}");
-        return Ok(());
+        println!("{}", object(options.set, &summary));
+    } else {
+        print!("{}", text(options.set, &summary));
     }
+    Ok(())
+}
+
+fn cached_summary(set: DataSet) -> Result<Summary> {
+    let absent = || {
+        let set = name(set);
+        format!("no {set} at hand; `flatness data fetch {set}` gets it, or name its directory")
+    };
+    let cache = environment::cache_directory().with_context(absent)?;
+    summary(set, &cache).map_err(|error| match error {
+        Error::NotADirectory { .. } | Error::MissingFile { .. } | Error::Absent { .. } => {
+            anyhow::Error::new(error).context(absent())
+        }
+        damaged => damaged.into(),
+    })
+}
+
+fn summary(set: DataSet, directory: &Path) -> Result<Summary, Error> {
+    match set {
+        DataSet::Mnist => check::mnist_directory(directory),
+        DataSet::Cifar100 => check::cifar100_directory(directory),
+    }
+}
+
+fn object(set: DataSet, summary: &Summary) -> serde_json::Value {
+    let split = |split: &SplitSummary| {
+        serde_json::json!({
+            "examples": split.examples,
+            "shape": split.shape,
+            "class_counts": split.class_counts,
+            "digest": split.digest,
+            "content": split.identity.map(|identity| identity.to_string()),
+        })
+    };
+    let files = summary.files.iter().map(
+        |file| serde_json::json!({ "path": file.path, "bytes": file.bytes, "sha256": file.sha256 }),
+    );
+    let superclasses = summary.superclasses.iter().map(
+        |superclass| serde_json::json!({ "name": superclass.name, "classes": superclass.classes }),
+    );
+    serde_json::json!({
+        "set": name(set),
+        "canonical": summary.completeness == Completeness::Canonical,
+        "complete": summary.completeness != Completeness::Partial,
+        "files": files.collect::<Vec<_>>(),
+        "train": split(&summary.train),
+        "test": split(&summary.test),
+        "superclasses": superclasses.collect::<Vec<_>>(),
+    })
+}
+
+fn text(set: DataSet, summary: &Summary) -> String {
+    let mut lines = Vec::new();
     for file in &summary.files {
-        println!(
+        lines.push(format!(
             "{}  {} bytes, sha256 {}",
             file.path.display(),
             file.bytes,
             file.sha256
-        );
+        ));
     }
     for (name, split) in [("train", &summary.train), ("test", &summary.test)] {
         let content = split.identity.map_or_else(
             || "unknown content".to_owned(),
             |identity| identity.to_string(),
         );
-        println!(
-            "\n{name}: {} examples of shape {:?}, {content}",
+        lines.push(String::new());
+        lines.push(format!(
+            "{name}: {} examples of shape {:?}, {content}",
             split.examples, split.shape
-        );
-        println!("  examples per class {:?}", split.class_counts);
-        println!("  digest {}", split.digest);
+        ));
+        lines.push(per_class(&split.class_counts));
+        lines.push(format!("  digest {}", split.digest));
     }
-    let verdict = if summary.is_canonical() {
-        "this is MNIST, complete and in order"
-    } else {
-        "the files are valid, but not the complete MNIST"
+    if !summary.superclasses.is_empty() {
+        lines.push(String::new());
+    }
+    for superclass in &summary.superclasses {
+        let classes = superclass.classes.join(", ");
+        lines.push(format!("{}: {classes}", superclass.name));
+    }
+    let title = match set {
+        DataSet::Mnist => "MNIST",
+        DataSet::Cifar100 => "CIFAR-100",
     };
-    println!("\n{verdict}");
-    Ok(())
+    lines.push(String::new());
+    lines.push(format!("{title}: {}\n", summary.completeness));
+    lines.join("\n")
+}
+
+/// One line of counts; of many equal ones, the count.
+fn per_class(counts: &[usize]) -> String {
+    match counts {
+        [first, rest @ ..] if rest.iter().all(|count| count == first) => {
+            format!("  {first} examples in each of {} classes", counts.len())
+        }
+        _ => format!("  examples per class {counts:?}"),
+    }
 }

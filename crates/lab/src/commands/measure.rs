@@ -1,25 +1,25 @@
 //! `flatness measure`: the curvature of a checkpoint.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
+use flatness_data::Dataset;
 use flatness_models::checkpoint;
 use flatness_operator::LinearOperator;
 use flatness_records::{
-    DataSpec, Dtype, LanczosSpec, Matrix, MatrixRecord, MeasureSpec, ModelSpec, PowerSpec,
-    Quantity, Retention, Split, Streams, TraceSpec, Uncertainty,
+    DataSpec, Dtype, LanczosSpec, Matrix, MatrixRecord, MeasureSpec, ModelRecord, ModelSpec,
+    PowerSpec, Quantity, Retention, Split, Streams, TraceSpec, Uncertainty,
 };
 use serde::Serialize;
 
 use crate::arguments::{MatrixName, MeasureOptions, SplitName};
 use crate::measurement::{Detail, curvature, describe, matrix_record, retained};
 use crate::progress::{Progress, Watched};
-use crate::setting::{Machine, Model};
+use crate::setting::{Machine, Model, Weights, batch_size};
 use crate::source;
 
 /// What `--json` prints.
 #[derive(Serialize)]
-struct Report<'a> {
-    model: &'a str,
-    parameters: usize,
+struct Report {
+    model: ModelRecord,
     data: flatness_records::DataRecord,
     examples: usize,
     loss: f64,
@@ -31,9 +31,7 @@ struct Report<'a> {
 
 pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
     let origin = options.checkpoint.display().to_string();
-    let bytes = std::fs::read(&options.checkpoint)
-        .with_context(|| format!("cannot read the checkpoint {origin}"))?;
-    let checkpoint = checkpoint::decode(&bytes, &origin)?;
+    let checkpoint = checkpoint::read(&options.checkpoint)?;
     let Some(name) = options.model.as_deref().or(checkpoint.model()) else {
         bail!("{origin} does not name its model; give --model");
     };
@@ -42,7 +40,7 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
         train_examples: None,
         validation_examples: 0,
     };
-    let splits = source::load(&data_spec, options.data.as_deref())?;
+    let splits = source::load(&data_spec, options.data.as_deref(), name)?;
     let split = Split::from(options.split);
     let examples = match options.examples {
         Some(count) => splits.get(split)?.take(count)?,
@@ -55,21 +53,25 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
         },
         &examples,
     )?;
-    let theta = checkpoint.parameters(model.network.layout(), &origin)?;
-    model.dtype = match (options.dtype, theta.dtype()) {
+    let weights = Weights {
+        theta: checkpoint.parameters(&model.network, &origin)?,
+        buffers: checkpoint.buffers(&model.network, &origin)?,
+    };
+    model.dtype = match (options.dtype, weights.theta.dtype()) {
         (Some(dtype), _) => dtype.into(),
         (None, candle_core::DType::F64) => Dtype::F64,
         (None, _) => Dtype::F32,
     };
     let machine = Machine::new(&options.computing)?;
-    let theta = theta.to_dtype(model.dtype())?.to_device(&machine.device)?;
+    let Weights { theta, buffers } = weights.to(model.dtype(), &machine.device)?;
     let matrix = match options.matrix {
         MatrixName::Hessian => Matrix::Hessian,
         MatrixName::GaussNewton => Matrix::GaussNewton,
     };
-    let spec = spec(options, split, matrix);
+    let spec = spec(options, split, matrix, &examples)?;
     let progress = Progress::new(options.output.quiet);
-    let mean_loss = model.mean_loss(&examples, &machine, spec.batch_size)?;
+    let network = model.measured(spec.batch_norm, &buffers)?;
+    let mean_loss = model.mean_loss(&network, &examples, &machine, spec.batch_size)?;
     let evaluation = mean_loss.evaluate(&theta)?;
     let products = spec.lanczos.steps + spec.trace.probes + options.power_iterations;
     let stage = progress.stage("measuring", "products", products as u64);
@@ -87,8 +89,7 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
     let record = matrix_record(&watched, matrix, &spec, streams, Detail::Full)?;
     drop(stage);
     let report = Report {
-        model: model.name,
-        parameters: model.network.layout().dim(),
+        model: model.record(spec.batch_norm),
         data: splits.record(&data_spec, Some(split)),
         examples: examples.len(),
         loss: evaluation.loss,
@@ -104,16 +105,22 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
     Ok(())
 }
 
-fn spec(options: &MeasureOptions, split: Split, matrix: Matrix) -> MeasureSpec {
+fn spec(
+    options: &MeasureOptions,
+    split: Split,
+    matrix: Matrix,
+    examples: &Dataset,
+) -> Result<MeasureSpec> {
     let power = (options.power_iterations > 0).then_some(PowerSpec {
         iterations: options.power_iterations,
         tolerance: options.tolerance,
     });
-    MeasureSpec {
+    Ok(MeasureSpec {
         epochs: Vec::new(),
         split,
         matrices: vec![matrix],
-        batch_size: options.batch_size,
+        batch_norm: options.batch_norm.into(),
+        batch_size: batch_size("--batch-size", options.batch_size, examples)?,
         lanczos: LanczosSpec {
             steps: options.steps,
             tolerance: options.tolerance,
@@ -126,16 +133,15 @@ fn spec(options: &MeasureOptions, split: Split, matrix: Matrix) -> MeasureSpec {
         density: None,
         scales: Vec::new(),
         perturbation: None,
-    }
+    })
 }
 
 /// Probes per pass over the data.
 const BLOCK: usize = 10;
 
-fn table(report: &Report<'_>) -> String {
+fn table(report: &Report) -> String {
     let Report {
         model,
-        parameters,
         data,
         examples,
         loss,
@@ -145,7 +151,10 @@ fn table(report: &Report<'_>) -> String {
     } = report;
     let split = data.curvature_split.map_or("", name_of_split);
     let mut lines = vec![
-        format!("model      {model}, {parameters} parameters"),
+        format!(
+            "model      {}, {} parameters, batch-norm {}",
+            model.name, model.parameters, model.batch_norm
+        ),
         format!(
             "data       {examples} {split} examples of {} ({})",
             data.set, data.source

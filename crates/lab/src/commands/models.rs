@@ -1,53 +1,94 @@
 //! `flatness models`: the zoo.
 
 use anyhow::Result;
-use flatness_models::ZOO;
+use flatness_models::{Architecture, FORMS, ZOO};
 use serde::Serialize;
 
 use crate::arguments::ModelsOptions;
 
-/// One row; multiply-adds and activations are per example.
+/// One row; multiply-adds (of one forward pass) and activations are per example.
 #[derive(Serialize)]
 struct Row {
-    name: &'static str,
-    summary: &'static str,
+    name: String,
+    summary: String,
+    /// (channels, height, width)
+    input: [usize; 3],
+    classes: usize,
     parameters: usize,
+    /// Running statistics of batch-norm.
+    buffers: usize,
     multiply_adds: u64,
     activations: usize,
 }
 
-pub(crate) fn models(options: &ModelsOptions) -> Result<()> {
-    let rows = ZOO.iter().map(|architecture| {
-        let network = architecture.network(&[1, 28, 28], 10)?;
-        Ok(Row {
-            name: architecture.name,
-            summary: architecture.summary,
+impl Row {
+    /// The network called `name`, for the data that it is made for.
+    fn new(name: &str) -> Result<Self> {
+        let architecture = Architecture::find(name)?;
+        let (input, classes) = architecture.default_input();
+        let network = architecture.network(&input, classes)?;
+        Ok(Self {
+            summary: architecture.summary(),
+            input,
+            classes,
             parameters: network.layout().dim(),
+            buffers: network.buffers().dim(),
             multiply_adds: network.multiply_adds(),
             activations: network.activations(),
+            name: architecture.name,
         })
-    });
-    let rows: Vec<Row> = rows.collect::<Result<_>>()?;
+    }
+
+    /// Millions of floating-point operations, two per multiply-add.
+    fn megaflops(&self) -> f64 {
+        2e-6 * self.multiply_adds as f64
+    }
+
+    /// Activations in f32.
+    fn mebibytes(&self) -> f64 {
+        (4 * self.activations) as f64 / f64::from(1 << 20)
+    }
+
+    fn data(&self) -> String {
+        let [channels, height, width] = self.input;
+        format!("{channels}x{height}x{width} -> {}", self.classes)
+    }
+}
+
+pub(crate) fn models(options: &ModelsOptions) -> Result<()> {
+    let rows: Vec<Row> = ZOO
+        .iter()
+        .map(|name| Row::new(name))
+        .collect::<Result<_>>()?;
     if options.json {
         println!("{}", serde_json::to_string(&rows)?);
-        return Ok(());
-    }
-    println!(
-        "Networks for MNIST (1 x 28 x 28, 10 classes); multiply-adds and activations per example:\n"
-    );
-    println!(
-        "{:<12} {:>10} {:>14} {:>12}  what",
-        "name", "parameters", "multiply-adds", "activations"
-    );
-    for Row {
-        name,
-        summary,
-        parameters,
-        multiply_adds,
-        activations,
-    } in rows
-    {
-        println!("{name:<12} {parameters:>10} {multiply_adds:>14} {activations:>12}  {summary}");
+    } else {
+        println!("{}", table(&rows));
     }
     Ok(())
+}
+
+fn table(rows: &[Row]) -> String {
+    let mut lines = vec![format!(
+        "{:<14} {:>10} {:>10} {:>8}  {:<14}  what",
+        "name", "parameters", "MFLOPs", "MiB", "input"
+    )];
+    lines.extend(rows.iter().map(|row| {
+        format!(
+            "{:<14} {:>10} {:>10.3} {:>8.3}  {:<14}  {}",
+            row.name,
+            row.parameters,
+            row.megaflops(),
+            row.mebibytes(),
+            row.data(),
+            row.summary
+        )
+    }));
+    lines.push(String::new());
+    lines.push(
+        "MFLOPs of one forward pass (2 per multiply-add) and MiB of activations (f32), per example"
+            .to_owned(),
+    );
+    lines.push(format!("Further sizes by name: {FORMS}"));
+    lines.join("\n")
 }

@@ -7,15 +7,16 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use candle_core::{DType, Device, Tensor};
 use flatness_curvature::{Retention, Selection};
-use flatness_data::LabelledTensors;
+use flatness_data::{Examples, LabelledTensors};
 use flatness_models::{Architecture, checkpoint};
 use flatness_operator::LinearOperator;
+use flatness_records::ModelSpec;
 use flatness_spectrum::Probe;
 use serde::Serialize;
 
 use crate::arguments::{MatrixName, ProductOptions, RetentionName};
 use crate::measurement::dot;
-use crate::setting::{Machine, Model, workers};
+use crate::setting::{Machine, Model, Weights, batch_size, workers};
 use crate::training::norm;
 use crate::{device, environment};
 
@@ -25,7 +26,8 @@ const SEED: u64 = 99;
 /// The line that is printed.
 #[derive(Serialize)]
 struct Line {
-    model: &'static str,
+    model: String,
+    batch_norm: String,
     matrix: &'static str,
     retention: &'static str,
     n: usize,
@@ -54,29 +56,31 @@ pub(crate) fn product(options: &ProductOptions) -> Result<()> {
         memory_budget: 0,
     };
     let weights = options.weights.display().to_string();
-    let bytes = std::fs::read(&options.weights)
-        .with_context(|| format!("cannot read the weights {weights}"))?;
+    let checkpoint = checkpoint::read(&options.weights)?;
     let tensors = candle_core::safetensors::load(&options.data, &Device::Cpu)
         .with_context(|| format!("cannot read the data {}", options.data.display()))?;
-    let examples = examples(options, &tensors)?;
     let architecture = Architecture::find(&options.model)?;
-    let model = Model {
-        name: architecture.name,
-        network: architecture.network(
-            &flatness_data::Examples::example_shape(&examples),
-            options.classes,
-        )?,
+    let (_, classes) = architecture.default_input();
+    let examples = examples(options, &tensors, options.classes.unwrap_or(classes))?;
+    let spec = ModelSpec {
+        name: options.model.clone(),
         dtype: options.dtype.into(),
     };
+    let model = Model::new(&spec, &examples)?;
     let layout = model.network.layout();
-    let theta = checkpoint::decode(&bytes, &weights)?.parameters(layout, &weights)?;
-    let place = |tensor: &Tensor| -> Result<Tensor> {
-        Ok(tensor.to_dtype(model.dtype())?.to_device(&machine.device)?)
+    let batch_norm = options.batch_norm.into();
+    let batch_size = batch_size("--batch", options.batch, &examples)?;
+    let given = Weights {
+        theta: checkpoint.parameters(&model.network, &weights)?,
+        buffers: checkpoint.buffers(&model.network, &weights)?,
     };
-    let theta = place(&theta)?;
-    let given = place(&vector(&options.data, &tensors, layout)?)?;
+    let Weights { theta, buffers } = given.to(model.dtype(), &machine.device)?;
+    let given = vector(&options.data, &tensors, layout)?
+        .to_dtype(model.dtype())?
+        .to_device(&machine.device)?;
     drop(tensors);
-    let mean_loss = model.mean_loss(&examples, &machine, options.batch)?;
+    let network = model.measured(batch_norm, &buffers)?;
+    let mean_loss = model.mean_loss(&network, &examples, &machine, batch_size)?;
     let ((evaluation, gradient), gradient_seconds) = timed(options.repeat, || {
         Ok(mean_loss.gradient(&theta, Selection::All)?)
     })?;
@@ -98,12 +102,14 @@ pub(crate) fn product(options: &ProductOptions) -> Result<()> {
         Ok(product)
     })?;
     let first = product.get(0)?;
+    let record = model.record(batch_norm);
     let line = Line {
-        model: model.name,
+        model: record.name,
+        batch_norm: record.batch_norm,
         matrix,
         retention: retention_name,
-        n: flatness_data::Examples::len(&examples),
-        parameters: layout.dim(),
+        n: examples.len(),
+        parameters: record.parameters,
         vectors: options.vectors,
         dtype: format!("{:?}", model.dtype()).to_lowercase(),
         threads: machine.workers.threads(),
@@ -126,6 +132,7 @@ pub(crate) fn product(options: &ProductOptions) -> Result<()> {
 fn examples(
     options: &ProductOptions,
     tensors: &HashMap<String, Tensor>,
+    classes: usize,
 ) -> Result<LabelledTensors> {
     let path = options.data.display().to_string();
     let (x, y) = (named(&path, tensors, "x")?, named(&path, tensors, "y")?);
@@ -144,7 +151,7 @@ fn examples(
         x.narrow(0, 0, count)?.to_dtype(dtype)?,
         y.narrow(0, 0, count)?,
     );
-    Ok(LabelledTensors::new(&path, &x, &y, options.classes)?)
+    Ok(LabelledTensors::new(&path, &x, &y, classes)?)
 }
 
 /// The pieces `v.<parameter>` of the data file as one vector (P).

@@ -5,13 +5,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use flatness_models::checkpoint;
-use flatness_records::{Measurement, Outcome, Record, Run, Spec, Training, write_atomic};
+use flatness_records::{
+    BatchNorm, Measurement, Outcome, Record, Run, Spec, Training, write_atomic,
+};
 
 use crate::arguments::{Computing, Output, Places, RunOptions};
 use crate::measurement::{Detail, Instrument, perturbations, scaling};
 use crate::progress::Progress;
 use crate::run_directory::{self, Clock, RunDirectory};
-use crate::setting::{Machine, Model};
+use crate::setting::{Machine, Model, Weights};
 use crate::source::{self, Splits};
 use crate::training::{Trained, train};
 use crate::{device, environment};
@@ -34,7 +36,7 @@ pub(crate) fn execute(
     let progress = Progress::new(output.quiet);
     let runs = options.runs.as_path();
     let spec = run.spec();
-    let splits = source::load(&spec.data, options.data.as_deref())?;
+    let splits = source::load(&spec.data, options.data.as_deref(), &spec.model.name)?;
     let record = match run_directory::finished(runs, run)? {
         Some(record) => {
             if record.data.digest != splits.digest() {
@@ -88,7 +90,7 @@ fn work(
         );
     }
     let directory = RunDirectory::open(&options.runs, run)?;
-    let mean_loss = model.mean_loss(&splits.train, machine, batch_size)?;
+    let mean_loss = model.mean_loss(&model.network, &splits.train, machine, batch_size)?;
     let initial = model.initial(run.streams().seed("init"), &machine.device)?;
     let instrument = spec.measure.as_ref().map(|spec| Instrument {
         model: &model,
@@ -99,9 +101,9 @@ fn work(
         progress,
         initial: &initial,
     });
-    let measure = |epoch: u32, theta: &_| match &instrument {
+    let measure = |epoch: u32, weights: &_| match &instrument {
         Some(instrument) if instrument.spec.epochs.contains(&epoch) => {
-            let measurement = instrument.measure(epoch, theta, Detail::Path)?;
+            let measurement = instrument.measure(epoch, weights, Detail::Path)?;
             directory.add_measurement(&measurement)?;
             Ok(measurement.seconds)
         }
@@ -111,15 +113,15 @@ fn work(
     let trained = train(
         run, &mean_loss, &initial, &directory, save_every, progress, measure,
     )?;
-    let (theta, clock, outcome) = match trained {
-        Trained::Completed { theta, clock } => (theta, clock, Outcome::Completed),
+    let (weights, clock, outcome) = match trained {
+        Trained::Completed { weights, clock } => (weights, clock, Outcome::Completed),
         Trained::Diverged {
-            theta,
+            weights,
             clock,
             epoch,
             learning_rate,
         } => (
-            theta,
+            weights,
             clock,
             Outcome::Diverged {
                 epoch,
@@ -127,11 +129,15 @@ fn work(
             },
         ),
     };
-    let layout = model.network.layout();
+    let Weights { theta, buffers } = &weights;
     write_atomic(
         &directory.checkpoint(),
-        &checkpoint::encode(layout, &theta, model.name)?,
+        &checkpoint::encode(&model.network, theta, buffers, &model.name)?,
     )?;
+    let batch_norm = spec
+        .measure
+        .as_ref()
+        .map_or(BatchNorm::Frozen, |measure| measure.batch_norm);
     let mut record = Record {
         id: run.id(),
         spec: spec.clone(),
@@ -140,7 +146,7 @@ fn work(
             &spec.data,
             spec.measure.as_ref().map(|measure| measure.split),
         ),
-        model: model.record(),
+        model: model.record(batch_norm),
         training: training(clock, 0.0),
         measurements: directory.measurements()?,
         scaling: Vec::new(),
@@ -151,10 +157,10 @@ fn work(
         let started = Instant::now();
         record
             .measurements
-            .push(instrument.measure(clock.epoch, &theta, Detail::Full)?);
-        record.scaling = scaling(instrument, &theta)?;
+            .push(instrument.measure(clock.epoch, &weights, Detail::Full)?);
+        record.scaling = scaling(instrument, &weights)?;
         if let Some(perturbation) = &instrument.spec.perturbation {
-            record.perturbations = perturbations(instrument, perturbation, &theta)?;
+            record.perturbations = perturbations(instrument, perturbation, &weights)?;
         }
         record.training = training(clock, started.elapsed().as_secs_f64());
     }

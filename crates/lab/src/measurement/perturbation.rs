@@ -20,7 +20,7 @@ use flatness_spectrum::Probe;
 use super::spectrum::{estimate, iterate, iterative, stochastic};
 use super::{Instrument, curvature, quadratic_form};
 use crate::progress::Watched;
-use crate::setting::Model;
+use crate::setting::{Model, Weights};
 use crate::training::norm;
 
 /// Directions of one kind, with what the spectrum says of them.
@@ -39,21 +39,24 @@ struct Directions {
 pub(crate) fn perturbations(
     instrument: &Instrument<'_>,
     spec: &PerturbationSpec,
-    theta: &Tensor,
+    weights: &Weights,
 ) -> Result<Vec<Perturbation>> {
     let split = instrument.splits.get(instrument.spec.split)?;
     let double = ModelSpec {
-        name: instrument.model.name.to_owned(),
+        name: instrument.model.name.clone(),
         dtype: Dtype::F64,
     };
     let model = Model::new(&double, split)?;
     // Hundreds of losses of the same examples: made floats once.
-    let batch = split.batch(0..split.len(), DType::F64, theta.device())?;
+    let device = weights.theta.device();
+    let batch = split.batch(0..split.len(), DType::F64, device)?;
     let examples =
         LabelledTensors::new(split.name(), &batch.images, &batch.labels, split.classes())?;
     let machine = instrument.machine;
-    let mean_loss = model.mean_loss(&examples, machine, instrument.spec.batch_size)?;
-    let theta = &theta.to_dtype(DType::F64)?;
+    let Weights { theta, buffers } = &weights.to(DType::F64, device)?;
+    let network = model.measured(instrument.spec.batch_norm, buffers)?;
+    let batch_size = instrument.spec.batch_size;
+    let mean_loss = model.mean_loss(&network, &examples, machine, batch_size)?;
     let theta_norm = norm(theta)?;
     let loss = mean_loss.evaluate(theta)?.loss;
     let kinds = directions(instrument, &mean_loss, spec, theta)?;

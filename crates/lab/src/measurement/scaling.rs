@@ -1,15 +1,15 @@
 //! Loss and curvature at a·θ (claim C2): scaling θ up makes a fitted network confident and flat.
 
 use anyhow::Result;
-use candle_core::Tensor;
 use flatness_records::{Quantity, ScalePoint};
 
 use super::spectrum::{estimate, iterate, spectral_norm, stochastic};
 use super::{Instrument, curvature};
 use crate::progress::Watched;
+use crate::setting::Weights;
 
 /// One point for each scale a of the spec.
-pub(crate) fn scaling(instrument: &Instrument<'_>, theta: &Tensor) -> Result<Vec<ScalePoint>> {
+pub(crate) fn scaling(instrument: &Instrument<'_>, weights: &Weights) -> Result<Vec<ScalePoint>> {
     let Instrument {
         spec,
         machine,
@@ -17,13 +17,14 @@ pub(crate) fn scaling(instrument: &Instrument<'_>, theta: &Tensor) -> Result<Vec
         progress,
         ..
     } = instrument;
-    let mean_loss = instrument.mean_loss()?;
+    let network = instrument.network(weights)?;
+    let mean_loss = instrument.mean_loss(&network)?;
     let products = spec.scales.len() * (spec.lanczos.steps + spec.trace.probes);
     let stage = progress.stage("scaling theta", "products", products as u64);
     spec.scales
         .iter()
         .map(|&scale| {
-            let theta = (theta * scale)?;
+            let theta = (&weights.theta * scale)?;
             let evaluation = mean_loss.evaluate(&theta)?;
             let curvature = curvature(&mean_loss, &theta, machine)?;
             let hessian = Watched {
