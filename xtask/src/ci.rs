@@ -1,5 +1,7 @@
 //! The checks of a change, cheapest first, and the benchmarks.
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result};
@@ -11,8 +13,8 @@ struct Step {
     arguments: &'static [&'static str],
 }
 
-/// What `hub` adds is outside the default features, so it has steps of its own.
-const CHECKS: [Step; 6] = [
+/// What the features `hub` and `cuda` add is outside the default ones, so it has steps of its own.
+const CHECKS: [Step; 7] = [
     Step {
         name: "formatting",
         arguments: &["fmt", "--all", "--check"],
@@ -42,6 +44,21 @@ const CHECKS: [Step; 6] = [
             "--",
             "-D",
             "warnings",
+        ],
+    },
+    Step {
+        name: "types of the feature `cuda`",
+        // A directory of its own, so that the stand-in's empty outputs are never linked.
+        arguments: &[
+            "check",
+            "-p",
+            "flatness-lab",
+            "--tests",
+            "--features",
+            "cuda",
+            "--locked",
+            "--target-dir",
+            "target/cuda",
         ],
     },
     Step {
@@ -95,6 +112,7 @@ pub(crate) fn ci() -> Result<ExitCode> {
         TESTS_BY_CARGO
     };
     let count = CHECKS.len() + 1;
+    let path = path_with_nvcc()?;
     for (number, step) in (1..).zip(CHECKS.iter().chain([&tests])) {
         eprintln!(
             "\n[{number}/{count}] {}: cargo {}",
@@ -104,13 +122,24 @@ pub(crate) fn ci() -> Result<ExitCode> {
         let mut command = cargo();
         command
             .args(step.arguments)
-            .env("RUSTDOCFLAGS", "-Dwarnings");
+            .env("RUSTDOCFLAGS", "-Dwarnings")
+            .env("PATH", &path)
+            // Without a GPU nobody else says which generation the kernels are for.
+            .env("CUDA_COMPUTE_CAP", "90");
         let code = run(command)?;
         if code != ExitCode::SUCCESS {
             return Ok(code);
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The search path with a stand-in for `nvcc` at its end: a real one goes first.
+fn path_with_nvcc() -> Result<OsString> {
+    let stand_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("cuda");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let directories = std::env::split_paths(&path).chain([stand_in]);
+    Ok(std::env::join_paths(directories)?)
 }
 
 /// Runs the benchmarks; the rest of the command line goes to criterion.
