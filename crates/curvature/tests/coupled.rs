@@ -33,10 +33,10 @@ fn theta(problem: &Problem) -> Tensor {
     Tensor::new(problem.theta.as_slice(), &Device::Cpu).unwrap()
 }
 
-/// Runs `check` with 1, 2 and 3 workers.
+/// Runs `check` with up to 5 workers: more than batches, each of which must stay whole.
 fn for_workers(problem: &Problem, check: impl Fn(&str, &MeanLoss<'_>)) {
     let data = data(problem);
-    for threads in 1..=3 {
+    for threads in [1, 2, 3, 5] {
         let workers = Workers::new(threads).unwrap();
         let settings = Settings {
             dtype: DType::F64,

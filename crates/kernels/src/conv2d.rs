@@ -15,12 +15,14 @@
 mod cpu;
 mod direct;
 mod kernel;
+mod number;
 mod operands;
 mod passes;
 mod plain;
 mod pointwise;
 #[cfg(test)]
 mod tests;
+mod transpose;
 mod winograd;
 
 use candle_core::{Result, Tensor, bail};

@@ -103,7 +103,8 @@ pub fn max_scatter(argmax: &Tensor, cotangent: &Tensor, input: (usize, usize)) -
 /// Window means of the planes of `x` (..., H, W), a tensor or a block: (..., H', W').
 ///
 /// # Errors
-/// As [`max_forward`], and a rank other than 4 and 5.
+/// A plane that holds no window, a rank other than 4 and 5, a number type other than f32 and f64, or
+/// a device error.
 pub fn average(x: &Tensor, pooling: Pooling) -> Result<Tensor> {
     let (planes, height, width) = planes(x)?;
     let output = pooling.output_plane((height, width))?;

@@ -8,6 +8,7 @@ mod commands;
 mod device;
 mod environment;
 mod measurement;
+mod output;
 mod progress;
 mod run_directory;
 mod setting;

@@ -155,6 +155,16 @@ pub(crate) fn curvature<'a>(
     theta: &Tensor,
     machine: &Machine,
 ) -> Result<Curvature<'a>> {
+    let retention = retention(mean_loss, theta, machine)?;
+    Ok(mean_loss.curvature(theta, retention)?)
+}
+
+/// What the memory budget allows; an error where it holds not even one sweep.
+pub(crate) fn retention(
+    mean_loss: &MeanLoss<'_>,
+    theta: &Tensor,
+    machine: &Machine,
+) -> Result<Retention> {
     let bytes = mean_loss.bytes_per_example(theta)?;
     let (budget, workers) = (machine.memory_budget, machine.workers.threads());
     let (examples, batch) = (mean_loss.data().len(), mean_loss.examples_per_sweep());
@@ -172,8 +182,7 @@ pub(crate) fn curvature<'a>(
             mebibytes(budget)
         );
     }
-    let retention = Retention::within(budget, bytes * examples);
-    Ok(mean_loss.curvature(theta, retention)?)
+    Ok(Retention::within(budget, bytes * examples))
 }
 
 /// What happens to the activations of `curvature`, as a record says it.

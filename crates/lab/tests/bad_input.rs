@@ -321,7 +321,7 @@ fn a_checkpoint_that_does_not_fit_is_refused() {
                 "--batch-size".to_owned(),
                 "0".to_owned(),
             ],
-            "batch_size",
+            "--batch-size",
         ),
         (
             vec![

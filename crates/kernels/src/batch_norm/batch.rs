@@ -7,7 +7,7 @@
 //!                x̄ += r (γ̇ ȳ - γ̇ e - γ q x̂̇ - (γ̇ q + γ k) x̂) - r p · γ r (ȳ - e - x̂ q)
 //! ```
 //!
-//! The parameters' cotangents are those of [`frozen`](super::frozen). The second order is that at
+//! The parameters' cotangents are those of [`frozen`]. The second order is that at
 //! the primal cotangent ȳ (B, C, H, W): the tangent of the cotangent pass, less what the tangent of
 //! ȳ contributes.
 

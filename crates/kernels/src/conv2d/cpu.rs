@@ -3,7 +3,8 @@
 use candle_core::{CpuStorage, InplaceOp2, InplaceOp3, Layout, Result, Tensor, WithDType, bail};
 
 use super::Window;
-use super::kernel::{Number, Store};
+use super::kernel::Store;
+use super::number::Number;
 use super::operands::{Extents, Images, Taps};
 use super::passes::{Correlation, accumulate_gradient};
 use crate::real::{elements, tensor};

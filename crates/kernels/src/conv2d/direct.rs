@@ -5,15 +5,16 @@
 //! product of the same runs with the cotangent. The transposed pass with stride s is s² such
 //! correlations, one for each phase of the pixels of x̄, with the taps that meet that phase.
 
+pub(super) mod gradient;
+
 use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-use super::kernel::{Number, ROWS, Scratch, Store, dot, outer, room, transpose};
+use super::kernel::{ROWS, Store, dot};
+use super::number::{Number, Scratch, room};
 use super::operands::{Extents, Images, Taps};
-
-/// Pixels whose windows and cotangents stay in the first-level cache.
-const PIXELS: usize = 128;
+use super::transpose::transpose;
 
 /// Images with a border, channels last.
 #[derive(Clone, Copy)]
@@ -269,97 +270,6 @@ impl<T: Number> Phase<T> {
                 result,
                 |index| places[index] * T::WIDTH,
             );
-        }
-    }
-}
-
-/// Adds the gradient of a kernel by `range` of images and cotangents to `sum`, (row of taps, panel,
-/// tap of the row, channel, panel width).
-pub(super) struct Gradient<'a, T> {
-    pub(super) scratch: &'a mut Scratch<T>,
-    pub(super) extents: &'a Extents,
-    pub(super) images: Images<'a, T>,
-    pub(super) cotangents: Images<'a, T>,
-    pub(super) range: Range<usize>,
-    pub(super) sum: &'a mut [T],
-}
-
-impl<T: Number> WithSimd for Gradient<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self {
-            scratch,
-            extents,
-            images,
-            cotangents,
-            range,
-            sum,
-        } = self;
-        let image = bordered(extents);
-        let starts = starts(extents, &image);
-        let (pixels, panels) = (extents.output_pixels(), extents.outputs.div_ceil(T::WIDTH));
-        let length = extents.kernel.1 * extents.channels;
-        let bordered = room(&mut scratch.image, image.length());
-        bordered.fill(T::ZERO);
-        let right = room(&mut scratch.right, panels * pixels * T::WIDTH);
-        for index in range {
-            image.fill(images.get(index), bordered);
-            panels_of(cotangents.get(index), pixels, right);
-            for (block, starts) in starts.chunks(PIXELS).enumerate() {
-                for row in 0..extents.kernel.0 {
-                    for panel in 0..panels {
-                        let from = (panel * pixels + block * PIXELS) * T::WIDTH;
-                        let right = &right[from..][..starts.len() * T::WIDTH];
-                        for first in (0..length).step_by(ROWS) {
-                            let left = image.place(row, 0) + first;
-                            let to = (row * panels + panel) * length + first;
-                            outer(
-                                simd,
-                                (ROWS.min(length - first), starts.len()),
-                                bordered,
-                                |pixel| starts[pixel] + left,
-                                right,
-                                sum,
-                                |index| (to + index) * T::WIDTH,
-                                Store::Add,
-                            );
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// (panel, pixel, panel width) of planes; what stood behind the last plane stays.
-#[inline(always)]
-pub(super) fn panels_of<T: Number>(planes: &[T], pixels: usize, panels: &mut [T]) {
-    let planes = planes.chunks(T::WIDTH * pixels);
-    for (planes, panel) in planes.zip(panels.chunks_exact_mut(pixels * T::WIDTH)) {
-        transpose(
-            (planes.len() / pixels, pixels),
-            planes,
-            pixels,
-            panel,
-            T::WIDTH,
-            Store::Write,
-        );
-    }
-}
-
-/// Adds the packed gradient to (O, I, kh, kw).
-pub(super) fn add_gradient<T: Number>(extents: &Extents, packed: &[T], sum: &mut [T]) {
-    let ((rows, columns), channels) = (extents.kernel, extents.channels);
-    let panels = extents.outputs.div_ceil(T::WIDTH);
-    for (at, taps) in sum.chunks_exact_mut(rows * columns).enumerate() {
-        let (output, channel) = (at / channels, at % channels);
-        let (panel, lane) = (output / T::WIDTH, output % T::WIDTH);
-        for (tap, value) in taps.iter_mut().enumerate() {
-            let (row, column) = (tap / columns, tap % columns);
-            let line = ((row * panels + panel) * columns + column) * channels + channel;
-            *value += packed[line * T::WIDTH + lane];
         }
     }
 }

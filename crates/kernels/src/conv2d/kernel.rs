@@ -9,127 +9,12 @@
 //! j runs over a panel of [`Number::WIDTH`] neighbouring channels or pixels, 64 bytes. B is packed,
 //! one panel row behind the other.
 
-use std::cell::RefCell;
-
 use pulp::Simd;
 
-use crate::real::Real;
+use super::number::Number;
 
 /// Rows of sums that sixteen registers hold next to their operands: 6 x 2 vectors, 2 and 1.
 pub(super) const ROWS: usize = 6;
-
-/// Buffers that a thread keeps between calls, for one image or block of tiles at a time.
-#[derive(Default)]
-pub(super) struct Scratch<T> {
-    pub(super) image: Vec<T>,
-    pub(super) left: Vec<T>,
-    pub(super) right: Vec<T>,
-    pub(super) result: Vec<T>,
-    pub(super) gradient: Vec<T>,
-}
-
-/// The first `length` elements of `buffer`, which may hold anything.
-pub(super) fn room<T: Number>(buffer: &mut Vec<T>, length: usize) -> &mut [T] {
-    if buffer.len() < length {
-        buffer.resize(length, T::ZERO);
-    }
-    &mut buffer[..length]
-}
-
-/// A number with vectors of it.
-pub(super) trait Number: Real {
-    /// Columns of a panel.
-    const WIDTH: usize;
-    type Vector<S: Simd>: Copy;
-
-    /// Calls `work` with this thread's buffers.
-    fn with_scratch<R>(work: impl FnOnce(&mut Scratch<Self>) -> R) -> R;
-    fn splat<S: Simd>(simd: S, value: Self) -> Self::Vector<S>;
-    fn vectors<S: Simd>(values: &[Self]) -> &[Self::Vector<S>];
-    fn vectors_mut<S: Simd>(values: &mut [Self]) -> &mut [Self::Vector<S>];
-    /// a b + c, rounded once.
-    fn mul_add<S: Simd>(
-        simd: S,
-        a: Self::Vector<S>,
-        b: Self::Vector<S>,
-        c: Self::Vector<S>,
-    ) -> Self::Vector<S>;
-    fn plus<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
-    fn minus<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
-    fn mul<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
-}
-
-macro_rules! number {
-    ($type:ty, $vectors:ident, $splat:ident, $as:ident, $as_mut:ident, $mul_add:ident, $add:ident,
-     $sub:ident, $mul:ident) => {
-        impl Number for $type {
-            const WIDTH: usize = 64 / size_of::<$type>();
-            type Vector<S: Simd> = S::$vectors;
-
-            fn with_scratch<R>(work: impl FnOnce(&mut Scratch<Self>) -> R) -> R {
-                thread_local! {
-                    static SCRATCH: RefCell<Scratch<$type>> = RefCell::default();
-                }
-                SCRATCH.with_borrow_mut(work)
-            }
-            #[inline(always)]
-            fn splat<S: Simd>(simd: S, value: Self) -> S::$vectors {
-                simd.$splat(value)
-            }
-            #[inline(always)]
-            fn vectors<S: Simd>(values: &[Self]) -> &[S::$vectors] {
-                S::$as(values).0
-            }
-            #[inline(always)]
-            fn vectors_mut<S: Simd>(values: &mut [Self]) -> &mut [S::$vectors] {
-                S::$as_mut(values).0
-            }
-            #[inline(always)]
-            fn mul_add<S: Simd>(
-                simd: S,
-                a: S::$vectors,
-                b: S::$vectors,
-                c: S::$vectors,
-            ) -> S::$vectors {
-                simd.$mul_add(a, b, c)
-            }
-            #[inline(always)]
-            fn plus<S: Simd>(simd: S, a: S::$vectors, b: S::$vectors) -> S::$vectors {
-                simd.$add(a, b)
-            }
-            #[inline(always)]
-            fn minus<S: Simd>(simd: S, a: S::$vectors, b: S::$vectors) -> S::$vectors {
-                simd.$sub(a, b)
-            }
-            #[inline(always)]
-            fn mul<S: Simd>(simd: S, a: S::$vectors, b: S::$vectors) -> S::$vectors {
-                simd.$mul(a, b)
-            }
-        }
-    };
-}
-number!(
-    f32,
-    f32s,
-    splat_f32s,
-    as_simd_f32s,
-    as_mut_simd_f32s,
-    mul_add_e_f32s,
-    add_f32s,
-    sub_f32s,
-    mul_f32s
-);
-number!(
-    f64,
-    f64s,
-    splat_f64s,
-    as_simd_f64s,
-    as_mut_simd_f64s,
-    mul_add_e_f64s,
-    add_f64s,
-    sub_f64s,
-    mul_f64s
-);
 
 /// Calls `$function::<_, _, M, N>` with as many rows M as asked for, once for each group of N
 /// vectors of a panel, of which the last argument is the first.
@@ -163,7 +48,7 @@ fn vectors_per_panel<S: Simd, T: Number>() -> usize {
     T::WIDTH * size_of::<T>() / size_of::<T::Vector<S>>()
 }
 
-/// C[i, j] = start[j] + Σ_s Σ_k A_s,i[k] B_s[k, j] for `count` ≤ [`ROWS`] rows: `left(s, i)` is
+/// `C[i, j] = start[j] + Σ_s Σ_k A_s,i[k] B_s[k, j]` for `count` ≤ [`ROWS`] rows: `left(s, i)` is
 /// A_s,i, all of one length within s, and row i of C is the panel row of `out` at `place(i)`.
 #[inline(always)]
 pub(super) fn dot<'a, S: Simd, T: Number>(
@@ -232,8 +117,8 @@ fn dot_block<'a, S: Simd, T: Number, const M: usize, const N: usize>(
     }
 }
 
-/// C[i, j] = Σ_k A_k[i] B[k, j], added to C or written over it, for `count` ≤ [`ROWS`] neighbours i
-/// and k < `steps`: A_k starts at `left(k)` of `values`, row i of C is the panel row of `out` at
+/// `C[i, j] = Σ_k A_k[i] B[k, j]`, added to C or written over it, for `count` ≤ [`ROWS`] neighbours
+/// i and k < `steps`: A_k starts at `left(k)` of `values`, row i of C is the panel row of `out` at
 /// `place(i)`.
 #[inline(always)]
 #[allow(
@@ -319,47 +204,5 @@ impl Store {
                 }
             }
         }
-    }
-}
-
-/// `target[n * target_pitch + r]` = `source[r * source_pitch + n]` for `rows` r and `columns` n.
-#[inline(always)]
-pub(super) fn transpose<T: Number>(
-    (rows, columns): (usize, usize),
-    source: &[T],
-    source_pitch: usize,
-    target: &mut [T],
-    target_pitch: usize,
-    store: Store,
-) {
-    const SIDE: usize = 8;
-    let (full_rows, full_columns) = (rows - rows % SIDE, columns - columns % SIDE);
-    for row in (0..full_rows).step_by(SIDE) {
-        for column in (0..full_columns).step_by(SIDE) {
-            let mut block = [[T::ZERO; SIDE]; SIDE];
-            for (index, line) in block.iter_mut().enumerate() {
-                let from = (row + index) * source_pitch + column;
-                line.copy_from_slice(&source[from..from + SIDE]);
-            }
-            for index in 0..SIDE {
-                let mut line = [T::ZERO; SIDE];
-                for (value, from) in line.iter_mut().zip(&block) {
-                    *value = from[index];
-                }
-                let to = (column + index) * target_pitch + row;
-                let target = &mut target[to..to + SIDE];
-                store.put(target, &line);
-            }
-        }
-    }
-    let mut single = |row: usize, column: usize| {
-        let (from, to) = (row * source_pitch + column, column * target_pitch + row);
-        store.put(&mut target[to..=to], &source[from..=from]);
-    };
-    for row in 0..full_rows {
-        (full_columns..columns).for_each(|column| single(row, column));
-    }
-    for row in full_rows..rows {
-        (0..columns).for_each(|column| single(row, column));
     }
 }

@@ -4,9 +4,11 @@
 use candle_core::Result;
 use pulp::Arch;
 
-use super::kernel::{Number, Store, room};
+use super::kernel::Store;
+use super::number::{Number, room};
 use super::operands::{Extents, Images, Taps};
-use super::winograd::{Order, Tiling};
+use super::winograd::Tiling;
+use super::winograd::taps::{AddGradient, Order, Pack};
 use super::{direct, pointwise, winograd};
 use crate::parallel::{fill_parts, map_parts};
 
@@ -34,7 +36,7 @@ impl<T: Number> Correlation<T> {
         let way = if extents.is_pointwise() {
             Way::Pointwise(pointwise::pack(&extents, taps))
         } else if extents.suits_winograd() {
-            let packed = Arch::new().dispatch(winograd::Pack {
+            let packed = Arch::new().dispatch(Pack {
                 extents: &extents,
                 taps,
                 order: Order::Kept,
@@ -57,7 +59,7 @@ impl<T: Number> Correlation<T> {
         let way = if extents.is_pointwise() {
             Way::Pointwise(pointwise::pack(&extents, taps))
         } else if extents.suits_winograd() {
-            let packed = Arch::new().dispatch(winograd::Pack {
+            let packed = Arch::new().dispatch(Pack {
                 extents: &extents,
                 taps,
                 order: Order::Flipped,
@@ -109,7 +111,7 @@ impl<T: Number> Correlation<T> {
                         store,
                     });
                 }
-                Way::Winograd(tiling, packed) => Arch::new().dispatch(winograd::Apply {
+                Way::Winograd(tiling, packed) => Arch::new().dispatch(winograd::apply::Apply {
                     scratch,
                     tiling,
                     packed,
@@ -152,7 +154,7 @@ pub(super) fn accumulate_gradient<T: Number>(
         let parts = map_parts(count, |range| {
             Ok(T::with_scratch(|scratch| {
                 let mut packed = std::mem::take(&mut scratch.gradient);
-                Arch::new().dispatch(winograd::Gradient {
+                Arch::new().dispatch(winograd::gradient::Gradient {
                     scratch,
                     tiling,
                     images,
@@ -164,7 +166,7 @@ pub(super) fn accumulate_gradient<T: Number>(
             }))
         })?;
         for packed in parts {
-            Arch::new().dispatch(winograd::AddGradient {
+            Arch::new().dispatch(AddGradient {
                 extents,
                 packed: &packed[..winograd::PLACES * width],
                 sum,
@@ -176,7 +178,7 @@ pub(super) fn accumulate_gradient<T: Number>(
     let parts = map_parts(count, |range| {
         let mut sum = vec![T::ZERO; rows * columns * width];
         T::with_scratch(|scratch| {
-            Arch::new().dispatch(direct::Gradient {
+            Arch::new().dispatch(direct::gradient::Gradient {
                 scratch,
                 extents,
                 images,
@@ -188,7 +190,7 @@ pub(super) fn accumulate_gradient<T: Number>(
         Ok(sum)
     })?;
     for part in parts {
-        direct::add_gradient(extents, &part, sum);
+        direct::gradient::add_gradient(extents, &part, sum);
     }
     Ok(())
 }

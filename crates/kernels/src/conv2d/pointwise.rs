@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-use super::kernel::{Number, ROWS, Scratch, Store, outer, room};
+use super::kernel::{ROWS, Store, outer};
+use super::number::{Number, Scratch, room};
 use super::operands::{Extents, Images, Taps};
 
 /// (C, K): the kernel with channels first.

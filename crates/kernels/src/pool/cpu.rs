@@ -6,7 +6,7 @@ use pulp::NullaryFnOnce;
 use super::Pooling;
 use crate::parallel::fill_parts;
 use crate::real::{Real, elements, tensor};
-use crate::runs::{add_to, reduce, vectorised};
+use crate::runs::{add_to, reduce, terms, vectorised};
 use crate::spare::collect;
 
 pub(super) fn max_forward<T: Real>(
@@ -19,25 +19,23 @@ pub(super) fn max_forward<T: Real>(
     let values = elements::<T>(x)?;
     let values = values.slice()?;
     let argmax = collect(planes, height * width, |planes, spare| {
-        let (mut best, mut places) = (vec![T::ZERO; width], vec![0; width]);
+        let mut places = vec![0; width];
         for plane in planes {
             let plane = &values[plane * area..][..area];
             for row in 0..height {
-                best.fill(T::from_f64(f64::NEG_INFINITY));
-                let first = row * pooling.stride * input_width;
-                for (place, window) in places.iter_mut().enumerate() {
-                    *window = (first + place * pooling.stride) as u32;
-                }
-                for window_row in 0..pooling.kernel {
-                    for offset in 0..pooling.kernel {
-                        let start = first + window_row * input_width + offset;
-                        vectorised(Round {
-                            best: &mut best,
-                            places: &mut places,
-                            entries: &plane[start..],
-                            start,
-                            stride: pooling.stride,
-                        });
+                let start = row * pooling.stride * input_width;
+                if pooling == PAIRS {
+                    vectorised(Pairs {
+                        places: &mut places,
+                        upper: &plane[start..][..2 * width],
+                        lower: &plane[start + input_width..][..2 * width],
+                        start: start as u32,
+                        width: input_width as u32,
+                    });
+                } else {
+                    for (window, place) in places.iter_mut().enumerate() {
+                        let start = start + window * pooling.stride;
+                        *place = largest(plane, start, input_width, pooling.kernel) as u32;
                     }
                 }
                 spare.extend(places.iter().copied());
@@ -51,65 +49,61 @@ pub(super) fn max_forward<T: Real>(
     Ok((y, argmax))
 }
 
-/// One entry of every window of a row of windows against the best of those before it.
-struct Round<'a, T> {
-    best: &'a mut [T],
-    places: &'a mut [u32],
-    /// From the entry of the first window on.
-    entries: &'a [T],
-    /// Where in its plane that entry stands.
-    start: usize,
-    stride: usize,
-}
-
-impl<T: Real> NullaryFnOnce for Round<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        match self.stride {
-            1 => self.steps::<1>(),
-            2 => self.steps::<2>(),
-            stride => {
-                let windows = self.best.iter_mut().zip(self.places);
-                let entries = self.entries.iter().step_by(stride);
-                for (index, ((best, place), &entry)) in windows.zip(entries).enumerate() {
-                    compete(best, place, entry, self.start + index * stride);
-                }
-            }
+/// Where the largest entry stands in the window that begins at `start`.
+fn largest<T: Real>(plane: &[T], start: usize, width: usize, kernel: usize) -> usize {
+    let (mut best, mut place) = (plane[start], start);
+    for row in 0..kernel {
+        let start = start + row * width;
+        for (offset, &entry) in plane[start..][..kernel].iter().enumerate() {
+            (best, place) = better(best, place, entry, start + offset);
         }
     }
-}
-
-impl<T: Real> Round<'_, T> {
-    /// With a stride that the compiler knows.
-    #[inline(always)]
-    fn steps<const STRIDE: usize>(self) {
-        let (steps, rest) = self.entries.as_chunks::<STRIDE>();
-        let windows = self.best.iter_mut().zip(&mut *self.places);
-        for (index, ((best, place), step)) in windows.zip(steps).enumerate() {
-            compete(best, place, step[0], self.start + index * STRIDE);
-        }
-        // The entries may end within the step that begins in the last window.
-        let last = (
-            self.best.get_mut(steps.len()),
-            self.places.get_mut(steps.len()),
-        );
-        if let ((Some(best), Some(place)), Some(&entry)) = (last, rest.first()) {
-            compete(best, place, entry, self.start + steps.len() * STRIDE);
-        }
-    }
+    place
 }
 
 #[inline(always)]
-fn compete<T: Real>(best: &mut T, place: &mut u32, entry: T, at: usize) {
+fn better<T: Real, P>(best: T, place: P, entry: T, at: P) -> (T, P) {
     #[allow(
         clippy::eq_op,
         reason = "only what is not a number differs from itself"
     )]
-    let wins = (entry > *best) | (entry != entry);
-    *best = if wins { entry } else { *best };
-    *place = if wins { at as u32 } else { *place };
+    let wins = (entry > best) | (entry != entry);
+    if wins { (entry, at) } else { (best, place) }
+}
+
+/// The windows that most networks have.
+const PAIRS: Pooling = Pooling {
+    kernel: 2,
+    stride: 2,
+};
+
+/// Where the largest entry of each of a row of [`PAIRS`] stands.
+struct Pairs<'a, T> {
+    places: &'a mut [u32],
+    upper: &'a [T],
+    lower: &'a [T],
+    /// Where the first window begins in its plane.
+    start: u32,
+    /// Of the plane.
+    width: u32,
+}
+
+impl<T: Real> NullaryFnOnce for Pairs<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let (upper, lower) = (self.upper.as_chunks::<2>().0, self.lower.as_chunks::<2>().0);
+        let count = self.places.len().min(upper.len()).min(lower.len());
+        let (places, upper, lower) = (&mut self.places[..count], &upper[..count], &lower[..count]);
+        for window in 0..count {
+            let at = self.start + 2 * window as u32;
+            let best = better(upper[window][0], at, upper[window][1], at + 1);
+            let at = at + self.width;
+            let best = better(best.0, best.1, lower[window][0], at);
+            places[window] = better(best.0, best.1, lower[window][1], at + 1).1;
+        }
+    }
 }
 
 /// The places of the maxima of one plane, all of which lie among its `area` entries.
@@ -250,7 +244,7 @@ pub(super) fn global_average<T: Real>(x: &Tensor) -> Result<Tensor> {
             .chunks_exact(area)
             .take(planes.len());
         spare.extend(planes.map(|plane| {
-            let [sum] = reduce(plane, plane, |x, _| [x]);
+            let [sum] = reduce(plane, plane, T::ZERO, terms::value);
             T::from_f64(sum / area as f64)
         }));
         Ok(())

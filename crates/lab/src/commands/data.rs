@@ -9,6 +9,7 @@ use flatness_data::{Error, cifar100, mnist};
 
 use crate::arguments::{CheckOptions, DataCommand, DataOptions, DataSet, FetchOptions};
 use crate::environment;
+use crate::output::put;
 use crate::progress::{Progress, Stage};
 
 pub(crate) fn data(options: &DataOptions) -> Result<()> {
@@ -87,11 +88,10 @@ fn check(options: &CheckOptions) -> Result<()> {
         None => cached_summary(options.set)?,
     };
     if options.json {
-        println!("{}", object(options.set, &summary));
+        put(&object(options.set, &summary).to_string())
     } else {
-        print!("{}", text(options.set, &summary));
+        put(text(options.set, &summary).trim_end())
     }
-    Ok(())
 }
 
 fn cached_summary(set: DataSet) -> Result<Summary> {

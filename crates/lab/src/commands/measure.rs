@@ -5,13 +5,14 @@ use flatness_data::Dataset;
 use flatness_models::checkpoint;
 use flatness_operator::LinearOperator;
 use flatness_records::{
-    DataSpec, Dtype, LanczosSpec, Matrix, MatrixRecord, MeasureSpec, ModelRecord, ModelSpec,
-    PowerSpec, Quantity, Retention, Split, Streams, TraceSpec, Uncertainty,
+    DataSpec, Dtype, LanczosSpec, Matrix, MatrixRecord, MeasureSpec, ModelSpec, PowerSpec,
+    Quantity, Retention, Split, Streams, TraceSpec, Uncertainty,
 };
 use serde::Serialize;
 
 use crate::arguments::{MatrixName, MeasureOptions, SplitName};
 use crate::measurement::{Detail, curvature, describe, matrix_record, retained};
+use crate::output::put;
 use crate::progress::{Progress, Watched};
 use crate::setting::{Machine, Model, Weights, batch_size};
 use crate::source;
@@ -19,7 +20,9 @@ use crate::source;
 /// What `--json` prints.
 #[derive(Serialize)]
 struct Report {
-    model: ModelRecord,
+    model: String,
+    parameters: usize,
+    batch_norm: String,
     data: flatness_records::DataRecord,
     examples: usize,
     loss: f64,
@@ -88,8 +91,11 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
     let streams = Streams::new(options.seed);
     let record = matrix_record(&watched, matrix, &spec, streams, Detail::Full)?;
     drop(stage);
+    let record_of_model = model.record(spec.batch_norm);
     let report = Report {
-        model: model.record(spec.batch_norm),
+        model: record_of_model.name,
+        parameters: record_of_model.parameters,
+        batch_norm: record_of_model.batch_norm,
         data: splits.record(&data_spec, Some(split)),
         examples: examples.len(),
         loss: evaluation.loss,
@@ -98,11 +104,10 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
         record,
     };
     if options.output.json {
-        println!("{}", serde_json::to_string(&report)?);
+        put(&serde_json::to_string(&report)?)
     } else {
-        print!("{}", table(&report));
+        put(table(&report).trim_end())
     }
-    Ok(())
 }
 
 fn spec(
@@ -142,6 +147,8 @@ const BLOCK: usize = 10;
 fn table(report: &Report) -> String {
     let Report {
         model,
+        parameters,
+        batch_norm,
         data,
         examples,
         loss,
@@ -151,10 +158,7 @@ fn table(report: &Report) -> String {
     } = report;
     let split = data.curvature_split.map_or("", name_of_split);
     let mut lines = vec![
-        format!(
-            "model      {}, {} parameters, batch-norm {}",
-            model.name, model.parameters, model.batch_norm
-        ),
+        format!("model      {model}, {parameters} parameters, batch-norm {batch_norm}"),
         format!(
             "data       {examples} {split} examples of {} ({})",
             data.set, data.source

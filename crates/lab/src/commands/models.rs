@@ -5,6 +5,7 @@ use flatness_models::{Architecture, FORMS, ZOO};
 use serde::Serialize;
 
 use crate::arguments::ModelsOptions;
+use crate::output::put;
 
 /// One row; multiply-adds (of one forward pass) and activations are per example.
 #[derive(Serialize)]
@@ -61,11 +62,10 @@ pub(crate) fn models(options: &ModelsOptions) -> Result<()> {
         .map(|name| Row::new(name))
         .collect::<Result<_>>()?;
     if options.json {
-        println!("{}", serde_json::to_string(&rows)?);
+        put(&serde_json::to_string(&rows)?)
     } else {
-        println!("{}", table(&rows));
+        put(&table(&rows))
     }
-    Ok(())
 }
 
 fn table(rows: &[Row]) -> String {

@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use crate::arguments::{MatrixName, ProductOptions, RetentionName};
 use crate::measurement::dot;
+use crate::output::put;
 use crate::setting::{Machine, Model, Weights, batch_size, workers};
 use crate::training::norm;
 use crate::{device, environment};
@@ -124,8 +125,7 @@ pub(crate) fn product(options: &ProductOptions) -> Result<()> {
         gradient_seconds_median: gradient_seconds.median,
         peak_rss_mb: environment::peak_rss_mib(),
     };
-    println!("{}", serde_json::to_string(&line)?);
-    Ok(())
+    put(&serde_json::to_string(&line)?)
 }
 
 /// `x` and `y` of the data file.

@@ -10,7 +10,8 @@ use flatness_records::{
 };
 
 use crate::arguments::{Computing, Output, Places, RunOptions};
-use crate::measurement::{Detail, Instrument, perturbations, scaling};
+use crate::measurement::{Detail, Instrument, perturbations, retention, scaling};
+use crate::output::put;
 use crate::progress::Progress;
 use crate::run_directory::{self, Clock, RunDirectory};
 use crate::setting::{Machine, Model, Weights};
@@ -52,7 +53,7 @@ pub(crate) fn execute(
         None => work(run, options, &splits, &Machine::new(computing)?, progress)?,
     };
     if output.json {
-        println!("{}", serde_json::to_string(&record)?);
+        put(&serde_json::to_string(&record)?)?;
     } else {
         progress.say(&summary(&record, &run_directory::record_path(runs, run)));
     }
@@ -101,6 +102,10 @@ fn work(
         progress,
         initial: &initial,
     });
+    if let Some(instrument) = &instrument {
+        let network = instrument.network(&initial)?;
+        retention(&instrument.mean_loss(&network)?, &initial.theta, machine)?;
+    }
     let measure = |epoch: u32, weights: &_| match &instrument {
         Some(instrument) if instrument.spec.epochs.contains(&epoch) => {
             let measurement = instrument.measure(epoch, weights, Detail::Path)?;

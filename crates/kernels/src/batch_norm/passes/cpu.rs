@@ -1,13 +1,15 @@
 //! The passes on CPU slices: runs of one channel of one image, with the channel's numbers hoisted.
 
+mod combination;
+
 use candle_core::{Result, Tensor};
 
-use super::{Combination, Normalised};
-use crate::in_place::{Writable, update_with};
-use crate::parallel::{fill_parts, map_parts};
-use crate::real::{Elements, Real, elements, tensor};
-use crate::runs::{add_to, reduce};
+use super::Normalised;
+use crate::parallel::map_parts;
+use crate::real::{Real, elements, tensor};
+use crate::runs::{reduce, terms};
 use crate::spare::collect;
+pub(super) use combination::{add, combine};
 
 /// The axes of a block, H and W as one.
 #[derive(Clone, Copy)]
@@ -51,13 +53,15 @@ impl Sizes {
     }
 
     fn runs(self, rows: std::ops::Range<usize>) -> impl Iterator<Item = Run> {
-        let run = move |row: usize, channel: usize| Run {
-            channel,
-            number: row % self.vectors * self.channels + channel,
-            primal: (row / self.vectors * self.channels + channel) * self.area,
-            block: (row * self.channels + channel) * self.area,
-        };
-        rows.flat_map(move |row| (0..self.channels).map(move |channel| run(row, channel)))
+        rows.flat_map(move |row| {
+            let (image, vector) = (row / self.vectors, row % self.vectors);
+            (0..self.channels).map(move |channel| Run {
+                channel,
+                number: vector * self.channels + channel,
+                primal: (image * self.channels + channel) * self.area,
+                block: (row * self.channels + channel) * self.area,
+            })
+        })
     }
 }
 
@@ -72,12 +76,9 @@ impl Moments {
     /// Of a run, by deviations from a mean that rounding may have shifted.
     fn of<T: Real>(run: &[T]) -> Self {
         let entries = run.len() as f64;
-        let [sum] = reduce(run, run, |x, _| [x]);
+        let [sum] = reduce(run, run, T::ZERO, terms::value);
         let near = T::from_f64(sum / entries);
-        let [shift, squares] = reduce(run, run, |x, _| {
-            let deviation = x - near;
-            [deviation, deviation * deviation]
-        });
+        let [shift, squares] = reduce(run, run, near, terms::deviation);
         Self {
             mean: near.to_f64() + shift / entries,
             deviations: squares - shift * shift / entries,
@@ -143,7 +144,7 @@ pub(super) fn sums<T: Real>(
         let mean = mean[run.channel];
         let x = &x_values[run.primal..][..sizes.area];
         let block = &blocks[run.block..][..sizes.area];
-        reduce(x, block, |x, b| [b, b * (x - mean)])
+        reduce(x, block, mean, terms::centred_product)
     })?;
     let column = |k: usize| {
         let column = sums.iter().map(|sums| sums[k]).collect();
@@ -159,7 +160,7 @@ pub(super) fn inner<T: Real>(cotangent: &Tensor, block: &Tensor) -> Result<Tenso
     let sums = channel_sums(sizes, |run| {
         let cotangent = &cotangents[run.primal..][..sizes.area];
         let block = &blocks[run.block..][..sizes.area];
-        reduce(cotangent, block, |y, b| [y * b])
+        reduce(cotangent, block, T::ZERO, terms::product)
     })?;
     let sums = sums.into_iter().map(|[sum]| sum).collect();
     tensor::<f64, _>(sums, (sizes.vectors, sizes.channels), cotangent)
@@ -214,136 +215,4 @@ pub(super) fn scale<T: Real>(block: &Tensor, scale: &Tensor) -> Result<Tensor> {
         Ok(())
     })?;
     tensor(scaled, block.shape(), block)
-}
-
-/// The elements of a combination.
-struct Operands<'a, T> {
-    x: Elements<'a, T>,
-    mean: Elements<'a, T>,
-    block: Option<(Elements<'a, T>, Elements<'a, f64>)>,
-    slope: Elements<'a, f64>,
-    shift: Elements<'a, f64>,
-}
-
-/// Where a combination's run takes its terms from.
-struct Terms<'a, T> {
-    x: &'a [T],
-    mean: T,
-    slope: T,
-    shift: T,
-    block: Option<(&'a [T], T)>,
-}
-
-impl<'a, T: Real> Operands<'a, T> {
-    fn new(normalised: Normalised<'a>, combination: &'a Combination<'_>) -> Result<Self> {
-        let block = match &combination.block {
-            Some((block, scale)) => Some((elements(block)?, elements(scale)?)),
-            None => None,
-        };
-        Ok(Self {
-            x: elements(normalised.x)?,
-            mean: elements(normalised.mean)?,
-            block,
-            slope: elements(&combination.slope)?,
-            shift: elements(&combination.shift)?,
-        })
-    }
-
-    fn terms(&self, run: &Run, area: usize) -> Result<Terms<'_, T>> {
-        let block = match &self.block {
-            Some((block, scale)) => Some((
-                &block.slice()?[run.block..][..area],
-                T::from_f64(scale.slice()?[run.channel]),
-            )),
-            None => None,
-        };
-        Ok(Terms {
-            x: &self.x.slice()?[run.primal..][..area],
-            mean: self.mean.slice()?[run.channel],
-            slope: T::from_f64(self.slope.slice()?[run.number]),
-            shift: T::from_f64(self.shift.slice()?[run.number]),
-            block,
-        })
-    }
-}
-
-pub(super) fn combine<T: Real>(
-    normalised: Normalised<'_>,
-    combination: &Combination<'_>,
-) -> Result<Tensor> {
-    let (vectors, channels) = combination.slope.dims2()?;
-    let x = normalised.x;
-    let (images, _, height, width) = x.dims4()?;
-    let sizes = Sizes::new(x, vectors)?;
-    let operands = Operands::<T>::new(normalised, combination)?;
-    let combined = collect(sizes.rows(), sizes.width(), |rows, spare| {
-        for run in sizes.runs(rows) {
-            let Terms {
-                x,
-                mean,
-                slope,
-                shift,
-                block,
-            } = operands.terms(&run, sizes.area)?;
-            let normal = x.iter().map(|&x| slope * (x - mean) + shift);
-            match block {
-                None => spare.extend(normal),
-                Some((block, scale)) => {
-                    spare.extend(normal.zip(block).map(|(normal, &b)| scale * b + normal));
-                }
-            }
-        }
-        Ok(())
-    })?;
-    tensor(combined, (images, vectors, channels, height, width), x)
-}
-
-pub(super) fn add<T: Writable>(
-    sum: &Tensor,
-    cotangent: &Tensor,
-    weight: &Tensor,
-    combination: Option<(Normalised<'_>, &Combination<'_>)>,
-) -> Result<()> {
-    let sizes = Sizes::new(cotangent, weight.dim(0)?)?;
-    let (cotangents, weight) = (elements::<T>(cotangent)?, elements::<f64>(weight)?);
-    let (cotangents, weight) = (cotangents.slice()?, weight.slice()?);
-    let operands = match combination {
-        Some((normalised, combination)) => Some(Operands::<T>::new(normalised, combination)?),
-        None => None,
-    };
-    let mut sources = vec![cotangent];
-    if let Some((normalised, combination)) = combination {
-        sources.extend([normalised.x, normalised.mean]);
-        sources.extend(combination.block.as_ref().map(|&(block, _)| block));
-    }
-    update_with(sum, &sources, |sum: &mut [T]| {
-        fill_parts(sum, sizes.rows(), |rows, sum| {
-            let runs = sum.chunks_exact_mut(sizes.area.max(1));
-            for (run, sum) in sizes.runs(rows).zip(runs) {
-                let weight = T::from_f64(weight[run.number]);
-                let cotangent = &cotangents[run.primal..][..sizes.area];
-                let weighted = cotangent.iter().map(|&y| weight * y);
-                let Some(operands) = &operands else {
-                    add_to(sum, weighted);
-                    continue;
-                };
-                let Terms {
-                    x,
-                    mean,
-                    slope,
-                    shift,
-                    block,
-                } = operands.terms(&run, sizes.area)?;
-                let normal = x.iter().map(|&x| slope * (x - mean) + shift);
-                let terms = weighted.zip(normal).map(|(y, normal)| y + normal);
-                match block {
-                    None => add_to(sum, terms),
-                    Some((block, scale)) => {
-                        add_to(sum, terms.zip(block).map(|(term, &b)| scale * b + term));
-                    }
-                }
-            }
-            Ok(())
-        })
-    })
 }

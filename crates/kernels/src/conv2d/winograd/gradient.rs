@@ -1,0 +1,122 @@
+//! Σ (A ȳ Aᵀ) ⊙ (Bᵀ d B) over tiles, block by block.
+
+use std::ops::Range;
+
+use pulp::{Simd, WithSimd};
+
+use super::{PLACES, Tile, Tiling, channels_last, slots};
+use crate::conv2d::kernel::{ROWS, Store, outer};
+use crate::conv2d::number::{Number, Scratch, room};
+use crate::conv2d::operands::Images;
+use crate::conv2d::transpose::panels_of;
+
+/// Writes the gradient of a kernel by `range` of images and cotangents to `sum`, (panel, place,
+/// channel, panel width).
+pub(in crate::conv2d) struct Gradient<'a, T> {
+    pub(in crate::conv2d) scratch: &'a mut Scratch<T>,
+    pub(in crate::conv2d) tiling: &'a Tiling,
+    pub(in crate::conv2d) images: Images<'a, T>,
+    pub(in crate::conv2d) cotangents: Images<'a, T>,
+    pub(in crate::conv2d) range: Range<usize>,
+    pub(in crate::conv2d) sum: &'a mut [T],
+}
+
+impl<T: Number> WithSimd for Gradient<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self {
+            scratch,
+            tiling,
+            images,
+            cotangents,
+            range,
+            sum,
+        } = self;
+        let (channels, pitch) = (tiling.channels, tiling.pitch::<T>());
+        let (pixels, image_pixels) = (tiling.output_pixels(), tiling.image_pixels());
+        let panels = tiling.panels::<T>();
+        let (group, rows) = tiling.block(range.len(), pitch + panels * T::WIDTH);
+        let image = room(&mut scratch.image, (group * image_pixels + 1) * pitch);
+        let mut store = Store::Write;
+        for first in range.clone().step_by(group) {
+            let here = first..range.end.min(first + group);
+            let image = &mut image[..(here.len() * image_pixels + 1) * pitch];
+            channels_last(&images, here.clone(), channels, image_pixels, pitch, image);
+            let planes = room(&mut scratch.result, here.len() * panels * pixels * T::WIDTH);
+            for (index, planes) in here
+                .clone()
+                .zip(planes.chunks_exact_mut(panels * pixels * T::WIDTH))
+            {
+                panels_of(cotangents.get(index), pixels, planes);
+            }
+            for block in tiling.blocks(here.len(), rows) {
+                let tiles = tiling.tiles(&block);
+                let (count, slots) = (tiles.len(), slots(&tiles));
+                let left = room(&mut scratch.left, PLACES * slots * pitch);
+                tiling.spread(simd, &tiles, image, left);
+                let right = room(&mut scratch.right, PLACES * slots * T::WIDTH);
+                for panel in 0..panels {
+                    widen(simd, tiling, &tiles, (planes, panels, panel), right);
+                    for place in 0..PLACES {
+                        let right = &right[place * slots * T::WIDTH..][..count * T::WIDTH];
+                        for channel in (0..channels).step_by(ROWS) {
+                            let to = (panel * PLACES + place) * channels + channel;
+                            outer(
+                                simd,
+                                (ROWS.min(channels - channel), count),
+                                left,
+                                |tile| (place * slots + tile) * pitch + channel,
+                                right,
+                                sum,
+                                |row| (to + row) * T::WIDTH,
+                                store,
+                            );
+                        }
+                    }
+                }
+                store = Store::Add;
+            }
+        }
+    }
+}
+
+/// A ȳ Aᵀ of one panel of the block's tiles, (place, tile, panel width).
+#[inline(always)]
+fn widen<S: Simd, T: Number>(
+    simd: S,
+    tiling: &Tiling,
+    tiles: &[Tile],
+    (planes, panels, panel): (&[T], usize, usize),
+    right: &mut [T],
+) {
+    let (slots, (height, width)) = (slots(tiles), tiling.output);
+    let zero = T::splat(simd, T::ZERO);
+    let vectors = T::vectors::<S>(&planes[..T::WIDTH]).len();
+    let (planes, right) = (T::vectors::<S>(planes), T::vectors_mut::<S>(right));
+    for (tile, at) in tiles.iter().enumerate() {
+        let pixels = (at.image * panels + panel) * height * width;
+        for vector in 0..vectors {
+            let mut values = [zero; PLACES];
+            for i in 0..2 {
+                for j in 0..2 {
+                    let (h, w) = (2 * at.row + i, 2 * at.column + j);
+                    if h < height && w < width {
+                        values[4 * i + j] = planes[(pixels + h * width + w) * vectors + vector];
+                    }
+                }
+            }
+            // Only the first two of four inputs exist.
+            let values = both!(values, |a, b, _c, _d| [
+                a,
+                T::plus(simd, a, b),
+                T::minus(simd, a, b),
+                T::minus(simd, zero, b),
+            ]);
+            for (place, value) in values.into_iter().enumerate() {
+                right[(place * slots + tile) * vectors + vector] = value;
+            }
+        }
+    }
+}

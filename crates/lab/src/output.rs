@@ -1,0 +1,15 @@
+//! Results on standard output.
+
+use std::io::{ErrorKind, Write};
+
+use anyhow::{Context, Result};
+
+/// Writes `text` and a line's end. A reader that has gone away, such as `head`, has seen enough.
+pub(crate) fn put(text: &str) -> Result<()> {
+    let mut output = std::io::stdout().lock();
+    let written = writeln!(output, "{text}").and_then(|()| output.flush());
+    match written {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write to standard output"),
+    }
+}
