@@ -84,7 +84,7 @@ mod tests {
                 assert!(covered.eq(0..items), "{threads} threads, {items} items");
             }
         }
-        assert_eq!(parts(5), [0..5], "one thread unless more are granted");
+        assert_eq!(parts(5).len(), 1, "one thread unless more are granted");
     }
 
     #[test]
