@@ -15,13 +15,22 @@ pub(crate) struct Grid {
     pub(crate) runs: Vec<Run>,
 }
 
-/// Expands and validates every experiment; `origin` names the profile in errors.
+/// Expands and validates every experiment; `origin` names the profile in errors. Tables of one name
+/// are one experiment, whose models have settings of their own.
 pub(crate) fn expand(profile: &Profile, origin: &str) -> Result<Vec<Grid>> {
-    profile
-        .experiments
-        .iter()
-        .map(|experiment| grid(profile, experiment, origin))
-        .collect()
+    let mut grids: Vec<Grid> = Vec::new();
+    for experiment in &profile.experiments {
+        let grid = grid(profile, experiment, origin)?;
+        match grids.iter_mut().find(|other| other.name == grid.name) {
+            Some(other) if other.claims == grid.claims => other.runs.extend(grid.runs),
+            Some(_) => bail!(
+                "profile {origin}, experiment {}: its tables must have the same claims",
+                grid.name
+            ),
+            None => grids.push(grid),
+        }
+    }
+    Ok(grids)
 }
 
 fn grid(profile: &Profile, experiment: &Experiment, origin: &str) -> Result<Grid> {
@@ -112,9 +121,9 @@ mod tests {
         assert_eq!(
             sizes,
             [
-                ("decay", 3 * 7 * 3),
+                ("decay", 3 * 7 * 3 + 3 * 3),
                 ("quadratic", 3 * 3),
-                ("separable", 3 * 3)
+                ("separable", 3 * 3 + 3)
             ]
         );
         assert_eq!(label(&grids[0].runs[0]), "logistic, decay 0, seed 0");

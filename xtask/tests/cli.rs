@@ -86,7 +86,7 @@ fn a_dry_run_shows_the_grid_and_writes_nothing() {
         "separable",
         "mlp-medium",
         "1e-5 5e-5",
-        "72 runs for C1,C2, 2 at a time",
+        "84 runs for C1,C2, 2 at a time",
     ] {
         assert!(
             shown.contains(expected),

@@ -1,10 +1,10 @@
 //! Layers with exact first and second derivatives, and networks made of them.
 //!
-//! A [`Layer`] has four rules (forward, jvp, vjp, second order). A [`Network`] is a chain of named
-//! layers over one flat vector of parameters, laid out by a [`ParamLayout`]. At a point and a batch
-//! it becomes a [`Linearization`], whose sweeps give gradients and Gauss-Newton products, and, with
-//! the primal cotangents, Hessian products of whole blocks of vectors. The same sweep trains and
-//! measures.
+//! A [`Layer`] has four rules (forward, jvp, vjp, second order). A [`Network`] is a graph of named
+//! layers, built by a [`Graph`], over one flat vector of parameters, laid out by a [`ParamLayout`].
+//! At a point and a batch it becomes a [`Linearization`], whose sweeps give gradients and
+//! Gauss-Newton products, and, with the primal cotangents, Hessian products of whole blocks of
+//! vectors. The same sweep trains and measures.
 //!
 //! ```
 //! use candle_core::{DType, Device, Tensor};
