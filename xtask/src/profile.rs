@@ -1,5 +1,6 @@
 //! A profile: the experiments of a reproduction as a TOML file, unknown fields refused.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -97,12 +98,13 @@ impl Profile {
 
     /// Keeps the experiments that the claims called `only` need; an empty list keeps all.
     pub(crate) fn restrict(&mut self, only: &[String], origin: &str) -> Result<()> {
-        let known: Vec<String> = self
+        let known: BTreeSet<String> = self
             .experiments
             .iter()
             .flat_map(|experiment| experiment.claims.clone())
             .collect();
-        if let Some(unknown) = only.iter().find(|claim| !known.contains(claim)) {
+        if let Some(unknown) = only.iter().find(|claim| !known.contains(*claim)) {
+            let known: Vec<String> = known.into_iter().collect();
             bail!(
                 "profile {origin} has no claim `{unknown}`; it has {}",
                 known.join(", ")
