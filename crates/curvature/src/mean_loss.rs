@@ -365,7 +365,8 @@ impl<'a> MeanLoss<'a> {
         Ok((self.network.layout().join(&total)? / examples as f64)?)
     }
 
-    /// Examples per chunk: a whole batch where examples are coupled, else on the CPU small enough for the cache and for every worker to have one.
+    /// Examples per chunk: a whole batch where examples are coupled, else on the CPU small enough for
+    /// the cache and for every worker to have one.
     fn chunk_examples(&self, count: usize) -> usize {
         let Settings {
             dtype,

@@ -17,9 +17,7 @@ mod tests;
 use candle_core::{Result, Tensor};
 
 use crate::expect::expect_shape;
-use crate::in_place::{Update2, Update3, update};
 use crate::real::{dispatch, on_cpu};
-use cpu::{input_block, outer, outer_block, rows};
 
 /// y = x Wᵀ + b, (B, O), of x (B, I), `weight` (O, I) and `bias` (O).
 ///
@@ -88,8 +86,8 @@ pub fn accumulate_cotangent(
     expect_shape("weight sum", weight_sum, &[vectors, outputs, inputs])?;
     expect_shape("bias sum", bias_sum, &[vectors, outputs])?;
     if on_cpu(x) {
-        weight_sum.inplace_op3(cotangent, x, &update!(Update3, outer))?;
-        return bias_sum.inplace_op2(cotangent, &update!(Update2, rows));
+        dispatch!(x.dtype(), cpu::add_outer(x, cotangent, weight_sum))?;
+        return dispatch!(x.dtype(), cpu::add_rows(cotangent, bias_sum));
     }
     plain::accumulate_cotangent(x, cotangent, weight_sum, bias_sum)
 }
@@ -103,7 +101,7 @@ pub fn accumulate_second_order(cotangent: &Tensor, dx: &Tensor, weight_sum: &Ten
     expect_shape("input tangents", dx, &[batch, vectors, inputs])?;
     expect_shape("weight sum", weight_sum, &[vectors, outputs, inputs])?;
     if on_cpu(cotangent) {
-        return weight_sum.inplace_op3(cotangent, dx, &update!(Update3, outer_block));
+        return dispatch!(dx.dtype(), cpu::add_outer_block(cotangent, dx, weight_sum));
     }
     plain::accumulate_second_order(cotangent, dx, weight_sum)
 }
@@ -117,7 +115,10 @@ pub fn add_second_order(cotangent: &Tensor, dweight: &Tensor, input_sum: &Tensor
     expect_shape("weight tangents", dweight, &[vectors, outputs, inputs])?;
     expect_shape("input sum", input_sum, &[batch, vectors, inputs])?;
     if on_cpu(cotangent) {
-        return input_sum.inplace_op3(cotangent, dweight, &update!(Update3, input_block));
+        return dispatch!(
+            dweight.dtype(),
+            cpu::add_input_block(cotangent, dweight, input_sum)
+        );
     }
     plain::add_second_order(cotangent, dweight, input_sum)
 }

@@ -165,8 +165,14 @@ pub fn accumulate_cotangent(
         expect_shape("bias sum", bias_sum, &[vectors, outputs])?;
     }
     if on_cpu(x) {
-        cpu::accumulate_kernel(x, cotangent, weight_sum, window)?;
-        return bias_sum.map_or(Ok(()), |sum| cpu::accumulate_bias(cotangent, sum));
+        dispatch!(
+            x.dtype(),
+            cpu::accumulate_kernel(x, cotangent, weight_sum, window)
+        )?;
+        let Some(bias_sum) = bias_sum else {
+            return Ok(());
+        };
+        return dispatch!(x.dtype(), cpu::accumulate_bias(cotangent, bias_sum));
     }
     plain::accumulate_cotangent(x, cotangent, weight_sum, bias_sum, window)
 }
@@ -190,7 +196,10 @@ pub fn accumulate_second_order(
     let shape = [batch, outputs, out_height, out_width];
     expect_shape("cotangent", cotangent, &shape)?;
     if on_cpu(cotangent) {
-        return cpu::accumulate_kernel(dx, cotangent, weight_sum, window);
+        return dispatch!(
+            dx.dtype(),
+            cpu::accumulate_second_order(cotangent, dx, weight_sum, window)
+        );
     }
     plain::accumulate_second_order(cotangent, dx, weight_sum, window)
 }
@@ -214,7 +223,10 @@ pub fn add_second_order(
     let shape = [batch, outputs, out_height, out_width];
     expect_shape("cotangent", cotangent, &shape)?;
     if on_cpu(cotangent) {
-        return cpu::add_second_order(cotangent, dweight, input_sum, window);
+        return dispatch!(
+            dweight.dtype(),
+            cpu::add_second_order(cotangent, dweight, input_sum, window)
+        );
     }
     plain::add_second_order(cotangent, dweight, input_sum, window)
 }

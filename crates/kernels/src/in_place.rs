@@ -5,94 +5,10 @@ mod tests;
 
 use std::marker::PhantomData;
 
-use candle_core::{
-    CpuStorage, InplaceOp1, InplaceOp2, InplaceOp3, Layout, Result, Shape, Tensor, WithDType, bail,
-};
+use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Tensor, WithDType, bail};
 
-use crate::real::{Real, on_cpu};
-
-/// Elements of a contiguous operand and its shape.
-pub(crate) type Values<'a, T> = (&'a [T], &'a Shape);
-
-type Kernel2<T> = fn(&mut [T], Values<'_, T>) -> Result<()>;
-type Kernel3<T> = fn(&mut [T], Values<'_, T>, Values<'_, T>) -> Result<()>;
-
-/// target <- f(target, a), in either number type.
-pub(crate) struct Update2 {
-    pub(crate) single: Kernel2<f32>,
-    pub(crate) double: Kernel2<f64>,
-}
-
-/// target <- f(target, a, b), in either number type.
-pub(crate) struct Update3 {
-    pub(crate) single: Kernel3<f32>,
-    pub(crate) double: Kernel3<f64>,
-}
-
-/// An update by a function that is generic over the number type.
-macro_rules! update {
-    ($type:ident, $function:ident) => {
-        $type {
-            single: $function::<f32>,
-            double: $function::<f64>,
-        }
-    };
-}
-pub(crate) use update;
-
-impl InplaceOp2 for Update2 {
-    fn name(&self) -> &'static str {
-        "update-by-one"
-    }
-
-    fn cpu_fwd(
-        &self,
-        target: &mut CpuStorage,
-        layout: &Layout,
-        a: &CpuStorage,
-        a_layout: &Layout,
-    ) -> Result<()> {
-        match target {
-            CpuStorage::F32(target) => {
-                (self.single)(covered_mut(target, layout)?, covered(a, a_layout)?)
-            }
-            CpuStorage::F64(target) => {
-                (self.double)(covered_mut(target, layout)?, covered(a, a_layout)?)
-            }
-            _ => bail!("expected a tensor of f32 or f64"),
-        }
-    }
-}
-
-impl InplaceOp3 for Update3 {
-    fn name(&self) -> &'static str {
-        "update-by-two"
-    }
-
-    fn cpu_fwd(
-        &self,
-        target: &mut CpuStorage,
-        layout: &Layout,
-        a: &CpuStorage,
-        a_layout: &Layout,
-        b: &CpuStorage,
-        b_layout: &Layout,
-    ) -> Result<()> {
-        match target {
-            CpuStorage::F32(target) => (self.single)(
-                covered_mut(target, layout)?,
-                covered(a, a_layout)?,
-                covered(b, b_layout)?,
-            ),
-            CpuStorage::F64(target) => (self.double)(
-                covered_mut(target, layout)?,
-                covered(a, a_layout)?,
-                covered(b, b_layout)?,
-            ),
-            _ => bail!("expected a tensor of f32 or f64"),
-        }
-    }
-}
+use crate::real::{Real, dispatch, elements, on_cpu};
+use crate::runs::add_to;
 
 /// A number type whose CPU storage can be written.
 pub(crate) trait Writable: Real {
@@ -126,7 +42,7 @@ impl<T: Writable, F: Fn(&mut [T]) -> Result<()>> InplaceOp1 for Update<T, F> {
     }
 
     fn cpu_fwd(&self, target: &mut CpuStorage, layout: &Layout) -> Result<()> {
-        (self.kernel)(covered_mut(T::elements_mut(target)?, layout)?)
+        (self.kernel)(covered(T::elements_mut(target)?, layout)?)
     }
 }
 
@@ -154,22 +70,11 @@ fn share_storage(a: &Tensor, b: &Tensor) -> bool {
     std::ptr::eq(&raw const *a, &raw const *b)
 }
 
-fn range(layout: &Layout) -> Result<std::ops::Range<usize>> {
+fn covered<'a, T>(all: &'a mut [T], layout: &Layout) -> Result<&'a mut [T]> {
     match layout.contiguous_offsets() {
-        Some((start, end)) => Ok(start..end),
+        Some((start, end)) => Ok(&mut all[start..end]),
         None => bail!("expected a contiguous tensor, got {layout:?}"),
     }
-}
-
-fn covered<'a, T: WithDType>(storage: &'a CpuStorage, layout: &'a Layout) -> Result<Values<'a, T>> {
-    Ok((
-        &T::cpu_storage_as_slice(storage)?[range(layout)?],
-        layout.shape(),
-    ))
-}
-
-fn covered_mut<'a, T>(all: &'a mut [T], layout: &Layout) -> Result<&'a mut [T]> {
-    Ok(&mut all[range(layout)?])
 }
 
 /// Adds `addend` to `sum` in place, which every tensor that shares `sum`'s storage sees.
@@ -182,14 +87,16 @@ pub fn add_in_place(sum: &Tensor, addend: &Tensor) -> Result<()> {
         bail!("expected shape {:?}, got {:?}", sum.shape(), addend.shape());
     }
     if on_cpu(sum) {
-        return sum.inplace_op2(&addend.contiguous()?, &update!(Update2, add));
+        return dispatch!(sum.dtype(), add(sum, &addend.contiguous()?));
     }
     sum.slice_set(&(sum + addend)?, 0, 0)
 }
 
-fn add<T: Real>(sum: &mut [T], (addend, _): Values<'_, T>) -> Result<()> {
-    sum.iter_mut()
-        .zip(addend)
-        .for_each(|(sum, &addend)| *sum += addend);
-    Ok(())
+fn add<T: Writable>(sum: &Tensor, addend: &Tensor) -> Result<()> {
+    let addends = elements::<T>(addend)?;
+    let addends = addends.slice()?;
+    update_with(sum, &[addend], |sum: &mut [T]| {
+        add_to(sum, addends.iter().copied());
+        Ok(())
+    })
 }

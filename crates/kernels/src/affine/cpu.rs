@@ -2,9 +2,10 @@
 
 use candle_core::{Result, Tensor};
 
-use crate::in_place::Values;
+use crate::in_place::{Writable, update_with};
 use crate::product::{Extent, accumulate, product};
 use crate::real::{Real, elements, tensor};
+use crate::runs::add_to;
 
 pub(super) fn forward<T: Real>(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     let ((batch, inputs), outputs) = (x.dims2()?, weight.dim(0)?);
@@ -76,67 +77,76 @@ fn repeated<T: Real>(row: &[T], times: usize) -> Vec<T> {
     rows
 }
 
-/// (V, O, I) += ȳᵀ x of ȳ (B, V, O), x (B, I).
-pub(super) fn outer<T: Real>(
-    sum: &mut [T],
-    (cotangent, cotangent_shape): Values<'_, T>,
-    (x, x_shape): Values<'_, T>,
+/// W̄ (V, O, I) += ȳᵀ x of ȳ (B, V, O), x (B, I).
+pub(super) fn add_outer<T: Writable>(
+    x: &Tensor,
+    cotangent: &Tensor,
+    weight_sum: &Tensor,
 ) -> Result<()> {
-    let (batch, vectors, outputs) = cotangent_shape.dims3()?;
-    let inputs = x_shape.dims2()?.1;
-    accumulate(
-        sum,
-        Extent::row_major(vectors * outputs, inputs),
-        (
-            cotangent,
-            Extent::row_major(batch, vectors * outputs).transposed(),
-        ),
-        (x, Extent::row_major(batch, inputs)),
-    )
-}
-
-/// (V, O) += Σ ȳ of ȳ (B, V, O).
-pub(super) fn rows<T: Real>(sum: &mut [T], (cotangent, _): Values<'_, T>) -> Result<()> {
-    for row in cotangent.chunks_exact(sum.len().max(1)) {
-        sum.iter_mut()
-            .zip(row)
-            .for_each(|(sum, &value)| *sum += value);
-    }
-    Ok(())
-}
-
-/// (V, O, I) += ȳᵀ ẋ of ȳ (B, O), ẋ (B, V, I).
-pub(super) fn outer_block<T: Real>(
-    sum: &mut [T],
-    (cotangent, cotangent_shape): Values<'_, T>,
-    (dx, dx_shape): Values<'_, T>,
-) -> Result<()> {
-    let (batch, outputs) = cotangent_shape.dims2()?;
-    let (_, vectors, inputs) = dx_shape.dims3()?;
-    (0..vectors).try_for_each(|vector| {
+    let ((batch, vectors, outputs), inputs) = (cotangent.dims3()?, x.dim(1)?);
+    let (x_values, cotangents) = (elements::<T>(x)?, elements::<T>(cotangent)?);
+    let (x_values, cotangents) = (x_values.slice()?, cotangents.slice()?);
+    let columns = vectors * outputs;
+    update_with(weight_sum, &[x, cotangent], |sum| {
         accumulate(
             sum,
-            Extent::outer(outputs, inputs, vector),
-            (cotangent, Extent::row_major(batch, outputs).transposed()),
-            (dx, Extent::inner(batch, vectors, inputs, vector)),
+            Extent::row_major(columns, inputs),
+            (cotangents, Extent::row_major(batch, columns).transposed()),
+            (x_values, Extent::row_major(batch, inputs)),
         )
     })
 }
 
-/// (B, V, I) += ȳ Ẇ of ȳ (B, O), Ẇ (V, O, I).
-pub(super) fn input_block<T: Real>(
-    sum: &mut [T],
-    (cotangent, cotangent_shape): Values<'_, T>,
-    (dweight, dweight_shape): Values<'_, T>,
+/// b̄ (V, O) += Σ ȳ of ȳ (B, V, O).
+pub(super) fn add_rows<T: Writable>(cotangent: &Tensor, bias_sum: &Tensor) -> Result<()> {
+    let cotangents = elements::<T>(cotangent)?;
+    let cotangents = cotangents.slice()?;
+    update_with(bias_sum, &[cotangent], |sum: &mut [T]| {
+        for row in cotangents.chunks_exact(sum.len().max(1)) {
+            add_to(sum, row.iter().copied());
+        }
+        Ok(())
+    })
+}
+
+/// W̄ (V, O, I) += ȳᵀ ẋ of ȳ (B, O), ẋ (B, V, I).
+pub(super) fn add_outer_block<T: Writable>(
+    cotangent: &Tensor,
+    dx: &Tensor,
+    weight_sum: &Tensor,
 ) -> Result<()> {
-    let (batch, outputs) = cotangent_shape.dims2()?;
-    let (vectors, _, inputs) = dweight_shape.dims3()?;
-    (0..vectors).try_for_each(|vector| {
-        accumulate(
-            sum,
-            Extent::inner(batch, vectors, inputs, vector),
-            (cotangent, Extent::row_major(batch, outputs)),
-            (dweight, Extent::outer(outputs, inputs, vector)),
-        )
+    let ((batch, outputs), (_, vectors, inputs)) = (cotangent.dims2()?, dx.dims3()?);
+    let (cotangents, tangents) = (elements::<T>(cotangent)?, elements::<T>(dx)?);
+    let (cotangents, tangents) = (cotangents.slice()?, tangents.slice()?);
+    update_with(weight_sum, &[cotangent, dx], |sum| {
+        (0..vectors).try_for_each(|vector| {
+            accumulate(
+                sum,
+                Extent::outer(outputs, inputs, vector),
+                (cotangents, Extent::row_major(batch, outputs).transposed()),
+                (tangents, Extent::inner(batch, vectors, inputs, vector)),
+            )
+        })
+    })
+}
+
+/// x̄ (B, V, I) += ȳ Ẇ of ȳ (B, O), Ẇ (V, O, I).
+pub(super) fn add_input_block<T: Writable>(
+    cotangent: &Tensor,
+    dweight: &Tensor,
+    input_sum: &Tensor,
+) -> Result<()> {
+    let ((batch, outputs), (vectors, _, inputs)) = (cotangent.dims2()?, dweight.dims3()?);
+    let (cotangents, weights) = (elements::<T>(cotangent)?, elements::<T>(dweight)?);
+    let (cotangents, weights) = (cotangents.slice()?, weights.slice()?);
+    update_with(input_sum, &[cotangent, dweight], |sum| {
+        (0..vectors).try_for_each(|vector| {
+            accumulate(
+                sum,
+                Extent::inner(batch, vectors, inputs, vector),
+                (cotangents, Extent::row_major(batch, outputs)),
+                (weights, Extent::outer(outputs, inputs, vector)),
+            )
+        })
     })
 }

@@ -1,12 +1,13 @@
 //! The convolution passes on CPU slices.
 
-use candle_core::{CpuStorage, InplaceOp2, InplaceOp3, Layout, Result, Tensor, WithDType, bail};
+use candle_core::{Result, Tensor};
 
 use super::Window;
 use super::kernel::Store;
 use super::number::Number;
 use super::operands::{Extents, Images, Taps};
 use super::passes::{Correlation, accumulate_gradient};
+use crate::in_place::update_with;
 use crate::real::{elements, tensor};
 
 pub(super) fn forward<T: Number>(
@@ -92,156 +93,79 @@ pub(super) fn input_cotangent<T: Number>(
     tensor(x_bar, (batch, vectors, inputs, input.0, input.1), weight)
 }
 
-/// W̄ (V, O, I, kh, kw) += ȳ x of `x` (B, I, H, W) and `cotangent` (B, V, O, H', W'), or of `x`
-/// (B, V, I, H, W) and `cotangent` (B, O, H', W').
-pub(super) fn accumulate_kernel(
+/// W̄ (V, O, I, kh, kw) += ȳ x of `x` (B, I, H, W) and `cotangent` (B, V, O, H', W').
+pub(super) fn accumulate_kernel<T: Number>(
     x: &Tensor,
     cotangent: &Tensor,
     weight_sum: &Tensor,
     window: Window,
 ) -> Result<()> {
-    weight_sum.inplace_op3(x, cotangent, &KernelSum(window))
+    let (batch, inputs, height, width) = x.dims4()?;
+    let (vectors, outputs, _, rows, columns) = weight_sum.dims5()?;
+    let channels = (inputs, vectors * outputs);
+    let extents = Extents::new(channels, (height, width), (rows, columns), window)?;
+    let (x_values, cotangents) = (elements::<T>(x)?, elements::<T>(cotangent)?);
+    let images = Images::packed(x_values.slice()?, inputs * extents.image_pixels());
+    let length = extents.outputs * extents.output_pixels();
+    let cotangents = Images::packed(cotangents.slice()?, length);
+    update_with(weight_sum, &[x, cotangent], |sum| {
+        accumulate_gradient(&extents, images, cotangents, batch, sum)
+    })
+}
+
+/// W̄ (V, O, I, kh, kw) += ȳ ẋ of `cotangent` (B, O, H', W') and `dx` (B, V, I, H, W).
+pub(super) fn accumulate_second_order<T: Number>(
+    cotangent: &Tensor,
+    dx: &Tensor,
+    weight_sum: &Tensor,
+    window: Window,
+) -> Result<()> {
+    let (batch, vectors, inputs, height, width) = dx.dims5()?;
+    let (_, outputs, _, rows, columns) = weight_sum.dims5()?;
+    let extents = Extents::new((inputs, outputs), (height, width), (rows, columns), window)?;
+    let (tangents, cotangents) = (elements::<T>(dx)?, elements::<T>(cotangent)?);
+    let images = Images::packed(tangents.slice()?, inputs * extents.image_pixels());
+    let cotangents = Images::packed(cotangents.slice()?, outputs * extents.output_pixels());
+    update_with(weight_sum, &[dx, cotangent], |sum: &mut [T]| {
+        let size = sum.len() / vectors.max(1);
+        (0..vectors).try_for_each(|vector| {
+            let images = images.every(vectors, vector);
+            let sum = &mut sum[vector * size..][..size];
+            accumulate_gradient(&extents, images, cotangents, batch, sum)
+        })
+    })
 }
 
 /// x̄ (B, V, I, H, W) += Ẇᵀ * ȳ of `cotangent` (B, O, H', W') and `dweight` (V, O, I, kh, kw).
-pub(super) fn add_second_order(
+pub(super) fn add_second_order<T: Number>(
     cotangent: &Tensor,
     dweight: &Tensor,
     input_sum: &Tensor,
     window: Window,
 ) -> Result<()> {
-    input_sum.inplace_op3(cotangent, dweight, &InputSum(window))
+    let (batch, vectors, inputs, height, width) = input_sum.dims5()?;
+    let (_, outputs, _, rows, columns) = dweight.dims5()?;
+    let channels = (outputs, vectors * inputs);
+    let extents = Extents::new(channels, (height, width), (rows, columns), window)?;
+    let (weights, cotangents) = (elements::<T>(dweight)?, elements::<T>(cotangent)?);
+    let taps = Taps::backward(weights.slice()?, (outputs, inputs), extents.taps());
+    let images = Images::packed(cotangents.slice()?, outputs * extents.output_pixels());
+    update_with(input_sum, &[cotangent, dweight], |sum| {
+        Correlation::backward(extents, taps).apply(images, batch, sum, Store::Add)
+    })
 }
 
 /// b̄ (V, O) += Σ ȳ of `cotangent` (B, V, O, H', W').
-pub(super) fn accumulate_bias(cotangent: &Tensor, bias_sum: &Tensor) -> Result<()> {
-    bias_sum.inplace_op2(cotangent, &BiasSum)
-}
-
-struct KernelSum(Window);
-struct InputSum(Window);
-struct BiasSum;
-
-/// A contiguous operand and its extents.
-type Values<'a, T> = (&'a [T], &'a [usize]);
-
-fn add_to_kernel<T: Number>(
-    &KernelSum(window): &KernelSum,
-    (sum, dims): (&mut [T], &[usize]),
-    (x, x_dims): Values<'_, T>,
-    (cotangent, cotangent_dims): Values<'_, T>,
-) -> Result<()> {
-    let (&[vectors, outputs, inputs, rows, columns], &[batch, .., height, width]) = (dims, x_dims)
-    else {
-        bail!("expected kernels and images, got {dims:?} and {x_dims:?}");
-    };
-    let extents = Extents::new((inputs, outputs), (height, width), (rows, columns), window)?;
-    let images = Images::packed(x, inputs * extents.image_pixels());
-    let cotangents = Images::packed(cotangent, outputs * extents.output_pixels());
-    if x_dims.len() < cotangent_dims.len() {
-        let wide = Extents {
-            outputs: vectors * outputs,
-            ..extents
-        };
-        let cotangents = Images::packed(cotangent, wide.outputs * extents.output_pixels());
-        return accumulate_gradient(&wide, images, cotangents, batch, sum);
-    }
-    for vector in 0..vectors {
-        let size = sum.len() / vectors;
-        accumulate_gradient(
-            &extents,
-            images.every(vectors, vector),
-            cotangents,
-            batch,
-            &mut sum[vector * size..][..size],
-        )?;
-    }
-    Ok(())
-}
-
-fn add_to_input<T: Number>(
-    &InputSum(window): &InputSum,
-    (sum, dims): (&mut [T], &[usize]),
-    (cotangent, _): Values<'_, T>,
-    (dweight, dweight_dims): Values<'_, T>,
-) -> Result<()> {
-    let (&[batch, vectors, inputs, height, width], &[_, outputs, _, rows, columns]) =
-        (dims, dweight_dims)
-    else {
-        bail!("expected images and kernels, got {dims:?} and {dweight_dims:?}");
-    };
-    let extents = Extents::new(
-        (outputs, vectors * inputs),
-        (height, width),
-        (rows, columns),
-        window,
-    )?;
-    let taps = Taps::backward(dweight, (outputs, inputs), extents.taps());
-    let images = Images::packed(cotangent, outputs * extents.output_pixels());
-    Correlation::backward(extents, taps).apply(images, batch, sum, Store::Add)
-}
-
-fn add_to_bias<T: Number>(
-    _: &BiasSum,
-    (sum, _): (&mut [T], &[usize]),
-    (cotangent, dims): Values<'_, T>,
-) -> Result<()> {
-    let &[_, vectors, outputs, height, width] = dims else {
-        bail!("expected a block of images, got {dims:?}");
-    };
-    if sum.is_empty() {
-        return Ok(());
-    }
-    for block in cotangent.chunks_exact(vectors * outputs * height * width) {
-        for (sum, plane) in sum.iter_mut().zip(block.chunks_exact(height * width)) {
-            *sum += plane.iter().copied().sum::<T>();
-        }
-    }
-    Ok(())
-}
-
-fn covered<'a, T: WithDType>(storage: &'a CpuStorage, layout: &'a Layout) -> Result<Values<'a, T>> {
-    let Some((start, end)) = layout.contiguous_offsets() else {
-        bail!("expected a contiguous tensor, got {layout:?}");
-    };
-    Ok((
-        &T::cpu_storage_as_slice(storage)?[start..end],
-        layout.dims(),
-    ))
-}
-
-/// An in-place operation by a function that is generic over the number type.
-macro_rules! in_place {
-    ($operation:ident, $trait:ident, $function:ident, $($operand:ident $layout:ident),*) => {
-        impl $trait for $operation {
-            fn name(&self) -> &'static str {
-                stringify!($function)
-            }
-
-            fn cpu_fwd(
-                &self,
-                target: &mut CpuStorage,
-                layout: &Layout,
-                $($operand: &CpuStorage, $layout: &Layout),*
-            ) -> Result<()> {
-                let Some((start, end)) = layout.contiguous_offsets() else {
-                    bail!("expected a contiguous tensor, got {layout:?}");
-                };
-                match target {
-                    CpuStorage::F32(target) => {
-                        let target = (&mut target[start..end], layout.dims());
-                        $function::<f32>(self, target, $(covered($operand, $layout)?),*)
-                    }
-                    CpuStorage::F64(target) => {
-                        let target = (&mut target[start..end], layout.dims());
-                        $function::<f64>(self, target, $(covered($operand, $layout)?),*)
-                    }
-                    _ => bail!("expected a tensor of f32 or f64"),
-                }
+pub(super) fn accumulate_bias<T: Number>(cotangent: &Tensor, bias_sum: &Tensor) -> Result<()> {
+    let (_, vectors, outputs, height, width) = cotangent.dims5()?;
+    let (pixels, cotangents) = (height * width, elements::<T>(cotangent)?);
+    let cotangents = cotangents.slice()?;
+    update_with(bias_sum, &[cotangent], |sum: &mut [T]| {
+        for block in cotangents.chunks_exact((vectors * outputs * pixels).max(1)) {
+            for (sum, plane) in sum.iter_mut().zip(block.chunks_exact(pixels)) {
+                *sum += plane.iter().copied().sum::<T>();
             }
         }
-    };
+        Ok(())
+    })
 }
-in_place!(KernelSum, InplaceOp3, add_to_kernel, a a_layout, b b_layout);
-in_place!(InputSum, InplaceOp3, add_to_input, a a_layout, b b_layout);
-in_place!(BiasSum, InplaceOp2, add_to_bias, a a_layout);

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use pulp::Simd;
 
 use super::transpose::{SIDE, turned, turned_by_registers};
-use crate::real::Real;
+use crate::in_place::Writable;
 
 /// Buffers that a thread keeps between calls, for one image or block of tiles at a time.
 #[derive(Default)]
@@ -26,7 +26,7 @@ pub(super) fn room<T: Number>(buffer: &mut Vec<T>, length: usize) -> &mut [T] {
 }
 
 /// A number with vectors of it.
-pub(super) trait Number: Real {
+pub(super) trait Number: Writable {
     /// Columns of a panel.
     const WIDTH: usize;
     type Vector<S: Simd>: Copy;
