@@ -27,9 +27,14 @@ pub fn with_threads<T>(threads: usize, work: impl FnOnce() -> T) -> T {
     work()
 }
 
+/// Threads granted to this call.
+pub(crate) fn threads() -> usize {
+    THREADS.get()
+}
+
 /// The contiguous parts of `items`, one per thread; none without items.
 pub(crate) fn parts(items: usize) -> Vec<Range<usize>> {
-    let parts = THREADS.get().min(items);
+    let parts = threads().min(items);
     (0..parts)
         .map(|part| items * part / parts..items * (part + 1) / parts)
         .collect()
@@ -64,6 +69,19 @@ pub(crate) fn fill_parts<T: Send>(
         let (piece, behind) = rest.split_at_mut(part.len() * width);
         rest = behind;
         pieces.push((part, piece));
+    }
+    each_part(pieces, work)
+}
+
+/// Calls `work` for each part with the piece that belongs to it.
+pub(crate) fn each_part<P: Send>(
+    pieces: Vec<(Range<usize>, P)>,
+    work: impl Fn(Range<usize>, P) -> Result<()> + Sync,
+) -> Result<()> {
+    if pieces.len() < 2 {
+        return pieces
+            .into_iter()
+            .try_for_each(|(part, piece)| work(part, piece));
     }
     let results: Vec<_> = pieces
         .into_par_iter()

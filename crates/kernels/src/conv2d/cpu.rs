@@ -8,7 +8,9 @@ use super::number::Number;
 use super::operands::{Extents, Images, Taps};
 use super::passes::{Correlation, accumulate_gradient};
 use crate::in_place::update_with;
+use crate::parallel::fill_parts;
 use crate::real::{elements, tensor};
+use crate::runs::{reduce, terms};
 
 pub(super) fn forward<T: Number>(
     x: &Tensor,
@@ -160,12 +162,17 @@ pub(super) fn accumulate_bias<T: Number>(cotangent: &Tensor, bias_sum: &Tensor) 
     let (_, vectors, outputs, height, width) = cotangent.dims5()?;
     let (pixels, cotangents) = (height * width, elements::<T>(cotangent)?);
     let cotangents = cotangents.slice()?;
+    let planes = vectors * outputs;
     update_with(bias_sum, &[cotangent], |sum: &mut [T]| {
-        for block in cotangents.chunks_exact((vectors * outputs * pixels).max(1)) {
-            for (sum, plane) in sum.iter_mut().zip(block.chunks_exact(pixels)) {
-                *sum += plane.iter().copied().sum::<T>();
+        fill_parts(sum, planes, |part, sum| {
+            for block in cotangents.chunks_exact((planes * pixels).max(1)) {
+                let block = &block[part.start * pixels..part.end * pixels];
+                for (sum, plane) in sum.iter_mut().zip(block.chunks_exact(pixels)) {
+                    let [total] = reduce(plane, plane, T::ZERO, terms::value);
+                    *sum += T::from_f64(total);
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        })
     })
 }

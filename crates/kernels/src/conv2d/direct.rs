@@ -9,12 +9,13 @@ pub(super) mod gradient;
 
 use std::ops::Range;
 
-use pulp::{Simd, WithSimd};
+use pulp::{NullaryFnOnce, Simd, WithSimd};
 
 use super::kernel::{ROWS, Store, dot};
 use super::number::{Number, Scratch, room};
 use super::operands::{Extents, Images, Taps};
 use super::transpose::transpose;
+use crate::runs::vectorised;
 
 /// Images with a border, channels last.
 #[derive(Clone, Copy)]
@@ -180,29 +181,74 @@ fn starts(extents: &Extents, image: &Bordered) -> Vec<usize> {
         .collect()
 }
 
-/// (panel, row of taps, tap of the row, channel, panel width); zeros behind the last output.
+/// (panel, row of taps, tap of the row, channel, panel width) of the taps in `rows` and `columns`;
+/// zeros behind the last output.
 fn pack<T: Number>(
     extents: &Extents,
     taps: Taps<'_, T>,
     rows: &[usize],
     columns: &[usize],
 ) -> Vec<T> {
-    let panels = extents.outputs.div_ceil(T::WIDTH);
-    let per_panel = rows.len() * columns.len() * extents.channels * T::WIDTH;
-    let mut packed = vec![T::ZERO; panels * per_panel];
-    for output in 0..extents.outputs {
-        let panel = output / T::WIDTH * per_panel + output % T::WIDTH;
-        for channel in 0..extents.channels {
-            let values = taps.of(output, channel);
-            for (index, row) in rows.iter().enumerate() {
-                for (at, column) in columns.iter().enumerate() {
-                    let tap = (index * columns.len() + at) * extents.channels + channel;
-                    packed[panel + tap * T::WIDTH] = values[row * extents.kernel.1 + column];
+    let of_row = |&row| {
+        columns
+            .iter()
+            .map(move |column| row * extents.kernel.1 + column)
+    };
+    let met: Vec<_> = rows.iter().flat_map(of_row).collect();
+    let per_panel = met.len() * extents.channels * T::WIDTH;
+    let mut packed = vec![T::ZERO; extents.outputs.div_ceil(T::WIDTH) * per_panel];
+    vectorised(Pack {
+        extents,
+        taps,
+        met: &met,
+        packed: &mut packed,
+    });
+    packed
+}
+
+/// Channels whose taps are turned around together.
+const CHANNELS: usize = 8;
+
+struct Pack<'a, T> {
+    extents: &'a Extents,
+    taps: Taps<'a, T>,
+    met: &'a [usize],
+    packed: &'a mut [T],
+}
+
+impl<T: Number> NullaryFnOnce for Pack<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let (channels, taps) = (self.extents.channels, self.extents.taps());
+        let per_panel = self.met.len() * channels * T::WIDTH;
+        let mut gathered = vec![T::ZERO; CHANNELS * taps * T::WIDTH];
+        let panels = self.packed.chunks_exact_mut(per_panel.max(1));
+        for (panel, packed) in panels.enumerate() {
+            let first = panel * T::WIDTH;
+            let lanes = T::WIDTH.min(self.extents.outputs - first);
+            if lanes < T::WIDTH {
+                gathered.fill(T::ZERO);
+            }
+            for channel in (0..channels).step_by(CHANNELS) {
+                let count = CHANNELS.min(channels - channel);
+                let here = (channel, count);
+                self.taps.gather((first, lanes), here, &mut gathered);
+                for (index, gathered) in gathered
+                    .chunks_exact(taps * T::WIDTH)
+                    .take(count)
+                    .enumerate()
+                {
+                    for (at, &tap) in self.met.iter().enumerate() {
+                        let to = (at * channels + channel + index) * T::WIDTH;
+                        packed[to..to + T::WIDTH]
+                            .copy_from_slice(&gathered[tap * T::WIDTH..][..T::WIDTH]);
+                    }
                 }
             }
         }
     }
-    packed
 }
 
 /// Applies a kernel to `range` of `images`, into `out`.

@@ -11,6 +11,7 @@ use crate::in_place::Writable;
 #[derive(Default)]
 pub(super) struct Scratch<T> {
     pub(super) image: Vec<T>,
+    pub(super) kernel: Vec<T>,
     pub(super) left: Vec<T>,
     pub(super) right: Vec<T>,
     pub(super) result: Vec<T>,

@@ -3,6 +3,9 @@
 use candle_core::Result;
 
 use super::Window;
+use super::kernel::Store;
+use super::number::Number;
+use super::transpose::transpose;
 
 /// Extents of a correlation from images of `channels` planes to results of `outputs` planes.
 #[derive(Clone, Copy, Debug)]
@@ -106,10 +109,73 @@ impl<'a, T> Taps<'a, T> {
 
     /// The kh kw taps from `channel` to `output`, row by row.
     pub(super) fn of(&self, output: usize, channel: usize) -> &'a [T] {
-        let start = output / self.period * self.outer
+        &self.values[self.start(output, channel)..][..self.count]
+    }
+
+    fn start(&self, output: usize, channel: usize) -> usize {
+        output / self.period * self.outer
             + output % self.period * self.output
-            + channel * self.channel;
-        &self.values[start..start + self.count]
+            + channel * self.channel
+    }
+}
+
+impl<T: Number> Taps<'_, T> {
+    /// Kernels of one tap as a matrix, (channel, output).
+    #[inline(always)]
+    pub(super) fn matrix(&self, channels: usize, target: &mut [T]) {
+        let outputs = target.len() / channels.max(1);
+        if self.output == 1 {
+            for (channel, row) in target.chunks_exact_mut(outputs.max(1)).enumerate() {
+                for (first, run) in row.chunks_mut(self.period).enumerate() {
+                    let start = self.start(first * self.period, channel);
+                    run.copy_from_slice(&self.values[start..start + run.len()]);
+                }
+            }
+        } else {
+            let size = (outputs, channels);
+            transpose(
+                size,
+                self.values,
+                self.output,
+                target,
+                outputs,
+                Store::Write,
+            );
+        }
+    }
+
+    /// The taps of the channels from `channel` to the outputs from `first`, to (channel, tap, panel
+    /// width); what stood behind the last output stays.
+    #[inline(always)]
+    pub(super) fn gather(
+        &self,
+        (first, lanes): (usize, usize),
+        (channel, channels): (usize, usize),
+        target: &mut [T],
+    ) {
+        // Outputs of one period are evenly spaced, and often their channels are neighbours too.
+        if first / self.period != (first + lanes - 1) / self.period {
+            for lane in 0..lanes {
+                for index in 0..channels {
+                    let taps = self.of(first + lane, channel + index);
+                    let target = &mut target[index * self.count * T::WIDTH + lane..];
+                    for (target, &tap) in target.iter_mut().step_by(T::WIDTH).zip(taps) {
+                        *target = tap;
+                    }
+                }
+            }
+        } else if self.channel == self.count {
+            let source = &self.values[self.start(first, channel)..];
+            let size = (lanes, channels * self.count);
+            transpose(size, source, self.output, target, T::WIDTH, Store::Write);
+        } else {
+            let targets = target.chunks_exact_mut(self.count * T::WIDTH);
+            for (index, target) in targets.take(channels).enumerate() {
+                let source = &self.values[self.start(first, channel + index)..];
+                let size = (lanes, self.count);
+                transpose(size, source, self.output, target, T::WIDTH, Store::Write);
+            }
+        }
     }
 }
 

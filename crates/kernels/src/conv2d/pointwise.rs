@@ -2,19 +2,37 @@
 
 use std::ops::Range;
 
-use pulp::{Simd, WithSimd};
+use pulp::{NullaryFnOnce, Simd, WithSimd};
 
 use super::kernel::{ROWS, Store, outer};
 use super::number::{Number, Scratch, room};
 use super::operands::{Extents, Images, Taps};
+use crate::runs::vectorised;
 
 /// (C, K): the kernel with channels first.
 pub(super) fn pack<T: Number>(extents: &Extents, taps: Taps<'_, T>) -> Vec<T> {
-    let mut packed = Vec::with_capacity(extents.channels * extents.outputs);
-    for channel in 0..extents.channels {
-        packed.extend((0..extents.outputs).map(|output| taps.of(output, channel)[0]));
-    }
+    let mut packed = vec![T::ZERO; extents.channels * extents.outputs];
+    vectorised(Matrix {
+        taps,
+        channels: extents.channels,
+        packed: &mut packed,
+    });
     packed
+}
+
+struct Matrix<'a, T> {
+    taps: Taps<'a, T>,
+    channels: usize,
+    packed: &'a mut [T],
+}
+
+impl<T: Number> NullaryFnOnce for Matrix<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        self.taps.matrix(self.channels, self.packed);
+    }
 }
 
 /// Applies a packed kernel to `range` of `images`, adding to `out` or writing it.

@@ -147,7 +147,7 @@ impl Tiling {
         self.output.0 * self.output.1
     }
 
-    fn panels<T: Number>(&self) -> usize {
+    pub(super) fn panels<T: Number>(&self) -> usize {
         self.outputs.div_ceil(T::WIDTH)
     }
 
@@ -157,9 +157,18 @@ impl Tiling {
         (self.channels.div_ceil(T::WIDTH) | 1) * T::WIDTH
     }
 
+    pub(super) fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// Tiles of `images` images.
+    pub(super) fn tiles_of(&self, images: usize) -> usize {
+        images * self.tiles.0 * self.tiles.1
+    }
+
     /// Images and rows of tiles of a block when each tile has `width` transformed elements.
     fn block(&self, images: usize, width: usize) -> (usize, usize) {
-        let tiles = (BLOCK / (PLACES * width)).max(TILES);
+        let tiles = (BLOCK / (PLACES * width)).max(TILES.max(self.outputs / 4));
         let per_image = self.tiles.0 * self.tiles.1;
         if per_image < tiles {
             return ((tiles / per_image).clamp(1, images), self.tiles.0);

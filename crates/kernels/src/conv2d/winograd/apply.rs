@@ -1,29 +1,32 @@
-//! Aᵀ [ U ⊙ (Bᵀ d B) ] A for a packed kernel U, block by block.
+//! Aᵀ [ U ⊙ (Bᵀ d B) ] A for the transformed kernel U = G g Gᵀ, block by block.
 
 use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
+use super::taps::Kernel;
 use super::{Block, LANES, PLACES, Tile, Tiling, channels_last, slots};
 use crate::conv2d::kernel::{ROWS, Store, dot};
 use crate::conv2d::number::{Number, Scratch, room};
 use crate::conv2d::operands::Images;
 use crate::conv2d::transpose::transpose;
 
-/// Applies a packed kernel to `range` of `images`, into `out`.
-pub(in crate::conv2d) struct Apply<'a, T> {
+/// Applies the `panels` of a kernel to `range` of `images`.
+pub(in crate::conv2d) struct Apply<'a, 'o, T> {
     pub(in crate::conv2d) scratch: &'a mut Scratch<T>,
     pub(in crate::conv2d) tiling: &'a Tiling,
-    pub(in crate::conv2d) packed: &'a [T],
+    pub(in crate::conv2d) kernel: Kernel<'a, T>,
     pub(in crate::conv2d) images: Images<'a, T>,
     pub(in crate::conv2d) range: Range<usize>,
+    pub(in crate::conv2d) panels: Range<usize>,
     /// What every output starts from, (panel, panel width).
     pub(in crate::conv2d) start: &'a [T],
-    pub(in crate::conv2d) out: &'a mut [T],
+    /// The planes of the panels, image by image.
+    pub(in crate::conv2d) out: &'a mut [&'o mut [T]],
     pub(in crate::conv2d) store: Store,
 }
 
-impl<T: Number> WithSimd for Apply<'_, T> {
+impl<T: Number> WithSimd for Apply<'_, '_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -31,9 +34,10 @@ impl<T: Number> WithSimd for Apply<'_, T> {
         let Self {
             scratch,
             tiling,
-            packed,
+            kernel,
             images,
             range,
+            panels,
             start,
             out,
             store,
@@ -42,11 +46,17 @@ impl<T: Number> WithSimd for Apply<'_, T> {
         let (pixels, image_pixels) = (tiling.output_pixels(), tiling.image_pixels());
         let (group, rows) = tiling.block(range.len(), pitch + T::WIDTH);
         let image = room(&mut scratch.image, (group * image_pixels + 1) * pitch);
-        for (first, planes) in range
-            .clone()
-            .step_by(group)
-            .zip(out.chunks_mut(group * outputs * pixels))
-        {
+        // A kernel that serves a single block stays in the cache if made panel by panel.
+        let once = group >= range.len() && rows >= tiling.tiles.0;
+        let size = PLACES * channels * T::WIDTH;
+        let kept = if once { 1 } else { panels.len() };
+        let packed = room(&mut scratch.kernel, kept * size);
+        if !once {
+            for (panel, packed) in panels.clone().zip(packed.chunks_exact_mut(size)) {
+                kernel.pack(simd, panel, packed);
+            }
+        }
+        for (first, planes) in range.clone().step_by(group).zip(out.chunks_mut(group)) {
             let here = first..range.end.min(first + group);
             let image = &mut image[..(here.len() * image_pixels + 1) * pitch];
             channels_last(&images, here.clone(), channels, image_pixels, pitch, image);
@@ -60,10 +70,15 @@ impl<T: Number> WithSimd for Apply<'_, T> {
                 let pixel_rows = tiling.pixel_rows(&block);
                 let run = pixel_rows.len() * tiling.output.1;
                 let result = room(&mut scratch.result, block.images * run * T::WIDTH);
-                for panel in 0..tiling.panels::<T>() {
-                    for place in 0..PLACES {
-                        let size = channels * T::WIDTH;
-                        let packed = &packed[(panel * PLACES + place) * size..][..size];
+                for (index, panel) in panels.clone().enumerate() {
+                    let packed = if once {
+                        kernel.pack(simd, panel, packed);
+                        &packed[..]
+                    } else {
+                        &packed[index * size..][..size]
+                    };
+                    let places = packed.chunks_exact(channels * T::WIDTH);
+                    for (place, packed) in places.enumerate() {
                         for tile in (0..count).step_by(ROWS) {
                             let from = place * slots + tile;
                             dot(
@@ -80,16 +95,11 @@ impl<T: Number> WithSimd for Apply<'_, T> {
                     let start = &start[panel * T::WIDTH..][..T::WIDTH];
                     gather(simd, tiling, (&block, &tiles), products, start, result);
                     let lanes = T::WIDTH.min(outputs - panel * T::WIDTH);
-                    for image in 0..block.images {
-                        let plane = (image * outputs + panel * T::WIDTH) * pixels;
-                        transpose(
-                            (run, lanes),
-                            &result[image * run * T::WIDTH..],
-                            T::WIDTH,
-                            &mut planes[plane + pixel_rows.start * tiling.output.1..],
-                            pixels,
-                            store,
-                        );
+                    let plane = index * T::WIDTH * pixels + pixel_rows.start * tiling.output.1;
+                    let results = result.chunks_exact(run * T::WIDTH);
+                    for (planes, result) in planes.iter_mut().zip(results) {
+                        let target = &mut planes[plane..];
+                        transpose((run, lanes), result, T::WIDTH, target, pixels, store);
                     }
                 }
             }

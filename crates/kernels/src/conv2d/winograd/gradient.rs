@@ -4,21 +4,30 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
+use super::taps::{TAPS, add_gradient};
 use super::{PLACES, Tile, Tiling, channels_last, slots};
 use crate::conv2d::kernel::{ROWS, Store, outer};
 use crate::conv2d::number::{Number, Scratch, room};
 use crate::conv2d::operands::Images;
 use crate::conv2d::transpose::panels_of;
 
-/// Writes the gradient of a kernel by `range` of images and cotangents to `sum`, (panel, place,
-/// channel, panel width).
+/// The gradient of the `panels` of a kernel by `range` of images and cotangents.
 pub(in crate::conv2d) struct Gradient<'a, T> {
     pub(in crate::conv2d) scratch: &'a mut Scratch<T>,
     pub(in crate::conv2d) tiling: &'a Tiling,
     pub(in crate::conv2d) images: Images<'a, T>,
     pub(in crate::conv2d) cotangents: Images<'a, T>,
     pub(in crate::conv2d) range: Range<usize>,
-    pub(in crate::conv2d) sum: &'a mut [T],
+    pub(in crate::conv2d) panels: Range<usize>,
+    pub(in crate::conv2d) target: Target<'a, T>,
+}
+
+/// Where a gradient goes.
+pub(in crate::conv2d) enum Target<'a, T> {
+    /// Added to the panels' part of (O, I, 3, 3).
+    Sum(&'a mut [T]),
+    /// Written as it is before the last transform, (panel, place, channel, panel width).
+    Packed(&'a mut [T]),
 }
 
 impl<T: Number> WithSimd for Gradient<'_, T> {
@@ -32,13 +41,24 @@ impl<T: Number> WithSimd for Gradient<'_, T> {
             images,
             cotangents,
             range,
-            sum,
+            panels: span,
+            target,
         } = self;
         let (channels, pitch) = (tiling.channels, tiling.pitch::<T>());
         let (pixels, image_pixels) = (tiling.output_pixels(), tiling.image_pixels());
         let panels = tiling.panels::<T>();
         let (group, rows) = tiling.block(range.len(), pitch + panels * T::WIDTH);
         let image = room(&mut scratch.image, (group * image_pixels + 1) * pitch);
+        let once = group >= range.len() && rows >= tiling.tiles.0;
+        let size = PLACES * channels * T::WIDTH;
+        let kept = match target {
+            Target::Sum(_) if once => 1,
+            _ => span.len(),
+        };
+        let (packed, mut sum) = match target {
+            Target::Packed(packed) => (packed, None),
+            Target::Sum(sum) => (room(&mut scratch.gradient, kept * size), Some(sum)),
+        };
         let mut store = Store::Write;
         for first in range.clone().step_by(group) {
             let here = first..range.end.min(first + group);
@@ -57,23 +77,30 @@ impl<T: Number> WithSimd for Gradient<'_, T> {
                 let left = room(&mut scratch.left, PLACES * slots * pitch);
                 tiling.spread(simd, &tiles, image, left);
                 let right = room(&mut scratch.right, PLACES * slots * T::WIDTH);
-                for panel in 0..panels {
+                let last = here.end == range.end && block.rows.end == tiling.tiles.0;
+                for (index, panel) in span.clone().enumerate() {
                     widen(simd, tiling, &tiles, (planes, panels, panel), right);
+                    let packed = &mut packed[index % kept * size..][..size];
                     for place in 0..PLACES {
                         let right = &right[place * slots * T::WIDTH..][..count * T::WIDTH];
                         for channel in (0..channels).step_by(ROWS) {
-                            let to = (panel * PLACES + place) * channels + channel;
+                            let to = place * channels + channel;
                             outer(
                                 simd,
                                 (ROWS.min(channels - channel), count),
                                 left,
                                 |tile| (place * slots + tile) * pitch + channel,
                                 right,
-                                sum,
+                                packed,
                                 |row| (to + row) * T::WIDTH,
                                 store,
                             );
                         }
+                    }
+                    if let Some(sum) = sum.as_mut().filter(|_| last) {
+                        let part = TAPS * channels * T::WIDTH;
+                        let end = sum.len().min((index + 1) * part);
+                        add_gradient(simd, channels, packed, &mut sum[index * part..end]);
                     }
                 }
                 store = Store::Add;

@@ -3,8 +3,16 @@
 use pulp::{Simd, WithSimd};
 
 use super::{LANES, PLACES};
+use crate::conv2d::kernel::Store;
 use crate::conv2d::number::Number;
-use crate::conv2d::operands::{Extents, Taps};
+use crate::conv2d::operands::Taps;
+use crate::conv2d::transpose::transpose;
+
+/// Taps of a kernel.
+pub(super) const TAPS: usize = 9;
+
+/// Channels whose taps are turned around together.
+const CHANNELS: usize = 8;
 
 /// Whether the taps are read from the first or from the last.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -13,48 +21,40 @@ pub(in crate::conv2d) enum Order {
     Flipped,
 }
 
-/// Makes G g Gᵀ of every kernel, (panel, place, channel, panel width); the columns behind the last
-/// output are zeros.
-pub(in crate::conv2d) struct Pack<'a, T> {
-    pub(in crate::conv2d) extents: &'a Extents,
+/// A kernel of 3 x 3 taps.
+#[derive(Clone, Copy)]
+pub(in crate::conv2d) struct Kernel<'a, T> {
+    pub(in crate::conv2d) channels: usize,
+    pub(in crate::conv2d) outputs: usize,
     pub(in crate::conv2d) taps: Taps<'a, T>,
     pub(in crate::conv2d) order: Order,
 }
 
-impl<T: Number> WithSimd for Pack<'_, T> {
-    type Output = Vec<T>;
-
+impl<T: Number> Kernel<'_, T> {
+    /// Makes G g Gᵀ of one panel of outputs, (place, channel, panel width); the columns behind the
+    /// last output are zeros.
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> Vec<T> {
-        let (channels, outputs) = (self.extents.channels, self.extents.outputs);
+    pub(super) fn pack<S: Simd>(&self, simd: S, panel: usize, packed: &mut [T]) {
         let half = T::splat(simd, T::from_f64(0.5));
-        let mut packed = vec![T::ZERO; outputs.div_ceil(T::WIDTH) * PLACES * channels * T::WIDTH];
-        let mut gathered = [T::ZERO; PLACES * LANES];
-        for (panel, packed) in packed
-            .chunks_exact_mut((PLACES * channels * T::WIDTH).max(1))
-            .enumerate()
-        {
-            let packed = T::vectors_mut::<S>(packed);
-            let vectors = packed.len() / (PLACES * channels);
-            let first = panel * T::WIDTH;
-            let lanes = T::WIDTH.min(outputs - first);
-            gathered.fill(T::ZERO);
-            for channel in 0..channels {
-                for lane in 0..lanes {
-                    let taps = self.taps.of(first + lane, channel);
-                    for (tap, &value) in taps.iter().enumerate() {
-                        let tap = match self.order {
-                            Order::Kept => tap,
-                            Order::Flipped => 8 - tap,
-                        };
-                        gathered[(4 * (tap / 3) + tap % 3) * T::WIDTH + lane] = value;
-                    }
-                }
-                let gathered = T::vectors::<S>(&gathered[..PLACES * T::WIDTH]);
+        let first = panel * T::WIDTH;
+        let lanes = T::WIDTH.min(self.outputs - first);
+        let mut gathered = [T::ZERO; CHANNELS * TAPS * LANES];
+        let packed = T::vectors_mut::<S>(packed);
+        let vectors = packed.len() / (PLACES * self.channels);
+        for channel in (0..self.channels).step_by(CHANNELS) {
+            let count = CHANNELS.min(self.channels - channel);
+            let gathered = &mut gathered[..count * TAPS * T::WIDTH];
+            (self.taps).gather((first, lanes), (channel, count), gathered);
+            let gathered = T::vectors::<S>(gathered);
+            for (index, taps) in gathered.chunks_exact(TAPS * vectors).enumerate() {
                 for vector in 0..vectors {
                     let mut values = [half; PLACES];
-                    for (place, value) in values.iter_mut().enumerate() {
-                        *value = gathered[place * vectors + vector];
+                    for tap in 0..TAPS {
+                        let from = match self.order {
+                            Order::Kept => tap,
+                            Order::Flipped => TAPS - 1 - tap,
+                        };
+                        values[4 * (tap / 3) + tap % 3] = taps[from * vectors + vector];
                     }
                     // The last of four inputs does not exist.
                     let values = both!(values, |a, b, c, _d| {
@@ -68,18 +68,68 @@ impl<T: Number> WithSimd for Pack<'_, T> {
                         ]
                     });
                     for (place, value) in values.into_iter().enumerate() {
-                        packed[(place * channels + channel) * vectors + vector] = value;
+                        packed[(place * self.channels + channel + index) * vectors + vector] =
+                            value;
                     }
                 }
             }
         }
-        packed
     }
 }
 
-/// Adds Gᵀ M G of the packed sums M to (O, I, 3, 3).
+/// Adds Gᵀ M G of one panel's sums M, (place, channel, panel width), to its part of (O, I, 3, 3).
+#[inline(always)]
+pub(super) fn add_gradient<S: Simd, T: Number>(
+    simd: S,
+    channels: usize,
+    packed: &[T],
+    sum: &mut [T],
+) {
+    let half = T::splat(simd, T::from_f64(0.5));
+    let lanes = T::WIDTH.min(sum.len() / (channels * TAPS));
+    let packed = T::vectors::<S>(packed);
+    let vectors = packed.len() / (PLACES * channels);
+    let mut gathered = [T::ZERO; CHANNELS * TAPS * LANES];
+    for channel in (0..channels).step_by(CHANNELS) {
+        let count = CHANNELS.min(channels - channel);
+        let gathered = &mut gathered[..count * TAPS * T::WIDTH];
+        let targets = T::vectors_mut::<S>(gathered).chunks_exact_mut(TAPS * vectors);
+        for (index, taps) in targets.enumerate() {
+            for vector in 0..vectors {
+                let mut values = [half; PLACES];
+                for (place, value) in values.iter_mut().enumerate() {
+                    *value = packed[(place * channels + channel + index) * vectors + vector];
+                }
+                // Only the first three of four outputs exist.
+                let values = both!(values, |a, b, c, d| {
+                    let inner = T::times(simd, T::plus(simd, b, c), half);
+                    let difference = T::times(simd, T::minus(simd, b, c), half);
+                    [
+                        T::plus(simd, a, inner),
+                        difference,
+                        T::plus(simd, inner, d),
+                        d,
+                    ]
+                });
+                for tap in 0..TAPS {
+                    taps[tap * vectors + vector] = values[4 * (tap / 3) + tap % 3];
+                }
+            }
+        }
+        transpose(
+            (count * TAPS, lanes),
+            gathered,
+            T::WIDTH,
+            &mut sum[channel * TAPS..],
+            channels * TAPS,
+            Store::Add,
+        );
+    }
+}
+
+/// Adds the gradients of all panels of `packed`, (panel, place, channel, panel width), to (O, I, 3, 3).
 pub(in crate::conv2d) struct AddGradient<'a, T> {
-    pub(in crate::conv2d) extents: &'a Extents,
+    pub(in crate::conv2d) channels: usize,
     pub(in crate::conv2d) packed: &'a [T],
     pub(in crate::conv2d) sum: &'a mut [T],
 }
@@ -89,46 +139,10 @@ impl<T: Number> WithSimd for AddGradient<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let (channels, outputs) = (self.extents.channels, self.extents.outputs);
-        let half = T::splat(simd, T::from_f64(0.5));
-        let mut taps = [T::ZERO; PLACES * LANES];
-        for (panel, packed) in self
-            .packed
-            .chunks_exact(PLACES * channels * T::WIDTH)
-            .enumerate()
-        {
-            let packed = T::vectors::<S>(packed);
-            let vectors = packed.len() / (PLACES * channels);
-            let first = panel * T::WIDTH;
-            for channel in 0..channels {
-                let target = T::vectors_mut::<S>(&mut taps[..PLACES * T::WIDTH]);
-                for vector in 0..vectors {
-                    let mut values = [half; PLACES];
-                    for (place, value) in values.iter_mut().enumerate() {
-                        *value = packed[(place * channels + channel) * vectors + vector];
-                    }
-                    // Only the first three of four outputs exist.
-                    let values = both!(values, |a, b, c, d| {
-                        let inner = T::times(simd, T::plus(simd, b, c), half);
-                        let difference = T::times(simd, T::minus(simd, b, c), half);
-                        [
-                            T::plus(simd, a, inner),
-                            difference,
-                            T::plus(simd, inner, d),
-                            d,
-                        ]
-                    });
-                    for (place, value) in values.into_iter().enumerate() {
-                        target[place * vectors + vector] = value;
-                    }
-                }
-                for lane in 0..T::WIDTH.min(outputs - first) {
-                    let start = ((first + lane) * channels + channel) * 9;
-                    for (tap, sum) in self.sum[start..start + 9].iter_mut().enumerate() {
-                        *sum += taps[(4 * (tap / 3) + tap % 3) * T::WIDTH + lane];
-                    }
-                }
-            }
+        let size = self.channels * T::WIDTH;
+        let panels = self.packed.chunks_exact(PLACES * size);
+        for (packed, sum) in panels.zip(self.sum.chunks_mut(TAPS * size)) {
+            add_gradient(simd, self.channels, packed, sum);
         }
     }
 }
