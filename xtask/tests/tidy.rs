@@ -12,7 +12,7 @@ const EDGES: [(&str, &[&str]); 14] = [
     ("flatness-operator", &[]),
     ("flatness-kernels", &[]),
     ("flatness-data", &[]),
-    ("flatness-optim", &[]),
+    ("flatness-optim", &["flatness-kernels"]),
     ("flatness-records", &[]),
     ("flatness-fixtures", &[]),
     ("flatness-spectrum", &["flatness-operator"]),

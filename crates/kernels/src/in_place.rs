@@ -1,23 +1,52 @@
 //! In-place updates of CPU tensors through candle's own locking and alias checks.
 
+mod elementwise;
 #[cfg(test)]
 mod tests;
+
+pub use elementwise::{Elementwise, update_elements};
 
 use std::marker::PhantomData;
 
 use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Tensor, WithDType, bail};
 
+use crate::parallel::fill_parts;
 use crate::real::{Real, dispatch, elements, on_cpu};
 use crate::runs::add_to;
 
-/// A number type whose CPU storage can be written.
-pub(crate) trait Writable: Real {
+/// A floating-point type whose elements on the CPU can be written: f32 or f64.
+pub trait Element: WithDType + std::ops::Neg<Output = Self> {
+    /// The square root, correctly rounded.
+    #[must_use]
+    fn sqrt(self) -> Self;
+
+    /// The power with a real exponent.
+    #[must_use]
+    fn powf(self, exponent: Self) -> Self;
+
+    /// All elements of a storage.
+    ///
+    /// # Errors
+    /// A storage of another number type.
     fn elements_mut(storage: &mut CpuStorage) -> Result<&mut [Self]>;
 }
 
+/// A number type of the kernels whose CPU storage can be written.
+pub(crate) trait Writable: Real + Element {}
+
 macro_rules! writable {
     ($type:ty, $variant:ident) => {
-        impl Writable for $type {
+        impl Element for $type {
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                self.sqrt()
+            }
+
+            #[inline(always)]
+            fn powf(self, exponent: Self) -> Self {
+                self.powf(exponent)
+            }
+
             fn elements_mut(storage: &mut CpuStorage) -> Result<&mut [Self]> {
                 match storage {
                     CpuStorage::$variant(elements) => Ok(elements),
@@ -25,6 +54,8 @@ macro_rules! writable {
                 }
             }
         }
+
+        impl Writable for $type {}
     };
 }
 writable!(f32, F32);
@@ -36,7 +67,7 @@ struct Update<T, F> {
     element: PhantomData<T>,
 }
 
-impl<T: Writable, F: Fn(&mut [T]) -> Result<()>> InplaceOp1 for Update<T, F> {
+impl<T: Element, F: Fn(&mut [T]) -> Result<()>> InplaceOp1 for Update<T, F> {
     fn name(&self) -> &'static str {
         "update"
     }
@@ -92,11 +123,42 @@ pub fn add_in_place(sum: &Tensor, addend: &Tensor) -> Result<()> {
     sum.slice_set(&(sum + addend)?, 0, 0)
 }
 
+/// Multiplies `target` by `factor` in place, which every tensor that shares its storage sees.
+///
+/// # Errors
+/// A `target` that is not contiguous or of another number type than f32 and f64, or a device error.
+pub fn scale_in_place(target: &Tensor, factor: f64) -> Result<()> {
+    if on_cpu(target) {
+        return dispatch!(target.dtype(), scale(target, factor));
+    }
+    target.slice_set(&(target * factor)?, 0, 0)
+}
+
+fn scale<T: Writable>(target: &Tensor, factor: f64) -> Result<()> {
+    let pieces = [(0..target.elem_count(), Scaling(T::from_f64(factor)))];
+    update_elements([target], [], &pieces)
+}
+
+/// x <- a x.
+struct Scaling<T>(T);
+
+impl<T: Element> Elementwise<1, 0> for Scaling<T> {
+    type Target = T;
+    type Source = T;
+
+    #[inline(always)]
+    fn apply(&self, [x]: [T; 1], []: [T; 0]) -> [T; 1] {
+        [self.0 * x]
+    }
+}
+
 fn add<T: Writable>(sum: &Tensor, addend: &Tensor) -> Result<()> {
     let addends = elements::<T>(addend)?;
     let addends = addends.slice()?;
     update_with(sum, &[addend], |sum: &mut [T]| {
-        add_to(sum, addends.iter().copied());
-        Ok(())
+        fill_parts(sum, addends.len(), |part, sum| {
+            add_to(sum, addends[part].iter().copied());
+            Ok(())
+        })
     })
 }

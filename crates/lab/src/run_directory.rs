@@ -8,7 +8,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device};
 use flatness_records::{
     EpochMetrics, Measurement, Record, Run, TEMPORARY_PREFIX, append_json_line, read_json,
     read_json_lines, write_atomic, write_json,
@@ -28,7 +28,7 @@ pub(crate) struct RunDirectory {
 /// Training at the end of an epoch.
 pub(crate) struct State {
     pub(crate) weights: Weights,
-    pub(crate) velocity: Tensor,
+    pub(crate) optimizer: flatness_optim::State,
     pub(crate) clock: Clock,
 }
 
@@ -143,11 +143,10 @@ impl RunDirectory {
     pub(crate) fn save(&self, state: &State) -> Result<()> {
         let clock = serde_json::to_string(&state.clock)?;
         let Weights { theta, buffers } = &state.weights;
-        let tensors = [
-            ("theta", theta),
-            ("buffers", buffers),
-            ("velocity", &state.velocity),
-        ];
+        let vectors = state.optimizer.vectors.iter();
+        let tensors = [("theta", theta), ("buffers", buffers)]
+            .into_iter()
+            .chain(vectors.map(|(name, vector)| (name.as_str(), vector)));
         let metadata = HashMap::from([("clock".to_owned(), clock)]);
         let bytes = safetensors::serialize(tensors, Some(metadata))?;
         Ok(write_atomic(&self.file("state.safetensors"), &bytes)?)
@@ -207,25 +206,28 @@ fn decode(bytes: &[u8], device: &Device) -> Result<State> {
         .metadata()
         .as_ref()
         .and_then(|entries| entries.get("clock"));
-    let clock = serde_json::from_str(clock.context("the entry clock is missing")?)?;
+    let clock: Clock = serde_json::from_str(clock.context("the entry clock is missing")?)?;
     let mut tensors = candle_core::safetensors::load_buffer(bytes, device)?;
-    let mut take = |name: &str| {
-        let tensor = tensors
-            .remove(name)
-            .with_context(|| format!("the tensor {name} is missing"))?;
-        let float = matches!(tensor.dtype(), DType::F32 | DType::F64);
-        if float {
-            Ok(tensor)
-        } else {
-            bail!("the tensor {name} is not a float")
+    for (name, tensor) in &tensors {
+        if !matches!(tensor.dtype(), DType::F32 | DType::F64) {
+            bail!("the tensor {name} is not a float");
         }
+    }
+    let mut take = |name: &str| {
+        let tensor = tensors.remove(name);
+        tensor.with_context(|| format!("the tensor {name} is missing"))
+    };
+    let weights = Weights {
+        theta: take("theta")?,
+        buffers: take("buffers")?,
     };
     Ok(State {
-        weights: Weights {
-            theta: take("theta")?,
-            buffers: take("buffers")?,
+        weights,
+        // Whatever else there is belongs to the optimiser, which knows the names.
+        optimizer: flatness_optim::State {
+            steps: clock.steps,
+            vectors: tensors.into_iter().collect(),
         },
-        velocity: take("velocity")?,
         clock,
     })
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use candle_core::{DType, Tensor};
 use flatness_curvature::MeanLoss;
 use flatness_data::Order;
-use flatness_optim::{Momentum, Schedule, Sgd};
+use flatness_optim::{CoupledL2, Momentum, Optimizer as _, Schedule, Sgd};
 use flatness_records::{EpochMetrics, OptimizerSpec, Run, ScheduleSpec, TrainSpec};
 
 use crate::progress::Progress;
@@ -31,7 +31,7 @@ pub(crate) enum Trained {
 
 /// The optimiser of a spec with its rate and schedule.
 struct Optimizer {
-    sgd: Sgd,
+    sgd: Sgd<CoupledL2>,
     learning_rate: f64,
     schedule: Schedule,
 }
@@ -50,18 +50,18 @@ impl Optimizer {
             Momentum::HeavyBall(momentum)
         };
         let schedule = match train.schedule {
-            ScheduleSpec::Constant {} => Schedule::Constant,
-            ScheduleSpec::Paper { ratio } => Schedule::Paper { ratio },
+            ScheduleSpec::Constant {} => Schedule::constant(),
+            ScheduleSpec::Paper { ratio } => Schedule::paper(ratio)?,
         };
         Ok(Self {
-            sgd: Sgd::new(momentum, weight_decay, theta)?,
+            sgd: Sgd::new(momentum, CoupledL2::new(weight_decay)?, theta)?,
             learning_rate,
             schedule,
         })
     }
 
     fn rate(&self, epoch: u32, epochs: u32) -> f64 {
-        self.learning_rate * self.schedule.factor(f64::from(epoch) / f64::from(epochs))
+        self.learning_rate * self.schedule.factor(f64::from(epoch), f64::from(epochs))
     }
 }
 
@@ -88,7 +88,7 @@ pub(crate) fn train(
                 weights.buffers.slice_set(&state.weights.buffers, 0, 0)
             };
             restore().context("the saved state does not fit the network")?;
-            optimizer.sgd.restore(&state.velocity)?;
+            optimizer.sgd.restore(&state.optimizer)?;
             clock = state.clock;
             progress.say(&format!("resuming after epoch {}", clock.epoch));
         }
@@ -147,10 +147,9 @@ pub(crate) fn train(
             clock.measure_seconds += measure(epoch, &weights)?;
         }
         if saved.elapsed() >= save_every || epoch == spec.epochs {
-            let velocity = optimizer.sgd.velocity().clone();
             directory.save(&State {
                 weights: weights.clone(),
-                velocity,
+                optimizer: optimizer.sgd.state()?,
                 clock,
             })?;
             saved = Instant::now();

@@ -1,28 +1,103 @@
-//! Optimisers and learning-rate schedules over one flat parameter vector.
+//! Optimisers, averages of their iterates and learning-rate schedules over one flat parameter
+//! vector.
+//!
+//! An [`Optimizer`] changes θ by a gradient, an [`Average`] follows θ, a [`Schedule`] says how large
+//! the next step is. They know nothing of each other, and the named methods are compositions: SWA is
+//! [`Sgd`] with a [`UniformAverage`], GadamX [`Padam`] with one, and Gadam
 //!
 //! ```
-//! use candle_core::{DType, Device, Tensor};
-//! use flatness_optim::{Momentum, Schedule, Sgd};
+//! use candle_core::{Device, Tensor};
+//! use flatness_optim::{
+//!     AdamW, Average, DecoupledDecay, MomentSettings, Optimizer, Schedule, UniformAverage,
+//! };
 //!
 //! // Minimise ½ ‖θ‖²: the gradient is θ itself.
 //! let theta = Tensor::new(&[1f64, -2.0], &Device::Cpu)?;
-//! let mut sgd = Sgd::new(Momentum::HeavyBall(0.5), 0.0, &theta)?;
-//! let schedule = Schedule::Constant;
-//! for epoch in 0..50 {
+//! let mut adamw = AdamW::new(MomentSettings::PUBLISHED, DecoupledDecay::new(0.25)?, &theta)?;
+//! let (epochs, start) = (300, 161);
+//! let mut average = UniformAverage::new(start, &theta)?;
+//! let schedule = Schedule::averaging(start as f64, 0.5)?;
+//! for epoch in 0..epochs {
 //!     let gradient = theta.copy()?;
-//!     sgd.step(&theta, &gradient, 0.2 * schedule.factor(epoch as f64 / 50.0))?;
+//!     let rate = 0.05 * schedule.factor(f64::from(epoch), f64::from(epochs));
+//!     adamw.step(&theta, &gradient, rate)?;
+//!     average.add(&theta)?;
 //! }
-//! assert!(theta.sqr()?.sum_all()?.to_scalar::<f64>()? < 1e-12);
+//! assert_eq!(average.count(), 139);
+//! assert!(average.average()?.abs()?.max(0)?.to_scalar::<f64>()? < 1e-3);
 //! # Ok::<(), flatness_optim::Error>(())
+//! ```
+//!
+//! # Models of candle
+//!
+//! [`VarOptimizer`] is a `candle_nn::Optimizer` over the variables of any candle model:
+//!
+//! ```
+//! use candle_core::{DType, Device, Tensor};
+//! use candle_nn::{Module, Optimizer as _, VarBuilder, VarMap};
+//! use flatness_optim::{
+//!     CoupledL2, Momentum, Sgd, SharpnessAware, VarOptimizer, VarSettings, clip_by_norm,
+//! };
+//!
+//! let varmap = VarMap::new();
+//! let vars = VarBuilder::from_varmap(&varmap, DType::F64, &Device::Cpu);
+//! let layer = candle_nn::linear(2, 1, vars)?;
+//! // y = x₁ - 2 x₂ + 3
+//! let x = Tensor::new(&[[0f64, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], &Device::Cpu)?;
+//! let y = Tensor::new(&[[3f64], [4.0], [1.0], [2.0]], &Device::Cpu)?;
+//! let loss = || candle_nn::loss::mse(&layer.forward(&x)?, &y);
+//!
+//! let settings = VarSettings {
+//!     learning_rate: 0.2,
+//!     make: Box::new(|theta| {
+//!         let sgd = Sgd::new(Momentum::Nesterov(0.8), CoupledL2::new(0.0)?, theta)?;
+//!         Ok(Box::new(sgd))
+//!     }),
+//! };
+//! let mut optimizer = VarOptimizer::new(varmap.all_vars(), settings)?;
+//! for _ in 0..100 {
+//!     optimizer.backward_step(&loss()?)?;
+//! }
+//! assert!(loss()?.to_scalar::<f64>()? < 1e-6);
+//!
+//! // The same with clipped gradients, and with one step of SAM.
+//! let gradient = optimizer.gradient(&loss()?.backward()?)?;
+//! clip_by_norm(&gradient, 1.0)?;
+//! optimizer.step_with(&gradient)?;
+//! optimizer.sharpness_aware_step(SharpnessAware::new(0.05)?, loss)?;
+//! assert!(loss()?.to_scalar::<f64>()? < 1e-2);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! This crate does not know networks, losses or data: it takes gradients and changes θ in place.
 
-mod combination;
+mod adam;
+mod amsgrad;
+mod average;
+mod checks;
+mod clip;
+mod decay;
 mod error;
+mod moments;
+mod optimizer;
+mod padam;
+#[cfg(test)]
+mod paths;
 mod schedule;
 mod sgd;
+mod sharpness_aware;
+mod var_optimizer;
 
+pub use adam::{Adam, AdamW};
+pub use amsgrad::AmsGrad;
+pub use average::{Average, ExponentialAverage, TailAverage, UniformAverage};
+pub use clip::clip_by_norm;
+pub use decay::{CoupledL2, Decay, DecoupledDecay};
 pub use error::Error;
+pub use moments::MomentSettings;
+pub use optimizer::{Optimizer, State};
+pub use padam::Padam;
 pub use schedule::Schedule;
 pub use sgd::{Momentum, Sgd};
+pub use sharpness_aware::SharpnessAware;
+pub use var_optimizer::{MakeOptimizer, VarOptimizer, VarSettings};

@@ -1,25 +1,40 @@
-//! Stochastic gradient descent with momentum and coupled L2.
+//! Stochastic gradient descent with momentum.
 //!
 //! ```text
-//! g <- g + wd θ
-//! v <- μ v + g              v = 0 before the first step
-//! θ <- θ - lr v             heavy ball
-//! θ <- θ - lr (g + μ v)     Nesterov
+//! v <- g                   first step
+//! v <- μ v + (1 - τ) g     later; τ is the dampening
+//! θ <- θ - lr v            heavy ball
+//! θ <- θ - lr (g + μ v)    Nesterov, τ = 0
 //! ```
 //!
-//! This is `torch.optim.SGD` with dampening 0: the rate multiplies the velocity, not the gradient
-//! inside it, so a change of rate acts on the whole velocity (Sutskever et al. 2013 differ).
+//! This is `torch.optim.SGD`: the rate multiplies the velocity, not the gradient inside it, so a
+//! change of rate acts on the whole velocity (Sutskever et al. 2013 differ), and the first gradient
+//! is not dampened. With coupled L2 the gradient g includes wd θ. With decoupled decay, which
+//! `torch` does not have here, it is SGDW of Loshchilov & Hutter (2019) but for the scale of the
+//! decay, that of [`DecoupledDecay`](crate::DecoupledDecay).
 
-use candle_core::{Storage, Tensor};
+#[cfg(test)]
+mod tests;
 
-use crate::Error;
-use crate::combination::combine;
+use candle_core::{DType, Tensor};
+use flatness_kernels::{Element, Elementwise, on_cpu, update_elements};
+
+use crate::decay::{Decay, Factors, Reach};
+use crate::{Error, Optimizer, State, checks};
 
 /// Momentum with its coefficient μ in [0, 1).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Momentum {
     /// Polyak's; 0 is plain gradient descent.
     HeavyBall(f64),
+    /// Polyak's with weights μ and 1 - τ. Without momentum `torch` ignores the dampening, so μ must
+    /// be above 0 here.
+    Dampened {
+        /// μ, in (0, 1).
+        coefficient: f64,
+        /// τ, in [0, 1].
+        dampening: f64,
+    },
     /// Nesterov's look-ahead.
     Nesterov(f64),
 }
@@ -27,98 +42,173 @@ pub enum Momentum {
 impl Momentum {
     fn coefficient(self) -> f64 {
         match self {
-            Self::HeavyBall(coefficient) | Self::Nesterov(coefficient) => coefficient,
+            Self::HeavyBall(coefficient)
+            | Self::Dampened { coefficient, .. }
+            | Self::Nesterov(coefficient) => coefficient,
+        }
+    }
+
+    fn check(self) -> Result<(), Error> {
+        let coefficient = self.coefficient();
+        match self {
+            Self::HeavyBall(_) | Self::Nesterov(_) => {
+                checks::from_zero_below_one("the momentum", coefficient)
+            }
+            Self::Dampened { dampening, .. } => {
+                let inside = coefficient > 0.0 && coefficient < 1.0;
+                checks::range("the dampened momentum", coefficient, "in (0, 1)", inside)?;
+                let within = (0.0..=1.0).contains(&dampening);
+                checks::range("the dampening", dampening, "in [0, 1]", within)
+            }
         }
     }
 }
 
-/// Stochastic gradient descent over a flat vector.
+/// Stochastic gradient descent; its state is the vector `velocity`.
 #[derive(Debug)]
-pub struct Sgd {
+pub struct Sgd<D> {
     momentum: Momentum,
-    weight_decay: f64,
+    reach: Reach<D>,
+    steps: u64,
     /// v, (P).
     velocity: Tensor,
 }
 
-impl Sgd {
-    /// An optimiser of vectors like `theta` (P), with zero velocity; `weight_decay` is the coupled
-    /// L2 coefficient wd.
+impl<D: Decay> Sgd<D> {
+    /// An optimiser of vectors like `theta` (P), with zero velocity.
     ///
     /// # Errors
-    /// A device error.
-    pub fn new(momentum: Momentum, weight_decay: f64, theta: &Tensor) -> Result<Self, Error> {
+    /// [`Error::Range`], [`Error::Excluded`], [`Error::NumberType`] or a device error.
+    pub fn new(momentum: Momentum, decay: D, theta: &Tensor) -> Result<Self, Error> {
+        momentum.check()?;
         Ok(Self {
             momentum,
-            weight_decay,
+            reach: Reach::new(decay, theta)?,
+            steps: 0,
             velocity: theta.zeros_like()?,
         })
     }
 
-    /// The velocity v (P), the whole state of the optimiser.
-    #[must_use]
-    pub fn velocity(&self) -> &Tensor {
-        &self.velocity
+    /// The weight 1 - τ of the gradient in the velocity.
+    fn share(&self) -> f64 {
+        match self.momentum {
+            Momentum::Dampened { dampening, .. } if self.steps > 0 => 1.0 - dampening,
+            _ => 1.0,
+        }
     }
 
-    /// Goes on from a saved velocity.
-    ///
-    /// # Errors
-    /// [`Error::Vector`] when it does not fit the parameters.
-    pub fn restore(&mut self, velocity: &Tensor) -> Result<(), Error> {
-        check("velocity", velocity, &self.velocity)?;
-        self.velocity = velocity.copy()?;
+    fn fused<T: Element>(
+        &self,
+        theta: &Tensor,
+        gradient: &Tensor,
+        learning_rate: f64,
+    ) -> Result<(), Error> {
+        let (mu, share) = (self.momentum.coefficient(), self.share());
+        let targets = [theta, &self.velocity];
+        match self.momentum {
+            Momentum::HeavyBall(_) | Momentum::Dampened { .. } => {
+                let rule = |factors: Factors| HeavyBall {
+                    mu: T::from_f64(mu),
+                    share: T::from_f64(share),
+                    coupled: T::from_f64(share * factors.coupled),
+                    keep: T::from_f64(factors.keep),
+                    rate: T::from_f64(learning_rate),
+                };
+                update_elements(targets, [gradient], &self.reach.pieces(learning_rate, rule))?;
+            }
+            Momentum::Nesterov(_) => {
+                let rule = |factors: Factors| Nesterov {
+                    mu: T::from_f64(mu),
+                    coupled: T::from_f64(factors.coupled),
+                    keep: T::from_f64(factors.keep - learning_rate * factors.coupled),
+                    rate: T::from_f64(learning_rate),
+                    ahead: T::from_f64(learning_rate * mu),
+                };
+                update_elements(targets, [gradient], &self.reach.pieces(learning_rate, rule))?;
+            }
+        }
         Ok(())
     }
 
-    /// One step: changes `theta` (P) in place, for `gradient` (P) of the loss without the L2 term.
-    /// `theta` and `gradient` must not share storage.
-    ///
-    /// # Errors
-    /// [`Error::Vector`], [`Error::Shared`], or a device error.
-    pub fn step(
+    fn plain(
         &mut self,
         theta: &Tensor,
         gradient: &Tensor,
         learning_rate: f64,
     ) -> Result<(), Error> {
-        check("parameters", theta, &self.velocity)?;
-        check("gradient", gradient, &self.velocity)?;
-        // Nesterov would fail half-way, after the velocity has changed.
-        if storage(theta) == storage(gradient) {
-            return Err(Error::Shared);
-        }
-        let mu = self.momentum.coefficient();
-        let decay = self.weight_decay;
-        combine(&self.velocity, mu, [(1.0, gradient), (decay, theta)])?;
-        match self.momentum {
-            Momentum::HeavyBall(_) => combine(theta, 1.0, [(-learning_rate, &self.velocity)])?,
-            Momentum::Nesterov(_) => combine(
-                theta,
-                1.0 - learning_rate * decay,
-                [
-                    (-learning_rate, gradient),
-                    (-learning_rate * mu, &self.velocity),
-                ],
-            )?,
-        }
+        let (mu, share) = (self.momentum.coefficient(), self.share());
+        let (decayed, gradient) = self.reach.plain(theta, gradient, learning_rate)?;
+        let velocity = ((&self.velocity * mu)? + (&gradient * share)?)?;
+        let descent = match self.momentum {
+            Momentum::HeavyBall(_) | Momentum::Dampened { .. } => velocity.clone(),
+            Momentum::Nesterov(_) => (gradient + (&velocity * mu)?)?,
+        };
+        let moved = (decayed - (descent * learning_rate)?)?;
+        self.velocity.slice_set(&velocity, 0, 0)?;
+        theta.slice_set(&moved, 0, 0)?;
         Ok(())
     }
 }
 
-/// Where the elements live, to be compared only.
-fn storage(tensor: &Tensor) -> *const Storage {
-    std::ptr::from_ref(&*tensor.storage_and_layout().0)
+impl<D: Decay> Optimizer for Sgd<D> {
+    fn step(&mut self, theta: &Tensor, gradient: &Tensor, learning_rate: f64) -> Result<(), Error> {
+        checks::step(theta, gradient, &self.velocity, learning_rate)?;
+        match theta.dtype() {
+            DType::F32 if on_cpu(theta) => self.fused::<f32>(theta, gradient, learning_rate)?,
+            DType::F64 if on_cpu(theta) => self.fused::<f64>(theta, gradient, learning_rate)?,
+            _ => self.plain(theta, gradient, learning_rate)?,
+        }
+        self.steps += 1;
+        Ok(())
+    }
+
+    fn state(&self) -> Result<State, Error> {
+        State::of(self.steps, [("velocity", &self.velocity)])
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), Error> {
+        state.restore([("velocity", &mut self.velocity)])?;
+        self.steps = state.steps;
+        Ok(())
+    }
 }
 
-fn check(place: &'static str, got: &Tensor, like: &Tensor) -> Result<(), Error> {
-    if got.shape() == like.shape() && got.dtype() == like.dtype() {
-        return Ok(());
+struct HeavyBall<T> {
+    mu: T,
+    share: T,
+    coupled: T,
+    keep: T,
+    rate: T,
+}
+
+impl<T: Element> Elementwise<2, 1> for HeavyBall<T> {
+    type Target = T;
+    type Source = T;
+
+    #[inline(always)]
+    fn apply(&self, [theta, velocity]: [T; 2], [gradient]: [T; 1]) -> [T; 2] {
+        let velocity = self.mu * velocity + self.share * gradient + self.coupled * theta;
+        [self.keep * theta - self.rate * velocity, velocity]
     }
-    let describe = |tensor: &Tensor| format!("{:?} of {:?}", tensor.dims(), tensor.dtype());
-    Err(Error::Vector {
-        place,
-        expected: describe(like),
-        got: describe(got),
-    })
+}
+
+/// θ is read once, so the L2 term of the gradient is in `keep` too.
+struct Nesterov<T> {
+    mu: T,
+    coupled: T,
+    keep: T,
+    rate: T,
+    ahead: T,
+}
+
+impl<T: Element> Elementwise<2, 1> for Nesterov<T> {
+    type Target = T;
+    type Source = T;
+
+    #[inline(always)]
+    fn apply(&self, [theta, velocity]: [T; 2], [gradient]: [T; 1]) -> [T; 2] {
+        let velocity = self.mu * velocity + gradient + self.coupled * theta;
+        let theta = self.keep * theta - self.rate * gradient - self.ahead * velocity;
+        [theta, velocity]
+    }
 }

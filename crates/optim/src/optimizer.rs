@@ -1,0 +1,86 @@
+//! What all optimisers have in common: a step, and a state that a later run goes on from.
+
+use std::collections::BTreeMap;
+
+use candle_core::Tensor;
+
+use crate::Error;
+use crate::checks::Form;
+
+/// A rule that changes a vector θ by gradients.
+pub trait Optimizer: std::fmt::Debug + Send {
+    /// One step: changes `theta` (P) in place, for `gradient` (P) of the loss without the L2 term.
+    /// The two must not share storage.
+    ///
+    /// # Errors
+    /// [`Error::Vector`], [`Error::Strided`], [`Error::Shared`], [`Error::Range`] for a rate that is
+    /// negative or not finite, or a device error.
+    fn step(&mut self, theta: &Tensor, gradient: &Tensor, learning_rate: f64) -> Result<(), Error>;
+
+    /// A copy of all that the next step depends on besides θ.
+    ///
+    /// # Errors
+    /// A device error.
+    fn state(&self) -> Result<State, Error>;
+
+    /// Goes on from a saved state, with the same bits as if there had been no pause.
+    ///
+    /// # Errors
+    /// [`Error::Missing`], [`Error::Unexpected`] or [`Error::Vector`], and nothing has changed then.
+    fn restore(&mut self, state: &State) -> Result<(), Error>;
+}
+
+/// State of an optimiser or an average.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// Steps taken, or iterates seen.
+    pub steps: u64,
+    /// Vectors like θ by name.
+    pub vectors: BTreeMap<String, Tensor>,
+}
+
+impl State {
+    /// A copy of `vectors` after `steps`.
+    pub(crate) fn of<const N: usize>(
+        steps: u64,
+        vectors: [(&'static str, &Tensor); N],
+    ) -> Result<Self, Error> {
+        let copies = vectors.into_iter().map(|(name, vector)| {
+            let copy = vector.copy()?;
+            Ok((name.to_owned(), copy))
+        });
+        Ok(Self {
+            steps,
+            vectors: copies.collect::<Result<_, Error>>()?,
+        })
+    }
+
+    /// The vector of that name.
+    pub(crate) fn get(&self, name: &str) -> Result<&Tensor, Error> {
+        self.vectors.get(name).ok_or_else(|| Error::Missing {
+            name: name.to_owned(),
+        })
+    }
+
+    /// Replaces `vectors` by copies of those of their names, or none of them if one does not fit.
+    pub(crate) fn restore<const N: usize>(
+        &self,
+        vectors: [(&'static str, &mut Tensor); N],
+    ) -> Result<(), Error> {
+        for name in self.vectors.keys() {
+            if vectors.iter().all(|(own, _)| own != name) {
+                return Err(Error::Unexpected { name: name.clone() });
+            }
+        }
+        let mut copies = Vec::with_capacity(N);
+        for (name, own) in &vectors {
+            let saved = self.get(name)?;
+            Form::of(own).check(name, saved)?;
+            copies.push(saved.copy()?);
+        }
+        for ((_, own), copy) in vectors.into_iter().zip(copies) {
+            *own = copy;
+        }
+        Ok(())
+    }
+}
