@@ -13,8 +13,8 @@ struct Step {
     arguments: &'static [&'static str],
 }
 
-/// What the features `hub` and `cuda` add is outside the default ones, so it has steps of its own.
-const CHECKS: [Step; 7] = [
+/// What the features `hub`, `cuda` and `cudnn` add is outside the default ones, so it has steps of its own.
+const CHECKS: [Step; 8] = [
     Step {
         name: "formatting",
         arguments: &["fmt", "--all", "--check"],
@@ -52,10 +52,33 @@ const CHECKS: [Step; 7] = [
         arguments: &[
             "check",
             "-p",
+            "flatness-kernels",
+            "-p",
+            "flatness-curvature",
+            "-p",
             "flatness-lab",
             "--tests",
             "--features",
             "cuda",
+            "--locked",
+            "--target-dir",
+            "target/cuda",
+        ],
+    },
+    Step {
+        name: "types of the feature `cudnn`",
+        // Its library is looked up when a program starts: no build needs it.
+        arguments: &[
+            "check",
+            "-p",
+            "flatness-kernels",
+            "-p",
+            "flatness-curvature",
+            "-p",
+            "flatness-lab",
+            "--tests",
+            "--features",
+            "cudnn",
             "--locked",
             "--target-dir",
             "target/cuda",
@@ -104,7 +127,8 @@ const TESTS_BY_CARGO: Step = Step {
     ],
 };
 
-/// Runs every check and stops at the first that fails, with its exit code. The summary of the test runner is the last output.
+/// Runs every check and stops at the first that fails, with its exit code. The summary of the test
+/// runner, with the reasons of tests that skip themselves, is the last output.
 pub(crate) fn ci() -> Result<ExitCode> {
     let tests = if has_nextest() {
         TESTS_BY_NEXTEST

@@ -66,12 +66,12 @@ impl<'a> Curvature<'a> {
         retention: Retention,
     ) -> Result<Self, Error> {
         // A copy: whoever goes on training changes θ in place.
-        let parameters = mean_loss.network().layout().views(&theta.copy()?)?;
+        let parameters = mean_loss.parameters(&theta.copy()?)?;
         let ranges = mean_loss.chunks(mean_loss.data().len());
         let chunks = match retention {
             Retention::Recompute => Chunks::Recomputed(ranges),
             Retention::Retain => {
-                let shares = mean_loss.workers().shares(ranges.len(), |share| {
+                let shares = mean_loss.shares(ranges.len(), |share| {
                     ranges[share]
                         .iter()
                         .map(|range| {
@@ -117,15 +117,15 @@ impl<'a> Curvature<'a> {
             Chunks::Retained(points) => points.len(),
             Chunks::Recomputed(ranges) => ranges.len(),
         };
-        let shares = mean_loss.workers().shares(count, |share| {
+        let shares = mean_loss.shares(count, |share| {
             let sums = mean_loss.zeros(vectors.dim(0)?)?;
             match &self.chunks {
                 Chunks::Retained(points) => {
                     points[share].iter().try_for_each(|point| match matrix {
-                        Matrix::Hessian => point.add_hessian_product(&tangents, &sums),
+                        Matrix::Hessian => point.add_hessian_product(&tangents, sums.pieces()),
                         Matrix::GaussNewton => point
                             .linearization()
-                            .add_gauss_newton_product(&tangents, &sums),
+                            .add_gauss_newton_product(&tangents, sums.pieces()),
                     })?
                 }
                 Chunks::Recomputed(ranges) => {
@@ -135,10 +135,10 @@ impl<'a> Curvature<'a> {
                             Matrix::Hessian => {
                                 point
                                     .with_cotangents()?
-                                    .add_hessian_product(&tangents, &sums)?;
+                                    .add_hessian_product(&tangents, sums.pieces())?;
                             }
                             Matrix::GaussNewton => {
-                                point.add_gauss_newton_product(&tangents, &sums)?
+                                point.add_gauss_newton_product(&tangents, sums.pieces())?
                             }
                         }
                     }

@@ -1,5 +1,7 @@
 //! What can go wrong between a network, its data and its curvature.
 
+use candle_core::DeviceLocation;
+
 /// Every failure of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -24,6 +26,34 @@ pub enum Error {
         examples: usize,
         /// Batch size asked for.
         got: usize,
+    },
+    /// Settings with a number type that has no exact arithmetic here.
+    #[error("the settings of the mean loss: expected the number type f32 or f64, got {got}")]
+    SettingsType {
+        /// Number type asked for.
+        got: &'static str,
+    },
+    /// Parameters in another number type than the examples.
+    #[error(
+        "theta: expected {expected} as in the settings of the mean loss, got {got}; convert it with \
+         `Tensor::to_dtype` first"
+    )]
+    ThetaType {
+        /// Number type of the settings.
+        expected: &'static str,
+        /// Number type of the parameters.
+        got: &'static str,
+    },
+    /// Parameters on another device than the examples.
+    #[error(
+        "theta: expected on {expected:?} as in the settings of the mean loss, got on {got:?}; move it \
+         with `Tensor::to_device` first"
+    )]
+    ThetaDevice {
+        /// Device of the settings.
+        expected: DeviceLocation,
+        /// Device of the parameters.
+        got: DeviceLocation,
     },
     /// A mean over no examples.
     #[error("expected at least one index into data set {data}, got none")]

@@ -1,27 +1,19 @@
 //! L(θ) = (1/N) Σᵢ lᵢ(θ): the mean loss over a data set, its value and gradient.
 //!
-//! Examples are cut into chunks, chunks into one contiguous share per worker. Every share sums in
-//! order and the shares are added in order, so the bits depend on the number of workers alone. Where
-//! batch-norm couples the examples of a batch, a chunk is a whole batch: the partition is part of
-//! what L means.
+//! Every sweep takes one of the [`chunks`] of the examples.
 
-use std::ops::Range;
+mod chunks;
+mod evaluation;
+mod statistics;
 
 use candle_core::{DType, Device, Tensor};
-use flatness_data::{Batch, Examples};
-use flatness_layers::{Linearization, Loss, Network, Workers};
+use flatness_data::Examples;
+use flatness_layers::{Loss, Network, Workers};
 
 use crate::{Curvature, Error, Retention};
-
-/// Bytes of one chunk's inputs and activations on the CPU: the fastest power of two for the products of
-/// the small networks, by up to a tenth; wider ones do not care.
-const CHUNK_BYTES: usize = 2 << 20;
-
-/// Examples that a chunk holds even beyond [`CHUNK_BYTES`], to spread the work on the weights.
-const CHUNK_EXAMPLES: usize = 64;
-
-/// Bytes that a chunk of so many examples may have on the CPU; wide networks take fewer.
-const CHUNK_BYTES_AT_MOST: usize = 128 << 20;
+pub use evaluation::Evaluation;
+use evaluation::Tally;
+use statistics::total;
 
 /// Number type, device and batch size of a [`MeanLoss`].
 #[derive(Debug, Clone)]
@@ -43,15 +35,6 @@ pub struct MeanLoss<'a> {
     loss: Loss,
     workers: &'a Workers,
     settings: Settings,
-}
-
-/// Loss and accuracy over some examples.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Evaluation {
-    /// Mean loss.
-    pub loss: f64,
-    /// Fraction classified correctly.
-    pub accuracy: f64,
 }
 
 /// One step's worth of training: dropout switched on, statistics of the batch handed back.
@@ -79,7 +62,8 @@ impl<'a> MeanLoss<'a> {
     /// Puts a network, a data set and a loss together.
     ///
     /// # Errors
-    /// [`Error::Fit`] when shapes or classes do not fit, [`Error::BatchSize`].
+    /// [`Error::Fit`] when shapes or classes do not fit, [`Error::BatchSize`], and
+    /// [`Error::SettingsType`] for a number type other than f32 and f64.
     pub fn new(
         network: &'a Network,
         data: &'a dyn Examples,
@@ -112,6 +96,11 @@ impl<'a> MeanLoss<'a> {
                 got: settings.batch_size,
             });
         }
+        if !matches!(settings.dtype, DType::F32 | DType::F64) {
+            return Err(Error::SettingsType {
+                got: settings.dtype.as_str(),
+            });
+        }
         Ok(Self {
             network,
             data,
@@ -119,6 +108,24 @@ impl<'a> MeanLoss<'a> {
             workers,
             settings,
         })
+    }
+
+    /// The same network, loss, threads and settings over other `data`, such as an epoch's augmented
+    /// images.
+    ///
+    /// # Errors
+    /// As [`MeanLoss::new`].
+    pub fn over<'b>(&self, data: &'b dyn Examples) -> Result<MeanLoss<'b>, Error>
+    where
+        'a: 'b,
+    {
+        MeanLoss::new(
+            self.network,
+            data,
+            self.loss,
+            self.workers,
+            self.settings.clone(),
+        )
     }
 
     /// The network.
@@ -145,34 +152,31 @@ impl<'a> MeanLoss<'a> {
         &self.settings
     }
 
-    pub(crate) fn workers(&self) -> &'a Workers {
-        self.workers
-    }
-
     /// Mean loss and accuracy at `theta` (P) over all examples.
     ///
     /// # Errors
-    /// A `theta` of another length, or a device error.
+    /// A `theta` of another length, number type or device, or a device error.
     pub fn evaluate(&self, theta: &Tensor) -> Result<Evaluation, Error> {
-        let parameters = self.network.layout().views(theta)?;
+        let parameters = self.parameters(theta)?;
         let chunks = self.chunks(self.data.len());
-        let shares = self.workers.shares(chunks.len(), |share| {
+        let shares = self.shares(chunks.len(), |share| {
             chunks[share]
                 .iter()
-                .try_fold((0.0, 0), |(loss, correct), chunk| {
+                .try_fold(Tally::default(), |tally, chunk| {
                     let batch = self.batch(Selection::All, chunk)?;
                     let logits = self.network.forward(&parameters, &batch.images)?;
                     let point = self.loss.evaluate(&logits, &batch.labels)?;
-                    Ok::<_, Error>((loss + point.sum(), correct + point.correct()))
+                    Ok::<_, Error>(tally.with(&point))
                 })
         })?;
-        Ok(evaluation(shares.iter().copied(), self.data.len()))
+        Ok(Tally::mean(shares.iter().copied(), self.data.len()))
     }
 
     /// Mean loss, accuracy and gradient (P) at `theta` (P) over `examples`.
     ///
     /// # Errors
-    /// A `theta` of another length, no index or one beyond the data, or a device error.
+    /// A `theta` of another length, number type or device, no index or one beyond the data, or a
+    /// device error.
     pub fn gradient(
         &self,
         theta: &Tensor,
@@ -210,7 +214,7 @@ impl<'a> MeanLoss<'a> {
         examples: Selection<'_>,
         dropout_seed: Option<u64>,
     ) -> Result<(Evaluation, Tensor, Tensor), Error> {
-        let parameters = self.network.layout().views(theta)?;
+        let parameters = self.parameters(theta)?;
         let count = match examples {
             Selection::All => self.data.len(),
             Selection::At(indices) => indices.len(),
@@ -221,9 +225,9 @@ impl<'a> MeanLoss<'a> {
             });
         }
         let chunks = self.chunks(count);
-        let shares = self.workers.shares(chunks.len(), |share| {
+        let shares = self.shares(chunks.len(), |share| {
             let sums = self.zeros(1)?;
-            let (mut loss, mut correct) = (0.0, 0);
+            let mut tally = Tally::default();
             let mut statistics = self.zero_statistics()?;
             for chunk in &chunks[share] {
                 let batch = self.batch(examples, chunk)?;
@@ -234,67 +238,24 @@ impl<'a> MeanLoss<'a> {
                 let network = thinned.as_ref().unwrap_or(self.network);
                 let point =
                     network.linearize(&parameters, &batch.images, &batch.labels, self.loss)?;
-                point.add_gradient(&sums)?;
-                loss += point.loss().sum();
-                correct += point.loss().correct();
+                point.add_gradient(sums.pieces())?;
+                tally = tally.with(point.loss());
                 if dropout_seed.is_some() {
                     statistics = self.add_statistics(&statistics, &point, chunk.len(), count)?;
                 }
             }
-            Ok::<_, Error>(((loss, correct), sums, statistics))
+            Ok::<_, Error>((tally, sums, statistics))
         })?;
-        let evaluation = evaluation(shares.iter().map(|share| share.0), count);
+        let evaluation = Tally::mean(shares.iter().map(|share| share.0), count);
         let statistics = total(shares.iter().map(|share| &share.2))?;
         let gradient = self.mean(shares.into_iter().map(|share| share.1), count)?;
         Ok((evaluation, gradient.squeeze(0)?, statistics))
     }
 
-    /// Means and unbiased variances in the layers that normalise by the batch, (Q), averaged over
-    /// the batches of all examples: what [`Network::freeze`] takes after training.
-    ///
-    /// # Errors
-    /// A `theta` of another length, a batch of one value per channel, or a device error.
-    pub fn batch_statistics(&self, theta: &Tensor) -> Result<Tensor, Error> {
-        let parameters = self.network.layout().views(theta)?;
-        let chunks = self.chunks(self.data.len());
-        let shares = self.workers.shares(chunks.len(), |share| {
-            chunks[share]
-                .iter()
-                .try_fold(self.zero_statistics()?, |statistics, chunk| {
-                    let Batch { images, labels } = self.batch(Selection::All, chunk)?;
-                    let point = self
-                        .network
-                        .linearize(&parameters, &images, &labels, self.loss)?;
-                    self.add_statistics(&statistics, &point, chunk.len(), self.data.len())
-                })
-        })?;
-        total(shares.iter())
-    }
-
-    fn zero_statistics(&self) -> Result<Tensor, Error> {
-        let Settings { dtype, device, .. } = &self.settings;
-        Ok(Tensor::zeros(self.network.buffers().dim(), *dtype, device)?)
-    }
-
-    /// Adds the statistics of a batch of `examples` of `count` with their weight.
-    fn add_statistics(
-        &self,
-        sum: &Tensor,
-        point: &Linearization<'_>,
-        examples: usize,
-        count: usize,
-    ) -> Result<Tensor, Error> {
-        if self.network.buffers().dim() == 0 {
-            return Ok(sum.clone());
-        }
-        let weight = examples as f64 / count as f64;
-        Ok((sum + (point.batch_statistics()? * weight)?)?)
-    }
-
     /// The curvature at `theta` (P) over all examples.
     ///
     /// # Errors
-    /// A `theta` of another length, or a device error.
+    /// A `theta` of another length, number type or device, or a device error.
     pub fn curvature<'c>(
         &'c self,
         theta: &Tensor,
@@ -308,9 +269,9 @@ impl<'a> MeanLoss<'a> {
     /// [`MeanLoss::examples_per_sweep`] at a time and worker.
     ///
     /// # Errors
-    /// A `theta` of another length, or a device error.
+    /// A `theta` of another length, number type or device, or a device error.
     pub fn bytes_per_example(&self, theta: &Tensor) -> Result<usize, Error> {
-        let parameters = self.network.layout().views(theta)?;
+        let parameters = self.parameters(theta)?;
         let batch = self.batch(Selection::All, &(0..1))?;
         let point = self
             .network
@@ -319,89 +280,21 @@ impl<'a> MeanLoss<'a> {
         Ok(point.bytes())
     }
 
-    /// Most examples in one sweep of one worker.
-    #[must_use]
-    pub fn examples_per_sweep(&self) -> usize {
-        self.chunk_examples(self.data.len())
-    }
-
-    /// Contiguous chunks of `count` examples.
-    pub(crate) fn chunks(&self, count: usize) -> Vec<Range<usize>> {
-        let size = self.chunk_examples(count);
-        (0..count)
-            .step_by(size)
-            .map(|start| start..(start + size).min(count))
-            .collect()
-    }
-
-    pub(crate) fn batch(
-        &self,
-        examples: Selection<'_>,
-        chunk: &Range<usize>,
-    ) -> Result<Batch, Error> {
+    /// Views of `theta` (P), which is in the number type and on the device of the settings.
+    pub(crate) fn parameters(&self, theta: &Tensor) -> Result<Vec<Tensor>, Error> {
         let Settings { dtype, device, .. } = &self.settings;
-        Ok(match examples {
-            Selection::All => self.data.batch(chunk.clone(), *dtype, device)?,
-            Selection::At(indices) => self.data.gather(&indices[chunk.clone()], *dtype, device)?,
-        })
-    }
-
-    pub(crate) fn zeros(&self, vectors: usize) -> Result<Vec<Tensor>, Error> {
-        let Settings { dtype, device, .. } = &self.settings;
-        Ok(self.network.layout().zeros(vectors, *dtype, device)?)
-    }
-
-    /// Adds the sums of the shares in order, joins them to (V, P) and divides by the examples.
-    pub(crate) fn mean(
-        &self,
-        shares: impl IntoIterator<Item = Vec<Tensor>>,
-        examples: usize,
-    ) -> Result<Tensor, Error> {
-        let mut shares = shares.into_iter();
-        let total = shares.next().map_or_else(|| self.zeros(1), Ok)?;
-        for share in shares {
-            self.network.layout().add(&total, &share)?;
+        if theta.dtype() != *dtype {
+            return Err(Error::ThetaType {
+                expected: dtype.as_str(),
+                got: theta.dtype().as_str(),
+            });
         }
-        Ok((self.network.layout().join(&total)? / examples as f64)?)
-    }
-
-    /// Examples per chunk: a whole batch where examples are coupled, else on the CPU small enough for
-    /// the cache and for every worker to have one.
-    fn chunk_examples(&self, count: usize) -> usize {
-        let Settings {
-            dtype,
-            device,
-            batch_size,
-        } = &self.settings;
-        if !device.is_cpu() || self.network.couples_examples() {
-            return *batch_size;
+        if !theta.device().same_device(device) {
+            return Err(Error::ThetaDevice {
+                expected: device.location(),
+                got: theta.device().location(),
+            });
         }
-        let inputs: usize = self.network.input_shape().iter().product();
-        let bytes = (inputs + self.network.activations()) * dtype.size_in_bytes();
-        let spread = CHUNK_EXAMPLES.min(CHUNK_BYTES_AT_MOST / bytes);
-        let cached = (CHUNK_BYTES / bytes).max(spread);
-        cached
-            .min(*batch_size)
-            .min(count.div_ceil(self.workers.threads()))
-            .max(1)
-    }
-}
-
-/// The sum of at least one tensor, in order.
-fn total<'t>(mut shares: impl Iterator<Item = &'t Tensor>) -> Result<Tensor, Error> {
-    let first = shares
-        .next()
-        .cloned()
-        .ok_or(flatness_layers::Error::Value)?;
-    shares.try_fold(first, |sum, share| Ok((sum + share)?))
-}
-
-fn evaluation(shares: impl Iterator<Item = (f64, usize)>, examples: usize) -> Evaluation {
-    let (loss, correct) = shares.fold((0.0, 0), |sum: (f64, usize), share| {
-        (sum.0 + share.0, sum.1 + share.1)
-    });
-    Evaluation {
-        loss: loss / examples as f64,
-        accuracy: correct as f64 / examples as f64,
+        Ok(self.network.layout().views(theta)?)
     }
 }

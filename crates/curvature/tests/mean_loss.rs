@@ -127,6 +127,23 @@ fn accuracy_is_the_fraction_whose_largest_logit_is_the_labels() {
 }
 
 #[test]
+fn an_epoch_over_other_data_is_the_same_loss_of_them() {
+    let fixture = Fixture::new();
+    let workers = Workers::new(2).unwrap();
+    let mean_loss = fixture.mean_loss(Loss::CrossEntropy, &workers, DType::F64, 5);
+    let head = fixture.data.take(9).unwrap();
+    let over = mean_loss.over(&head).unwrap();
+    let indices: Vec<u32> = (0..9).collect();
+    let (expected, _) = fixture.expected(Loss::CrossEntropy, &indices);
+    let evaluation = over.evaluate(&fixture.theta).unwrap();
+    assert_close("loss", &[evaluation.loss], &[expected], 1e-13);
+    // Five classes: every label is among the first five.
+    assert_eq!(evaluation.top5_accuracy, 1.0);
+    let error = mean_loss.over(&head.take(4).unwrap()).unwrap_err();
+    assert!(matches!(error, Error::BatchSize { .. }), "{error}");
+}
+
+#[test]
 fn a_selection_counts_repetitions_and_order_changes_rounding_only() {
     let fixture = Fixture::new();
     let selections: [&[u32]; 4] = [&[3], &[3, 3, 0, 36], &[36, 0, 3, 3], &[8; 9]];
@@ -218,6 +235,24 @@ fn data_that_do_not_fit_the_network_are_errors() {
 }
 
 #[test]
+fn settings_of_a_number_type_without_exact_arithmetic_are_errors() {
+    let (fixture, workers) = (Fixture::new(), Workers::new(1).unwrap());
+    for dtype in [DType::BF16, DType::U8] {
+        let settings = Settings {
+            dtype,
+            device: Device::Cpu,
+            batch_size: 5,
+        };
+        let (network, data) = (&fixture.network, &fixture.data);
+        let error = MeanLoss::new(network, data, Loss::CrossEntropy, &workers, settings);
+        assert!(
+            matches!(&error, Err(Error::SettingsType { got }) if *got == dtype.as_str()),
+            "{error:?}"
+        );
+    }
+}
+
+#[test]
 fn parameters_that_do_not_fit_are_errors() {
     let fixture = Fixture::new();
     let workers = Workers::new(2).unwrap();
@@ -228,8 +263,15 @@ fn parameters_that_do_not_fit_are_errors() {
         fixture.theta.unsqueeze(0).unwrap(),
         fixture.theta.to_dtype(DType::F32).unwrap(),
     ];
-    for theta in &wrong {
-        assert!(mean_loss.evaluate(theta).is_err());
+    let messages = [
+        "flat vector of fc0.weight to fc1.bias: expected shape [131], got [130]",
+        "flat vector of fc0.weight to fc1.bias: expected shape [131], got [1, 131]",
+        "theta: expected f64 as in the settings of the mean loss, got f32; convert it with \
+         `Tensor::to_dtype` first",
+    ];
+    for (theta, message) in wrong.iter().zip(messages) {
+        let error = mean_loss.evaluate(theta).unwrap_err();
+        assert_eq!(error.to_string(), message);
         assert!(mean_loss.gradient(theta, Selection::All).is_err());
         assert!(mean_loss.bytes_per_example(theta).is_err());
         for retention in [Retention::Retain, Retention::Recompute] {

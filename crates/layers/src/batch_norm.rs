@@ -7,6 +7,7 @@
 use candle_core::Tensor;
 use flatness_kernels::batch_norm::{self, batch, frozen};
 
+use crate::expect::{expect_float, expect_number_type};
 use crate::{Error, Initializer, Layer, Parameter, Point, SecondOrder, SecondOrderRule, Tangent};
 
 /// ε of `torch.nn.BatchNorm2d`.
@@ -67,8 +68,9 @@ impl BatchNorm {
             .into_iter()
     }
 
-    /// The layer that normalises by `mean` and `variance`, (C) each.
+    /// The layer that normalises by `mean` and `variance`, (C) each, of f32 or f64.
     pub(crate) fn freeze(&self, mean: Tensor, variance: &Tensor) -> Result<FrozenBatchNorm, Error> {
+        expect_float("running statistics", &mean)?;
         Ok(FrozenBatchNorm {
             channels: self.channels,
             mean,
@@ -194,6 +196,8 @@ impl Layer for FrozenBatchNorm {
 
     fn forward(&self, parameters: &[Tensor], x: &Tensor) -> Result<(Tensor, Vec<Tensor>), Error> {
         let (mean, r) = (&self.mean, &self.reciprocal_deviation);
+        let place = "running statistics given to `Network::freeze`";
+        expect_number_type(place, mean, x.dtype())?;
         let y = batch_norm::forward(x, mean, r, &parameters[0], &parameters[1])?;
         Ok((y, vec![x.clone()]))
     }

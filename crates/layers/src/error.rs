@@ -13,6 +13,16 @@ pub enum Error {
         /// Shape found.
         got: Vec<usize>,
     },
+    /// A tensor has a number type that does not fit its place.
+    #[error("{place}: expected {expected}, got {got}; convert it with `Tensor::to_dtype` first")]
+    NumberType {
+        /// Layer, parameter or argument.
+        place: String,
+        /// Number type that fits, or several.
+        expected: &'static str,
+        /// Number type found.
+        got: &'static str,
+    },
     /// A layer cannot take the output of the layer before it.
     #[error("layer {layer} cannot take inputs of shape {input:?}: {reason}")]
     Input {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::network::{LayerNode, Node};
+use crate::node::{LayerNode, Node};
 use crate::{Error, Layer, Network, ParamLayout, Parameter};
 
 /// The output of one node of a [`Graph`], or its input.

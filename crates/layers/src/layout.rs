@@ -11,6 +11,7 @@ use flatness_kernels::add_in_place;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use crate::expect::{expect_number_type, expect_shape};
 use crate::{Error, Initializer};
 
 /// One parameter: a named piece of the flat vector.
@@ -83,7 +84,7 @@ impl ParamLayout {
     /// # Errors
     /// [`Error::Shape`] when `theta` does not have P elements in one axis.
     pub fn views(&self, theta: &Tensor) -> Result<Vec<Tensor>, Error> {
-        self.expect("parameters", theta, &[self.dim])?;
+        expect_shape(self.span(), theta, &[self.dim])?;
         self.parameters
             .iter()
             .zip(&self.offsets)
@@ -100,7 +101,7 @@ impl ParamLayout {
     /// [`Error::Shape`] when the rows do not have P elements.
     pub fn split(&self, block: &Tensor) -> Result<Vec<Tensor>, Error> {
         let vectors = block.dims().first().copied().unwrap_or(0);
-        self.expect("block of vectors", block, &[vectors, self.dim])?;
+        expect_shape("block of vectors", block, &[vectors, self.dim])?;
         self.parameters
             .iter()
             .zip(&self.offsets)
@@ -114,43 +115,32 @@ impl ParamLayout {
     /// The block (V, P) whose pieces are `pieces`, each (V, shape).
     ///
     /// # Errors
-    /// [`Error::Shape`] when the pieces are not those of this layout.
+    /// [`Error::Shape`] when the pieces are not those of this layout, [`Error::NumberType`] when they
+    /// are of several.
     pub fn join(&self, pieces: &[Tensor]) -> Result<Tensor, Error> {
-        self.expect_pieces("pieces of a block", pieces)?;
-        let vectors = pieces
-            .first()
-            .and_then(|piece| piece.dims().first().copied())
-            .unwrap_or(0);
-        let rows = self
-            .parameters
-            .iter()
-            .zip(pieces)
-            .map(|(parameter, piece)| {
-                self.expect(
-                    &parameter.name,
-                    piece,
-                    &with_vectors(vectors, &parameter.shape),
-                )?;
-                Ok(piece.reshape((vectors, parameter.len()))?)
-            });
-        let rows = rows.collect::<Result<Vec<_>, Error>>()?;
+        let (vectors, dtype) = form(pieces);
+        self.expect_pieces("pieces of a block", pieces, &[vectors], dtype)?;
+        let pieces = self.parameters.iter().zip(pieces);
+        let rows = pieces.map(|(parameter, piece)| piece.reshape((vectors, parameter.len())));
+        let rows = rows.collect::<candle_core::Result<Vec<_>>>()?;
+        if rows.is_empty() {
+            return Ok(Tensor::zeros((vectors, 0), dtype, &Device::Cpu)?);
+        }
         Ok(Tensor::cat(&rows, 1)?)
     }
 
     /// The flat vector (P) whose pieces are `pieces`, each in its shape.
     ///
     /// # Errors
-    /// [`Error::Shape`] when the pieces are not those of this layout.
+    /// [`Error::Shape`] when the pieces are not those of this layout, [`Error::NumberType`] when they
+    /// are of several.
     pub fn concatenate(&self, pieces: &[Tensor]) -> Result<Tensor, Error> {
-        self.expect_pieces("pieces of a vector", pieces)?;
-        let pieces = self.parameters.iter().zip(pieces);
-        let flat = pieces.map(|(parameter, piece)| {
-            self.expect(&parameter.name, piece, &parameter.shape)?;
-            Ok(piece.flatten_all()?)
-        });
-        let flat = flat.collect::<Result<Vec<_>, Error>>()?;
+        let (_, dtype) = form(pieces);
+        self.expect_pieces("pieces of a vector", pieces, &[], dtype)?;
+        let flat = pieces.iter().map(Tensor::flatten_all);
+        let flat = flat.collect::<candle_core::Result<Vec<_>>>()?;
         if flat.is_empty() {
-            return Ok(Tensor::zeros(0, DType::F32, &Device::Cpu)?);
+            return Ok(Tensor::zeros(0, dtype, &Device::Cpu)?);
         }
         Ok(Tensor::cat(&flat, 0)?)
     }
@@ -180,10 +170,11 @@ impl ParamLayout {
     /// Adds the pieces `addends` to the pieces `sums`, in place.
     ///
     /// # Errors
-    /// Pieces of different shapes, or a device error.
+    /// Pieces of different shapes or number types, or a device error.
     pub fn add(&self, sums: &[Tensor], addends: &[Tensor]) -> Result<(), Error> {
-        self.expect_pieces("sums", sums)?;
-        self.expect_pieces("addends", addends)?;
+        let (vectors, dtype) = form(sums);
+        self.expect_pieces("sums", sums, &[vectors], dtype)?;
+        self.expect_pieces("addends", addends, &[vectors], dtype)?;
         for (sum, addend) in sums.iter().zip(addends) {
             add_in_place(sum, addend)?;
         }
@@ -222,7 +213,7 @@ impl ParamLayout {
                         tensor.dims()
                     ));
                 }
-                Some(tensor) => pieces.push(tensor.flatten_all()?),
+                Some(tensor) => pieces.push(tensor.clone()),
             }
         }
         let mut unknown: Vec<_> = named
@@ -241,35 +232,51 @@ impl ParamLayout {
                 problems: problems.join("; "),
             });
         }
-        Ok(Tensor::cat(&pieces, 0)?)
+        self.concatenate(&pieces)
     }
 
-    /// Checks that there is one piece per parameter; the kernels check their shapes.
-    pub(crate) fn expect_pieces(&self, place: &str, pieces: &[Tensor]) -> Result<(), Error> {
-        if pieces.len() == self.parameters.len() {
-            return Ok(());
+    /// Checks that there is one piece per parameter, in its shape behind the axes `before`, and each
+    /// of `dtype`.
+    pub(crate) fn expect_pieces(
+        &self,
+        place: &str,
+        pieces: &[Tensor],
+        before: &[usize],
+        dtype: DType,
+    ) -> Result<(), Error> {
+        if pieces.len() != self.parameters.len() {
+            return Err(Error::Shape {
+                place: format!("number of {place}"),
+                expected: vec![self.parameters.len()],
+                got: vec![pieces.len()],
+            });
         }
-        Err(Error::Shape {
-            place: format!("number of {place}"),
-            expected: vec![self.parameters.len()],
-            got: vec![pieces.len()],
-        })
+        for (Parameter { name, shape, .. }, piece) in self.parameters.iter().zip(pieces) {
+            let place = format_args!("{name} among the {place}");
+            expect_shape(place, piece, &[before, shape].concat())?;
+            expect_number_type(place, piece, dtype)?;
+        }
+        Ok(())
     }
 
-    fn expect(&self, place: &str, tensor: &Tensor, expected: &[usize]) -> Result<(), Error> {
-        if tensor.dims() == expected {
-            return Ok(());
+    /// What the flat vector holds, for messages.
+    fn span(&self) -> String {
+        match self.parameters.as_slice() {
+            [] => "flat vector of no parameters".to_owned(),
+            [only] => format!("flat vector of {}", only.name),
+            [first, .., last] => format!("flat vector of {} to {}", first.name, last.name),
         }
-        Err(Error::Shape {
-            place: place.to_owned(),
-            expected: expected.to_vec(),
-            got: tensor.dims().to_vec(),
-        })
     }
 }
 
+/// First axis and number type of the first piece, which the others are held to: V of pieces
+/// (V, shape).
+pub(crate) fn form(pieces: &[Tensor]) -> (usize, DType) {
+    pieces.first().map_or((0, DType::F32), |piece| {
+        (piece.dims().first().copied().unwrap_or(0), piece.dtype())
+    })
+}
+
 fn with_vectors(vectors: usize, shape: &[usize]) -> Vec<usize> {
-    std::iter::once(vectors)
-        .chain(shape.iter().copied())
-        .collect()
+    [&[vectors], shape].concat()
 }

@@ -8,28 +8,45 @@
 //!
 //! ```
 //! use candle_core::{DType, Device, Tensor};
-//! use flatness_layers::{Affine, Layer, Loss, Network, Relu};
+//! use flatness_layers::{
+//!     Affine, BatchNorm, Conv2d, GlobalAveragePool, Graph, Loss, MaxPool, Relu, Window,
+//! };
 //!
-//! let layers: Vec<(String, Box<dyn Layer>)> = vec![
-//!     ("fc0".to_owned(), Box::new(Affine::new(2, 3))),
-//!     ("relu0".to_owned(), Box::new(Relu)),
-//!     ("fc1".to_owned(), Box::new(Affine::new(3, 2))),
-//! ];
-//! let network = Network::chain(&[2], layers)?;
-//! let layout = network.layout();
-//! let theta = layout.initialize(0, DType::F64, &Device::Cpu)?;
-//! let inputs = Tensor::new(&[[1.0, -2.0], [0.5, 1.5]], &Device::Cpu)?;
-//! let labels = Tensor::new(&[0u32, 1], &Device::Cpu)?;
+//! let window = Window { stride: 1, padding: 1 };
+//! let mut graph = Graph::new(&[1, 4, 4]);
+//! let x = graph.layer("conv0", Conv2d::new(1, 2, 3, window), graph.input())?;
+//! let x = graph.layer("pool0", MaxPool::new(2, 2), x)?;
+//! let skip = graph.layer("bn0", BatchNorm::new(2), x)?;
+//! let x = graph.layer("relu0", Relu, skip)?;
+//! let x = graph.layer("conv1", Conv2d::new(2, 2, 3, window), x)?;
+//! let x = graph.add("sum", skip, x)?;
+//! let x = graph.layer("mean", GlobalAveragePool, x)?;
+//! let x = graph.layer("fc", Affine::new(2, 3), x)?;
+//! let network = graph.finish(x)?;
 //!
+//! let (layout, cpu) = (network.layout(), &Device::Cpu);
+//! let theta = layout.initialize(0, DType::F64, cpu)?;
+//! let inputs = Tensor::arange(0f64, 64.0, cpu)?.sin()?.reshape((4, 1, 4, 4))?;
+//! let labels = Tensor::new(&[0u32, 1, 2, 1], cpu)?;
 //! let point = network.linearize(&layout.views(&theta)?, &inputs, &labels, Loss::CrossEntropy)?;
-//! let gradient = layout.zeros(1, DType::F64, &Device::Cpu)?;
-//! point.add_gradient(&gradient)?;
 //!
-//! // One Hessian product of the summed loss, with a vector of ones.
-//! let ones = Tensor::ones((1, layout.dim()), DType::F64, &Device::Cpu)?;
-//! let product = layout.zeros(1, DType::F64, &Device::Cpu)?;
-//! point.with_cotangents()?.add_hessian_product(&layout.split(&ones)?, &product)?;
-//! assert_eq!(layout.join(&product)?.dims(), [1, layout.dim()]);
+//! // The gradient of the summed loss; that of the last bias is Σ (p - y), and p and y sum to one.
+//! let gradient = layout.zeros(1, DType::F64, cpu)?;
+//! point.add_gradient(&gradient)?;
+//! let bias = gradient[layout.parameters().len() - 1].sum_all()?;
+//! assert!(bias.to_scalar::<f64>()?.abs() < 1e-14);
+//!
+//! // Statistics of the batch, fixed: a network of the same parameters whose examples are independent.
+//! let frozen = network.freeze(&point.batch_statistics()?)?;
+//! assert!(network.couples_examples() && !frozen.couples_examples());
+//! assert_eq!(frozen.layout(), layout);
+//!
+//! // Exact Hessian products with a block of two vectors u, v: u·Hv = v·Hu.
+//! let block = Tensor::arange(0f64, 2.0 * layout.dim() as f64, cpu)?.cos()?.reshape((2, layout.dim()))?;
+//! let products = layout.zeros(2, DType::F64, cpu)?;
+//! point.with_cotangents()?.add_hessian_product(&layout.split(&block)?, &products)?;
+//! let forms = block.matmul(&layout.join(&products)?.t()?)?.to_vec2::<f64>()?;
+//! assert!((forms[0][1] - forms[1][0]).abs() < 1e-12 * forms[0][1].abs());
 //! # Ok::<(), flatness_layers::Error>(())
 //! ```
 //!
@@ -42,6 +59,7 @@ mod batch_norm;
 mod conv2d;
 mod dropout;
 mod error;
+mod expect;
 mod flatten;
 mod graph;
 mod initializer;
@@ -50,10 +68,13 @@ mod layout;
 mod linearization;
 mod loss;
 mod network;
+mod node;
 mod pool;
 mod predictor;
 mod relu;
+mod sums;
 mod tanh;
+mod values;
 mod workers;
 
 pub use affine::Affine;
@@ -73,5 +94,6 @@ pub use network::Network;
 pub use pool::{AveragePool, GlobalAveragePool, MaxPool};
 pub use predictor::Predictor;
 pub use relu::Relu;
+pub use sums::Sums;
 pub use tanh::Tanh;
 pub use workers::Workers;

@@ -12,12 +12,19 @@
 //! ([`ParamLayout::split`](crate::ParamLayout::split)). Products are *added* to the sums, so that
 //! batches accumulate without further passes.
 
+mod cotangents;
+mod curved;
+
+pub use curved::CurvedLinearization;
+
 use candle_core::Tensor;
+use flatness_kernels::add;
 
-use flatness_kernels::add_in_place;
-
-use crate::network::{LayerNode, Network, Node, Values};
-use crate::{Error, LossPoint, SecondOrder, Tangent};
+use crate::layout::form;
+use crate::node::{LayerNode, Node};
+use crate::values::Values;
+use crate::{Error, LossPoint, Network, SecondOrder, Tangent};
+use cotangents::Cotangents;
 
 /// The forward sweep of one batch: serves gradients, Jacobian and Gauss-Newton products.
 #[derive(Debug)]
@@ -28,14 +35,6 @@ pub struct Linearization<'n> {
     /// What each node keeps.
     saved: Vec<Vec<Tensor>>,
     loss: LossPoint,
-}
-
-/// A linearisation with the primal cotangents that Hessian products need.
-#[derive(Debug)]
-pub struct CurvedLinearization<'n> {
-    linearization: Linearization<'n>,
-    /// ȳ (B, output shape) of each node with second-order terms.
-    cotangents: Vec<Option<Tensor>>,
 }
 
 /// Tangents of a forward sweep, where the backward sweep wants them.
@@ -76,7 +75,8 @@ impl<'n> Linearization<'n> {
     /// Adds the gradient of the summed loss to `sums`, (1, shape) each.
     ///
     /// # Errors
-    /// A tensor operation that fails.
+    /// [`Error::Shape`] and [`Error::NumberType`] for pieces that do not fit, or a tensor operation
+    /// that fails.
     pub fn add_gradient(&self, sums: &[Tensor]) -> Result<(), Error> {
         let cotangent = self.loss.gradient().unsqueeze(1)?;
         self.backward(cotangent, sums, None)
@@ -85,7 +85,8 @@ impl<'n> Linearization<'n> {
     /// J v for the block `tangents`: (B, V, C).
     ///
     /// # Errors
-    /// A tensor operation that fails.
+    /// [`Error::Shape`] and [`Error::NumberType`] for pieces that do not fit, or a tensor operation
+    /// that fails.
     pub fn jacobian_product(&self, tangents: &[Tensor]) -> Result<Tensor, Error> {
         self.forward(tangents, |_| ())
     }
@@ -93,7 +94,8 @@ impl<'n> Linearization<'n> {
     /// Adds Jᵀ u of the block `cotangent`, (B, V, C), to `sums`.
     ///
     /// # Errors
-    /// A tensor operation that fails.
+    /// [`Error::Shape`] and [`Error::NumberType`] for pieces that do not fit, or a tensor operation
+    /// that fails.
     pub fn add_transposed_jacobian_product(
         &self,
         cotangent: &Tensor,
@@ -105,7 +107,8 @@ impl<'n> Linearization<'n> {
     /// Adds G v for the block `tangents` to `sums`.
     ///
     /// # Errors
-    /// A tensor operation that fails.
+    /// [`Error::Shape`] and [`Error::NumberType`] for pieces that do not fit, or a tensor operation
+    /// that fails.
     pub fn add_gauss_newton_product(
         &self,
         tangents: &[Tensor],
@@ -113,38 +116,6 @@ impl<'n> Linearization<'n> {
     ) -> Result<(), Error> {
         let logits = self.forward(tangents, |_| ())?;
         self.backward(self.loss.hessian_product(&logits)?, sums, None)
-    }
-
-    /// Sweeps the primal cotangents back once, for Hessian products.
-    ///
-    /// # Errors
-    /// A tensor operation that fails.
-    pub fn with_cotangents(self) -> Result<CurvedLinearization<'n>, Error> {
-        let mut kept = vec![None; self.saved.len()];
-        let mut cotangents = Cotangents::new(self.network, self.loss.gradient().unsqueeze(1)?);
-        for (index, node) in self.network.nodes().iter().enumerate().rev() {
-            let cotangent = cotangents.take(index);
-            match (node, cotangent) {
-                (Node::Layer(node), Some(cotangent)) => {
-                    let terms = matches!(node.layer.second_order(), SecondOrder::Terms(_));
-                    if self.network.differentiable(node.input) {
-                        let input = node
-                            .layer
-                            .vjp_input(self.at(index, node), &cotangent.tensor)?;
-                        cotangents.add(node.input, input, terms)?;
-                    }
-                    if terms {
-                        kept[index] = Some(cotangent.tensor.squeeze(1)?);
-                    }
-                }
-                (Node::Add(inputs), Some(cotangent)) => cotangents.share(inputs, &cotangent)?,
-                (_, None) => {}
-            }
-        }
-        Ok(CurvedLinearization {
-            linearization: self,
-            cotangents: kept,
-        })
     }
 
     /// Means and unbiased variances of this batch in the layers that normalise by it, as one vector
@@ -177,7 +148,9 @@ impl<'n> Linearization<'n> {
         tangents: &[Tensor],
         mut keep: impl FnMut(Option<&Tensor>),
     ) -> Result<Tensor, Error> {
-        self.network.layout().expect_pieces("tangents", tangents)?;
+        let ((vectors, _), dtype) = (form(tangents), self.loss.gradient().dtype());
+        let layout = self.network.layout();
+        layout.expect_pieces("tangents", tangents, &[vectors], dtype)?;
         let mut values = Values::new(self.network, None);
         for (index, node) in self.network.nodes().iter().enumerate() {
             let dy = match node {
@@ -193,7 +166,7 @@ impl<'n> Linearization<'n> {
                 Node::Add([left, right]) => {
                     keep(None);
                     match (values.try_get(*left), values.try_get(*right)) {
-                        (Some(left), Some(right)) => Some((left + right)?),
+                        (Some(left), Some(right)) => Some(add(left, right)?),
                         (one, other) => one.or(other).cloned(),
                     }
                 }
@@ -213,7 +186,10 @@ impl<'n> Linearization<'n> {
         sums: &[Tensor],
         tangents: Option<Tangents<'_>>,
     ) -> Result<(), Error> {
-        self.network.layout().expect_pieces("sums", sums)?;
+        self.loss
+            .expect_block("cotangents of the logits", &cotangent)?;
+        let layout = self.network.layout();
+        layout.expect_pieces("sums", sums, &[cotangent.dim(1)?], cotangent.dtype())?;
         let mut cotangents = Cotangents::new(self.network, cotangent);
         for (index, node) in self.network.nodes().iter().enumerate().rev() {
             let Some(cotangent) = cotangents.take(index) else {
@@ -250,100 +226,6 @@ impl<'n> Linearization<'n> {
             }
         }
         Ok(())
-    }
-}
-
-/// Cotangents of the values of a backward sweep, summed over the users of each value.
-struct Cotangents<'n> {
-    network: &'n Network,
-    /// Of the input, then of each node's output.
-    slots: Vec<Option<Cotangent>>,
-}
-
-struct Cotangent {
-    tensor: Tensor,
-    /// Whether nothing else holds the tensor's memory, so that it may be added to.
-    fresh: bool,
-}
-
-impl<'n> Cotangents<'n> {
-    fn new(network: &'n Network, output: Tensor) -> Self {
-        let mut slots: Vec<Option<Cotangent>> = network.nodes().iter().map(|_| None).collect();
-        slots.push(Some(Cotangent {
-            tensor: output,
-            fresh: false,
-        }));
-        Self { network, slots }
-    }
-
-    /// The whole cotangent of the output of node `index`.
-    fn take(&mut self, index: usize) -> Option<Cotangent> {
-        self.slots[index + 1].take()
-    }
-
-    fn add(&mut self, value: usize, tensor: Tensor, fresh: bool) -> Result<(), Error> {
-        let sum = match self.slots[value].take() {
-            None => Cotangent { tensor, fresh },
-            Some(held) if held.fresh => {
-                add_in_place(&held.tensor, &tensor)?;
-                held
-            }
-            Some(held) if fresh => {
-                add_in_place(&tensor, &held.tensor)?;
-                Cotangent { tensor, fresh }
-            }
-            Some(held) => Cotangent {
-                tensor: (held.tensor + tensor)?,
-                fresh: true,
-            },
-        };
-        self.slots[value] = Some(sum);
-        Ok(())
-    }
-
-    /// Hands the cotangent of a sum on to its two sides.
-    fn share(&mut self, inputs: &[usize; 2], cotangent: &Cotangent) -> Result<(), Error> {
-        for &input in inputs {
-            if self.network.differentiable(input) {
-                self.add(input, cotangent.tensor.clone(), false)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl<'n> CurvedLinearization<'n> {
-    /// The forward sweep it was made from.
-    #[must_use]
-    pub fn linearization(&self) -> &Linearization<'n> {
-        &self.linearization
-    }
-
-    /// Bytes of the tensors it keeps, parameters left out.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.linearization.bytes() + bytes(self.cotangents.iter().flatten())
-    }
-
-    /// Adds H v for the block `tangents` to `sums`.
-    ///
-    /// # Errors
-    /// A tensor operation that fails.
-    pub fn add_hessian_product(&self, tangents: &[Tensor], sums: &[Tensor]) -> Result<(), Error> {
-        let linearization = &self.linearization;
-        let mut inputs = Vec::with_capacity(self.cotangents.len());
-        let logits = linearization.forward(tangents, |input| {
-            // Only layers with second-order terms look at it again.
-            let wanted = self.cotangents[inputs.len()].is_some();
-            inputs.push(input.filter(|_| wanted).cloned());
-        })?;
-        let cotangent = linearization.loss.hessian_product(&logits)?;
-        let tangents = Tangents {
-            parameters: tangents,
-            inputs,
-            cotangents: &self.cotangents,
-        };
-        linearization.backward(cotangent, sums, Some(tangents))
     }
 }
 

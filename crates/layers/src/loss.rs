@@ -12,6 +12,7 @@ use candle_core::{DType, Tensor};
 use flatness_kernels::cross_entropy;
 
 use crate::Error;
+use crate::expect::{expect_float, expect_number_type, expect_shape};
 
 /// Loss of one example as a function of its logits and label.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,6 +33,7 @@ pub enum Loss {
 pub struct LossPoint {
     sum: f64,
     correct: usize,
+    correct_top5: usize,
     gradient: Tensor,
     /// Class probabilities, (B, C); absent for squared error, whose Hessian is the identity.
     probabilities: Option<Tensor>,
@@ -41,13 +43,22 @@ impl Loss {
     /// Evaluates the loss at `logits` (B, C) for the u32 class indices `labels` (B).
     ///
     /// # Errors
-    /// A label that is not below C, [`Error::Smoothing`], shapes that do not fit, or a device error.
+    /// [`Error::Shape`] and [`Error::NumberType`] for logits or labels that do not fit, a label that
+    /// is not below C, [`Error::Smoothing`], or a device error.
     pub fn evaluate(self, logits: &Tensor, labels: &Tensor) -> Result<LossPoint, Error> {
+        let examples = logits.dims().first().copied().unwrap_or(0);
+        let classes = logits.elem_count() / examples.max(1);
+        expect_shape("logits", logits, &[examples, classes])?;
+        expect_float("logits", logits)?;
+        expect_shape("labels", labels, &[examples])?;
+        expect_number_type("labels", labels, DType::U32)?;
         let evaluation = cross_entropy::evaluate(logits, labels)?;
+        let correct_top5 = correct_top5(logits, labels)?;
         match self {
             Self::CrossEntropy => Ok(LossPoint {
                 sum: evaluation.loss_sum,
                 correct: evaluation.correct,
+                correct_top5,
                 gradient: evaluation.residual,
                 probabilities: Some(evaluation.probabilities),
             }),
@@ -56,24 +67,25 @@ impl Loss {
                     return Err(Error::Smoothing { got: smoothing });
                 }
                 // -Σ q log p = -log p_y + s (z_y - mean z), which is Σ (y - 1/C) z.
-                let classes = logits.dim(1)?;
                 let targets = cross_entropy::one_hot(labels, classes, logits)?;
                 let deviation = ((targets - 1.0 / classes as f64)? * smoothing)?;
                 let products = (&deviation * logits)?.to_dtype(DType::F64)?.sum_all()?;
                 Ok(LossPoint {
                     sum: evaluation.loss_sum + products.to_scalar::<f64>()?,
                     correct: evaluation.correct,
+                    correct_top5,
                     gradient: (evaluation.residual + deviation)?,
                     probabilities: Some(evaluation.probabilities),
                 })
             }
             Self::SquaredError => {
-                let targets = cross_entropy::one_hot(labels, logits.dim(1)?, logits)?;
+                let targets = cross_entropy::one_hot(labels, classes, logits)?;
                 let gradient = (logits - targets)?;
                 let squares = gradient.to_dtype(DType::F64)?.sqr()?.sum_all()?;
                 Ok(LossPoint {
                     sum: 0.5 * squares.to_scalar::<f64>()?,
                     correct: evaluation.correct,
+                    correct_top5,
                     gradient,
                     probabilities: None,
                 })
@@ -95,6 +107,13 @@ impl LossPoint {
         self.correct
     }
 
+    /// Examples with fewer than five logits larger than that of the label. A tie counts for the
+    /// label, so this is never below [`LossPoint::correct`], and with at most five classes it is all.
+    #[must_use]
+    pub fn correct_top5(&self) -> usize {
+        self.correct_top5
+    }
+
     /// ∂l/∂z of each example, (B, C).
     #[must_use]
     pub fn gradient(&self) -> &Tensor {
@@ -104,16 +123,37 @@ impl LossPoint {
     /// ∂²l/∂z² ż for every vector of `block` ż (B, V, C).
     ///
     /// # Errors
-    /// Shapes that do not fit, or a device error.
+    /// [`Error::Shape`] and [`Error::NumberType`] for a block that does not fit, or a device error.
     pub fn hessian_product(&self, block: &Tensor) -> Result<Tensor, Error> {
+        self.expect_block("tangents of the logits", block)?;
         match &self.probabilities {
             Some(probabilities) => Ok(cross_entropy::hessian_product(probabilities, block)?),
             None => Ok(block.clone()),
         }
     }
 
+    /// Checks that `block` is (B, V, C), in the number type of the logits.
+    pub(crate) fn expect_block(&self, place: &str, block: &Tensor) -> Result<(), Error> {
+        let (examples, classes) = self.gradient.dims2()?;
+        let vectors = block.dims().get(1).copied().unwrap_or(0);
+        expect_shape(place, block, &[examples, vectors, classes])?;
+        expect_number_type(place, block, self.gradient.dtype())
+    }
+
     /// Tensors it keeps.
     pub(crate) fn tensors(&self) -> impl Iterator<Item = &Tensor> {
         std::iter::once(&self.gradient).chain(&self.probabilities)
     }
+}
+
+/// See [`LossPoint::correct_top5`]; `labels` are below C. A NaN counts as larger than any logit.
+fn correct_top5(logits: &Tensor, labels: &Tensor) -> Result<usize, Error> {
+    let rows = logits.to_dtype(DType::F64)?.to_vec2::<f64>()?;
+    let labels = labels.to_vec1::<u32>()?;
+    let is_correct = |(row, label): &(&Vec<f64>, &u32)| {
+        let own = row[**label as usize];
+        let not_larger = row.iter().filter(|logit| **logit <= own).count();
+        row.len() - not_larger < 5
+    };
+    Ok(rows.iter().zip(&labels).filter(is_correct).count())
 }

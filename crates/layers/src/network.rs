@@ -1,60 +1,15 @@
 //! A graph of named layers over one flat parameter vector.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::Tensor;
+use flatness_kernels::add;
 
-use crate::{DropoutMask, Error, Graph, Layer, Linearization, Loss, ParamLayout, Point};
-
-/// One step of a network. Value 0 is the input, value k + 1 the output of node k.
-#[derive(Debug, Clone)]
-pub(crate) enum Node {
-    /// A layer behind one value.
-    Layer(LayerNode),
-    /// The sum of two values.
-    Add([usize; 2]),
-}
-
-/// A layer in its place.
-#[derive(Debug, Clone)]
-pub(crate) struct LayerNode {
-    pub(crate) name: String,
-    pub(crate) layer: Arc<dyn Layer>,
-    /// Value it takes.
-    pub(crate) input: usize,
-    /// Shape of one input example.
-    pub(crate) input_shape: Vec<usize>,
-    /// Its parameters among those of the layout.
-    pub(crate) parameters: Range<usize>,
-}
-
-impl LayerNode {
-    pub(crate) fn at<'a>(&'a self, parameters: &'a [Tensor], saved: &'a [Tensor]) -> Point<'a> {
-        Point {
-            parameters: &parameters[self.parameters.clone()],
-            saved,
-            input_shape: &self.input_shape,
-        }
-    }
-}
-
-impl Node {
-    /// Values it takes.
-    pub(crate) fn inputs(&self) -> &[usize] {
-        match self {
-            Self::Layer(node) => std::slice::from_ref(&node.input),
-            Self::Add(inputs) => inputs,
-        }
-    }
-
-    fn layer(&self) -> Option<&LayerNode> {
-        match self {
-            Self::Layer(node) => Some(node),
-            Self::Add(_) => None,
-        }
-    }
-}
+use crate::expect::{expect_float, expect_number_type, expect_shape};
+use crate::layout::form;
+use crate::node::{LayerNode, Node};
+use crate::values::Values;
+use crate::{DropoutMask, Error, Graph, Layer, Linearization, Loss, ParamLayout};
 
 /// A graph of layers, with the layout of its parameters. It holds no values of parameters.
 ///
@@ -181,7 +136,9 @@ impl Network {
     /// order of [`Network::buffers`]. Its examples are independent.
     ///
     /// # Errors
-    /// [`Error::Shape`] for buffers of another length, or a device error.
+    /// [`Error::Shape`] for buffers of another length, [`Error::NumberType`] for others than f32 and
+    /// f64, or a device error. That they are of the number type of the parameters shows in the
+    /// sweeps.
     pub fn freeze(&self, buffers: &Tensor) -> Result<Self, Error> {
         let mut views = self.buffers.views(buffers)?.into_iter();
         self.replace(|_, node| {
@@ -228,7 +185,8 @@ impl Network {
     /// Logits (B, C) of `inputs` (B, input shape) at `parameters`, the views of the layout.
     ///
     /// # Errors
-    /// [`Error::Shape`] for parameters or inputs that do not fit, or a tensor operation that fails.
+    /// [`Error::Shape`] and [`Error::NumberType`] for parameters, inputs or frozen statistics that do
+    /// not fit, or a tensor operation that fails.
     pub fn forward(&self, parameters: &[Tensor], inputs: &Tensor) -> Result<Tensor, Error> {
         self.sweep(parameters, inputs, |_| ())
     }
@@ -239,8 +197,7 @@ impl Network {
     /// `parameters` are the views of the layout, `inputs` (B, input shape), `labels` (B) u32.
     ///
     /// # Errors
-    /// [`Error::Shape`] for parameters or inputs that do not fit, labels out of range, or a tensor
-    /// operation that fails.
+    /// As [`Network::forward`], and those of [`Loss::evaluate`].
     pub fn linearize<'n>(
         &'n self,
         parameters: &[Tensor],
@@ -261,8 +218,7 @@ impl Network {
         inputs: &Tensor,
         mut keep: impl FnMut(Vec<Tensor>),
     ) -> Result<Tensor, Error> {
-        self.layout.expect_pieces("parameters", parameters)?;
-        self.check_inputs(inputs)?;
+        self.check(parameters, inputs)?;
         let mut values = Values::new(self, Some(inputs.clone()));
         for node in &self.nodes {
             let (y, kept) = match node {
@@ -272,7 +228,7 @@ impl Network {
                         .forward(&parameters[node.parameters.clone()], x)?
                 }
                 Node::Add([left, right]) => {
-                    ((values.get(*left)? + values.get(*right)?)?, Vec::new())
+                    (add(values.get(*left)?, values.get(*right)?)?, Vec::new())
                 }
             };
             keep(kept);
@@ -295,52 +251,22 @@ impl Network {
         self.differentiable[value]
     }
 
-    fn check_inputs(&self, inputs: &Tensor) -> Result<(), Error> {
-        match inputs.dims() {
-            [_, shape @ ..] if shape == self.input_shape() => Ok(()),
-            got => Err(Error::Shape {
-                place: "inputs (batch axis first)".to_owned(),
-                expected: [got.first().copied().unwrap_or(0)]
-                    .into_iter()
-                    .chain(self.input_shape().iter().copied())
-                    .collect(),
-                got: got.to_vec(),
-            }),
+    /// The last node that takes `value`.
+    pub(crate) fn last_use(&self, value: usize) -> usize {
+        self.last_use[value]
+    }
+
+    /// Checks parameters and inputs (B, input shape), which are of one number type.
+    fn check(&self, parameters: &[Tensor], inputs: &Tensor) -> Result<(), Error> {
+        let (_, dtype) = form(parameters);
+        self.layout
+            .expect_pieces("parameters", parameters, &[], dtype)?;
+        if let [first, ..] = parameters {
+            expect_float(&self.layout.parameters()[0].name, first)?;
         }
-    }
-}
-
-/// The values of a forward sweep, each dropped behind its last user.
-pub(crate) struct Values<'n> {
-    network: &'n Network,
-    tensors: Vec<Option<Tensor>>,
-}
-
-impl<'n> Values<'n> {
-    pub(crate) fn new(network: &'n Network, input: Option<Tensor>) -> Self {
-        Self {
-            network,
-            tensors: vec![input],
-        }
-    }
-
-    /// The value, where it is not zero.
-    pub(crate) fn try_get(&self, value: usize) -> Option<&Tensor> {
-        self.tensors[value].as_ref()
-    }
-
-    fn get(&self, value: usize) -> Result<&Tensor, Error> {
-        self.try_get(value).ok_or(Error::Value)
-    }
-
-    /// The output of the next node; what this node was the last to take is dropped.
-    pub(crate) fn push(&mut self, output: Option<Tensor>) {
-        let index = self.tensors.len() - 1;
-        for &input in self.network.nodes[index].inputs() {
-            if self.network.last_use[input] == index {
-                self.tensors[input] = None;
-            }
-        }
-        self.tensors.push(output);
+        let examples = inputs.dims().first().copied().unwrap_or(0);
+        let expected = [&[examples], self.input_shape()].concat();
+        expect_shape("inputs (batch axis first)", inputs, &expected)?;
+        expect_number_type("inputs", inputs, dtype)
     }
 }

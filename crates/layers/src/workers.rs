@@ -63,11 +63,16 @@ impl Workers {
                 })
                 .into_iter()
                 .collect(),
-            Some(pool) => {
-                let alone = || with_threads(self.threads, || work(share(0)));
-                Ok(vec![pool.install(alone)?])
-            }
+            Some(_) => Ok(vec![self.together(|| work(share(0)))?]),
             None => (0..shares).map(|index| work(share(index))).collect(),
+        }
+    }
+
+    /// Calls `work` once, with all threads granted to its kernels.
+    pub fn together<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        match &self.pool {
+            Some(pool) => pool.install(|| with_threads(self.threads, work)),
+            None => work(),
         }
     }
 }

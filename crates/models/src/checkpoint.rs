@@ -35,13 +35,22 @@ pub struct Checkpoint {
 /// its own: give the network that it was made of.
 ///
 /// # Errors
-/// A `theta` or `buffers` that do not fit the network, or a device error.
+/// A `theta` or `buffers` that do not fit the network or are of a number type other than f32 and
+/// f64, or a device error.
 pub fn encode(
     network: &Network,
     theta: &Tensor,
     buffers: &Tensor,
     model: &str,
 ) -> Result<Vec<u8>, Error> {
+    if !matches!(theta.dtype(), DType::F32 | DType::F64) {
+        return Err(flatness_layers::Error::NumberType {
+            place: format!("parameters of a checkpoint of {model}"),
+            expected: "f32 or f64",
+            got: theta.dtype().as_str(),
+        }
+        .into());
+    }
     let buffers = buffers.to_dtype(theta.dtype())?;
     let mut named = Vec::new();
     for (layout, flat) in [(network.layout(), theta), (network.buffers(), &buffers)] {

@@ -9,19 +9,24 @@
 //! use flatness_layers::Predictor;
 //! use flatness_models::{Architecture, checkpoint};
 //!
-//! let network = Architecture::find("mlp")?.network(&[1, 28, 28], 10)?;
-//! assert_eq!(network.layout().dim(), 9_960);
-//! let theta = network.layout().initialize(0, DType::F32, &Device::Cpu)?;
+//! let network = Architecture::find("preresnet-20")?.network(&[3, 32, 32], 10)?;
+//! let (layout, cpu) = (network.layout(), &Device::Cpu);
+//! assert_eq!(layout.dim(), 272_282);
+//! let names = [0, 1, layout.parameters().len() - 1].map(|at| &layout.parameters()[at].name);
+//! assert_eq!(names, ["conv1.weight", "layer1.0.bn1.weight", "fc.bias"]);
+//!
+//! // Out and in again, running statistics included.
+//! let theta = layout.initialize(0, DType::F32, cpu)?;
+//! let buffers = network.buffers().initialize(0, DType::F32, cpu)?;
+//! let bytes = checkpoint::encode(&network, &theta, &buffers, "preresnet-20")?;
+//! let checkpoint = checkpoint::decode(&bytes, "memory")?;
+//! let loaded = checkpoint.parameters(&network, "memory")?;
+//! assert_eq!(loaded.to_vec1::<f32>()?, theta.to_vec1::<f32>()?);
 //!
 //! // Inference, as any other candle module.
-//! let logits = Predictor::new(&network, &theta)?.forward(&Tensor::zeros((2, 1, 28, 28), DType::F32, &Device::Cpu)?)?;
-//! assert_eq!(logits.dims(), [2, 10]);
-//!
-//! // Out and in again.
-//! let buffers = network.buffers().initialize(0, DType::F32, &Device::Cpu)?;
-//! let bytes = checkpoint::encode(&network, &theta, &buffers, "mlp")?;
-//! let loaded = checkpoint::decode(&bytes, "memory")?.parameters(&network, "memory")?;
-//! assert_eq!(loaded.to_vec1::<f32>()?, theta.to_vec1::<f32>()?);
+//! let frozen = network.freeze(&checkpoint.buffers(&network, "memory")?)?;
+//! let image = Tensor::ones((1, 3, 32, 32), DType::F32, cpu)?;
+//! assert_eq!(Predictor::new(&frozen, &loaded)?.forward(&image)?.dims(), [1, 10]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

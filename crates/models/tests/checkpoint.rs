@@ -196,6 +196,14 @@ fn parameters_of_another_length_are_not_written() {
     assert!(matches!(error, Err(Error::Network(_))));
 }
 
+#[test]
+fn parameters_that_no_reader_takes_are_not_written() {
+    let theta = gaussian(21, 1).to_dtype(DType::U8).unwrap();
+    let error = checkpoint::encode(&network(), &theta, &no_buffers(), "logistic").unwrap_err();
+    let message = "parameters of a checkpoint of logistic: expected f32 or f64, got u8";
+    assert!(error.to_string().starts_with(message), "{error}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..Default::default() })]
 

@@ -5,7 +5,8 @@
 //! backward pass once or twice; [`dense_matrix`] writes a
 //! [`LinearOperator`](flatness_operator::LinearOperator) out; [`check_layer`] holds a layer to its
 //! contract; [`Problem`] is a small network at a point, whose sweeps it writes out as dense
-//! matrices, and [`independent_images`] and [`coupled_images`] are tables of convolutional ones.
+//! matrices, and [`independent_images`] and [`coupled_images`] are tables of convolutional ones;
+//! [`cuda`] is the device that other paths are compared on.
 //! Everything random is seeded, everything is float64.
 //!
 //! ```
@@ -22,6 +23,7 @@
 mod autograd;
 mod close;
 mod dense;
+mod device;
 pub mod finite_difference;
 mod images;
 mod layer_contract;
@@ -32,6 +34,7 @@ mod samples;
 pub use autograd::{Autograd, ResidualAutograd, Statistics};
 pub use close::{assert_close, assert_small, values};
 pub use dense::dense_matrix;
+pub use device::cuda;
 pub use images::{
     Normalization, Residual, coupled_images, independent_images, moved, residual, statistics, vgg,
 };

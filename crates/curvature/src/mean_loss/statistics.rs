@@ -1,0 +1,63 @@
+//! Means and variances in the layers that normalise by the batch, over the batches of a pass.
+
+use candle_core::Tensor;
+use flatness_data::Batch;
+use flatness_layers::Linearization;
+
+use super::{MeanLoss, Selection, Settings};
+use crate::Error;
+
+impl MeanLoss<'_> {
+    /// Means and unbiased variances in the layers that normalise by the batch, (Q), averaged over
+    /// the batches of all examples: what
+    /// [`Network::freeze`](flatness_layers::Network::freeze) takes after training.
+    ///
+    /// # Errors
+    /// A `theta` of another length, number type or device, a batch of one value per channel, or a
+    /// device error.
+    pub fn batch_statistics(&self, theta: &Tensor) -> Result<Tensor, Error> {
+        let parameters = self.parameters(theta)?;
+        let chunks = self.chunks(self.data.len());
+        let shares = self.shares(chunks.len(), |share| {
+            chunks[share]
+                .iter()
+                .try_fold(self.zero_statistics()?, |statistics, chunk| {
+                    let Batch { images, labels } = self.batch(Selection::All, chunk)?;
+                    let point = self
+                        .network
+                        .linearize(&parameters, &images, &labels, self.loss)?;
+                    self.add_statistics(&statistics, &point, chunk.len(), self.data.len())
+                })
+        })?;
+        total(shares.iter())
+    }
+
+    pub(super) fn zero_statistics(&self) -> Result<Tensor, Error> {
+        let Settings { dtype, device, .. } = &self.settings;
+        Ok(Tensor::zeros(self.network.buffers().dim(), *dtype, device)?)
+    }
+
+    /// Adds the statistics of a batch of `examples` of `count` with their weight.
+    pub(super) fn add_statistics(
+        &self,
+        sum: &Tensor,
+        point: &Linearization<'_>,
+        examples: usize,
+        count: usize,
+    ) -> Result<Tensor, Error> {
+        if self.network.buffers().dim() == 0 {
+            return Ok(sum.clone());
+        }
+        let weight = examples as f64 / count as f64;
+        Ok((sum + (point.batch_statistics()? * weight)?)?)
+    }
+}
+
+/// The sum of at least one tensor, in order.
+pub(super) fn total<'t>(mut shares: impl Iterator<Item = &'t Tensor>) -> Result<Tensor, Error> {
+    let first = shares
+        .next()
+        .cloned()
+        .ok_or(flatness_layers::Error::Value)?;
+    shares.try_fold(first, |sum, share| Ok((sum + share)?))
+}

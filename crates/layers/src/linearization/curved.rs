@@ -1,0 +1,88 @@
+//! H v = G v + Σ ȳ d²f (ẋ, θ̇): what Hessian products need besides the forward sweep.
+//!
+//! The primal cotangents ȳ are swept back once and serve the products of every block.
+
+use candle_core::Tensor;
+
+use super::cotangents::Cotangents;
+use super::{Linearization, Tangents, bytes};
+use crate::node::Node;
+use crate::{Error, SecondOrder};
+
+/// A linearisation with the primal cotangents that Hessian products need.
+#[derive(Debug)]
+pub struct CurvedLinearization<'n> {
+    linearization: Linearization<'n>,
+    /// ȳ (B, output shape) of each node with second-order terms.
+    cotangents: Vec<Option<Tensor>>,
+}
+
+impl<'n> Linearization<'n> {
+    /// Sweeps the primal cotangents back once, for Hessian products.
+    ///
+    /// # Errors
+    /// A tensor operation that fails.
+    pub fn with_cotangents(self) -> Result<CurvedLinearization<'n>, Error> {
+        let mut kept = vec![None; self.saved.len()];
+        let mut cotangents = Cotangents::new(self.network, self.loss.gradient().unsqueeze(1)?);
+        for (index, node) in self.network.nodes().iter().enumerate().rev() {
+            let cotangent = cotangents.take(index);
+            match (node, cotangent) {
+                (Node::Layer(node), Some(cotangent)) => {
+                    let terms = matches!(node.layer.second_order(), SecondOrder::Terms(_));
+                    if self.network.differentiable(node.input) {
+                        let input = node
+                            .layer
+                            .vjp_input(self.at(index, node), &cotangent.tensor)?;
+                        cotangents.add(node.input, input, terms)?;
+                    }
+                    if terms {
+                        kept[index] = Some(cotangent.tensor.squeeze(1)?);
+                    }
+                }
+                (Node::Add(inputs), Some(cotangent)) => cotangents.share(inputs, &cotangent)?,
+                (_, None) => {}
+            }
+        }
+        Ok(CurvedLinearization {
+            linearization: self,
+            cotangents: kept,
+        })
+    }
+}
+
+impl<'n> CurvedLinearization<'n> {
+    /// The forward sweep it was made from.
+    #[must_use]
+    pub fn linearization(&self) -> &Linearization<'n> {
+        &self.linearization
+    }
+
+    /// Bytes of the tensors it keeps, parameters left out.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.linearization.bytes() + bytes(self.cotangents.iter().flatten())
+    }
+
+    /// Adds H v for the block `tangents` to `sums`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] and [`Error::NumberType`] for pieces that do not fit, or a tensor operation
+    /// that fails.
+    pub fn add_hessian_product(&self, tangents: &[Tensor], sums: &[Tensor]) -> Result<(), Error> {
+        let linearization = &self.linearization;
+        let mut inputs = Vec::with_capacity(self.cotangents.len());
+        let logits = linearization.forward(tangents, |input| {
+            // Only layers with second-order terms look at it again.
+            let wanted = self.cotangents[inputs.len()].is_some();
+            inputs.push(input.filter(|_| wanted).cloned());
+        })?;
+        let cotangent = linearization.loss.hessian_product(&logits)?;
+        let tangents = Tangents {
+            parameters: tangents,
+            inputs,
+            cotangents: &self.cotangents,
+        };
+        linearization.backward(cotangent, sums, Some(tangents))
+    }
+}
