@@ -2,7 +2,9 @@
 //!
 //! seconds = (training passes + measuring passes) · examples · multiply-adds of an example / rate
 //!
-//! A forward pass is one unit, a gradient three, a product with a kept linearisation four.
+//! A forward pass is one unit, a gradient three, a product with a kept linearisation four. The rule of
+//! the optimiser is elementwise and counts nothing; a sharpness-aware step takes two gradients, and an
+//! average is measured besides the last iterate.
 
 use std::path::Path;
 use std::process::Command;
@@ -69,8 +71,11 @@ pub(crate) fn seconds(spec: &Spec, sizes: &[ModelSize], images: Images) -> Optio
         .train_examples
         .unwrap_or(available - held_out)
         .min(available) as f64;
-    let training = GRADIENT * f64::from(spec.train.epochs);
-    let measuring = spec.measure.as_ref().map_or(0.0, passes);
+    let gradients = spec.train.sharpness_aware.map_or(1.0, |_| 2.0);
+    let training = GRADIENT * gradients * f64::from(spec.train.epochs);
+    let iterates = spec.train.average.as_ref().map_or(1.0, |_| 2.0);
+    let measure = spec.measure.as_ref();
+    let measuring = measure.map_or(0.0, |measure| passes(measure, iterates));
     let width = match spec.model.dtype {
         Dtype::F32 => 1.0,
         Dtype::F64 => DOUBLE,
@@ -80,10 +85,11 @@ pub(crate) fn seconds(spec: &Spec, sizes: &[ModelSize], images: Images) -> Optio
     Some(passes * examples * size.multiply_adds / RATE)
 }
 
-/// Forward passes over the split that all measurements of a run are worth.
-fn passes(measure: &MeasureSpec) -> f64 {
+/// Forward passes over the split that all measurements of a run are worth, of which `iterates` are
+/// after the last epoch.
+fn passes(measure: &MeasureSpec, iterates: f64) -> f64 {
     let spectrum = (measure.lanczos.steps + measure.trace.probes) as f64;
-    let measured_epochs = 1.0 + measure.epochs.len() as f64;
+    let measured = iterates + measure.epochs.len() as f64;
     // The elementwise-scaled Hessian has a Lanczos run of its own.
     let adaptive = measure.lanczos.steps as f64;
     let per_epoch = measure.matrices.len() as f64 * spectrum + adaptive;
@@ -92,7 +98,7 @@ fn passes(measure: &MeasureSpec) -> f64 {
         .density
         .as_ref()
         .map_or(0.0, |density| (density.probes * density.steps) as f64);
-    PRODUCT * (measured_epochs * per_epoch + measure.scales.len() as f64 * spectrum + density)
+    PRODUCT * (measured * per_epoch + measure.scales.len() as f64 * spectrum + density)
 }
 
 /// The same for the perturbations, which are in double precision and predict from a spectrum of their own.
@@ -135,6 +141,31 @@ mod tests {
             (ratio - 6.0).abs() < 1e-12,
             "every term is proportional to the images: {ratio}"
         );
+    }
+
+    #[test]
+    fn an_average_is_measured_too_and_sharpness_aware_steps_take_two_gradients() {
+        let grids = expand(&Profile::load("quick").unwrap(), "quick").unwrap();
+        let sizes = [ModelSize {
+            name: "cnn".to_owned(),
+            multiply_adds: 1e6,
+        }];
+        let of = |spec: &Spec| seconds(spec, &sizes, Images::Fixture).unwrap();
+        // SGD and SWA, which differ in the average.
+        let [sgd, swa] = [0, 3].map(|run| grids[3].runs[run].spec());
+        let unit = 500.0 * 1e6 / RATE;
+        // 12 + 10 products for the Hessian, 12 for the elementwise-scaled one.
+        let measurement = 4.0 * 34.0 * unit;
+        let training = 3.0 * 30.0 * unit;
+        let mut aware = sgd.clone();
+        aware.train.sharpness_aware = Some(0.05);
+        for (spec, expected) in [
+            (sgd, training + measurement),
+            (swa, training + 2.0 * measurement),
+            (&aware, 2.0 * training + measurement),
+        ] {
+            assert!((of(spec) / expected - 1.0).abs() < 1e-12, "{expected}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use flatness_records::{DataSpec, Dtype, MeasureSpec, ScheduleSpec};
+use flatness_records::{AverageSpec, DataSpec, Dtype, MeasureSpec, OptimizerSpec, ScheduleSpec};
 use serde::Deserialize;
 
 /// Name and text of the profiles of this workspace.
@@ -18,11 +18,13 @@ pub(crate) struct Profile {
     pub(crate) description: String,
     /// Seeds 0 to this minus 1.
     pub(crate) seeds: u64,
-    #[serde(rename = "experiment")]
+    #[serde(default, rename = "experiment")]
     pub(crate) experiments: Vec<Experiment>,
+    #[serde(default, rename = "comparison")]
+    pub(crate) comparisons: Vec<Comparison>,
 }
 
-/// A grid of runs: models x weight decays x seeds.
+/// A grid of runs of SGD: models x weight decays x seeds.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Experiment {
@@ -58,6 +60,34 @@ pub(crate) struct Train {
     pub(crate) momentum: f64,
     pub(crate) nesterov: bool,
     pub(crate) schedule: ScheduleSpec,
+}
+
+/// Runs that differ in their optimiser: optimisers x seeds on one model.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Comparison {
+    /// Name that the predicates of claims refer to.
+    pub(crate) name: String,
+    /// Claims it is needed for.
+    pub(crate) claims: Vec<String>,
+    pub(crate) data: DataSpec,
+    pub(crate) dtype: Dtype,
+    /// Name in the model zoo.
+    pub(crate) model: String,
+    pub(crate) epochs: u32,
+    pub(crate) batch_size: usize,
+    #[serde(rename = "train")]
+    pub(crate) trainings: Vec<Training>,
+    pub(crate) measure: MeasureSpec,
+}
+
+/// An optimiser with its schedule and the average of its iterates.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Training {
+    pub(crate) optimizer: OptimizerSpec,
+    pub(crate) schedule: ScheduleSpec,
+    pub(crate) average: Option<AverageSpec>,
 }
 
 impl Profile {
@@ -98,10 +128,12 @@ impl Profile {
 
     /// Keeps the experiments that the claims called `only` need; an empty list keeps all.
     pub(crate) fn restrict(&mut self, only: &[String], origin: &str) -> Result<()> {
-        let known: BTreeSet<String> = self
-            .experiments
-            .iter()
-            .flat_map(|experiment| experiment.claims.clone())
+        let of_experiments = self.experiments.iter().map(|one| &one.claims);
+        let of_comparisons = self.comparisons.iter().map(|one| &one.claims);
+        let known: BTreeSet<String> = of_experiments
+            .chain(of_comparisons)
+            .flatten()
+            .cloned()
             .collect();
         if let Some(unknown) = only.iter().find(|claim| !known.contains(*claim)) {
             let known: Vec<String> = known.into_iter().collect();
@@ -111,8 +143,9 @@ impl Profile {
             );
         }
         if !only.is_empty() {
-            self.experiments
-                .retain(|experiment| experiment.claims.iter().any(|claim| only.contains(claim)));
+            let needed = |claims: &[String]| claims.iter().any(|claim| only.contains(claim));
+            self.experiments.retain(|one| needed(&one.claims));
+            self.comparisons.retain(|one| needed(&one.claims));
         }
         Ok(())
     }
@@ -120,9 +153,30 @@ impl Profile {
 
 #[cfg(test)]
 mod tests {
-    use flatness_report::Claim;
+    use flatness_report::{Claim, optimizer_name};
 
     use super::*;
+    use crate::grid::expand;
+
+    /// Claims and models of every table of this name.
+    fn tables<'a>(profile: &'a Profile, name: &str) -> Vec<(&'a [String], Vec<&'a str>)> {
+        let experiments = profile.experiments.iter().filter(|one| one.name == name);
+        let experiments = experiments.map(|one| {
+            let models = one.models.iter().map(|model| model.name.as_str());
+            (one.claims.as_slice(), models.collect())
+        });
+        let comparisons = profile.comparisons.iter().filter(|one| one.name == name);
+        let comparisons = comparisons.map(|one| (one.claims.as_slice(), vec![one.model.as_str()]));
+        experiments.chain(comparisons).collect()
+    }
+
+    /// Names of the optimisers of an experiment.
+    fn optimizers(profile: &Profile, name: &str) -> Vec<String> {
+        let grids = expand(profile, "profile").unwrap();
+        let grid = grids.iter().find(|grid| grid.name == name).unwrap();
+        let trainings = grid.runs.iter().map(|run| &run.spec().train);
+        trainings.map(optimizer_name).collect()
+    }
 
     #[test]
     fn every_claim_finds_its_experiments_in_every_profile() {
@@ -131,19 +185,16 @@ mod tests {
             let profile = Profile::load(name).unwrap();
             for claim in &claims {
                 for predicate in &claim.predicates {
-                    let mut experiments = profile.experiments.iter();
-                    let experiment = experiments.find(|e| e.name == predicate.experiment);
-                    let experiment = experiment.expect("the profile has the experiment");
-                    assert!(
-                        experiment.claims.contains(&claim.id),
-                        "{name}: {}",
-                        claim.id
-                    );
+                    let tables = tables(&profile, &predicate.experiment);
+                    let tried = tables.iter().all(|(claims, _)| claims.contains(&claim.id));
+                    assert!(tried && !tables.is_empty(), "{name}: {}", claim.id);
+                    let optimizers = optimizers(&profile, &predicate.experiment);
+                    for name in predicate.statistic.optimizers().into_iter().flatten() {
+                        assert!(optimizers.iter().any(|one| one == name), "{name}");
+                    }
                     for model in predicate.models.iter().flatten() {
-                        assert!(
-                            experiment.models.iter().any(|m| m.name == *model),
-                            "{model}"
-                        );
+                        let mut models = tables.iter().flat_map(|(_, models)| models);
+                        assert!(models.any(|one| one == model), "{model}");
                     }
                 }
             }
@@ -156,12 +207,18 @@ mod tests {
         profile.restrict(&["C2".to_owned()], "quick").unwrap();
         let names = profile.experiments.iter().map(|one| one.name.as_str());
         assert_eq!(names.collect::<Vec<_>>(), ["separable", "separable"]);
+        assert_eq!(profile.comparisons, []);
 
         let error = profile
             .restrict(&["C9".to_owned()], "quick")
             .unwrap_err()
             .to_string();
         assert_eq!(error, "profile quick has no claim `C9`; it has C2");
+
+        let mut profile = Profile::load("quick").unwrap();
+        profile.restrict(&["C3".to_owned()], "quick").unwrap();
+        assert_eq!(profile.experiments, []);
+        assert_eq!(profile.comparisons.len(), 1);
     }
 
     #[test]

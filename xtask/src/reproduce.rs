@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use std::thread::available_parallelism;
 
 use anyhow::{Context, Result, bail};
-use flatness_records::{Run, write_atomic};
+use flatness_records::{Run, TrainSpec, write_atomic};
 use flatness_report::{
-    Claim, ClaimVerdict, Experiment, Reproduction, Verdict, figures, report_html, results_csv,
-    results_json, terminal_table,
+    Claim, ClaimVerdict, Experiment, Reproduction, Verdict, figures, optimizer_name, report_html,
+    results_csv, results_json, terminal_table,
 };
 
 use crate::arguments::ReproduceOptions;
@@ -66,7 +66,7 @@ fn dry_run(options: &ReproduceOptions, grids: &[Grid], jobs: usize) -> Result<Ex
         .transpose()?;
     println!(
         "{:<12}{:<14}{:<46}{:>6}{:>14}",
-        "experiment", "model", "weight decay", "runs", "one core"
+        "experiment", "model", "weight decay or optimiser", "runs", "one core"
     );
     let mut total = Some(0.0);
     for grid in grids {
@@ -83,7 +83,7 @@ fn dry_run(options: &ReproduceOptions, grids: &[Grid], jobs: usize) -> Result<Ex
                 "{:<12}{:<14}{:<46}{:>6}{:>14}",
                 grid.name,
                 group.first().map_or("", |run| &run.spec().model.name),
-                decays(group),
+                varied(group),
                 group.len(),
                 group_seconds.map_or("?".to_owned(), time),
             );
@@ -118,18 +118,19 @@ fn estimate(run: &Run, sizes: Option<&[ModelSize]>, options: &ReproduceOptions) 
     seconds(run.spec(), sizes?, images)
 }
 
-/// The distinct weight decays of runs, in their order.
-fn decays(runs: &[Run]) -> String {
-    let mut decays: Vec<String> = runs
-        .iter()
-        .map(|run| {
-            let flatness_records::OptimizerSpec::Sgd { weight_decay, .. } =
-                run.spec().train.optimizer;
-            decimal(weight_decay)
-        })
-        .collect();
-    decays.dedup();
-    decays.join(" ")
+/// What runs of a model differ in besides their seed: their optimisers where there are several,
+/// and their weight decays otherwise, in their order.
+fn varied(runs: &[Run]) -> String {
+    let distinct = |describe: fn(&TrainSpec) -> String| {
+        let mut words: Vec<String> = runs.iter().map(|run| describe(&run.spec().train)).collect();
+        words.dedup();
+        words
+    };
+    let optimizers = distinct(optimizer_name);
+    if optimizers.len() > 1 {
+        return optimizers.join(" ");
+    }
+    distinct(|train| decimal(train.optimizer.weight_decay().0)).join(" ")
 }
 
 /// Minutes and seconds, or seconds.

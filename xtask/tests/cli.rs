@@ -74,7 +74,7 @@ fn a_dry_run_shows_the_grid_and_writes_nothing() {
         "reproduce",
         "--dry-run",
         "--only",
-        "C1,C2",
+        "C1,C2,C3",
         "--jobs",
         "2",
         "--out",
@@ -86,7 +86,8 @@ fn a_dry_run_shows_the_grid_and_writes_nothing() {
         "separable",
         "mlp-medium",
         "1e-5 5e-5",
-        "84 runs for C1,C2, 2 at a time",
+        "SGD SWA Adam Gadam GadamX",
+        "99 runs for C1,C2,C3, 2 at a time",
     ] {
         assert!(
             shown.contains(expected),

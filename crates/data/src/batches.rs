@@ -10,6 +10,7 @@ use candle_core::{DType, Device, Tensor, WithDType};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
+use crate::augmentation::Augmented;
 use crate::dataset::Dataset;
 use crate::error::Result;
 
@@ -28,11 +29,22 @@ impl Dataset {
     /// # Errors
     /// When the range is empty or reaches beyond the data, or the dtype is not a float.
     pub fn batch(&self, range: Range<usize>, dtype: DType, device: &Device) -> Result<Batch> {
+        self.batch_of(range, None, dtype, device)
+    }
+
+    /// [`Dataset::batch`] of the images as they are in an epoch, if one is given.
+    pub(crate) fn batch_of(
+        &self,
+        range: Range<usize>,
+        epoch: Option<&Augmented>,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Batch> {
         if range.is_empty() || range.end > self.len() {
             let expected = format!("a non-empty part of 0..{}", self.len());
             return Err(self.field("range of a batch", expected, format!("{range:?}")));
         }
-        self.normalised(range, dtype, device)
+        self.normalised(range, epoch, dtype, device)
     }
 
     /// The examples at `indices`, in that order and with repetitions kept, normalised, as `dtype` (a
@@ -41,6 +53,17 @@ impl Dataset {
     /// # Errors
     /// When there are no indices, one is not below N, or the dtype is not a float.
     pub fn gather(&self, indices: &[u32], dtype: DType, device: &Device) -> Result<Batch> {
+        self.gather_of(indices, None, dtype, device)
+    }
+
+    /// [`Dataset::gather`] of the images as they are in an epoch, if one is given.
+    pub(crate) fn gather_of(
+        &self,
+        indices: &[u32],
+        epoch: Option<&Augmented>,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Batch> {
         if indices.is_empty() {
             let expected = "at least 1".to_owned();
             return Err(self.field("number of indices of a batch", expected, 0));
@@ -50,13 +73,15 @@ impl Dataset {
             let expected = format!("below {}", self.len());
             return Err(self.field("index of an example", expected, index));
         }
-        self.normalised(indices.iter().map(|&index| index as usize), dtype, device)
+        let indices = indices.iter().map(|&index| index as usize);
+        self.normalised(indices, epoch, dtype, device)
     }
 
     /// The examples at `indices`, all of which are below N.
     fn normalised(
         &self,
         indices: impl ExactSizeIterator<Item = usize> + Clone,
+        epoch: Option<&Augmented>,
         dtype: DType,
         device: &Device,
     ) -> Result<Batch> {
@@ -64,10 +89,16 @@ impl Dataset {
         let [channels, height, width] = self.example_shape();
         let shape = (indices.len(), channels, height, width);
         let images = match dtype {
-            DType::F64 => Tensor::from_vec(self.floats::<f64>(indices.clone())?, shape, device)?,
-            _ => Tensor::from_vec(self.floats::<f32>(indices.clone())?, shape, &Device::Cpu)?
-                .to_dtype(dtype)?
-                .to_device(device)?,
+            DType::F64 => {
+                let floats = self.floats::<f64>(indices.clone(), epoch)?;
+                Tensor::from_vec(floats, shape, device)?
+            }
+            _ => {
+                let floats = self.floats::<f32>(indices.clone(), epoch)?;
+                Tensor::from_vec(floats, shape, &Device::Cpu)?
+                    .to_dtype(dtype)?
+                    .to_device(device)?
+            }
         };
         let n_examples = indices.len();
         let labels: Vec<u32> =
@@ -88,7 +119,11 @@ impl Dataset {
         }
     }
 
-    fn floats<T>(&self, indices: impl ExactSizeIterator<Item = usize>) -> Result<Vec<T>>
+    fn floats<T>(
+        &self,
+        indices: impl ExactSizeIterator<Item = usize>,
+        epoch: Option<&Augmented>,
+    ) -> Result<Vec<T>>
     where
         T: WithDType + From<u8> + Mul<Output = T> + Add<Output = T>,
     {
@@ -101,8 +136,13 @@ impl Dataset {
             .collect();
         self.with_pixels(|pixels| {
             let mut floats = Vec::with_capacity(indices.len() * example);
+            let mut varied = vec![0; epoch.map_or(0, |_| example)];
             for index in indices {
-                let image = &pixels[index * example..][..example];
+                let mut image = &pixels[index * example..][..example];
+                if let Some(epoch) = epoch {
+                    epoch.vary(index, image, &mut varied);
+                    image = &varied;
+                }
                 for (bytes, &(scale, offset)) in image.chunks_exact(plane).zip(&affine) {
                     floats.extend(bytes.iter().map(|&byte| T::from(byte) * scale + offset));
                 }

@@ -1,7 +1,8 @@
 //! From bytes to batches: validated image data sets as candle tensors.
 //!
 //! A [`Dataset`] is labelled images kept as bytes, with the normalisation that turns them into floats and
-//! a digest that names their content. [`Batches`] is one seeded epoch over it, a [`Batch`] at a time. A
+//! a digest that names their content. [`Batches`] is one seeded epoch over it, a [`Batch`] at a time, and
+//! [`Augmented`] the same images with the random crops and flips of an epoch. A
 //! [`mnist::Source`] or a [`cifar100::Source`] says where the bytes came from. Readers believe nothing:
 //! magic numbers, dimensions, lengths, checksums and labels are verified, and an error names the file and
 //! what to do.
@@ -35,6 +36,7 @@
 //! This crate does not know networks, the command line, the clock or the environment: paths, proxies and
 //! embedded files are handed to it.
 
+mod augmentation;
 mod batches;
 pub mod check;
 pub mod cifar100;
@@ -49,6 +51,7 @@ pub mod idx;
 pub mod mnist;
 mod normalization;
 
+pub use augmentation::{Augmentation, Augmented, Flip};
 pub use batches::{Batch, Batches, Order};
 pub use dataset::Dataset;
 pub use error::{Attempt, Error, Result};

@@ -62,7 +62,9 @@ pub(crate) struct Output {
     after_help = "A finished run is left as it is. Its directory DIR/<hash of the spec> holds\n  \
     record.json              everything measured, with errors and provenance\n  \
     checkpoint.safetensors   the trained parameters, with PyTorch's names\n  \
-    metrics.jsonl            one line per epoch"
+    average.safetensors      the average of the iterates, where the spec asks for one\n  \
+    metrics.jsonl            one line per epoch\n\
+    Ctrl-C ends a run behind the next step (exit code 130); the same command then goes on from there."
 )]
 pub(crate) struct RunOptions {
     /// The spec, a TOML file
@@ -84,9 +86,23 @@ pub(crate) struct Places {
     /// Directory with the data set [default: the cache directory; mnist: else the embedded fixture]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
-    /// Least time between two saved states, in seconds: a kill loses at most this much and an epoch
-    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    /// Time between two saved states, in seconds: a kill loses at most this much and a step
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(crate) save_every: u64,
+    #[command(flatten)]
+    pub(crate) telemetry: Telemetry,
+}
+
+/// What a run says of itself besides its results, into its directory.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Telemetry")]
+pub(crate) struct Telemetry {
+    /// Least severe events that are appended to flatness.log
+    #[arg(long, value_name = "LEVEL", value_enum, default_value_t = LogLevel::Info)]
+    pub(crate) log_level: LogLevel,
+    /// Write the metrics and measurements for TensorBoard too: `tensorboard --logdir DIR`
+    #[arg(long)]
+    pub(crate) tensorboard: bool,
 }
 
 #[derive(Debug, Args)]
@@ -109,18 +125,45 @@ pub(crate) struct TrainOptions {
     /// Examples per step
     #[arg(long, value_name = "N", default_value_t = 128)]
     pub(crate) batch_size: usize,
-    /// Initial learning rate
-    #[arg(long, value_name = "RATE", default_value_t = 0.03)]
-    pub(crate) learning_rate: f64,
-    /// Momentum coefficient
+    /// Optimiser; each has published settings that the options below replace
+    #[arg(long, value_enum, default_value_t = OptimizerName::Sgd)]
+    pub(crate) optimizer: OptimizerName,
+    /// Initial learning rate [default: sgd 0.03; padam, gadamx, swa 0.1; adam, amsgrad 0.001; adamw, gadam 0.0005]
+    #[arg(long, value_name = "RATE")]
+    pub(crate) learning_rate: Option<f64>,
+    /// Momentum coefficient of sgd and swa
     #[arg(long, value_name = "MU", default_value_t = 0.9)]
     pub(crate) momentum: f64,
-    /// Coupled L2 coefficient
-    #[arg(long, value_name = "WD", default_value_t = 0.0)]
-    pub(crate) weight_decay: f64,
-    /// Keep the rate constant instead of the paper's schedule (constant, linear to 1 %, flat)
+    /// Weight decay [default: sgd, adam, amsgrad 0; padam, swa 0.0005; adamw, gadam 0.25; gadamx 0.0025]
+    #[arg(long, value_name = "WD")]
+    pub(crate) weight_decay: Option<f64>,
+    /// Parameters without weight decay
+    #[arg(long, value_name = "KIND", value_enum)]
+    pub(crate) no_decay: Vec<ExclusionName>,
+    /// Average the iterates after this many epochs, one per epoch [default: gadam, gadamx, swa 161/300 of the epochs]
+    #[arg(long, value_name = "EPOCH")]
+    pub(crate) average_from: Option<u32>,
+    /// Keep the rate constant instead of the paper's schedule (constant, linear to 1 %, flat; with an average, to 50 %)
     #[arg(long)]
     pub(crate) constant_rate: bool,
+    /// Let the rate rise from a tenth over this many epochs
+    #[arg(long, value_name = "EPOCHS")]
+    pub(crate) warm_up: Option<u32>,
+    /// Scale gradients of a larger norm to this one
+    #[arg(long, value_name = "NORM")]
+    pub(crate) clip_norm: Option<f64>,
+    /// Sharpness-aware minimisation with this radius
+    #[arg(long, value_name = "RHO")]
+    pub(crate) sharpness_aware: Option<f64>,
+    /// Flip the training images and shift them by up to 4 pixels, at random
+    #[arg(long)]
+    pub(crate) augment: bool,
+    /// Evaluate every split after every N epochs and the last, into metrics.jsonl
+    #[arg(long, value_name = "N")]
+    pub(crate) evaluate_every: Option<u32>,
+    /// Keep a checkpoint after every N epochs
+    #[arg(long, value_name = "N")]
+    pub(crate) checkpoint_every: Option<u32>,
     /// Seed of all randomness
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     pub(crate) seed: u64,
@@ -294,6 +337,51 @@ pub(crate) enum DataSet {
     /// Natural images, 60,000 in colour of 32 x 32, in 100 classes
     #[value(name = "cifar-100")]
     Cifar100,
+}
+
+/// Optimiser with its published settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OptimizerName {
+    /// Gradient descent with momentum
+    Sgd,
+    /// Adam
+    Adam,
+    /// Adam with decoupled weight decay
+    Adamw,
+    /// Adam whose denominator never falls
+    Amsgrad,
+    /// AMSGrad that adapts partially, p = 1/8
+    Padam,
+    /// AdamW with an average of its iterates
+    Gadam,
+    /// Padam with decoupled weight decay and an average of its iterates
+    Gadamx,
+    /// Gradient descent with momentum and an average of its iterates
+    Swa,
+}
+
+/// Parameters without weight decay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExclusionName {
+    /// Biases
+    Biases,
+    /// Weights and biases of batch-norm
+    Normalization,
+}
+
+/// Severity of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogLevel {
+    /// No log
+    Off,
+    /// Divergence
+    Error,
+    /// Damaged states, signals
+    Warn,
+    /// Start, epochs, measurements, saved states, resumes
+    Info,
+    /// Whatever else there is
+    Debug,
 }
 
 /// Number type.

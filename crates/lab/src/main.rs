@@ -1,18 +1,21 @@
 //! `flatness`: train networks and measure their exact curvature, with error bars.
 //!
 //! The only place that reads the command line, the clock and the environment. Exit codes: 0 done,
-//! 2 could not do it, with one sentence on standard error.
+//! 2 could not do it, 130 and 143 ended by Ctrl-C and by SIGTERM with the state saved; all but 0 with one
+//! sentence on standard error.
 
 mod arguments;
 mod commands;
 mod device;
 mod environment;
+mod evaluation;
 mod measurement;
 mod output;
 mod progress;
 mod run_directory;
 mod setting;
 mod source;
+mod telemetry;
 mod training;
 
 use std::process::ExitCode;

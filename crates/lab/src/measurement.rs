@@ -12,10 +12,11 @@ use flatness_curvature::{Curvature, MeanLoss, Retention};
 use flatness_layers::Network;
 use flatness_operator::{Congruence, LinearOperator};
 use flatness_records::{
-    BatchNorm, Matrix, MatrixRecord, MeasureSpec, Measurement, Quantity,
+    EpochEvaluation, Iterate, Matrix, MatrixRecord, MeasureSpec, Measurement, Quantity,
     Retention as RecordedRetention, Streams,
 };
 
+use crate::evaluation::evaluate;
 use crate::progress::{Progress, Watched};
 use crate::setting::{Machine, Model, Weights};
 use crate::source::Splits;
@@ -59,31 +60,24 @@ impl Instrument<'_> {
             .mean_loss(network, split, self.machine, self.spec.batch_size)
     }
 
-    /// Everything but scaling and perturbations, after `epoch` epochs. Loss and accuracy are those of
+    /// Everything but scaling and perturbations, after `epoch` epochs, at the `weights` of `iterate`. Loss and accuracy are those of
     /// the frozen network, whichever the matrices are of.
     pub(crate) fn measure(
         &self,
         epoch: u32,
+        iterate: Iterate,
         weights: &Weights,
         detail: Detail,
     ) -> Result<Measurement> {
         let started = Instant::now();
         let theta = &weights.theta;
-        let frozen = self.model.measured(BatchNorm::Frozen, &weights.buffers)?;
-        let evaluate = |examples| {
-            self.model
-                .mean_loss(&frozen, examples, self.machine, self.spec.batch_size)?
-                .evaluate(theta)
-                .map_err(anyhow::Error::from)
-        };
-        let train = evaluate(&self.splits.train)?;
-        let test = evaluate(&self.splits.test)?;
-        let validation = self
-            .splits
-            .validation
-            .as_ref()
-            .map(|split| evaluate(split))
-            .transpose()?;
+        let batch_size = self.spec.batch_size;
+        let (model, machine) = (self.model, self.machine);
+        let EpochEvaluation {
+            train,
+            validation,
+            test,
+        } = evaluate(model, self.splits, machine, batch_size, weights)?;
         let network = self.network(weights)?;
         let mean_loss = self.mean_loss(&network)?;
         let (_, gradient) = mean_loss.gradient(theta, flatness_curvature::Selection::All)?;
@@ -120,12 +114,16 @@ impl Instrument<'_> {
         let matrices: Vec<MatrixRecord> = matrices.collect::<Result<_>>()?;
         Ok(Measurement {
             epoch,
+            weights: iterate,
             train_loss: train.loss,
             train_accuracy: train.accuracy,
+            train_top5_accuracy: Some(train.top5_accuracy),
             test_loss: test.loss,
             test_accuracy: test.accuracy,
+            test_top5_accuracy: Some(test.top5_accuracy),
             validation_loss: validation.map(|split| split.loss),
             validation_accuracy: validation.map(|split| split.accuracy),
+            validation_top5_accuracy: validation.map(|split| split.top5_accuracy),
             gradient_norm: norm(&gradient)?,
             parameter_norm: norm(theta)?,
             distance_from_initialization: norm(&(theta - &self.initial.theta)?)?,
@@ -166,9 +164,9 @@ pub(crate) fn retention(
     machine: &Machine,
 ) -> Result<Retention> {
     let bytes = mean_loss.bytes_per_example(theta)?;
-    let (budget, workers) = (machine.memory_budget, machine.workers.threads());
+    let budget = machine.memory_budget;
     let (examples, batch) = (mean_loss.data().len(), mean_loss.examples_per_sweep());
-    let sweeps = workers.min(examples.div_ceil(batch));
+    let sweeps = mean_loss.sweeps_at_a_time();
     let mebibytes = |bytes: usize| bytes.div_ceil(1 << 20);
     if bytes * batch * sweeps > budget {
         let fits = match budget / (bytes * sweeps) {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use candle_core::{DType, Device, Tensor};
 use flatness_operator::LinearOperator;
+use flatness_records::EpochMetrics;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Least time between two plain lines.
@@ -30,6 +31,8 @@ struct Plain {
     unit: &'static str,
     total: u64,
     done: u64,
+    /// Units that were done before this stage began.
+    skipped: u64,
     started: Instant,
     said: Instant,
 }
@@ -72,6 +75,7 @@ impl Progress {
                 unit,
                 total,
                 done: 0,
+                skipped: 0,
                 started: now,
                 said: now,
             })
@@ -81,6 +85,19 @@ impl Progress {
 }
 
 impl Stage {
+    /// `units` were done before, by another process: they do not count for the rate.
+    pub(crate) fn skip(&self, units: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(units);
+            bar.reset_eta();
+        }
+        if let Some(plain) = &self.plain {
+            let mut plain = plain.borrow_mut();
+            plain.done += units;
+            plain.skipped += units;
+        }
+    }
+
     /// `units` more are done; `message` is the state now.
     pub(crate) fn advance(&self, units: u64, message: &str) {
         if let Some(bar) = &self.bar {
@@ -105,9 +122,10 @@ impl Plain {
             unit,
             total,
             done,
+            skipped,
             ..
         } = self;
-        let rate = *done as f64 / self.started.elapsed().as_secs_f64();
+        let rate = (done - skipped) as f64 / self.started.elapsed().as_secs_f64();
         let left = total.saturating_sub(*done) as f64 / rate;
         let separator = if message.is_empty() { "" } else { "  " };
         format!("{name}: {done}/{total} {unit}, {rate:.1}/s, {left:.0} s left{separator}{message}")
@@ -120,6 +138,18 @@ impl Drop for Stage {
             bar.finish_and_clear();
         }
     }
+}
+
+/// What to say of an epoch.
+pub(crate) fn epoch_message(metrics: &EpochMetrics) -> String {
+    let mut message = format!("loss {:.4}", metrics.running_loss);
+    if let Some(accuracy) = metrics.running_accuracy {
+        message += &format!("  accuracy {:.2} %", 100.0 * accuracy);
+    }
+    if let Some(rate) = metrics.examples_per_second {
+        message += &format!("  {rate:.0} images/s");
+    }
+    message
 }
 
 /// An operator whose products advance a stage.

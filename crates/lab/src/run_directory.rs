@@ -1,44 +1,40 @@
 //! The directory of one run: its files, its lock, and the state that a killed run goes on from.
 //!
-//! `state.safetensors` is replaced as a whole after some epochs; the lines of `metrics.jsonl` and
-//! `measurements.jsonl` that are younger than it are dropped on resuming, and made again.
+//! `state-<steps>.safetensors` is written between two steps, and the two newest are kept; a damaged
+//! one is passed over for the one before. The lines of `metrics.jsonl` and `measurements.jsonl` that
+//! are younger than the state are dropped on resuming, and made again.
 
-use std::collections::HashMap;
+mod state;
+
+use std::cell::RefCell;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use candle_core::{DType, Device};
+use candle_core::Device;
 use flatness_records::{
     EpochMetrics, Measurement, Record, Run, TEMPORARY_PREFIX, append_json_line, read_json,
     read_json_lines, write_atomic, write_json,
 };
-use safetensors::SafeTensors;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::setting::Weights;
+use crate::arguments::Telemetry;
+use crate::telemetry::{self, Events};
+
+pub(crate) use state::{Position, State};
+
+/// States that are kept.
+const KEPT: usize = 2;
 
 /// The directory of one run, locked against other processes.
 pub(crate) struct RunDirectory {
     path: PathBuf,
     /// Held until the process ends, however it ends.
     _lock: File,
-}
-
-/// Training at the end of an epoch.
-pub(crate) struct State {
-    pub(crate) weights: Weights,
-    pub(crate) optimizer: flatness_optim::State,
-    pub(crate) clock: Clock,
-}
-
-/// Epochs and seconds spent so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Clock {
-    pub(crate) epoch: u32,
-    pub(crate) steps: u64,
-    pub(crate) train_seconds: f64,
-    pub(crate) measure_seconds: f64,
+    /// Whether there are scalars for TensorBoard.
+    tensorboard: bool,
+    /// Those scalars, once it is known from where training goes on.
+    events: RefCell<Option<Events>>,
 }
 
 /// Path of a run's record, whether or not it exists.
@@ -46,18 +42,21 @@ pub(crate) fn record_path(runs: &Path, run: &Run) -> PathBuf {
     runs.join(run.id()).join("record.json")
 }
 
-/// The record of a run, if it has ended.
+/// The record of a run, if it has ended; what only a resumed run needs is then removed, since the
+/// process that wrote the record may have been killed before it came to that.
 pub(crate) fn finished(runs: &Path, run: &Run) -> Result<Option<Record>> {
     let path = record_path(runs, run);
     if !path.exists() {
         return Ok(None);
     }
-    Ok(Some(read_json(&path, "record")?))
+    let record = read_json(&path, "record")?;
+    remove_leftovers(&runs.join(run.id()))?;
+    Ok(Some(record))
 }
 
 impl RunDirectory {
-    /// Makes and locks the directory of `run` under `runs`.
-    pub(crate) fn open(runs: &Path, run: &Run) -> Result<Self> {
+    /// Makes and locks the directory of `run` under `runs`, and begins its log.
+    pub(crate) fn open(runs: &Path, run: &Run, telemetry: &Telemetry) -> Result<Self> {
         let path = runs.join(run.id());
         let cannot = || format!("cannot make the run directory {}", path.display());
         std::fs::create_dir_all(&path).with_context(cannot)?;
@@ -79,7 +78,13 @@ impl RunDirectory {
         }
         std::fs::write(&lock_path, std::process::id().to_string()).with_context(cannot)?;
         sweep(&path).with_context(cannot)?;
-        let directory = Self { path, _lock: lock };
+        telemetry::start_log(&path, telemetry.log_level)?;
+        let directory = Self {
+            path,
+            _lock: lock,
+            tensorboard: telemetry.tensorboard,
+            events: RefCell::default(),
+        };
         write_atomic(
             &directory.file("spec.toml"),
             run.spec().to_toml()?.as_bytes(),
@@ -91,76 +96,129 @@ impl RunDirectory {
         self.path.join(name)
     }
 
-    /// Path of the trained parameters.
-    pub(crate) fn checkpoint(&self) -> PathBuf {
-        self.file("checkpoint.safetensors")
+    /// Writes the parameters of the last step.
+    pub(crate) fn write_checkpoint(&self, bytes: &[u8]) -> Result<()> {
+        Ok(write_atomic(&self.file("checkpoint.safetensors"), bytes)?)
     }
 
-    /// The state to go on from, if there is one; lines younger than it are dropped.
+    /// Writes the average of the iterates.
+    pub(crate) fn write_average(&self, bytes: &[u8]) -> Result<()> {
+        Ok(write_atomic(&self.file("average.safetensors"), bytes)?)
+    }
+
+    /// Writes the parameters after `epoch`, which stay beside those of the last step.
+    pub(crate) fn write_epoch(&self, epoch: u32, bytes: &[u8]) -> Result<()> {
+        let name = format!("checkpoint-{epoch}.safetensors");
+        Ok(write_atomic(&self.file(&name), bytes)?)
+    }
+
+    /// The newest whole state, if there is any; a damaged one before it is removed after a warning,
+    /// and lines younger than the state are dropped.
     pub(crate) fn resume(&self, device: &Device) -> Result<Option<State>> {
-        let path = self.file("state.safetensors");
-        let state = match std::fs::read(&path) {
-            Ok(bytes) => Some(decode(&bytes, device).with_context(|| {
-                format!(
-                    "{} is damaged; delete it to begin the run anew",
-                    path.display()
-                )
-            })?),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => {
-                return Err(error).with_context(|| format!("cannot read {}", path.display()));
+        let mut damaged = Vec::new();
+        let mut state = None;
+        for path in states(&self.path)? {
+            match read_state(&path, device) {
+                Ok(whole) => {
+                    state = Some(whole);
+                    break;
+                }
+                Err(error) => damaged.push((path, error)),
             }
-        };
-        let epoch = state.as_ref().map_or(0, |state| state.clock.epoch);
-        self.keep("metrics.jsonl", |line: &EpochMetrics| line.epoch <= epoch)?;
-        // At the initialisation there is no state yet, and a line of epoch 0 would come twice.
-        let done = |line: &Measurement| state.is_some() && line.epoch <= epoch;
-        self.keep("measurements.jsonl", done)?;
+        }
+        if state.is_none() && !damaged.is_empty() {
+            let reasons = damaged
+                .iter()
+                .map(|(path, error)| format!("{} is damaged ({error:#})", path.display()));
+            let reasons = reasons.collect::<Vec<_>>().join(", ");
+            let them = if damaged.len() == 1 { "it" } else { "them" };
+            bail!("{reasons}; delete {them} to begin the run anew");
+        }
+        for (path, error) in damaged {
+            let warning = format!(
+                "{} is damaged ({error:#}); going on from the state before it",
+                path.display()
+            );
+            eprintln!("warning: {warning}");
+            tracing::warn!("{warning}");
+            remove(&path)?;
+        }
+        let epoch = state.as_ref().map_or(0, |state| state.position.epoch);
+        let metrics = self.keep("metrics.jsonl", |line: &EpochMetrics| line.epoch <= epoch)?;
+        let done = |line: &Measurement| line.epoch <= epoch;
+        let measurements = self.keep("measurements.jsonl", done)?;
+        if self.tensorboard {
+            let mut events = Events::open(&self.path, epoch)?;
+            // What is there already is not added again; the rest was made without the option.
+            metrics.iter().try_for_each(|line| events.epoch(line))?;
+            (measurements.iter()).try_for_each(|line| events.measurement(line))?;
+            self.events.replace(Some(events));
+        }
         Ok(state)
     }
 
+    /// Drops the lines that are not wanted; the others.
     fn keep<T: Serialize + serde::de::DeserializeOwned>(
         &self,
         name: &'static str,
         wanted: impl Fn(&T) -> bool,
-    ) -> Result<()> {
+    ) -> Result<Vec<T>> {
         let path = self.file(name);
         if !path.exists() {
-            return Ok(());
+            return Ok(Vec::new());
         }
+        let mut lines = read_json_lines::<T>(&path, name)?;
+        lines.retain(wanted);
         let mut text = String::new();
-        for line in read_json_lines::<T>(&path, name)?
-            .into_iter()
-            .filter(wanted)
-        {
-            text += &serde_json::to_string(&line)?;
+        for line in &lines {
+            text += &serde_json::to_string(line)?;
             text.push('\n');
         }
-        Ok(write_atomic(&path, text.as_bytes())?)
+        // On a full disk a run that has nothing to drop can still be read.
+        let as_it_is = std::fs::read_to_string(&path).is_ok_and(|old| old == text);
+        if !as_it_is {
+            write_atomic(&path, text.as_bytes())?;
+        }
+        Ok(lines)
     }
 
-    /// Saves the state.
+    /// Saves the state, and removes all but the newest.
     pub(crate) fn save(&self, state: &State) -> Result<()> {
-        let clock = serde_json::to_string(&state.clock)?;
-        let Weights { theta, buffers } = &state.weights;
-        let vectors = state.optimizer.vectors.iter();
-        let tensors = [("theta", theta), ("buffers", buffers)]
-            .into_iter()
-            .chain(vectors.map(|(name, vector)| (name.as_str(), vector)));
-        let metadata = HashMap::from([("clock".to_owned(), clock)]);
-        let bytes = safetensors::serialize(tensors, Some(metadata))?;
-        Ok(write_atomic(&self.file("state.safetensors"), &bytes)?)
+        let steps = state.position.steps;
+        let path = self.file(&state_name(steps));
+        write_atomic(&path, &state.encode()?)?;
+        tracing::info!(epoch = state.position.epoch, steps, path = %path.display(), "saved the state");
+        for old in states(&self.path)?.into_iter().skip(KEPT) {
+            remove(&old)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn add_metrics(&self, metrics: &EpochMetrics) -> Result<()> {
-        Ok(append_json_line(&self.file("metrics.jsonl"), metrics)?)
+        append_json_line(&self.file("metrics.jsonl"), metrics)?;
+        let mut events = self.events.borrow_mut();
+        events
+            .as_mut()
+            .map_or(Ok(()), |events| events.epoch(metrics))
     }
 
     pub(crate) fn add_measurement(&self, measurement: &Measurement) -> Result<()> {
-        Ok(append_json_line(
-            &self.file("measurements.jsonl"),
-            measurement,
-        )?)
+        append_json_line(&self.file("measurements.jsonl"), measurement)?;
+        self.show(measurement)
+    }
+
+    /// Adds a measurement to the log, and to the scalars for TensorBoard where there are any.
+    pub(crate) fn show(&self, measurement: &Measurement) -> Result<()> {
+        let Measurement {
+            epoch,
+            train_loss,
+            test_accuracy,
+            seconds,
+            ..
+        } = measurement;
+        tracing::info!(epoch, train_loss, test_accuracy, seconds, "measured");
+        let mut events = self.events.borrow_mut();
+        (events.as_mut()).map_or(Ok(()), |events| events.measurement(measurement))
     }
 
     /// Measurements made so far.
@@ -174,14 +232,54 @@ impl RunDirectory {
     /// Ends the run: writes its record, then removes what only a resumed run needs.
     pub(crate) fn finish(&self, record: &Record) -> Result<()> {
         write_json(&self.file("record.json"), record)?;
-        for name in ["state.safetensors", "measurements.jsonl", "lock"] {
-            let path = self.file(name);
-            if path.exists() {
-                std::fs::remove_file(&path)
-                    .with_context(|| format!("cannot remove {}", path.display()))?;
-            }
+        remove_leftovers(&self.path)
+    }
+}
+
+fn state_name(steps: u64) -> String {
+    format!("state-{steps}.safetensors")
+}
+
+/// Paths of the states in `directory`, the newest first.
+fn states(directory: &Path) -> Result<Vec<PathBuf>> {
+    let cannot = || format!("cannot read {}", directory.display());
+    let mut numbers = Vec::new();
+    for entry in std::fs::read_dir(directory).with_context(cannot)? {
+        let name = entry.with_context(cannot)?.file_name();
+        let name = name.to_string_lossy();
+        let number = name.strip_prefix("state-");
+        let number = number.and_then(|rest| rest.strip_suffix(".safetensors"));
+        numbers.extend(number.and_then(|number| number.parse::<u64>().ok()));
+    }
+    numbers.sort_unstable_by(|a, b| b.cmp(a));
+    let paths = numbers
+        .into_iter()
+        .map(|steps| directory.join(state_name(steps)));
+    Ok(paths.collect())
+}
+
+fn read_state(path: &Path, device: &Device) -> Result<State> {
+    State::decode(&std::fs::read(path)?, device)
+}
+
+/// Removes what only a resumed run needs.
+fn remove_leftovers(directory: &Path) -> Result<()> {
+    for path in states(directory)? {
+        remove(&path)?;
+    }
+    for name in ["measurements.jsonl", "lock"] {
+        remove(&directory.join(name))?;
+    }
+    Ok(())
+}
+
+/// Removes a file that may be gone already.
+fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", path.display()))
         }
-        Ok(())
+        _ => Ok(()),
     }
 }
 
@@ -198,36 +296,4 @@ fn sweep(directory: &Path) -> std::io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn decode(bytes: &[u8], device: &Device) -> Result<State> {
-    let (_, metadata) = SafeTensors::read_metadata(bytes)?;
-    let clock = metadata
-        .metadata()
-        .as_ref()
-        .and_then(|entries| entries.get("clock"));
-    let clock: Clock = serde_json::from_str(clock.context("the entry clock is missing")?)?;
-    let mut tensors = candle_core::safetensors::load_buffer(bytes, device)?;
-    for (name, tensor) in &tensors {
-        if !matches!(tensor.dtype(), DType::F32 | DType::F64) {
-            bail!("the tensor {name} is not a float");
-        }
-    }
-    let mut take = |name: &str| {
-        let tensor = tensors.remove(name);
-        tensor.with_context(|| format!("the tensor {name} is missing"))
-    };
-    let weights = Weights {
-        theta: take("theta")?,
-        buffers: take("buffers")?,
-    };
-    Ok(State {
-        weights,
-        // Whatever else there is belongs to the optimiser, which knows the names.
-        optimizer: flatness_optim::State {
-            steps: clock.steps,
-            vectors: tensors.into_iter().collect(),
-        },
-        clock,
-    })
 }

@@ -79,6 +79,12 @@ impl Weights {
         })
     }
 
+    /// Replaces the values by those of `weights`, of the same shapes and number type.
+    pub(crate) fn set(&self, weights: &Self) -> Result<()> {
+        self.theta.slice_set(&weights.theta, 0, 0)?;
+        Ok(self.buffers.slice_set(&weights.buffers, 0, 0)?)
+    }
+
     /// A copy that training does not change.
     pub(crate) fn copy(&self) -> Result<Self> {
         Ok(Self {

@@ -32,9 +32,12 @@
 //!
 //! This crate knows serde and nothing else: no tensors, no models, no clock.
 
+mod check;
 mod error;
 mod file;
 mod metrics;
+mod number;
+mod optimizer;
 mod provenance;
 mod quantity;
 mod record;
@@ -44,16 +47,20 @@ mod streams;
 
 pub use error::Error;
 pub use file::{TEMPORARY_PREFIX, read_json, write_atomic, write_json};
-pub use metrics::{EpochMetrics, append_json_line, read_json_lines};
+pub use metrics::{
+    EpochEvaluation, EpochMetrics, SplitEvaluation, append_json_line, read_json_lines,
+};
+pub use optimizer::{Decay, DecayExclusion, MomentSpec, OptimizerSpec, PadamSpec};
 pub use provenance::{DataRecord, ModelRecord, Provenance};
 pub use quantity::{Quantity, Uncertainty};
 pub use record::{
-    Density, MatrixRecord, Measurement, Outcome, Perturbation, Record, Retention, Ritz, ScalePoint,
-    Training,
+    Density, Iterate, MatrixRecord, Measurement, Outcome, Perturbation, Record, Retention, Ritz,
+    ScalePoint, Training,
 };
 pub use run::Run;
 pub use spec::{
-    BatchNorm, DataSpec, DensitySpec, Dtype, LanczosSpec, Matrix, MeasureSpec, ModelSpec,
-    OptimizerSpec, PerturbationSpec, PowerSpec, ScheduleSpec, Spec, Split, TraceSpec, TrainSpec,
+    AugmentationSpec, AverageSpec, BatchNorm, DataSpec, DensitySpec, Dtype, Interval, LanczosSpec,
+    Matrix, MeasureSpec, ModelSpec, PerturbationSpec, PowerSpec, ScheduleSpec, Spec, Split,
+    TraceSpec, TrainSpec, WarmUpSpec,
 };
 pub use streams::Streams;

@@ -18,10 +18,45 @@ pub struct EpochMetrics {
     pub learning_rate: f64,
     /// Mean cross-entropy over the epoch's batches, before each step, without the L2 term.
     pub running_loss: f64,
+    /// Fraction of the examples classified correctly, before each step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running_accuracy: Option<f64>,
+    /// Examples trained on per second of the epoch, without measurements and files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub examples_per_second: Option<f64>,
+    /// Loss and accuracies after the epoch, where they were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluation: Option<EpochEvaluation>,
+    /// The same of the average of the iterates, where there is one by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average_evaluation: Option<EpochEvaluation>,
     /// Euclidean norm of the parameters after the epoch.
     pub parameter_norm: f64,
     /// Wall time of the epoch in seconds.
     pub seconds: f64,
+}
+
+/// Loss and accuracies over every split; batch-norm takes its running statistics.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct EpochEvaluation {
+    /// Training examples as they are, without random changes.
+    pub train: SplitEvaluation,
+    /// Held-out training examples, if there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<SplitEvaluation>,
+    /// Test examples.
+    pub test: SplitEvaluation,
+}
+
+/// Loss and accuracies over one split.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct SplitEvaluation {
+    /// Mean cross-entropy.
+    pub loss: f64,
+    /// Fraction classified correctly.
+    pub accuracy: f64,
+    /// Fraction whose class is among the five largest logits.
+    pub top5_accuracy: f64,
 }
 
 /// Appends `value` as one line of JSON and flushes it to the disk.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DataRecord, Matrix, ModelRecord, Provenance, Quantity, Spec};
+use crate::{DataRecord, Matrix, ModelRecord, Provenance, Quantity, Spec, number};
 
 /// Everything known about one finished run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,7 +21,8 @@ pub struct Record {
     pub model: ModelRecord,
     /// Training as a whole.
     pub training: Training,
-    /// Measurements in order of their epoch; the last belongs to the finished parameters.
+    /// Measurements in order of their epoch; the last belongs to the finished parameters. With an
+    /// average these are the average, and the last iterate comes before it.
     pub measurements: Vec<Measurement>,
     /// Curvature at scaled parameters.
     pub scaling: Vec<ScalePoint>,
@@ -41,7 +42,33 @@ pub enum Outcome {
         epoch: u32,
         /// Learning rate at that moment.
         learning_rate: f64,
+        /// Step at which it was seen, from 1 at the beginning of training.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<u64>,
+        /// Mean loss of that step's batch.
+        #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
+        loss: Option<f64>,
+        /// ‖θ‖ at that moment.
+        #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
+        parameter_norm: Option<f64>,
     },
+}
+
+/// Parameters that were measured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Iterate {
+    /// Those of the last step.
+    #[default]
+    Last,
+    /// The average of the iterates.
+    Average,
+}
+
+impl Iterate {
+    fn is_last(&self) -> bool {
+        *self == Self::Last
+    }
 }
 
 /// Training as a whole.
@@ -62,18 +89,30 @@ pub struct Training {
 pub struct Measurement {
     /// Epochs done; 0 is the initialisation.
     pub epoch: u32,
+    /// Which parameters.
+    #[serde(default, skip_serializing_if = "Iterate::is_last")]
+    pub weights: Iterate,
     /// Mean cross-entropy over the training split.
     pub train_loss: f64,
     /// Fraction of the training split classified correctly.
     pub train_accuracy: f64,
+    /// Fraction of the training split whose label is among the five most likely classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train_top5_accuracy: Option<f64>,
     /// Mean cross-entropy over the test split.
     pub test_loss: f64,
     /// Fraction of the test split classified correctly.
     pub test_accuracy: f64,
+    /// Fraction of the test split whose label is among the five most likely classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_top5_accuracy: Option<f64>,
     /// Mean cross-entropy over the validation split, if there is one.
     pub validation_loss: Option<f64>,
     /// Fraction of the validation split classified correctly, if there is one.
     pub validation_accuracy: Option<f64>,
+    /// Fraction of the validation split whose label is among the five most likely classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_top5_accuracy: Option<f64>,
     /// ‖∇L‖ over the curvature split.
     pub gradient_norm: f64,
     /// ‖θ‖.

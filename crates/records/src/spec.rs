@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::optimizer::{DecayExclusion, OptimizerSpec};
 
 /// One training run and what is to be measured on it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,25 +66,32 @@ pub struct TrainSpec {
     pub batch_size: usize,
     /// Optimiser with its settings.
     pub optimizer: OptimizerSpec,
-    /// Learning-rate schedule.
+    /// Learning-rate schedule, one rate per epoch.
     pub schedule: ScheduleSpec,
-}
-
-/// Optimiser with its settings.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum OptimizerSpec {
-    /// Stochastic gradient descent with heavy-ball or Nesterov momentum and coupled L2.
-    Sgd {
-        /// Initial learning rate.
-        learning_rate: f64,
-        /// Momentum coefficient in [0, 1).
-        momentum: f64,
-        /// Whether the momentum is Nesterov's.
-        nesterov: bool,
-        /// Coupled L2 coefficient: `weight_decay * theta` is added to the gradient.
-        weight_decay: f64,
-    },
+    /// Rising rates before the schedule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm_up: Option<WarmUpSpec>,
+    /// Largest Euclidean norm of a gradient; longer ones are scaled to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
+    /// Parameters without weight decay; none in the paper.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decay_excludes: Vec<DecayExclusion>,
+    /// Sharpness-aware minimisation with this radius rho.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sharpness_aware: Option<f64>,
+    /// Average of the iterates, measured beside the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average: Option<AverageSpec>,
+    /// Random changes of the training images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub augmentation: Option<AugmentationSpec>,
+    /// Evaluate every split after every so many epochs and the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluate_every: Option<u32>,
+    /// Keep a checkpoint after every so many epochs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint_every: Option<u32>,
 }
 
 /// Learning-rate schedule over t = epoch / epochs.
@@ -97,6 +105,84 @@ pub enum ScheduleSpec {
         /// Final over initial rate; the paper's value is 0.01.
         ratio: f64,
     },
+    /// The paper's for averages: the same with t = epoch / start_epoch.
+    Averaging {
+        /// First epoch whose iterates are averaged; 161 of 300 in the paper.
+        start_epoch: u32,
+        /// Rate while averaging over initial rate; the paper's value is 0.5.
+        ratio: f64,
+    },
+    /// The rate times `factor` after every so many epochs.
+    Step {
+        /// Epochs between two changes.
+        every_epochs: u32,
+        /// Rate after a change over the rate before.
+        factor: f64,
+    },
+    /// Half a cosine from the rate to `ratio` times it.
+    Cosine {
+        /// Final over initial rate.
+        ratio: f64,
+    },
+}
+
+/// Linear rise of the rate before the schedule, which has the rest of the epochs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WarmUpSpec {
+    /// Its length.
+    pub epochs: u32,
+    /// Rate of the first epoch over the initial rate.
+    pub from: f64,
+}
+
+/// Average of the iterates.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum AverageSpec {
+    /// All of them have the same share.
+    Uniform {
+        /// Epochs before the first iterate that counts: with 161 of 300, the last 139 epochs.
+        from_epoch: u32,
+        /// When an iterate is taken.
+        every: Interval,
+    },
+    /// average <- decay * average + (1 - decay) * iterate, beginning at the first iterate.
+    Exponential {
+        /// In [0, 1).
+        decay: f64,
+        /// Epochs before the first iterate that counts.
+        from_epoch: u32,
+        /// When an iterate is taken.
+        every: Interval,
+    },
+    /// The last ones have the same share.
+    Tail {
+        /// Their number; each takes the memory of the parameters.
+        window: usize,
+        /// When an iterate is taken.
+        every: Interval,
+    },
+}
+
+/// How often an iterate is averaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Interval {
+    /// After every epoch.
+    Epoch,
+    /// After every step.
+    Step,
+}
+
+/// Random changes of the training images, new in every epoch. Nothing is measured on them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AugmentationSpec {
+    /// Mirror every second image, by chance, left to right.
+    pub flip: bool,
+    /// Pad with this many zeros on every side and cut the size out again, at random.
+    pub pad: usize,
 }
 
 /// What is measured, and how precisely.

@@ -3,8 +3,8 @@
 use std::fs;
 
 use flatness_records::{
-    EpochMetrics, Error, Quantity, TEMPORARY_PREFIX, Uncertainty, append_json_line, read_json,
-    read_json_lines, write_atomic, write_json,
+    EpochMetrics, Error, Outcome, Quantity, TEMPORARY_PREFIX, Uncertainty, append_json_line,
+    read_json, read_json_lines, write_atomic, write_json,
 };
 
 fn metrics(epoch: u32) -> EpochMetrics {
@@ -12,6 +12,10 @@ fn metrics(epoch: u32) -> EpochMetrics {
         epoch,
         learning_rate: 0.1,
         running_loss: 1.0 / f64::from(epoch),
+        running_accuracy: Some(0.5),
+        examples_per_second: None,
+        evaluation: None,
+        average_evaluation: None,
         parameter_norm: 2.0,
         seconds: 0.5,
     }
@@ -104,4 +108,48 @@ fn quantities_come_back_from_json_to_the_last_bit() {
         quantities.map(|quantity| quantity.error()),
         [0.0, 0.1 + 0.2, 1e-300]
     );
+}
+
+#[test]
+fn a_diverged_outcome_keeps_numbers_that_json_lacks_and_reads_old_records() {
+    let outcome = |loss, norm| Outcome::Diverged {
+        epoch: 3,
+        learning_rate: 0.1,
+        step: Some(29),
+        loss: Some(loss),
+        parameter_norm: Some(norm),
+    };
+    for (loss, norm, text) in [
+        (
+            f64::INFINITY,
+            1e300,
+            r#""loss":"inf","parameter_norm":1e+300"#,
+        ),
+        (
+            f64::NEG_INFINITY,
+            0.1,
+            r#""loss":"-inf","parameter_norm":0.1"#,
+        ),
+    ] {
+        let json = serde_json::to_string(&outcome(loss, norm)).expect("JSON can say it");
+        assert!(json.contains(text), "{json}");
+        let back: Outcome = serde_json::from_str(&json).expect("readable");
+        assert_eq!(back, outcome(loss, norm));
+    }
+    let json = serde_json::to_string(&outcome(f64::NAN, 1.0)).expect("JSON can say it");
+    assert!(json.contains(r#""loss":"NaN""#), "{json}");
+    let back = serde_json::from_str(&json).expect("readable");
+    assert!(matches!(back, Outcome::Diverged { loss: Some(loss), .. } if loss.is_nan()));
+    let old = r#"{"kind":"diverged","epoch":3,"learning_rate":0.1}"#;
+    let old = serde_json::from_str(old).expect("readable");
+    let none = matches!(
+        old,
+        Outcome::Diverged {
+            step: None,
+            loss: None,
+            parameter_norm: None,
+            ..
+        }
+    );
+    assert!(none, "{old:?}");
 }

@@ -1,6 +1,8 @@
 //! Specs: what is read, what is refused, and what names a run.
 
-use flatness_records::{Error, Matrix, Spec, Split, Streams};
+use flatness_records::{
+    Decay, Error, Matrix, MomentSpec, OptimizerSpec, PadamSpec, Spec, Split, Streams,
+};
 
 const SPEC: &str = r#"
 seed = 7
@@ -166,13 +168,170 @@ fn every_field_is_held_to_its_range() {
             "measure.perturbation.directions",
         ),
     ] {
-        let text = SPEC.replace(good, bad);
-        assert_ne!(text, SPEC, "{good} is not in the spec");
-        let spec = Spec::from_toml(&text, "spec.toml").expect("the syntax is well");
-        match spec.validate("spec.toml") {
-            Err(Error::Field { field, .. }) => assert_eq!(field, expected, "{bad}"),
-            other => panic!("{bad}: expected a field error, got {other:?}"),
-        }
+        check_refused(SPEC, good, bad, expected);
+    }
+}
+
+/// The spec with everything that training offers.
+fn rich() -> String {
+    let train = r#"optimizer = { kind = "padam", learning_rate = 0.1, weight_decay = 2.5e-3, decay = "decoupled", partial = 0.125 }
+schedule = { kind = "averaging", start_epoch = 3, ratio = 0.5 }
+warm_up = { epochs = 2, from = 0.1 }
+clip_norm = 1.0
+decay_excludes = ["biases", "normalization"]
+sharpness_aware = 0.05
+average = { kind = "uniform", from_epoch = 3, every = "epoch" }
+augmentation = { flip = true, pad = 4 }
+checkpoint_every = 2
+
+[measure]"#;
+    let before = SPEC.split("optimizer").next().expect("a part");
+    let after = SPEC.split("[measure]").nth(1).expect("a part");
+    format!("{before}{train}{after}")
+}
+
+#[test]
+fn all_of_training_survives_the_way_through_toml() {
+    let spec = |text: &str| Spec::from_toml(text, "spec.toml").expect("the syntax is well");
+    let text = rich();
+    let again = spec(&text).to_toml().expect("TOML can say it");
+    assert_eq!(spec(&again), spec(&text));
+    let id = |text: &str| spec(text).validate("spec.toml").expect("in range").id();
+    let published = "beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, partial";
+    assert_eq!(id(&text), id(&text.replace("partial", published)));
+    let moments = MomentSpec::published(0.1, 2.5e-3, Decay::Decoupled);
+    let padam = OptimizerSpec::Padam(PadamSpec::new(0.125, moments));
+    assert_eq!(spec(&text).train.optimizer, padam);
+    assert_eq!(padam.weight_decay(), (2.5e-3, Decay::Decoupled));
+}
+
+#[test]
+fn every_field_of_training_is_held_to_its_range() {
+    let averaging = "kind = \"averaging\", start_epoch = 3, ratio = 0.5";
+    let uniform = "kind = \"uniform\", from_epoch = 3";
+    let padam = "kind = \"padam\", learning_rate = 0.1, weight_decay = 2.5e-3, decay = \"decoupled\", partial = 0.125";
+    let sgd = |rest: &str| {
+        format!("kind = \"sgd\", learning_rate = 0.1, weight_decay = 0.0, nesterov = {rest}")
+    };
+    for (good, bad, expected) in [
+        (
+            "learning_rate = 0.1",
+            "learning_rate = 0.0",
+            "train.optimizer.learning_rate",
+        ),
+        (
+            "weight_decay = 2.5e-3",
+            "weight_decay = -1.0",
+            "train.optimizer.weight_decay",
+        ),
+        (
+            "partial = 0.125",
+            "partial = 0.6",
+            "train.optimizer.partial",
+        ),
+        (
+            "partial = 0.125",
+            "partial = 0.0",
+            "train.optimizer.partial",
+        ),
+        ("partial", "beta1 = 1.0, partial", "train.optimizer.beta1"),
+        ("partial", "beta2 = nan, partial", "train.optimizer.beta2"),
+        (
+            "partial",
+            "epsilon = 0.0, partial",
+            "train.optimizer.epsilon",
+        ),
+        (
+            padam,
+            &sgd("false, momentum = 0.5, dampening = 1.5"),
+            "train.optimizer.dampening",
+        ),
+        (
+            padam,
+            &sgd("true, momentum = 0.5, dampening = 0.5"),
+            "train.optimizer.dampening",
+        ),
+        (
+            padam,
+            &sgd("false, momentum = 0.0, dampening = 0.5"),
+            "train.optimizer.dampening",
+        ),
+        (
+            "start_epoch = 3",
+            "start_epoch = 0",
+            "train.schedule.start_epoch",
+        ),
+        ("ratio = 0.5", "ratio = 1.5", "train.schedule.ratio"),
+        (
+            averaging,
+            "kind = \"step\", every_epochs = 0, factor = 0.1",
+            "train.schedule.every_epochs",
+        ),
+        (
+            averaging,
+            "kind = \"step\", every_epochs = 2, factor = 0.0",
+            "train.schedule.factor",
+        ),
+        (
+            averaging,
+            "kind = \"cosine\", ratio = -0.1",
+            "train.schedule.ratio",
+        ),
+        (
+            "epochs = 2, from",
+            "epochs = 0, from",
+            "train.warm_up.epochs",
+        ),
+        (
+            "epochs = 2, from",
+            "epochs = 5, from",
+            "train.warm_up.epochs",
+        ),
+        ("from = 0.1", "from = 0.0", "train.warm_up.from"),
+        ("clip_norm = 1.0", "clip_norm = 0.0", "train.clip_norm"),
+        ("\"normalization\"", "\"biases\"", "train.decay_excludes"),
+        (
+            "sharpness_aware = 0.05",
+            "sharpness_aware = inf",
+            "train.sharpness_aware",
+        ),
+        (
+            "from_epoch = 3",
+            "from_epoch = 5",
+            "train.average.from_epoch",
+        ),
+        (
+            uniform,
+            "kind = \"exponential\", from_epoch = 3, decay = 1.0",
+            "train.average.decay",
+        ),
+        (
+            uniform,
+            "kind = \"exponential\", from_epoch = 9, decay = 0.9",
+            "train.average.from_epoch",
+        ),
+        (
+            uniform,
+            "kind = \"tail\", window = 0",
+            "train.average.window",
+        ),
+        (
+            "checkpoint_every = 2",
+            "checkpoint_every = 0",
+            "train.checkpoint_every",
+        ),
+    ] {
+        check_refused(&rich(), good, bad, expected);
+    }
+}
+
+fn check_refused(spec: &str, good: &str, bad: &str, expected: &str) {
+    let text = spec.replace(good, bad);
+    assert_ne!(text, spec, "{good} is not in the spec");
+    let spec = Spec::from_toml(&text, "spec.toml").expect("the syntax is well");
+    match spec.validate("spec.toml") {
+        Err(Error::Field { field, .. }) => assert_eq!(field, expected, "{bad}"),
+        other => panic!("{bad}: expected a field error, got {other:?}"),
     }
 }
 

@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Measure, Statistic, Threshold};
 
 /// Name and text of every claim file.
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     ("c1.toml", include_str!("../claims/c1.toml")),
     ("c2.toml", include_str!("../claims/c2.toml")),
+    ("c3.toml", include_str!("../claims/c3.toml")),
     ("c5.toml", include_str!("../claims/c5.toml")),
     ("c8.toml", include_str!("../claims/c8.toml")),
 ];

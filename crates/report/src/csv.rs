@@ -1,10 +1,10 @@
 //! `results.csv`: one row per measurement, every number at full precision (RFC 4180).
 
 use flatness_records::{
-    Matrix, MatrixRecord, Measurement, OptimizerSpec, Outcome, Quantity, Record,
+    Iterate, Matrix, MatrixRecord, Measurement, OptimizerSpec, Outcome, Quantity, Record,
 };
 
-use crate::Reproduction;
+use crate::{Reproduction, optimizer_name};
 
 /// What every matrix contributes, each column followed by its error.
 const CURVATURE: [&str; 5] = [
@@ -48,6 +48,7 @@ fn header() -> Vec<String> {
         "parameters",
         "dtype",
         "seed",
+        "optimizer",
         "weight_decay",
         "learning_rate",
         "momentum",
@@ -58,12 +59,16 @@ fn header() -> Vec<String> {
     ];
     let measurement = [
         "epoch",
+        "weights",
         "train_loss",
         "train_accuracy",
+        "train_top5_accuracy",
         "test_loss",
         "test_accuracy",
+        "test_top5_accuracy",
         "validation_loss",
         "validation_accuracy",
+        "validation_top5_accuracy",
         "gradient_norm",
         "parameter_norm",
         "distance_from_initialization",
@@ -85,12 +90,11 @@ fn header() -> Vec<String> {
 
 fn run_cells(experiment: &str, record: &Record) -> Vec<String> {
     let train = &record.spec.train;
-    let OptimizerSpec::Sgd {
-        learning_rate,
-        momentum,
-        weight_decay,
-        ..
-    } = train.optimizer;
+    let (weight_decay, _) = train.optimizer.weight_decay();
+    let momentum = match train.optimizer {
+        OptimizerSpec::Sgd { momentum, .. } => Some(momentum),
+        OptimizerSpec::Adam(_) | OptimizerSpec::Amsgrad(_) | OptimizerSpec::Padam(_) => None,
+    };
     let outcome = match record.outcome {
         Outcome::Completed => "completed",
         Outcome::Diverged { .. } => "diverged",
@@ -103,9 +107,10 @@ fn run_cells(experiment: &str, record: &Record) -> Vec<String> {
         record.model.parameters.to_string(),
         format!("{:?}", record.model.dtype).to_lowercase(),
         record.spec.seed.to_string(),
+        optimizer_name(train),
         number(weight_decay),
-        number(learning_rate),
-        number(momentum),
+        number(train.optimizer.learning_rate()),
+        optional(momentum),
         train.batch_size.to_string(),
         train.epochs.to_string(),
         record.data.train_examples.to_string(),
@@ -114,14 +119,22 @@ fn run_cells(experiment: &str, record: &Record) -> Vec<String> {
 }
 
 fn measurement_cells(measurement: &Measurement) -> Vec<String> {
+    let weights = match measurement.weights {
+        Iterate::Last => "last",
+        Iterate::Average => "average",
+    };
     let mut cells = vec![
         measurement.epoch.to_string(),
+        weights.to_owned(),
         number(measurement.train_loss),
         number(measurement.train_accuracy),
+        optional(measurement.train_top5_accuracy),
         number(measurement.test_loss),
         number(measurement.test_accuracy),
+        optional(measurement.test_top5_accuracy),
         optional(measurement.validation_loss),
         optional(measurement.validation_accuracy),
+        optional(measurement.validation_top5_accuracy),
         number(measurement.gradient_norm),
         number(measurement.parameter_norm),
         number(measurement.distance_from_initialization),

@@ -1,9 +1,11 @@
 //! The report as one HTML file: styles and plots inside, no script, no request to anywhere.
 
 mod escape;
+mod optimizers;
 mod runs;
 mod settings;
 mod table;
+mod training;
 mod verdicts;
 
 use std::fmt::Write as _;
@@ -76,8 +78,14 @@ fn claim_section(
         html += &figure_html(figure);
     }
     html += &verdicts::predicates(claim, verdicts);
+    let records: Vec<&Record> = reproduction.records_of(&claim.id).collect();
+    if claim.id == "C3" {
+        html += "<p>Where each optimiser ends: means over the seeds ± one standard error, at the last iterate and, where there is one, at the average.</p>\n";
+        html += &optimizers::ends(&records);
+        html += "<p>Against SGD, seed by seed: ratios are geometric means over the seeds ± one standard error.</p>\n";
+        html += &optimizers::ratios(&records);
+    }
     if claim.id == "C8" {
-        let records: Vec<&Record> = reproduction.records_of(&claim.id).collect();
         html += "<details>\n<summary>Rank correlations as numbers</summary>\n";
         html += &runs::correlations(&correlations(&records));
         html += "</details>\n";

@@ -3,7 +3,7 @@
 //! Curvature is always that of the Hessian of the plain mean cross-entropy over the split that the
 //! spec names. ‖θ‖² makes the sharpness scale-aware (claim C8).
 
-use flatness_records::{Matrix, Measurement, OptimizerSpec, Quantity, Record};
+use flatness_records::{Iterate, Matrix, Measurement, Quantity, Record};
 use serde::{Deserialize, Serialize};
 
 /// One number of a measurement.
@@ -28,7 +28,7 @@ pub enum Measure {
     ParameterNorm,
     /// ‖θ − θ₀‖.
     DistanceFromInitialization,
-    /// Coupled L2 coefficient of the optimiser.
+    /// Weight-decay coefficient of the optimiser.
     WeightDecay,
     /// Mean cross-entropy over the training split.
     TrainLoss,
@@ -118,10 +118,17 @@ impl Measure {
         reading.value.is_finite().then_some(reading)
     }
 
-    /// The number at the finished parameters.
+    /// The number at the finished parameters, the average where there is one.
     #[must_use]
     pub fn at_end(self, record: &Record) -> Option<Reading> {
         self.of(record, record.measurements.last()?)
+    }
+
+    /// The number at the last of the measured parameters of this kind.
+    #[must_use]
+    pub fn at_last(self, record: &Record, weights: Iterate) -> Option<Reading> {
+        let mut measurements = record.measurements.iter().rev();
+        self.of(record, measurements.find(|one| one.weights == weights)?)
     }
 
     /// Short mathematical label; `_F` and `_max` are subscripts.
@@ -147,9 +154,14 @@ impl Measure {
     }
 }
 
-/// Coupled L2 coefficient of a run's optimiser.
+/// The measured iterates of a run: an average does not lie on the path of training.
+pub(crate) fn iterates(record: &Record) -> impl Iterator<Item = &Measurement> {
+    let measurements = record.measurements.iter();
+    measurements.filter(|measurement| measurement.weights == Iterate::Last)
+}
+
+/// Weight-decay coefficient of a run's optimiser, coupled or decoupled.
 #[must_use]
 pub fn weight_decay(record: &Record) -> f64 {
-    let OptimizerSpec::Sgd { weight_decay, .. } = record.spec.train.optimizer;
-    weight_decay
+    record.spec.train.optimizer.weight_decay().0
 }

@@ -1,4 +1,4 @@
-//! The figures of a report: small panels, one per model, that a page or a file arranges.
+//! The figures of a report: small panels, one or two per model, that a page or a file arranges.
 
 mod average;
 mod axis;
@@ -6,6 +6,7 @@ mod chart;
 mod correlation;
 mod decay;
 mod density;
+mod optimizer;
 mod path;
 mod pen;
 mod perturbation;
@@ -18,7 +19,7 @@ use flatness_records::Record;
 use self::chart::{Chart, WIDTH};
 use crate::correlation::TARGETS;
 use crate::reproduction::models;
-use crate::{Error, Reproduction, correlations};
+use crate::{Error, Measure, Reproduction, correlations};
 
 pub(crate) use self::theme::palette;
 
@@ -39,66 +40,77 @@ pub struct Figure {
     height: i32,
 }
 
-/// A model's panel, or `None` where its runs have nothing to show.
-type ModelChart = fn(&str, &[&Record]) -> Option<Chart>;
+/// A model's panels; those in which its runs have nothing to show are left out.
+type ModelCharts = fn(&str, &[&Record]) -> Vec<Chart>;
 
 struct Kind {
     id: &'static str,
     claim: &'static str,
     title: &'static str,
     caption: &'static str,
-    chart: ModelChart,
+    charts: ModelCharts,
 }
 
-const KINDS: [Kind; 7] = [
+const KINDS: [Kind; 8] = [
     Kind {
         id: "c1-curvature",
         claim: "C1",
         title: "Curvature at the end of training against weight decay",
         caption: "Hessian of the mean cross-entropy without the L2 term. Geometric means over seeds; bars show one standard error.",
-        chart: |model, records| Some(decay::curvature(model, records)),
+        charts: |model, records| vec![decay::curvature(model, records)],
     },
     Kind {
         id: "c1-accuracy",
         claim: "C1",
         title: "Test accuracy at the end of training against weight decay",
         caption: "Means over seeds; bars show one standard error.",
-        chart: |model, records| Some(decay::accuracy(model, records)),
+        charts: |model, records| vec![decay::accuracy(model, records)],
     },
     Kind {
         id: "c1-density",
         claim: "C1",
         title: "Where the eigenvalues lie",
         caption: "Spectral density of the Hessian of one seed by stochastic Lanczos quadrature, broadened by a Gaussian; cut off at one ten-millionth of its peak.",
-        chart: density::spectrum,
+        charts: |model, records| density::spectrum(model, records).into_iter().collect(),
     },
     Kind {
         id: "c2-training",
         claim: "C2",
         title: "Loss and curvature along training without weight decay",
         caption: "On a subset of the training images. Geometric means over seeds; bars show one standard error.",
-        chart: |model, records| Some(path::training(model, records)),
+        charts: |model, records| vec![path::training(model, records)],
     },
     Kind {
         id: "c2-scaling",
         claim: "C2",
         title: "Curvature when all parameters are multiplied by a",
         caption: "At the end of training; a = 1 is the trained network. In theory the sharpness first rises, then collapses as the predictions grow confident. Medians over the seeds, bars from the smallest to the largest; what has collapsed by more than twelve orders is left out.",
-        chart: |model, records| Some(path::scaling(model, records)),
+        charts: |model, records| vec![path::scaling(model, records)],
+    },
+    Kind {
+        id: "c3-sharpness",
+        claim: "C3",
+        title: "Test accuracy against raw and scale-aware sharpness, by optimiser",
+        caption: "At the end of training, over the seeds: geometric means of the sharpness, means of the accuracy, bars of one standard error. The marker is the finished parameters: the average where there is one, with a line from the last iterate to it. Up and to the right: sharper and better.",
+        charts: |model, records| {
+            [Measure::SpectralNorm, Measure::ScaledSpectralNorm]
+                .map(|sharpness| optimizer::accuracy(model, records, sharpness))
+                .to_vec()
+        },
     },
     Kind {
         id: "c5-rise",
         claim: "C5",
         title: "How far the quadratic law reaches",
         caption: "Rise of the loss over its prediction against the relative length of the perturbation, over the seeds; means with one standard error, the band is ±10 %. “Spectrum” predicts Tr(H)/P ‖d‖²/2 for random directions and λ₁ ‖d‖²/2 for the top eigenvector; ½dᵀHd uses the very directions taken.",
-        chart: |model, records| Some(perturbation::ratio(model, records)),
+        charts: |model, records| vec![perturbation::ratio(model, records)],
     },
     Kind {
         id: "c8-scale",
         claim: "C8",
         title: "Raw and scale-aware sharpness against weight decay",
         caption: "Each measure over its value without decay at the same seed. Above the line: sharper than without decay.",
-        chart: |model, records| Some(decay::relative_sharpness(model, records)),
+        charts: |model, records| vec![decay::relative_sharpness(model, records)],
     },
 ];
 
@@ -117,7 +129,8 @@ pub fn figures(reproduction: &Reproduction) -> Result<Vec<Figure>, Error> {
                 .copied()
                 .filter(|record| record.model.name == model)
                 .collect();
-            if let Some(chart) = (kind.chart)(&model, &of_model).filter(Chart::shows_something) {
+            let charts = (kind.charts)(&model, &of_model);
+            for chart in charts.iter().filter(|chart| chart.shows_something()) {
                 height = chart.height;
                 panels.push(chart.draw()?);
             }

@@ -3,7 +3,7 @@
 use flatness_records::{Outcome, Record};
 use serde::Serialize;
 
-use crate::{Claim, Estimate, Predicate, Threshold, Verdict};
+use crate::{Claim, Estimate, Predicate, Threshold, Verdict, optimizer_name};
 
 /// Everything that a report is made from.
 #[derive(Debug, Clone, PartialEq)]
@@ -151,13 +151,24 @@ impl Reproduction {
 
 /// Names of the models in the order of their first record.
 pub(crate) fn models<'a>(records: impl IntoIterator<Item = &'a Record>) -> Vec<String> {
-    let mut models: Vec<String> = Vec::new();
-    for record in records {
-        if !models.contains(&record.model.name) {
-            models.push(record.model.name.clone());
+    let models = records.into_iter().map(|record| record.model.name.clone());
+    distinct(models)
+}
+
+/// Names of the optimisers in the order of their first record.
+pub(crate) fn optimizers<'a>(records: impl IntoIterator<Item = &'a Record>) -> Vec<String> {
+    let records = records.into_iter();
+    distinct(records.map(|record| optimizer_name(&record.spec.train)))
+}
+
+fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut seen: Vec<String> = Vec::new();
+    for name in names {
+        if !seen.contains(&name) {
+            seen.push(name);
         }
     }
-    models
+    seen
 }
 
 /// Median, the mean of the middle two for an even number; `None` for an empty list.

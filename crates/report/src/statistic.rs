@@ -3,6 +3,7 @@
 //! The seed is the unit of replication: runs of one seed share their initialisation and their order
 //! of examples, so they are compared with each other and only the resulting numbers are averaged.
 
+mod formula;
 mod paired;
 mod path;
 mod perturbation;
@@ -40,6 +41,24 @@ pub enum Statistic {
         treatment: f64,
         /// Weight decay of the subtrahend.
         control: f64,
+    },
+    /// ln(q(treatment) / q(control)) of two optimisers at their finished parameters.
+    OptimizerLogRatio {
+        /// The q that is compared.
+        quantity: Measure,
+        /// Name of the optimiser of the numerator, such as `Gadam`.
+        treatment: String,
+        /// Name of the optimiser of the denominator.
+        control: String,
+    },
+    /// q(treatment) − q(control) of two optimisers at their finished parameters.
+    OptimizerDifference {
+        /// The q that is compared.
+        quantity: Measure,
+        /// Name of the optimiser of the minuend.
+        treatment: String,
+        /// Name of the optimiser of the subtrahend.
+        control: String,
     },
     /// Kendall's τ_b of x against y at the last epoch, over the runs of a seed.
     RankCorrelation {
@@ -133,6 +152,20 @@ pub struct Sample {
 }
 
 impl Statistic {
+    /// Names of the optimisers that it compares, treatment and control; `None` when it compares none.
+    #[must_use]
+    pub fn optimizers(&self) -> Option<[&str; 2]> {
+        match self {
+            Self::OptimizerLogRatio {
+                treatment, control, ..
+            }
+            | Self::OptimizerDifference {
+                treatment, control, ..
+            } => Some([treatment, control]),
+            _ => None,
+        }
+    }
+
     /// Evaluates the statistic on `records`; diverged runs are left out.
     #[must_use]
     pub fn evaluate(&self, records: &[&Record]) -> Sample {
@@ -162,12 +195,34 @@ impl Statistic {
                 quantity,
                 treatment,
                 control,
-            } => paired::log_ratio(runs, quantity, treatment, control, readings),
+            } => {
+                let pair = paired::of_decays(runs, treatment, control);
+                paired::log_ratio(pair?, quantity, readings)
+            }
             Self::PairedDifference {
                 quantity,
                 treatment,
                 control,
-            } => paired::difference(runs, quantity, treatment, control, readings),
+            } => {
+                let pair = paired::of_decays(runs, treatment, control);
+                paired::difference(pair?, quantity, readings)
+            }
+            Self::OptimizerLogRatio {
+                quantity,
+                ref treatment,
+                ref control,
+            } => {
+                let pair = paired::of_optimizers(runs, treatment, control);
+                paired::log_ratio(pair?, quantity, readings)
+            }
+            Self::OptimizerDifference {
+                quantity,
+                ref treatment,
+                ref control,
+            } => {
+                let pair = paired::of_optimizers(runs, treatment, control);
+                paired::difference(pair?, quantity, readings)
+            }
             Self::RankCorrelation {
                 x,
                 y,
@@ -190,60 +245,6 @@ impl Statistic {
             } => mean_over(runs, |run| {
                 perturbation::ratio(run, direction, denominator, relative_radius, readings)
             }),
-        }
-    }
-
-    /// The number in a formula, such as `ln(λ₁ at 5e-4 / λ₁ at 0)`.
-    #[must_use]
-    pub fn formula(&self) -> String {
-        match self {
-            Self::PairedLogRatio {
-                quantity,
-                treatment,
-                control,
-            } => {
-                let q = quantity.symbol();
-                format!("ln({q} at {treatment:e} / {q} at {control})")
-            }
-            Self::PairedDifference {
-                quantity,
-                treatment,
-                control,
-            } => {
-                let q = quantity.symbol();
-                format!("{q} at {treatment:e} − at {control}")
-            }
-            Self::RankCorrelation {
-                x,
-                y,
-                weight_decay_up_to,
-            } => {
-                let range = weight_decay_up_to
-                    .map_or_else(String::new, |limit| format!(", decay ≤ {limit:e}"));
-                format!("τ({}, {}){range}", x.symbol(), y.symbol())
-            }
-            Self::PathRankCorrelation { x, y } => {
-                format!("τ({}, {}) along training", x.symbol(), y.symbol())
-            }
-            Self::PathEndOverPeak { quantity } => {
-                format!("{} at the end / its peak in training", quantity.symbol())
-            }
-            Self::ScalingEndOverPeak { quantity } => {
-                format!("{} at the largest a / its peak over a", quantity.symbol())
-            }
-            Self::ScalingAccuracyRange {} => "largest − smallest accuracy over a".to_owned(),
-            Self::PerturbationRatio {
-                direction,
-                denominator,
-                relative_radius,
-            } => {
-                let denominator = match (denominator, direction) {
-                    (Denominator::Quadratic, _) => "½dᵀHd",
-                    (Denominator::Predicted, Direction::Random) => "Tr(H)‖d‖²/2P",
-                    (Denominator::Predicted, Direction::TopEigenvector) => "λ₁‖d‖²/2",
-                };
-                format!("ΔL / {denominator}, ‖d‖ = {relative_radius:e} ‖θ‖")
-            }
         }
     }
 }

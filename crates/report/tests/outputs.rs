@@ -2,7 +2,7 @@
 
 mod synthetic;
 
-use flatness_records::Outcome;
+use flatness_records::{Iterate, Outcome};
 use flatness_report::{
     Claim, ClaimVerdict, Reproduction, figures, report_html, results_csv, results_json,
     terminal_table,
@@ -17,6 +17,9 @@ fn judged() -> (Reproduction, Vec<Claim>, Vec<ClaimVerdict>) {
     last.outcome = Outcome::Diverged {
         epoch: 7,
         learning_rate: 0.25,
+        step: Some(530),
+        loss: Some(123.4),
+        parameter_norm: None,
     };
     last.measurements.clear();
     last.scaling.clear();
@@ -72,11 +75,13 @@ fn the_page_escapes_what_records_say() {
 fn the_page_says_what_came_out() {
     let page = page();
     assert!(
-        page.contains("Of 8 verdicts (4 claims on 2 models), 8 hold, 0 fail and 0 are undecided.")
+        page.contains(
+            "Of 10 verdicts (5 claims on 2 models), 10 hold, 0 fail and 0 are undecided."
+        )
     );
     assert!(
-        page.contains("36 runs, 35 completed, 1 diverged"),
-        "24 of one experiment and 6 of each other are"
+        page.contains("66 runs, 65 completed, 1 diverged"),
+        "24, 6, 6 and 30 of the experiments are"
     );
     for expected in [
         "1 of the runs diverged",
@@ -86,10 +91,42 @@ fn the_page_says_what_came_out() {
     ] {
         assert!(page.contains(expected), "the page lacks `{expected}`");
     }
-    for claim in ["C1", "C2", "C5", "C8"] {
+    for claim in ["C1", "C2", "C3", "C5", "C8"] {
         assert!(page.contains(&format!("<section id=\"{claim}\">")));
         assert!(page.contains(&format!("--profile synthetic --only {claim}</code>")));
     }
+}
+
+#[test]
+fn optimisers_are_compared_at_both_iterates_and_with_sgd() {
+    let mut reproduction = synthetic::reproduction();
+    let compared = &mut reproduction.experiments[3].records;
+    let mut adam = compared.iter_mut().filter(|run| run.id.ends_with("Adam"));
+    let diverged = adam.next().expect("there is a run of Adam");
+    diverged.outcome = Outcome::Diverged {
+        epoch: 2,
+        learning_rate: 5e-4,
+        step: None,
+        loss: None,
+        parameter_norm: None,
+    };
+    diverged.measurements.clear();
+    let claims = Claim::embedded().unwrap();
+    let verdicts = reproduction.judge(&claims);
+    let page = report_html(&reproduction, &claims, &verdicts, &[]);
+    // By hand for the logistic model: λ₁ is 1, 1.1 and 1.2 times e^k, k = 0 for SGD, 4 for the last
+    // iterate of Gadam and 3 for its average, which has e³ = 20.09 times SGD's. The training loss is 0.3 (1 + k/10).
+    for row in [
+        "<td class=\"number\">1.100 ± 0.058</td>",
+        "<td>Adam (1 of 3 runs diverged)</td>",
+        "<td>Gadam</td><td class=\"number\">0.4200 ± 0</td>",
+        "<td>Gadam, average</td><td class=\"number\">0.3900 ± 0</td>",
+        "<td class=\"number\">22.1 ± 1.2</td>",
+        "<td>Gadam</td><td class=\"number\">0.03000 ± 0</td><td class=\"number\">20.09 ± 0</td><td class=\"number\">about 30</td>",
+    ] {
+        assert!(page.contains(row), "the page lacks `{row}`");
+    }
+    assert!(!page.contains("SGD, average"));
 }
 
 #[test]
@@ -112,13 +149,15 @@ fn plots_are_well_formed_and_every_colour_follows_the_reader() {
         "c1-density",
         "c2-training",
         "c2-scaling",
+        "c3-sharpness",
         "c5-rise",
         "c8-scale",
         "c8-correlation",
     ];
     assert_eq!(ids, expected);
     for figure in &figures {
-        assert_eq!(figure.panels.len(), 2, "{}", figure.id);
+        let per_model = if figure.id == "c3-sharpness" { 2 } else { 1 };
+        assert_eq!(figure.panels.len(), 2 * per_model, "{}", figure.id);
         for svg in figure.panels.iter().chain([&figure.standalone()]) {
             let document = roxmltree::Document::parse(svg)
                 .unwrap_or_else(|error| panic!("{}: {error}", figure.id));
@@ -192,6 +231,14 @@ fn the_csv_parses_back_to_the_same_bits() {
             let row = rows.next().unwrap();
             assert_eq!(&row[column("experiment")], experiment);
             assert_eq!(row[column("model")], record.model.name);
+            let averaged = &row[column("weights")] == "average";
+            assert_eq!(averaged, measurement.weights == Iterate::Average);
+            assert_eq!(
+                row[column("optimizer")],
+                flatness_report::optimizer_name(&record.spec.train)
+            );
+            assert_eq!(&row[column("train_top5_accuracy")], "", "as in the record");
+            assert_eq!(&row[column("test_top5_accuracy")], "0.99");
             let hessian = &measurement.matrices[0];
             for (name, value) in [
                 ("train_loss", measurement.train_loss),

@@ -2,7 +2,7 @@
 
 mod synthetic;
 
-use flatness_records::{Outcome, Record};
+use flatness_records::{Iterate, Outcome, Record};
 use flatness_report::{
     Claim, Denominator, Direction, Estimate, Experiment, Measure, Reproduction, Statistic,
     Threshold, Verdict,
@@ -79,6 +79,11 @@ fn statistics_of_known_records() {
         treatment: 5e-4,
         control: 0.0,
     };
+    let of_gadam = |quantity| Statistic::OptimizerLogRatio {
+        quantity,
+        treatment: "Gadam".to_owned(),
+        control: "SGD".to_owned(),
+    };
     let rank = |x, y| Statistic::RankCorrelation {
         x,
         y,
@@ -103,6 +108,19 @@ fn statistics_of_known_records() {
                 control: 0.0,
             },
             0.02,
+            0.0,
+        ),
+        // Gadam is the fourth optimiser and measured at its average, SGD the first.
+        ("optimizers", of_gadam(SpectralNorm), 3.0, 0.0),
+        ("optimizers", of_gadam(ScaledTrace), -3.0, 0.0),
+        (
+            "optimizers",
+            Statistic::OptimizerDifference {
+                quantity: TestAccuracy,
+                treatment: "GadamX".to_owned(),
+                control: "SWA".to_owned(),
+            },
+            0.03,
             0.0,
         ),
         ("decay", rank(WeightDecay, SpectralNorm), 1.0, 0.0),
@@ -214,6 +232,24 @@ fn what_was_not_measured_has_no_value() {
 }
 
 #[test]
+fn an_average_ends_a_run_but_does_not_lie_on_its_path() {
+    let mut run = synthetic::record("logistic", 1.0, 0, 0.0, &[0, 1, 2]);
+    let mut average = run.measurements[0].clone();
+    average.weights = Iterate::Average;
+    average.parameter_norm = 77.0;
+    run.measurements.push(average);
+
+    let end = Measure::ParameterNorm.at_end(&run).unwrap();
+    assert_eq!(end.value, 77.0);
+    let path = Statistic::PathEndOverPeak {
+        quantity: Measure::SpectralNorm,
+    };
+    // The curvature halves twice; the average has that of the beginning.
+    let ratio = path.evaluate(&[&run]).values[0];
+    assert!((ratio - 0.25).abs() < 1e-15, "{ratio}");
+}
+
+#[test]
 fn the_seed_of_a_diverged_run_is_left_out() {
     let mut reproduction = synthetic::reproduction();
     let decay = &mut reproduction.experiments[0];
@@ -225,6 +261,9 @@ fn the_seed_of_a_diverged_run_is_left_out() {
     treated.outcome = Outcome::Diverged {
         epoch: 3,
         learning_rate: 0.01,
+        step: None,
+        loss: None,
+        parameter_norm: None,
     };
     treated.measurements.clear();
 
@@ -248,7 +287,7 @@ fn claims_are_judged_on_every_model_that_was_run() {
         .map(|row| (row.claim.as_str(), row.model.as_str()))
         .collect();
     let mlp = synthetic::MODELS[1].0;
-    let expected = ["C1", "C2", "C5", "C8"].map(|claim| [(claim, "logistic"), (claim, mlp)]);
+    let expected = ["C1", "C2", "C3", "C5", "C8"].map(|claim| [(claim, "logistic"), (claim, mlp)]);
     assert_eq!(names, expected.concat());
     for row in &verdicts {
         assert_eq!(row.verdict, Holds, "{} on {}", row.claim, row.model);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""The golden orders of batches.rs: ChaCha8 (Bernstein 2008) with a 64-bit counter and a 64-bit stream,
-seeded as rand_core 0.9 expands a u64 (PCG32), and the Fisher-Yates shuffle of `Order::Shuffled`.
+"""The golden orders of batches.rs and variations of augmentation.rs: ChaCha8 (Bernstein 2008) with a
+64-bit counter and a 64-bit stream, seeded as rand_core 0.9 expands a u64 (PCG32), the Fisher-Yates shuffle
+of `Order::Shuffled`, and row, column and mirroring of `Augmented`.
 
     python3 golden_order.py
 """
@@ -53,5 +54,12 @@ def order(n, seed, epoch):
     return indices
 
 
+def variation(pad, seed, epoch, example):
+    row, column, mirrored = block(key(seed), example, epoch)[:3]
+    return (row * (2 * pad + 1)) >> 32, (column * (2 * pad + 1)) >> 32, mirrored >> 31 == 1
+
+
 for seed, epoch in ((0, 0), (0, 1), (20060909, 161)):
     print(seed, epoch, order(12, seed, epoch))
+for seed, epoch in ((0, 0), (0, 1), (20060909, 161)):
+    print(seed, epoch, [variation(4, seed, epoch, example) for example in (0, 1, 2, 199)])

@@ -1,5 +1,6 @@
 //! Tests of `flatness-data` from the outside, one module per noun.
 
+mod augmentation;
 mod batches;
 mod check;
 mod cifar;

@@ -5,18 +5,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use flatness_models::checkpoint;
-use flatness_records::{
-    BatchNorm, Measurement, Outcome, Record, Run, Spec, Training, write_atomic,
-};
+use flatness_records::{BatchNorm, Iterate, Measurement, Outcome, Record, Run, Spec, Training};
 
 use crate::arguments::{Computing, Output, Places, RunOptions};
+use crate::evaluation::evaluate;
 use crate::measurement::{Detail, Instrument, perturbations, retention, scaling};
 use crate::output::put;
 use crate::progress::Progress;
-use crate::run_directory::{self, Clock, RunDirectory};
+use crate::run_directory::{self, Position, RunDirectory};
 use crate::setting::{Machine, Model, Weights};
 use crate::source::{self, Splits};
-use crate::training::{Trained, train};
+use crate::training::{Interrupted, Interruption, Trained, Trainer};
 use crate::{device, environment};
 
 pub(crate) fn run(options: &RunOptions) -> Result<()> {
@@ -50,7 +49,10 @@ pub(crate) fn execute(
             }
             record
         }
-        None => work(run, options, &splits, &Machine::new(computing)?, progress)?,
+        None => {
+            let done = work(run, options, &splits, &Machine::new(computing)?, progress);
+            done.map_err(end_if_interrupted)?
+        }
     };
     if output.json {
         put(&serde_json::to_string(&record)?)?;
@@ -62,12 +64,32 @@ pub(crate) fn execute(
         Outcome::Diverged {
             epoch,
             learning_rate,
-        } => bail!(
-            "training diverged in epoch {epoch} at learning rate {learning_rate:?}: loss or parameters are not finite; \
-             the parameters before that epoch are in {}; lower train.optimizer.learning_rate",
-            runs.join(run.id()).join("checkpoint.safetensors").display()
-        ),
+            step,
+            loss,
+            parameter_norm,
+        } => {
+            // Records of former versions lack these.
+            let step = step.map(|step| format!("step {step}"));
+            let loss = loss.map(|loss| format!("loss {loss:?}"));
+            let norm = parameter_norm.map(|norm| format!("parameter norm {norm:?}"));
+            let known: Vec<String> = [step, loss, norm].into_iter().flatten().collect();
+            bail!(
+                "training diverged in epoch {epoch} at learning rate {learning_rate:?} ({}): loss or parameters are \
+                 not finite; the parameters before that epoch are in {}; lower train.optimizer.learning_rate",
+                known.join(", "),
+                runs.join(run.id()).join("checkpoint.safetensors").display()
+            )
+        }
     }
+}
+
+/// Ends the process by the exit code of the signal, if one has ended the run.
+fn end_if_interrupted(error: anyhow::Error) -> anyhow::Error {
+    if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
+        eprintln!("{interrupted}");
+        std::process::exit(interrupted.exit_code());
+    }
+    error
 }
 
 fn work(
@@ -90,7 +112,14 @@ fn work(
             "train.batch_size must be at most the {examples} training examples, got {batch_size}"
         );
     }
-    let directory = RunDirectory::open(&options.runs, run)?;
+    let directory = RunDirectory::open(&options.runs, run, &options.telemetry)?;
+    tracing::info!(
+        spec = run.id(),
+        seed = spec.seed,
+        threads,
+        device = provenance.device,
+        "start"
+    );
     let mean_loss = model.mean_loss(&model.network, &splits.train, machine, batch_size)?;
     let initial = model.initial(run.streams().seed("init"), &machine.device)?;
     let instrument = spec.measure.as_ref().map(|spec| Instrument {
@@ -107,38 +136,46 @@ fn work(
         retention(&instrument.mean_loss(&network)?, &initial.theta, machine)?;
     }
     let measure = |epoch: u32, weights: &_| match &instrument {
-        Some(instrument) if instrument.spec.epochs.contains(&epoch) => {
-            let measurement = instrument.measure(epoch, weights, Detail::Path)?;
+        None => Ok(0.0),
+        Some(instrument) => {
+            let made = directory.measurements()?;
+            if let Some(made) = made.iter().find(|made| made.epoch == epoch) {
+                return Ok(made.seconds);
+            }
+            let measurement = instrument.measure(epoch, Iterate::Last, weights, Detail::Path)?;
             directory.add_measurement(&measurement)?;
             Ok(measurement.seconds)
         }
-        _ => Ok(0.0),
     };
-    let save_every = Duration::from_secs(options.save_every);
-    let trained = train(
-        run, &mean_loss, &initial, &directory, save_every, progress, measure,
-    )?;
-    let (weights, clock, outcome) = match trained {
-        Trained::Completed { weights, clock } => (weights, clock, Outcome::Completed),
-        Trained::Diverged {
-            weights,
-            clock,
-            epoch,
-            learning_rate,
-        } => (
-            weights,
-            clock,
-            Outcome::Diverged {
-                epoch,
-                learning_rate,
-            },
-        ),
+    let interruption = Interruption::watch()?;
+    let trainer = Trainer {
+        run,
+        mean_loss: &mean_loss,
+        examples: &splits.train,
+        directory: &directory,
+        save_every: Duration::from_secs(options.save_every),
+        progress,
+        interruption: &interruption,
+        evaluate: &|weights| evaluate(&model, splits, machine, batch_size, weights),
     };
-    let Weights { theta, buffers } = &weights;
-    write_atomic(
-        &directory.checkpoint(),
-        &checkpoint::encode(&model.network, theta, buffers, &model.name)?,
-    )?;
+    let encode = |weights: &Weights| {
+        checkpoint::encode(
+            &model.network,
+            &weights.theta,
+            &weights.buffers,
+            &model.name,
+        )
+    };
+    let Trained {
+        weights,
+        average,
+        position,
+        outcome,
+    } = trainer.train(&initial, measure)?;
+    directory.write_checkpoint(&encode(&weights)?)?;
+    if let Some(average) = &average {
+        directory.write_average(&encode(average)?)?;
+    }
     let batch_norm = spec
         .measure
         .as_ref()
@@ -152,7 +189,7 @@ fn work(
             spec.measure.as_ref().map(|measure| measure.split),
         ),
         model: model.record(batch_norm),
-        training: training(clock, 0.0),
+        training: training(position, 0.0),
         measurements: directory.measurements()?,
         scaling: Vec::new(),
         perturbations: Vec::new(),
@@ -160,24 +197,31 @@ fn work(
     };
     if let (Some(instrument), Outcome::Completed) = (&instrument, &record.outcome) {
         let started = Instant::now();
-        record
-            .measurements
-            .push(instrument.measure(clock.epoch, &weights, Detail::Full)?);
-        record.scaling = scaling(instrument, &weights)?;
-        if let Some(perturbation) = &instrument.spec.perturbation {
-            record.perturbations = perturbations(instrument, perturbation, &weights)?;
+        let epoch = position.epoch;
+        let last = instrument.measure(epoch, Iterate::Last, &weights, Detail::Full)?;
+        directory.show(&last)?;
+        record.measurements.push(last);
+        if let Some(average) = &average {
+            let average = instrument.measure(epoch, Iterate::Average, average, Detail::Full)?;
+            directory.show(&average)?;
+            record.measurements.push(average);
         }
-        record.training = training(clock, started.elapsed().as_secs_f64());
+        let finished = average.as_ref().unwrap_or(&weights);
+        record.scaling = scaling(instrument, finished)?;
+        if let Some(perturbation) = &instrument.spec.perturbation {
+            record.perturbations = perturbations(instrument, perturbation, finished)?;
+        }
+        record.training = training(position, started.elapsed().as_secs_f64());
     }
     directory.finish(&record)?;
     Ok(record)
 }
 
-fn training(clock: Clock, measure_seconds: f64) -> Training {
+fn training(position: Position, measure_seconds: f64) -> Training {
     Training {
-        steps: clock.steps,
-        train_seconds: clock.train_seconds,
-        measure_seconds: clock.measure_seconds + measure_seconds,
+        steps: position.steps,
+        train_seconds: position.train_seconds,
+        measure_seconds: position.measure_seconds + measure_seconds,
         peak_rss_mib: environment::peak_rss_mib(),
     }
 }

@@ -4,7 +4,7 @@ use flatness_records::{Outcome, Record};
 
 use super::table::{Align, Cell, table};
 use crate::number::{MISSING, significant, with_error};
-use crate::{Correlation, Measure, Reproduction, weight_decay};
+use crate::{Correlation, Measure, Reproduction, optimizer_name, weight_decay};
 
 /// The runs that diverged, with the moment at which they did.
 pub(super) fn diverged(reproduction: &Reproduction) -> String {
@@ -12,23 +12,37 @@ pub(super) fn diverged(reproduction: &Reproduction) -> String {
         ("Experiment", Align::Start),
         ("Run", Align::Start),
         ("Model", Align::Start),
+        ("Optimiser", Align::Start),
         ("Seed", Align::End),
         ("Weight decay", Align::End),
         ("Epoch", Align::End),
+        ("Step", Align::End),
         ("Learning rate", Align::End),
+        ("Loss", Align::End),
+        ("‖θ‖", Align::End),
     ];
     let rows: Vec<Vec<Cell>> = reproduction
         .diverged()
         .map(|(experiment, record)| {
-            let (epoch, rate) = match record.outcome {
-                Outcome::Diverged {
-                    epoch,
-                    learning_rate,
-                } => (epoch, learning_rate),
-                Outcome::Completed => (0, 0.0),
-            };
             let mut cells = identity(experiment, record);
-            cells.extend([Cell::from(epoch.to_string()), Cell::from(rate.to_string())]);
+            if let Outcome::Diverged {
+                epoch,
+                learning_rate,
+                step,
+                loss,
+                parameter_norm,
+            } = record.outcome
+            {
+                let digits = |value| significant(value, 3);
+                let known = |text: Option<String>| Cell::from(text.unwrap_or(MISSING.to_owned()));
+                cells.extend([
+                    Cell::from(epoch.to_string()),
+                    known(step.map(|step| step.to_string())),
+                    Cell::from(learning_rate.to_string()),
+                    known(loss.map(digits)),
+                    known(parameter_norm.map(digits)),
+                ]);
+            }
             cells
         })
         .collect();
@@ -59,6 +73,7 @@ pub(super) fn completed(reproduction: &Reproduction) -> String {
         ("Experiment", Align::Start),
         ("Run", Align::Start),
         ("Model", Align::Start),
+        ("Optimiser", Align::Start),
         ("Seed", Align::End),
         ("Weight decay", Align::End),
     ]
@@ -132,6 +147,7 @@ fn identity(experiment: &str, record: &Record) -> Vec<Cell> {
         Cell::from(experiment),
         Cell::from(record.id.as_str()),
         Cell::from(record.model.name.as_str()),
+        Cell::from(optimizer_name(&record.spec.train)),
         Cell::from(record.spec.seed.to_string()),
         Cell::from(significant(weight_decay(record), 1)),
     ]

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use flatness_records::{MeasureSpec, OptimizerSpec, Outcome, Record, ScheduleSpec};
+use flatness_records::{MeasureSpec, Outcome, Record};
 
 use super::escape::escape;
 use super::table::{Align, Cell, Row, table};
+use super::training;
 use crate::number::significant;
-use crate::reproduction::models;
-use crate::{Reproduction, weight_decay};
+use crate::reproduction::{models, optimizers};
+use crate::{Reproduction, optimizer_name, weight_decay};
 
-/// One row per model under the name of each experiment.
+/// One row per model and optimiser under the name of each experiment.
 pub(super) fn experiments(reproduction: &Reproduction) -> String {
     let columns = [
         ("Model", Align::Start),
@@ -21,6 +22,7 @@ pub(super) fn experiments(reproduction: &Reproduction) -> String {
         ("Rate", Align::End),
         ("Optimiser", Align::Start),
         ("Schedule", Align::Start),
+        ("Average", Align::Start),
         ("Weight decay", Align::Start),
         ("Seeds", Align::Start),
     ];
@@ -28,11 +30,13 @@ pub(super) fn experiments(reproduction: &Reproduction) -> String {
     for experiment in &reproduction.experiments {
         rows.push(Row::Heading(experiment.name.clone()));
         for model in models(&experiment.records) {
-            let of_model = experiment
-                .records
-                .iter()
-                .filter(|record| record.model.name == model);
-            rows.extend(setting(&of_model.collect::<Vec<_>>()).map(Row::Cells));
+            let of_model = experiment.records.iter();
+            let of_model: Vec<&Record> = of_model.filter(|run| run.model.name == model).collect();
+            for name in optimizers(of_model.iter().copied()) {
+                let runs = of_model.iter().copied();
+                let runs = runs.filter(|run| optimizer_name(&run.spec.train) == name);
+                rows.extend(setting(&runs.collect::<Vec<_>>()).map(Row::Cells));
+            }
         }
     }
     table("Training settings", &columns, rows)
@@ -41,30 +45,16 @@ pub(super) fn experiments(reproduction: &Reproduction) -> String {
 fn setting(records: &[&Record]) -> Option<Vec<Cell>> {
     let record = records.first()?;
     let train = &record.spec.train;
-    let OptimizerSpec::Sgd {
-        learning_rate,
-        momentum,
-        nesterov,
-        ..
-    } = train.optimizer;
-    let kind = if nesterov {
-        "Nesterov momentum"
-    } else {
-        "momentum"
-    };
-    let schedule = match train.schedule {
-        ScheduleSpec::Constant {} => "constant".to_owned(),
-        ScheduleSpec::Paper { ratio } => format!("paper’s, ratio {}", short(ratio)),
-    };
     Some(vec![
         Cell::from(record.model.name.as_str()),
         Cell::from(record.model.parameters.to_string()),
         Cell::from(record.data.train_examples.to_string()),
         Cell::from(train.epochs.to_string()),
         Cell::from(train.batch_size.to_string()),
-        Cell::from(short(learning_rate)),
-        Cell::from(format!("SGD, {kind} {momentum}")),
-        Cell::from(schedule),
+        Cell::from(short(train.optimizer.learning_rate())),
+        Cell::from(training::optimizer(train)),
+        Cell::from(training::schedule(train)),
+        Cell::from(training::average(train)),
         Cell::from(distinct(records, ", ", |record| {
             short(weight_decay(record))
         })),
@@ -253,7 +243,7 @@ fn list(values: &[f64]) -> String {
 }
 
 /// As a spec would write it, with a true minus sign, at which no line breaks.
-fn short(value: f64) -> String {
+pub(super) fn short(value: f64) -> String {
     if value != 0.0 && value.abs() < 1e-2 {
         format!("{value:e}").replace('-', "−")
     } else {

@@ -73,6 +73,7 @@ fn median(group: &[(f64, f64)]) -> Option<Point> {
 pub(super) fn reach(points: &[Point]) -> impl Iterator<Item = f64> {
     points.iter().flat_map(|point| match point.bar {
         Bar::Vertical(low, high) => [point.y, low.max(point.y / 100.0), high],
+        Bar::Both(_, [low, high]) => [point.y, low.max(point.y / 100.0), high],
         Bar::None | Bar::Horizontal(..) => [point.y; 3],
     })
 }

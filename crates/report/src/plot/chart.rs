@@ -58,9 +58,11 @@ pub(super) enum Mark {
     LineAndMarkers,
     /// Markers alone.
     Markers,
+    /// A line through the points with a marker at the last alone.
+    Trail,
 }
 
-/// A value with the range of its error bar, one of the two directions.
+/// A value with the range of its error bar.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Point {
     pub(super) x: f64,
@@ -76,6 +78,8 @@ pub(super) enum Bar {
     Horizontal(f64, f64),
     /// From one y to another.
     Vertical(f64, f64),
+    /// From one x to another, and from one y to another.
+    Both([f64; 2], [f64; 2]),
 }
 
 impl Chart {
@@ -142,7 +146,7 @@ impl Chart {
             }
             let y = 42 + LINE * line;
             let colour = Colour::Series(number).sentinel();
-            if series.mark != Mark::Markers {
+            if matches!(series.mark, Mark::Line | Mark::LineAndMarkers) {
                 segment(
                     area,
                     (x, y),
@@ -239,16 +243,22 @@ impl Chart {
             .map(|point| at(point.x, point.y))
             .collect();
         for point in &series.points {
-            let ends = match point.bar {
-                Bar::None => None,
-                Bar::Horizontal(low, high) => at(low, point.y).zip(at(high, point.y)),
-                // What has no place on a logarithmic axis lies below its end.
-                Bar::Vertical(low, high) => at(point.x, high).map(|to| {
-                    let end = (to.0, UNIT * frame.bottom);
-                    (at(point.x, low).unwrap_or(end), to)
-                }),
+            let horizontal = |low, high| at(low, point.y).zip(at(high, point.y));
+            // What has no place on a logarithmic axis lies below its end.
+            let vertical = |low, high| {
+                let to = at(point.x, high)?;
+                let end = (to.0, UNIT * frame.bottom);
+                Some((at(point.x, low).unwrap_or(end), to))
             };
-            if let Some((from, to)) = ends {
+            let bars = match point.bar {
+                Bar::None => [None, None],
+                Bar::Horizontal(low, high) => [horizontal(low, high), None],
+                Bar::Vertical(low, high) => [vertical(low, high), None],
+                Bar::Both([left, right], [low, high]) => {
+                    [horizontal(left, right), vertical(low, high)]
+                }
+            };
+            for (from, to) in bars.into_iter().flatten() {
                 let style = colour.stroke_width(3 * UNIT as u32 / 2);
                 area.draw(&PathElement::new(vec![from, to], style))?;
             }
@@ -261,10 +271,13 @@ impl Chart {
                 area.draw(&PathElement::new(stretch, style))?;
             }
         }
-        if series.mark != Mark::Line {
-            for place in places.into_iter().flatten() {
-                marker(area, place, number)?;
-            }
+        let marked = match series.mark {
+            Mark::Line => &[],
+            Mark::LineAndMarkers | Mark::Markers => places.as_slice(),
+            Mark::Trail => &places[places.len().saturating_sub(1)..],
+        };
+        for place in marked.iter().copied().flatten() {
+            marker(area, place, number)?;
         }
         Ok(())
     }

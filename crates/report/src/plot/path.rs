@@ -6,6 +6,7 @@ use super::average::{Mean, averaged, reach};
 use super::axis::Axis;
 use super::chart::{Chart, Guide, HEIGHT, Mark, Series};
 use crate::Measure;
+use crate::measure::iterates;
 use crate::statistic::scaling_reading;
 
 /// Training loss, λ₁, Tr H and ‖H‖_F of one model against the epoch.
@@ -18,8 +19,7 @@ pub(super) fn training(model: &str, records: &[&Record]) -> Chart {
     ];
     let series = measures.map(|measure| {
         let pairs = records.iter().flat_map(|record| {
-            let measurements = record.measurements.iter();
-            measurements.filter_map(move |measurement| {
+            iterates(record).filter_map(move |measurement| {
                 Some((
                     f64::from(measurement.epoch),
                     measure.of(record, measurement)?.value,

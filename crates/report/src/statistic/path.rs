@@ -2,7 +2,7 @@
 
 use flatness_records::Record;
 
-use crate::measure::Reading;
+use crate::measure::{Reading, iterates};
 use crate::{Measure, kendall_tau};
 
 pub(super) fn rank_correlation(
@@ -12,7 +12,7 @@ pub(super) fn rank_correlation(
     readings: &mut Vec<Reading>,
 ) -> Option<f64> {
     let (mut x_values, mut y_values) = (Vec::new(), Vec::new());
-    for measurement in &run.measurements {
+    for measurement in iterates(run) {
         let (Some(x_reading), Some(y_reading)) = (x.of(run, measurement), y.of(run, measurement))
         else {
             continue;
@@ -30,9 +30,7 @@ pub(super) fn end_over_peak(
     quantity: Measure,
     readings: &mut Vec<Reading>,
 ) -> Option<f64> {
-    let path: Vec<Reading> = run
-        .measurements
-        .iter()
+    let path: Vec<Reading> = iterates(run)
         .map(|measurement| quantity.of(run, measurement))
         .collect::<Option<_>>()?;
     readings.extend(&path);

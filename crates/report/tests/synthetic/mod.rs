@@ -2,10 +2,11 @@
 //!
 //! λ₁ = s (1 + seed/10) e^{k}, k = number of the decay in the grid; ‖θ‖² = s e^{−2k}, so λ₁‖θ‖² falls by e
 //! from one decay to the next. Tr = 10 λ₁, ‖H‖_F = 2 λ₁. Along training both loss and λ₁ halve at
-//! each measured epoch. Under scaling λ₁ rises to 4 at a = 1 and ends at 4/100.
+//! each measured epoch. Under scaling λ₁ rises to 4 at a = 1 and ends at 4/100. For an optimiser k is its
+//! number in the list, and one more at the last iterate of a run with an average.
 
 use flatness_records::{
-    DataRecord, Density, Dtype, Matrix, MatrixRecord, Measurement, ModelRecord, Outcome,
+    DataRecord, Density, Dtype, Iterate, Matrix, MatrixRecord, Measurement, ModelRecord, Outcome,
     Perturbation, Provenance, Quantity, Record, Retention, Ritz, ScalePoint, Spec, Split, Training,
     Uncertainty,
 };
@@ -14,13 +15,40 @@ use flatness_report::{Experiment, Reproduction};
 /// Decays of the grid.
 pub(crate) const DECAYS: [f64; 4] = [0.0, 1e-4, 5e-4, 5e-3];
 
+/// Optimisers, each with the fields of its spec.
+pub(crate) const OPTIMIZERS: [(&str, &str); 5] = [
+    (
+        "SGD",
+        r#"optimizer = { kind = "sgd", learning_rate = 0.05, momentum = 0.9, nesterov = false, weight_decay = 5e-4 }"#,
+    ),
+    (
+        "SWA",
+        r#"optimizer = { kind = "sgd", learning_rate = 0.1, momentum = 0.9, nesterov = false, weight_decay = 5e-4 }
+        average = { kind = "uniform", from_epoch = 50, every = "epoch" }"#,
+    ),
+    (
+        "Adam",
+        r#"optimizer = { kind = "adam", learning_rate = 5e-4, weight_decay = 5e-4 }"#,
+    ),
+    (
+        "Gadam",
+        r#"optimizer = { kind = "adam", learning_rate = 5e-4, weight_decay = 0.25, decay = "decoupled" }
+        average = { kind = "uniform", from_epoch = 50, every = "epoch" }"#,
+    ),
+    (
+        "GadamX",
+        r#"optimizer = { kind = "padam", learning_rate = 0.1, partial = 0.125, weight_decay = 2.5e-3, decay = "decoupled" }
+        average = { kind = "uniform", from_epoch = 50, every = "epoch" }"#,
+    ),
+];
+
 /// Models, each with the factor s of its curvature.
 pub(crate) const MODELS: [(&str, f64); 2] = [("logistic", 1.0), ("mlp <&\"'>", 3.0)];
 
-/// Seeds of both experiments.
+/// Seeds of every experiment.
 pub(crate) const SEEDS: [u64; 3] = [0, 1, 2];
 
-/// Both experiments, all runs completed.
+/// All experiments, all runs completed.
 pub(crate) fn reproduction() -> Reproduction {
     let runs = |decays: &[f64], epochs: &[u32]| {
         let mut records = Vec::new();
@@ -31,6 +59,12 @@ pub(crate) fn reproduction() -> Reproduction {
         }
         records
     };
+    let mut compared = Vec::new();
+    for (model, factor) in MODELS {
+        for number in 0..OPTIMIZERS.len() {
+            compared.extend(SEEDS.map(|seed| optimized(model, factor, seed, number)));
+        }
+    }
     let experiment = |name: &str, claims: &[&str], records| Experiment {
         name: name.to_owned(),
         claims: claims.iter().map(|&id| id.to_owned()).collect(),
@@ -48,6 +82,7 @@ pub(crate) fn reproduction() -> Reproduction {
                 runs(&[0.0], &[0, 1, 2, 5, 10, 20, 50, 100]),
             ),
             experiment("quadratic", &["C5"], runs(&[5e-4], &[100])),
+            experiment("optimizers", &["C3"], compared),
         ],
     }
 }
@@ -58,10 +93,45 @@ pub(crate) fn record(model: &str, factor: f64, seed: u64, decay: f64, epochs: &[
         .iter()
         .position(|&other| other == decay)
         .expect("a decay of the grid");
-    let spec = Spec::from_toml(&spec_text(model, seed, decay), "synthetic").expect("a valid spec");
+    let optimizer = format!(
+        r#"optimizer = {{ kind = "sgd", learning_rate = 0.01, momentum = 0.9, nesterov = false, weight_decay = {decay:?} }}"#
+    );
+    let steps = (0..).zip(epochs);
+    let measurements =
+        steps.map(|(step, &epoch)| measurement(factor, seed, number as f64, step, epoch));
+    let id = format!("{model}-{seed}-{decay}-{}", epochs.len());
+    finished(id, model, factor, seed, &optimizer, measurements.collect())
+}
+
+/// One run with the optimiser of this number.
+pub(crate) fn optimized(model: &str, factor: f64, seed: u64, number: usize) -> Record {
+    let (name, optimizer) = OPTIMIZERS[number];
+    let at = |weights, number| Measurement {
+        weights,
+        ..measurement(factor, seed, number, 0, 100)
+    };
+    let end = number as f64;
+    let measurements = if optimizer.contains("average") {
+        vec![at(Iterate::Last, end + 1.0), at(Iterate::Average, end)]
+    } else {
+        vec![at(Iterate::Last, end)]
+    };
+    let id = format!("{model}-{seed}-{name}");
+    finished(id, model, factor, seed, optimizer, measurements)
+}
+
+fn finished(
+    id: String,
+    model: &str,
+    factor: f64,
+    seed: u64,
+    optimizer: &str,
+    measurements: Vec<Measurement>,
+) -> Record {
+    let text = spec_text(model, seed, optimizer);
     Record {
-        id: format!("{model}-{seed}-{decay}-{}", epochs.len()),
-        spec,
+        id,
+        spec: Spec::from_toml(&text, "synthetic").expect("a valid spec"),
         outcome: Outcome::Completed,
         provenance: Provenance {
             version: "0.1.0".to_owned(),
@@ -95,10 +165,7 @@ pub(crate) fn record(model: &str, factor: f64, seed: u64, decay: f64, epochs: &[
             measure_seconds: 1.0,
             peak_rss_mib: 120.0,
         },
-        measurements: (0..)
-            .zip(epochs)
-            .map(|(step, &epoch)| measurement(factor, seed, number as f64, step, epoch))
-            .collect(),
+        measurements,
         scaling: [(0.25, 1.0), (1.0, 4.0), (8.0, 0.04)]
             .map(|(scale, value)| scale_point(factor, scale, value))
             .to_vec(),
@@ -106,7 +173,7 @@ pub(crate) fn record(model: &str, factor: f64, seed: u64, decay: f64, epochs: &[
     }
 }
 
-fn spec_text(model: &str, seed: u64, decay: f64) -> String {
+fn spec_text(model: &str, seed: u64, optimizer: &str) -> String {
     let model = model.replace('"', "\\\"");
     format!(
         r#"
@@ -116,7 +183,7 @@ fn spec_text(model: &str, seed: u64, decay: f64) -> String {
         [train]
         epochs = 100
         batch_size = 128
-        optimizer = {{ kind = "sgd", learning_rate = 0.01, momentum = 0.9, nesterov = false, weight_decay = {decay:?} }}
+        {optimizer}
         schedule = {{ kind = "paper", ratio = 0.01 }}
         [measure]
         split = "train"
@@ -138,12 +205,16 @@ fn measurement(factor: f64, seed: u64, number: f64, step: i32, epoch: u32) -> Me
     Measurement {
         retention: Retention::Retain,
         epoch,
+        weights: Iterate::Last,
         train_loss: 0.3 * (1.0 + 0.1 * number) * decline,
         train_accuracy: 0.93 - 0.002 * number,
+        train_top5_accuracy: None,
         test_loss: 0.31 * decline,
         test_accuracy: 0.9 + 0.01 * number + 1e-3 * seed as f64,
+        test_top5_accuracy: Some(0.99),
         validation_loss: None,
         validation_accuracy: None,
+        validation_top5_accuracy: None,
         gradient_norm: 1e-3,
         parameter_norm: norm,
         distance_from_initialization: norm / 2.0,

@@ -1,0 +1,166 @@
+//! Random crops and flips of the training images, anew in every epoch.
+//!
+//! ```text
+//! x'[r, k] = x[r + i − p, k + j − p],  or 0 outside;   i, j uniform on 0 … 2p
+//! x''[r, k] = x'[r, W − 1 − k] with probability 1/2, else x'[r, k]
+//! ```
+//!
+//! x is an image of bytes (C, H, W) and p the padding. This is `RandomCrop(size, padding=p)` and then
+//! `RandomHorizontalFlip` of torchvision, both before the normalisation, as in the software of Granziol
+//! (2020, arXiv 2006.09091), which takes p = 4 on CIFAR: what is padded is black, not the mean.
+//!
+//! Seed, epoch and number of the example determine its crop and flip: they are the first three words of
+//! block `example` of ChaCha8 seeded with `seed` on stream `epoch`. Neither batches nor threads matter.
+
+use std::ops::Range;
+
+use candle_core::{DType, Device};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+
+use crate::batches::Batch;
+use crate::dataset::Dataset;
+use crate::error::Result;
+use crate::examples::Examples;
+
+/// Words of one block of ChaCha.
+const BLOCK_WORDS: u128 = 16;
+
+/// Whether images are mirrored left to right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flip {
+    /// None is.
+    Never,
+    /// Each is with probability 1/2.
+    Half,
+}
+
+/// How images are varied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Augmentation {
+    /// Seed of all crops and flips.
+    pub seed: u64,
+    /// Whether images are mirrored.
+    pub flip: Flip,
+    /// Black pixels p added on every side before the crop to the former size; 0 for no crop.
+    pub pad: usize,
+}
+
+/// What happens to one image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Variation {
+    /// First row of the crop in the padded image, in 0 … 2p.
+    row: usize,
+    /// First column of the crop in the padded image, in 0 … 2p.
+    column: usize,
+    mirrored: bool,
+}
+
+/// The images of a data set as one epoch sees them.
+#[derive(Debug, Clone)]
+pub struct Augmented {
+    dataset: Dataset,
+    augmentation: Augmentation,
+    epoch: u64,
+}
+
+impl Augmented {
+    /// `dataset` with the crops and flips of `epoch`.
+    ///
+    /// # Errors
+    /// When the padding is not below the height and the width of the images.
+    pub fn new(dataset: &Dataset, augmentation: Augmentation, epoch: u64) -> Result<Self> {
+        let [_, height, width] = dataset.example_shape();
+        if augmentation.pad >= height.min(width) {
+            let expected = format!("below {} pixels", height.min(width));
+            return Err(dataset.field("padding of a crop", expected, augmentation.pad));
+        }
+        Ok(Self {
+            dataset: dataset.clone(),
+            augmentation,
+            epoch,
+        })
+    }
+
+    /// Writes the image of example `index`, `image` (C, H, W), as it is in this epoch.
+    pub(crate) fn vary(&self, index: usize, image: &[u8], varied: &mut [u8]) {
+        let [_, height, width] = self.dataset.example_shape();
+        let pad = self.augmentation.pad;
+        let Variation {
+            row,
+            column,
+            mirrored,
+        } = self.variation(index);
+        let (rows, columns) = (kept(row, pad, height), kept(column, pad, width));
+        let plane = height * width;
+        varied.fill(0);
+        for (image, varied) in image
+            .chunks_exact(plane)
+            .zip(varied.chunks_exact_mut(plane))
+        {
+            for target in rows.clone() {
+                let source = &image[(target + row - pad) * width + column + columns.start - pad..];
+                let source = &source[..columns.len()];
+                let target = &mut varied[target * width..][..width];
+                if mirrored {
+                    let mirror = &mut target[width - columns.end..width - columns.start];
+                    let pixels = mirror.iter_mut().rev().zip(source);
+                    pixels.for_each(|(pixel, &byte)| *pixel = byte);
+                } else {
+                    target[columns.clone()].copy_from_slice(source);
+                }
+            }
+        }
+    }
+
+    fn variation(&self, index: usize) -> Variation {
+        let Augmentation { seed, flip, pad } = self.augmentation;
+        let mut generator = ChaCha8Rng::seed_from_u64(seed);
+        generator.set_stream(self.epoch);
+        generator.set_word_pos(BLOCK_WORDS * index as u128);
+        // ⌊u (2p + 1) / 2³²⌋; the bias is below 2⁻²⁰ for images of up to 2¹¹ pixels a side.
+        let mut shift = || {
+            let scaled = u128::from(generator.next_u32()) * (2 * pad as u128 + 1);
+            (scaled >> 32) as usize
+        };
+        let (row, column) = (shift(), shift());
+        let mirrored = generator.next_u32() >> 31 == 1;
+        Variation {
+            row,
+            column,
+            mirrored: flip == Flip::Half && mirrored,
+        }
+    }
+}
+
+/// Positions of a crop that starts at `start` of the padded side, of `len` positions, that lie in the
+/// image.
+fn kept(start: usize, pad: usize, len: usize) -> Range<usize> {
+    pad.saturating_sub(start)..len.min(len + pad - start)
+}
+
+impl Examples for Augmented {
+    fn name(&self) -> &str {
+        self.dataset.name()
+    }
+
+    fn len(&self) -> usize {
+        self.dataset.len()
+    }
+
+    fn example_shape(&self) -> Vec<usize> {
+        self.dataset.example_shape().to_vec()
+    }
+
+    fn classes(&self) -> usize {
+        self.dataset.classes()
+    }
+
+    fn batch(&self, range: Range<usize>, dtype: DType, device: &Device) -> Result<Batch> {
+        self.dataset.batch_of(range, Some(self), dtype, device)
+    }
+
+    fn gather(&self, indices: &[u32], dtype: DType, device: &Device) -> Result<Batch> {
+        self.dataset.gather_of(indices, Some(self), dtype, device)
+    }
+}

@@ -1,0 +1,76 @@
+//! One step: gradient, clipping, optimiser, running statistics, average.
+//!
+//! ```text
+//! g = ∇L_B(θ), or with SAM ∇L_B(θ + ρ g / ‖g‖);   g <- clip(g);   θ <- optimiser(θ, g)
+//! s <- 0.9 s + 0.1 s_B    running means and variances, with those of the batch B at θ
+//! ```
+
+use anyhow::Result;
+use flatness_curvature::MeanLoss;
+use flatness_data::{Augmentation, Augmented, Flip};
+use flatness_optim::{SharpnessAware, clip_by_norm};
+use flatness_records::Interval;
+
+use super::Trainer;
+use super::course::Course;
+
+/// Weight of a new batch in the running statistics of batch-norm, as in `torch.nn.BatchNorm2d`.
+const STATISTICS_MOMENTUM: f64 = 0.1;
+
+impl Trainer<'_> {
+    /// One step on the examples at the indices in `batch`, unless the loss is not finite; the loss before
+    /// it.
+    pub(super) fn step(
+        &self,
+        course: &mut Course,
+        mean_loss: &MeanLoss<'_>,
+        batch: &[u32],
+        learning_rate: f64,
+    ) -> Result<f64> {
+        let spec = self.spec();
+        let theta = &course.weights.theta;
+        let seed = format!("dropout {}", course.position.steps);
+        let seed = self.run.streams().seed(&seed);
+        let at_theta = mean_loss.training_gradient(theta, batch, seed)?;
+        let evaluation = at_theta.evaluation;
+        if !evaluation.loss.is_finite() {
+            return Ok(evaluation.loss);
+        }
+        let gradient = match spec.sharpness_aware {
+            None => at_theta.gradient,
+            Some(radius) => {
+                let perturbed =
+                    SharpnessAware::new(radius)?.perturbed(theta, &at_theta.gradient)?;
+                (mean_loss.training_gradient(&perturbed, batch, seed)?).gradient
+            }
+        };
+        if let Some(largest) = spec.clip_norm {
+            clip_by_norm(&gradient, largest)?;
+        }
+        course.optimizer.step(theta, &gradient, learning_rate)?;
+        // The statistics are those at the parameters, also where the gradient is taken elsewhere.
+        course.weights.buffers = ((&course.weights.buffers * (1.0 - STATISTICS_MOMENTUM))?
+            + (at_theta.statistics * STATISTICS_MOMENTUM)?)?;
+        if let Some(averaging) = &mut course.averaging {
+            averaging.add(Interval::Step, course.position.epoch, theta)?;
+        }
+        course.position.steps += 1;
+        course.position.loss_sum += evaluation.loss * batch.len() as f64;
+        course.position.correct += (evaluation.accuracy * batch.len() as f64).round();
+        Ok(evaluation.loss)
+    }
+
+    /// The examples of the epoch after `epoch` with their random changes, if there are any.
+    pub(super) fn augmented(&self, epoch: u32) -> Result<Option<Augmented>> {
+        let Some(spec) = &self.spec().augmentation else {
+            return Ok(None);
+        };
+        let augmentation = Augmentation {
+            seed: self.run.streams().seed("augmentation"),
+            flip: if spec.flip { Flip::Half } else { Flip::Never },
+            pad: spec.pad,
+        };
+        let augmented = Augmented::new(self.examples, augmentation, u64::from(epoch))?;
+        Ok(Some(augmented))
+    }
+}

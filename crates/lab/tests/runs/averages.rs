@@ -1,0 +1,124 @@
+//! Averages against plain sums over the checkpoints of all epochs, and batch-norm against plain loops.
+
+use std::path::Path;
+
+use crate::program::{BATCH_NORM, CIFAR_EXAMPLES, Place, network, pixel, weights};
+
+/// Parameters after each of the epochs, the last iterate's file standing for the last.
+fn iterates(directory: &Path, epochs: u32, model: &flatness_layers::Network) -> Vec<Vec<f64>> {
+    let path = |epoch| directory.join(format!("checkpoint-{epoch}.safetensors"));
+    let of = |epoch| weights(&path(epoch), model).0;
+    (1..=epochs).map(of).collect()
+}
+
+fn check_average(average: &str, shares: &[f64]) {
+    let spec = include_str!("averages.toml").replace("AVERAGE", average);
+    let place = Place::new(&spec);
+    let finished = place.finish("runs");
+    let directory = place.run_directory("runs");
+    let model = network("logistic", &[1, 28, 28], 10);
+    let epochs = u32::try_from(shares.len()).expect("small");
+    let iterates = iterates(&directory, epochs, &model);
+    let got = weights(&directory.join("average.safetensors"), &model).0;
+    for (place, got) in got.iter().enumerate() {
+        let terms = iterates.iter().zip(shares);
+        let expected: f64 = terms.map(|(iterate, share)| share * iterate[place]).sum();
+        // A few roundings of numbers below 1.
+        assert!(
+            (got - expected).abs() < 1e-14,
+            "{average}, {place}: {got}, {expected}"
+        );
+    }
+    let last = weights(&directory.join("checkpoint.safetensors"), &model).0;
+    assert_eq!(iterates.last(), Some(&last));
+    let measured = finished.record["measurements"].as_array().expect("a list");
+    let of = |measurement: &serde_json::Value| {
+        let norm = measurement["parameter_norm"].as_f64().expect("a number");
+        (measurement["weights"].as_str().map(str::to_owned), norm)
+    };
+    let norm = |values: &[f64]| values.iter().map(|value| value * value).sum::<f64>().sqrt();
+    let [(first, of_last), (second, of_average)] = [of(&measured[0]), of(&measured[1])];
+    assert_eq!((first, second.as_deref()), (None, Some("average")));
+    assert_eq!(measured.len(), 2);
+    assert!((of_last - norm(&last)).abs() < 1e-12 * of_last);
+    assert!((of_average - norm(&got)).abs() < 1e-12 * of_average);
+}
+
+#[test]
+fn averages_are_plain_sums_over_the_epochs() {
+    check_average(
+        "{ kind = \"uniform\", from_epoch = 2, every = \"epoch\" }",
+        &[0.0, 0.0, 1.0 / 3.0, 1.0 / 3.0, 1.0 / 3.0],
+    );
+    check_average(
+        "{ kind = \"exponential\", decay = 0.75, from_epoch = 1, every = \"epoch\" }",
+        &[0.0, 0.421_875, 0.140_625, 0.187_5, 0.25],
+    );
+    check_average(
+        "{ kind = \"tail\", window = 2, every = \"epoch\" }",
+        &[0.0, 0.0, 0.0, 0.5, 0.5],
+    );
+    // One batch per epoch, so that steps are epochs.
+    check_average(
+        "{ kind = \"uniform\", from_epoch = 3, every = \"step\" }",
+        &[0.0, 0.0, 0.0, 0.5, 0.5],
+    );
+}
+
+#[test]
+fn running_statistics_of_an_average_are_those_of_its_own_training_pass() {
+    let spec = BATCH_NORM.split("[measure]").next().expect("a part");
+    let place = Place::new(spec);
+    place.finish("runs");
+    let directory = place.run_directory("runs");
+    let model = network("preresnet-8", &[3, 32, 32], 100);
+    let of = |name: &str| weights(&directory.join(name), &model);
+    let (theta, buffers) = of("average.safetensors");
+    let (_, of_last) = of("checkpoint.safetensors");
+    // The first batch-norm takes what the first convolution gives: 3 x 3, no bias, 16 planes.
+    assert_eq!(model.layout().parameters()[0].name, "conv1.weight");
+    assert_eq!(model.layout().parameters()[0].shape, [16, 3, 3, 3]);
+    assert!(
+        model.buffers().parameters()[0]
+            .name
+            .ends_with("running_mean")
+    );
+    for plane in 0..16 {
+        let expected = mean_of_convolution(&theta[27 * plane..27 * (plane + 1)]);
+        // Single precision.
+        let error = (buffers[plane] - expected).abs();
+        assert!(
+            error < 1e-5,
+            "{plane}: {} instead of {expected}",
+            buffers[plane]
+        );
+    }
+    let moved = buffers
+        .iter()
+        .zip(&of_last)
+        .filter(|(a, b)| (*a - *b).abs() > 1e-3);
+    assert!(moved.count() > 0, "they are those of the last iterate");
+}
+
+/// Mean over the training images and all places of their convolution with `kernel` (3, 3, 3).
+fn mean_of_convolution(kernel: &[f64]) -> f64 {
+    // MATHS.md, section 4.
+    let means = [0.4914, 0.4822, 0.4465];
+    let deviations = [0.2023, 0.1994, 0.2010];
+    let mut sum = 0.0;
+    for index in 0..CIFAR_EXAMPLES {
+        for (weight, place) in kernel.iter().zip(0..) {
+            let (channel, row, column) = (place / 9, place / 3 % 3, place % 3);
+            // The places of the image that this weight meets, with one zero around the image.
+            let range = |shift: usize| shift.saturating_sub(1)..(31 + shift).min(32);
+            for y in range(row) {
+                for x in range(column) {
+                    let byte = pixel(index, 1024 * channel + 32 * y + x);
+                    let value = f64::from(byte) / 255.0;
+                    sum += weight * (value - means[channel]) / deviations[channel];
+                }
+            }
+        }
+    }
+    sum / (1024.0 * f64::from(CIFAR_EXAMPLES))
+}

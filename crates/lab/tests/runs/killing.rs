@@ -1,0 +1,106 @@
+//! A run killed at any moment, and started again, ends with the same bits.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::program::{BATCH_NORM, Finished, MLP, Place};
+
+/// Moments at which a run of each spec is killed.
+const KILLS: u32 = 10;
+
+/// Kills a run of `spec` at moments spread over it by a fixed linear congruential sequence, with a state
+/// saved after every step and with one now and then; `kept` are the names of what it leaves behind.
+fn check_kills(spec: &str, kept: &[&str]) {
+    let place = Place::new(spec);
+    let started = Instant::now();
+    let (code, error) = place.run("whole", &["--quiet", "--save-every", "0"]);
+    assert_eq!(code, 0, "{error}");
+    let whole = started.elapsed();
+    let mut kills = 0;
+    let mut random: u64 = 12_345;
+    for attempt in 0..KILLS {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        let save_every = if attempt % 4 == 3 { "1" } else { "0" };
+        let mut child = place.start("killed", &["--quiet", "--save-every", save_every]);
+        // A third of the run on average, since every start costs time without progress.
+        let share = (random >> 33) as f64 / f64::from(1u32 << 31);
+        sleep(whole.mul_f64(0.6 * share) + Duration::from_millis(1));
+        if child.try_wait().expect("the child is ours").is_none() {
+            child.kill().expect("the child is ours");
+            kills += 1;
+        }
+        child.wait().expect("the child is ours");
+    }
+    assert!(kills > 0, "the run was too short to be killed");
+    let killed = place.finish("killed");
+    assert_eq!(killed, Finished::read(&place.run_directory("whole")));
+    assert_eq!(killed.names, kept);
+}
+
+#[test]
+fn a_killed_run_ends_with_the_same_bits() {
+    let kept = [
+        "checkpoint.safetensors",
+        "metrics.jsonl",
+        "record.json",
+        "spec.toml",
+    ];
+    check_kills(MLP, &kept);
+}
+
+#[test]
+fn a_killed_run_with_batch_norm_and_an_average_ends_with_the_same_bits() {
+    let kept = [
+        "average.safetensors",
+        "checkpoint-2.safetensors",
+        "checkpoint-4.safetensors",
+        "checkpoint.safetensors",
+        "metrics.jsonl",
+        "record.json",
+        "spec.toml",
+    ];
+    check_kills(BATCH_NORM, &kept);
+}
+
+#[test]
+fn a_killed_run_diverges_as_the_whole_one() {
+    // Every step multiplies the weights by about -1e12, so that they overflow in the second epoch.
+    let spec = MLP.split("[measure]").next().expect("a part");
+    let spec = spec
+        .replace("name = \"mlp\"", "name = \"logistic\"")
+        .replace("learning_rate = 0.02", "learning_rate = 1.0")
+        .replace("weight_decay = 1e-4", "weight_decay = 1e12")
+        .replace(
+            "momentum = 0.9, nesterov = true",
+            "momentum = 0.0, nesterov = false",
+        );
+    let place = Place::new(&spec);
+    let (code, error) = place.run("whole", &["--quiet"]);
+    assert_eq!(code, 2, "{error}");
+    let whole = Finished::read(&place.run_directory("whole"));
+    let outcome = &whole.record["outcome"];
+    assert_eq!(outcome["kind"], "diverged");
+    let epoch = outcome["epoch"].as_u64().expect("a number");
+    let step = outcome["step"].as_u64().expect("a number");
+    assert!(epoch > 1, "{outcome}");
+    assert_eq!(step.div_ceil(10), epoch, "{outcome}");
+    for (name, value) in [("epoch", epoch), ("step", step)] {
+        assert!(error.contains(&format!("{name} {value}")), "{error}");
+    }
+    assert!(
+        error.contains("loss") && error.contains("parameter norm"),
+        "{error}"
+    );
+    assert_eq!(error.trim_end().lines().count(), 1, "{error}");
+
+    let mut child = place.start("killed", &["--quiet", "--save-every", "0"]);
+    // In the second epoch: the parameters to return to are not those of the state.
+    place.wait_for("killed", "state-11.safetensors");
+    child.kill().expect("the child is ours");
+    child.wait().expect("the child is ours");
+    let (code, _) = place.run("killed", &["--quiet"]);
+    assert_eq!(code, 2);
+    assert_eq!(Finished::read(&place.run_directory("killed")), whole);
+}

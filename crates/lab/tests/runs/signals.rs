@@ -1,0 +1,130 @@
+//! Signals, and two processes that want the same run.
+
+use std::fs;
+use std::process::{Child, Command};
+use std::thread::sleep;
+use std::time::Duration;
+
+use crate::program::{MLP, Place, ended, states};
+
+/// A run that lasts until it is stopped.
+fn endless() -> Place {
+    let spec = MLP.split("[measure]").next().expect("a part");
+    Place::new(&spec.replace("epochs = 24", "epochs = 100000"))
+}
+
+fn send(signal: &str, child: &Child) {
+    let pid = child.id().to_string();
+    let sent = Command::new("kill").args([signal, &pid]).status();
+    assert!(sent.expect("kill runs").success());
+}
+
+/// Waits until the thread that takes the signals is there, or the process has ended.
+fn wait_for_handler(child: &mut Child) {
+    let tasks = format!("/proc/{}/task", child.id());
+    let listens = || -> std::io::Result<bool> {
+        for task in fs::read_dir(&tasks)? {
+            if fs::read_to_string(task?.path().join("comm"))?.trim() == "signals" {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    };
+    while child.try_wait().expect("the child is ours").is_none() {
+        if listens().unwrap_or(false) {
+            return;
+        }
+        sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn a_signal_ends_a_run_behind_a_step_and_the_same_command_goes_on() {
+    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        let place = endless();
+        let child = place.start("runs", &["--quiet"]);
+        place.wait_for("runs", "metrics.jsonl");
+        send(signal, &child);
+        let (got, error) = ended(child);
+        assert_eq!(got, code, "{signal}: {error}");
+        assert!(error.contains("the same command goes on"), "{error}");
+        assert_eq!(error.trim_end().lines().count(), 1, "{error}");
+        let saved = states(&place.run_directory("runs"));
+        let steps = saved.last().expect("a state").display().to_string();
+        let steps = steps.rsplit_once("state-").expect("a name").1;
+        let steps = steps.strip_suffix(".safetensors").expect("a name");
+        assert!(error.contains(&format!("after {steps} steps")), "{error}");
+
+        // Not quiet, so that it says where it goes on.
+        let child = place.start("runs", &["--save-every", "0"]);
+        let next: u64 = steps.parse().expect("a number");
+        place.wait_for("runs", &format!("state-{}.safetensors", next + 1));
+        send("-KILL", &child);
+        let (_, error) = ended(child);
+        assert!(error.contains(&format!("step {steps}\n")), "{error}");
+    }
+}
+
+#[test]
+fn an_interrupted_run_ends_with_the_same_bits() {
+    let place = Place::new(MLP);
+    let whole = place.finish("whole");
+    let mut interrupted = 0;
+    // Until it is through.
+    loop {
+        let mut child = place.start("runs", &["--quiet"]);
+        place.wait_for("runs", "metrics.jsonl");
+        wait_for_handler(&mut child);
+        if child.try_wait().expect("the child is ours").is_none() {
+            send("-INT", &child);
+        }
+        match ended(child) {
+            (130, _) => interrupted += 1,
+            (code, error) => {
+                assert_eq!(code, 0, "{error}");
+                break;
+            }
+        }
+        if interrupted == 3 {
+            place.finish("runs");
+            break;
+        }
+    }
+    assert!(interrupted > 0, "the run was too short");
+    assert_eq!(place.finish("runs"), whole);
+}
+
+#[test]
+fn a_signal_ends_a_measurement_at_once() {
+    // Hours of products, before the first step.
+    let spec = MLP.replace("probes = 4", "probes = 100000000");
+    let place = Place::new(&spec);
+    let mut child = place.start("runs", &[]);
+    wait_for_handler(&mut child);
+    send("-INT", &child);
+    let (code, error) = ended(child);
+    assert_eq!(code, 130, "{error}");
+    assert!(error.contains("ended at once"), "{error}");
+}
+
+#[test]
+fn a_second_process_is_refused_while_the_first_lives() {
+    let place = endless();
+    let mut first = place.start("runs", &["--quiet"]);
+    place.wait_for("runs", "metrics.jsonl");
+    let (code, error) = place.run("runs", &["--quiet"]);
+    assert_eq!(code, 2, "{error}");
+    let holder = format!("in use by process {}", first.id());
+    assert!(error.contains(&holder), "{error}");
+    assert_eq!(error.trim_end().lines().count(), 1, "{error}");
+
+    first.kill().expect("the child is ours");
+    first.wait().expect("the child is ours");
+    let lock = place.run_directory("runs").join("lock");
+    assert!(lock.exists(), "the dead process has left its lock");
+    let next = place.start("runs", &["--quiet", "--save-every", "0"]);
+    place.wait_for("runs", "state-1.safetensors");
+    send("-TERM", &next);
+    let (code, error) = ended(next);
+    assert_eq!(code, 143, "{error}");
+}
