@@ -66,6 +66,46 @@ fn averages_are_plain_sums_over_the_epochs() {
 }
 
 #[test]
+fn evaluations_along_training_end_with_what_is_measured() {
+    let average = "{ kind = \"uniform\", from_epoch = 2, every = \"epoch\" }";
+    let spec = include_str!("averages.toml").replace("AVERAGE", average);
+    let place = Place::new(&spec.replace("[train]\n", "[train]\nevaluate_every = 2\n"));
+    let finished = place.finish("runs");
+    let metrics = std::fs::read_to_string(place.run_directory("runs").join("metrics.jsonl"));
+    let lines: Vec<serde_json::Value> = (metrics.expect("a file").lines())
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let with = |name: &str| -> Vec<usize> {
+        let epochs = lines.iter().zip(1..);
+        epochs
+            .filter(|(line, _)| line.get(name).is_some())
+            .map(|(_, epoch)| epoch)
+            .collect()
+    };
+    assert_eq!(with("evaluation"), [2, 4, 5]);
+    assert_eq!(with("average_evaluation"), [4, 5]);
+    for (index, name) in ["evaluation", "average_evaluation"].into_iter().enumerate() {
+        let measured = &finished.record["measurements"][index];
+        for (split, value) in [
+            ("train", "loss"),
+            ("test", "loss"),
+            ("test", "accuracy"),
+            ("train", "top5_accuracy"),
+        ] {
+            let got = lines[4][name][split][value].as_f64().expect("a number");
+            let expected = measured[format!("{split}_{value}")]
+                .as_f64()
+                .expect("a number");
+            // Sums over batches of other sizes.
+            assert!(
+                (got - expected).abs() < 1e-12,
+                "{name} {split} {value}: {got}, {expected}"
+            );
+        }
+    }
+}
+
+#[test]
 fn running_statistics_of_an_average_are_those_of_its_own_training_pass() {
     let spec = BATCH_NORM.split("[measure]").next().expect("a part");
     let place = Place::new(spec);
