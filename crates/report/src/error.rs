@@ -33,6 +33,26 @@ pub enum Error {
         /// Reason given by the drawing library.
         message: String,
     },
+    /// More optimisers than colours tell apart.
+    #[error(
+        "the runs of {model} have {got} optimisers, and colours tell {limit} apart; draw fewer at a time"
+    )]
+    Colours {
+        /// Name of the model.
+        model: String,
+        /// Number of colours.
+        limit: usize,
+        /// Number of optimisers.
+        got: usize,
+    },
+    /// A spec has no TOML form.
+    #[error("the settings of run {run} cannot be written as TOML: {message}")]
+    Settings {
+        /// Id of the run.
+        run: String,
+        /// Reason given by the encoder.
+        message: String,
+    },
     /// The results have no JSON form.
     #[error("the results cannot be written as JSON: {message}")]
     Encode {

@@ -3,7 +3,8 @@
 //! A [`Claim`] is a data file: predicates with thresholds that were frozen before the runs. A
 //! [`Predicate`] is a [`Statistic`] per seed and a [`Threshold`] for its mean. A [`Reproduction`] holds the
 //! records; judging it gives a [`Verdict`] per claim and model. Everything else renders that:
-//! [`terminal_table`], [`report_html`], [`results_csv`], [`results_json`], [`figures`].
+//! [`terminal_table`], [`report_html`], [`results_csv`], [`results_json`], [`figures`]. A [`TrainedRun`] has its
+//! losses besides, for [`curves_svg`], [`curves_csv`] and [`curves_page`].
 //!
 //! ```
 //! use flatness_report::{Claim, Estimate, Threshold, Verdict};
@@ -23,6 +24,7 @@
 mod claim;
 mod correlation;
 mod csv;
+mod curves;
 mod error;
 mod estimate;
 mod html;
@@ -41,6 +43,7 @@ mod verdict;
 pub use claim::{Claim, Predicate};
 pub use correlation::{Correlation, correlations};
 pub use csv::results_csv;
+pub use curves::{TrainedRun, curves_csv, curves_page};
 pub use error::Error;
 pub use estimate::Estimate;
 pub use html::report_html;
@@ -48,7 +51,7 @@ pub use json::results_json;
 pub use kendall::kendall_tau;
 pub use measure::{Measure, Reading, weight_decay};
 pub use optimizer::optimizer_name;
-pub use plot::{Figure, figures};
+pub use plot::{Figure, curves_svg, figures};
 pub use reproduction::{ClaimVerdict, Experiment, PredicateVerdict, Reproduction};
 pub use statistic::{Denominator, Direction, Sample, Statistic};
 pub use student::student_quantile;

@@ -4,6 +4,7 @@ mod average;
 mod axis;
 mod chart;
 mod correlation;
+mod curves;
 mod decay;
 mod density;
 mod optimizer;
@@ -21,6 +22,7 @@ use crate::correlation::TARGETS;
 use crate::reproduction::models;
 use crate::{Error, Measure, Reproduction, correlations};
 
+pub use self::curves::curves_svg;
 pub(crate) use self::theme::palette;
 
 /// Panels of one kind and what they show.
@@ -179,28 +181,32 @@ impl Figure {
     /// as the reader prefers.
     #[must_use]
     pub fn standalone(&self) -> String {
-        const COLUMNS: usize = 3;
-        const HEADING: i32 = 34;
-        let columns = self.panels.len().clamp(1, COLUMNS) as i32;
-        let rows = self.panels.len().div_ceil(COLUMNS) as i32;
-        let (width, height) = (columns * WIDTH, HEADING + rows * self.height);
-        let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" role=\"img\">\n\
-             <title>{title}</title>\n<style>{palette}</style>\n\
-             <rect width=\"100%\" height=\"100%\" fill=\"var(--plot-surface, #ffffff)\"/>\n\
-             <text x=\"14\" y=\"24\" font-family=\"system-ui, sans-serif\" font-size=\"15\" font-weight=\"600\" fill=\"var(--plot-ink, #1d1e20)\">{title}</text>\n",
-            title = self.title,
-            palette = palette(":root"),
-        );
-        for (number, panel) in (0..).zip(&self.panels) {
-            let (x, y) = (number % 3 * WIDTH, HEADING + number / 3 * self.height);
-            // Writing to a String cannot fail.
-            let _ = writeln!(
-                svg,
-                "<svg x=\"{x}\" y=\"{y}\"{}",
-                panel.strip_prefix("<svg").unwrap_or(panel)
-            );
-        }
-        svg + "</svg>\n"
+        arranged(self.title, &self.panels, self.height)
     }
+}
+
+/// Panels of one height under a heading.
+fn arranged(title: &str, panels: &[String], panel_height: i32) -> String {
+    const COLUMNS: usize = 3;
+    const HEADING: i32 = 34;
+    let columns = panels.len().clamp(1, COLUMNS) as i32;
+    let rows = panels.len().div_ceil(COLUMNS) as i32;
+    let (width, height) = (columns * WIDTH, HEADING + rows * panel_height);
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" role=\"img\">\n\
+         <title>{title}</title>\n<style>{palette}</style>\n\
+         <rect width=\"100%\" height=\"100%\" fill=\"var(--plot-surface, #ffffff)\"/>\n\
+         <text x=\"14\" y=\"24\" font-family=\"system-ui, sans-serif\" font-size=\"15\" font-weight=\"600\" fill=\"var(--plot-ink, #1d1e20)\">{title}</text>\n",
+        palette = palette(":root"),
+    );
+    for (number, panel) in (0..).zip(panels) {
+        let (x, y) = (number % 3 * WIDTH, HEADING + number / 3 * panel_height);
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            svg,
+            "<svg x=\"{x}\" y=\"{y}\"{}",
+            panel.strip_prefix("<svg").unwrap_or(panel)
+        );
+    }
+    svg + "</svg>\n"
 }

@@ -5,7 +5,8 @@ use plotters::style::text_anchor::HPos;
 
 use super::axis::Axis;
 use super::pen::{
-    Area, Drawn, Face, Frame, UNIT, axis_break, label, marker, segment, subscripts, text_width,
+    Area, Drawn, Face, Frame, UNIT, axis_break, dashes, label, marker, segment, subscripts,
+    text_width,
 };
 use super::theme::{Colour, resolve};
 use crate::Error;
@@ -54,6 +55,8 @@ pub(super) struct Series {
 pub(super) enum Mark {
     /// A line without markers, for curves that are known everywhere.
     Line,
+    /// A dashed line in the colour of the series before.
+    Dashed,
     /// Markers joined by a line.
     LineAndMarkers,
     /// Markers alone.
@@ -130,31 +133,38 @@ impl Chart {
             HPos::Left,
         )?;
         self.axes(area, frame)?;
-        for (number, series) in self.series.iter().enumerate() {
+        for (number, series) in self.numbered() {
             self.series(area, frame, number, series)?;
         }
         area.present()
     }
 
+    /// The series with the numbers of their colours.
+    fn numbered(&self) -> impl Iterator<Item = (usize, &Series)> {
+        self.series.iter().scan(0_usize, |next, series| {
+            *next += usize::from(series.mark != Mark::Dashed);
+            Some((next.saturating_sub(1), series))
+        })
+    }
+
     /// Draws the legend, wrapped to the width of the panel, and returns its number of lines.
     fn legend<'a>(&self, area: &Area<'a>) -> Drawn<'a, i32> {
         let (mut x, mut line) = (14, 0);
-        for (number, series) in self.series.iter().enumerate() {
+        for (number, series) in self.numbered() {
             let width = 22 + text_width(&series.label) + 14;
             if x > 14 && x + width - 14 > WIDTH - 10 {
                 (x, line) = (14, line + 1);
             }
             let y = 42 + LINE * line;
             let colour = Colour::Series(number).sentinel();
-            if matches!(series.mark, Mark::Line | Mark::LineAndMarkers) {
-                segment(
-                    area,
-                    (x, y),
-                    (x + 16, y),
-                    colour.stroke_width(2 * UNIT as u32),
-                )?;
+            let stroke = colour.stroke_width(2 * UNIT as u32);
+            let ends = [x, x + 16].map(|x| (UNIT * x, UNIT * y));
+            match series.mark {
+                Mark::Line | Mark::LineAndMarkers => area.draw(&PathElement::new(ends, stroke))?,
+                Mark::Dashed => dashes(area, &ends, stroke)?,
+                Mark::Markers | Mark::Trail => {}
             }
-            if series.mark != Mark::Line {
+            if !matches!(series.mark, Mark::Line | Mark::Dashed) {
                 marker(area, (UNIT * (x + 8), UNIT * y), number)?;
             }
             label(area, (x + 22, y), &series.label, Face::Label, HPos::Left)?;
@@ -268,11 +278,16 @@ impl Chart {
             // A point without a place interrupts the line.
             for stretch in places.split(Option::is_none) {
                 let stretch: Vec<(i32, i32)> = stretch.iter().copied().flatten().collect();
-                area.draw(&PathElement::new(stretch, style))?;
+                match (series.mark, stretch.as_slice()) {
+                    // One point alone makes no line.
+                    (Mark::Line | Mark::Dashed, &[alone]) => marker(area, alone, number)?,
+                    (Mark::Dashed, stretch) => dashes(area, stretch, style)?,
+                    _ => area.draw(&PathElement::new(stretch, style))?,
+                }
             }
         }
         let marked = match series.mark {
-            Mark::Line => &[],
+            Mark::Line | Mark::Dashed => &[],
             Mark::LineAndMarkers | Mark::Markers => places.as_slice(),
             Mark::Trail => &places[places.len().saturating_sub(1)..],
         };

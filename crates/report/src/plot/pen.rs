@@ -2,6 +2,7 @@
 //!
 //! The backend rounds coordinates to integers, so everything is drawn [`UNIT`] times larger than shown.
 
+use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -109,6 +110,13 @@ pub(super) fn segment<'a>(
 ) -> Drawn<'a> {
     let ends = [from, to].map(|(x, y)| (UNIT * x, UNIT * y));
     area.draw(&PathElement::new(ends.to_vec(), style))
+}
+
+/// A dashed line through `places` in drawing units.
+pub(super) fn dashes<'a>(area: &Area<'a>, places: &[(i32, i32)], style: ShapeStyle) -> Drawn<'a> {
+    let (dash, gap) = (4 * UNIT, 2 * UNIT);
+    let places = places.iter().copied();
+    area.draw(&DashedPathElement::new(places, dash, gap, style))
 }
 
 pub(super) fn label<'a>(
