@@ -1,0 +1,57 @@
+//! `flatness data`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+#[derive(Debug, Args)]
+pub(crate) struct DataOptions {
+    #[command(subcommand)]
+    pub(crate) command: DataCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataCommand {
+    /// Download a data set, verify it and keep it in the cache directory
+    Fetch(FetchOptions),
+    /// Verify the data set in a directory and say what it holds
+    Check(CheckOptions),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FetchOptions {
+    /// Data set
+    #[arg(value_enum)]
+    pub(crate) set: DataSet,
+    /// Directory to put it in [default: the cache directory]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: Option<PathBuf>,
+    /// Download from this address, ending in `/`, instead of the known mirrors
+    #[arg(long, value_name = "URL")]
+    pub(crate) mirror: Vec<String>,
+    /// No progress; errors only
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckOptions {
+    /// Data set
+    #[arg(value_enum)]
+    pub(crate) set: DataSet,
+    /// Directory with the data set, or the archive of cifar-100 [default: the cache directory]
+    pub(crate) directory: Option<PathBuf>,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Data set with known mirrors.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum DataSet {
+    /// Handwritten digits, 70,000 grey images of 28 x 28
+    Mnist,
+    /// Natural images, 60,000 in colour of 32 x 32, in 100 classes
+    #[value(name = "cifar-100")]
+    Cifar100,
+}

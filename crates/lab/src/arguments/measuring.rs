@@ -1,0 +1,145 @@
+//! `flatness measure` and `flatness product`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::{Computing, NumberType, Output};
+
+#[derive(Debug, Args)]
+pub(crate) struct MeasureOptions {
+    /// Parameters, a .safetensors or .pth file with PyTorch's names
+    pub(crate) checkpoint: PathBuf,
+    /// Network [default: the one the checkpoint names]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+    /// Data set
+    #[arg(long, value_name = "NAME", default_value = "mnist")]
+    pub(crate) data_set: String,
+    /// Directory with the data set [default: the cache directory; mnist: else the embedded fixture]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Split whose mean loss is measured
+    #[arg(long, value_enum, default_value_t = SplitName::Train)]
+    pub(crate) split: SplitName,
+    /// Take the first N examples of the split only
+    #[arg(long, value_name = "N")]
+    pub(crate) examples: Option<usize>,
+    /// Matrix
+    #[arg(long, value_enum, default_value_t = MatrixName::Hessian)]
+    pub(crate) matrix: MatrixName,
+    /// Statistics that batch-norm takes: the running ones of the checkpoint, or those of each batch
+    #[arg(long, value_enum, default_value_t = BatchNormName::Frozen)]
+    pub(crate) batch_norm: BatchNormName,
+    /// Number type of the arithmetic [default: the checkpoint's]
+    #[arg(long, value_enum)]
+    pub(crate) dtype: Option<NumberType>,
+    /// Most examples per sweep [default: 1000 or all]; with batch statistics, the size of the batches
+    #[arg(long, value_name = "N")]
+    pub(crate) batch_size: Option<usize>,
+    /// Lanczos steps, one product each
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) steps: usize,
+    /// Relative residual at which an eigenvalue counts as converged
+    #[arg(long, value_name = "TOLERANCE", default_value_t = 1e-3)]
+    pub(crate) tolerance: f64,
+    /// Random probes of trace and Frobenius norm, one product each
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) probes: usize,
+    /// Most power iterations, a check of the spectral norm; 0 for none
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) power_iterations: usize,
+    /// Seed of start vector and probes
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) computing: Computing,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The data file holds `x` (N, ...) float32, `y` (N) integer, and `v.<parameter>`, the vector.\n\
+    Prints one JSON line: loss, gradient norm, v'Av, |Av|, and the seconds they take."
+)]
+pub(crate) struct ProductOptions {
+    /// Network, one of those that `flatness models` lists
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: String,
+    /// Parameters, a .safetensors or .pth file with PyTorch's names
+    #[arg(long, value_name = "FILE")]
+    pub(crate) weights: PathBuf,
+    /// Inputs, labels and vector, a safetensors file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: PathBuf,
+    /// Matrix
+    #[arg(long, value_enum, default_value_t = MatrixName::Hessian)]
+    pub(crate) matrix: MatrixName,
+    /// Statistics that batch-norm takes: the running ones of the weights file, or those of each batch
+    #[arg(long, value_enum, default_value_t = BatchNormName::Frozen)]
+    pub(crate) batch_norm: BatchNormName,
+    /// Vectors per product: the given one and seeded +-1 vectors
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) vectors: u16,
+    /// Most examples per sweep [default: 1000 or all]; with batch statistics, the size of the batches
+    #[arg(long, value_name = "N")]
+    pub(crate) batch: Option<usize>,
+    /// Use the first N examples only
+    #[arg(long, value_name = "N")]
+    pub(crate) n: Option<usize>,
+    /// Classes of the network [default: 10 for the MNIST networks, 100 for the others]
+    #[arg(long, value_name = "N")]
+    pub(crate) classes: Option<usize>,
+    /// Number type of the arithmetic
+    #[arg(long, value_enum, default_value_t = NumberType::F32)]
+    pub(crate) dtype: NumberType,
+    /// Keep the activations between products, or compute them anew inside the timed product
+    #[arg(long, value_enum, default_value_t = RetentionName::Retain)]
+    pub(crate) retention: RetentionName,
+    /// Timed products, after one that is not timed
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) repeat: u16,
+    /// Device: cpu, cuda, cuda:N or auto
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    pub(crate) device: String,
+    /// Worker threads [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
+}
+
+/// Split of the data.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum SplitName {
+    /// Training examples
+    Train,
+    /// Test examples
+    Test,
+}
+
+/// Curvature matrix.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum MatrixName {
+    /// Hessian of the mean loss
+    Hessian,
+    /// Generalised Gauss-Newton matrix
+    GaussNewton,
+}
+
+/// Statistics that batch-norm takes.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum BatchNormName {
+    /// The running ones: examples are independent
+    Frozen,
+    /// Those of each batch, whose examples are coupled
+    Batch,
+}
+
+/// What happens to activations between products.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum RetentionName {
+    /// Kept
+    Retain,
+    /// Computed anew
+    Recompute,
+}

@@ -1,0 +1,173 @@
+//! `flatness run` and `flatness train`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::{Computing, NumberType, Output};
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A finished run is left as it is. Its directory DIR/<hash of the spec> holds\n  \
+    record.json              everything measured, with errors and provenance\n  \
+    checkpoint.safetensors   the trained parameters, with PyTorch's names\n  \
+    average.safetensors      the average of the iterates, where the spec asks for one\n  \
+    metrics.jsonl            one line per epoch\n\
+    Ctrl-C ends a run behind the next step (exit code 130); the same command then goes on from there."
+)]
+pub(crate) struct RunOptions {
+    /// The spec, a TOML file
+    pub(crate) spec: PathBuf,
+    #[command(flatten)]
+    pub(crate) places: Places,
+    #[command(flatten)]
+    pub(crate) computing: Computing,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Where a run finds its data and leaves its files.
+#[derive(Debug, Args)]
+pub(crate) struct Places {
+    /// Directory of the runs
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub(crate) runs: PathBuf,
+    /// Directory with the data set [default: the cache directory; mnist: else the embedded fixture]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Time between two saved states, in seconds: a kill loses at most this much and a step
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub(crate) save_every: u64,
+    #[command(flatten)]
+    pub(crate) telemetry: Telemetry,
+}
+
+/// What a run says of itself besides its results, into its directory.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Telemetry")]
+pub(crate) struct Telemetry {
+    /// Least severe events that are appended to flatness.log
+    #[arg(long, value_name = "LEVEL", value_enum, default_value_t = LogLevel::Info)]
+    pub(crate) log_level: LogLevel,
+    /// Write the metrics and measurements for TensorBoard too: `tensorboard --logdir DIR`
+    #[arg(long)]
+    pub(crate) tensorboard: bool,
+}
+
+/// Severity of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogLevel {
+    /// No log
+    Off,
+    /// Divergence
+    Error,
+    /// Damaged states, signals
+    Warn,
+    /// Start, epochs, measurements, saved states, resumes
+    Info,
+    /// Whatever else there is
+    Debug,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrainOptions {
+    /// Network, one of those that `flatness models` lists
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: String,
+    /// Data set
+    #[arg(long, value_name = "NAME", default_value = "mnist")]
+    pub(crate) data_set: String,
+    /// Train on the first N examples only
+    #[arg(long, value_name = "N")]
+    pub(crate) train_examples: Option<usize>,
+    /// Hold out the last N training examples
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) validation_examples: usize,
+    /// Passes over the training examples
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) epochs: u32,
+    /// Examples per step
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    pub(crate) batch_size: usize,
+    /// Optimiser; each has published settings that the options below replace
+    #[arg(long, value_enum, default_value_t = OptimizerName::Sgd)]
+    pub(crate) optimizer: OptimizerName,
+    /// Initial learning rate [default: sgd 0.03; padam, gadamx, swa 0.1; adam, amsgrad 0.001; adamw, gadam 0.0005]
+    #[arg(long, value_name = "RATE")]
+    pub(crate) learning_rate: Option<f64>,
+    /// Momentum coefficient of sgd and swa
+    #[arg(long, value_name = "MU", default_value_t = 0.9)]
+    pub(crate) momentum: f64,
+    /// Weight decay [default: sgd, adam, amsgrad 0; padam, swa 0.0005; adamw, gadam 0.25; gadamx 0.0025]
+    #[arg(long, value_name = "WD")]
+    pub(crate) weight_decay: Option<f64>,
+    /// Parameters without weight decay
+    #[arg(long, value_name = "KIND", value_enum)]
+    pub(crate) no_decay: Vec<ExclusionName>,
+    /// Average the iterates after this many epochs, one per epoch [default: gadam, gadamx, swa 161/300 of the epochs]
+    #[arg(long, value_name = "EPOCH")]
+    pub(crate) average_from: Option<u32>,
+    /// Keep the rate constant instead of the paper's schedule (constant, linear to 1 %, flat; with an average, to 50 %)
+    #[arg(long)]
+    pub(crate) constant_rate: bool,
+    /// Let the rate rise from a tenth over this many epochs
+    #[arg(long, value_name = "EPOCHS")]
+    pub(crate) warm_up: Option<u32>,
+    /// Scale gradients of a larger norm to this one
+    #[arg(long, value_name = "NORM")]
+    pub(crate) clip_norm: Option<f64>,
+    /// Sharpness-aware minimisation with this radius
+    #[arg(long, value_name = "RHO")]
+    pub(crate) sharpness_aware: Option<f64>,
+    /// Flip the training images and shift them by up to 4 pixels, at random
+    #[arg(long)]
+    pub(crate) augment: bool,
+    /// Evaluate every split after every N epochs and the last, into metrics.jsonl
+    #[arg(long, value_name = "N")]
+    pub(crate) evaluate_every: Option<u32>,
+    /// Keep a checkpoint after every N epochs
+    #[arg(long, value_name = "N")]
+    pub(crate) checkpoint_every: Option<u32>,
+    /// Seed of all randomness
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Number type
+    #[arg(long, value_enum, default_value_t = NumberType::F32)]
+    pub(crate) dtype: NumberType,
+    #[command(flatten)]
+    pub(crate) places: Places,
+    #[command(flatten)]
+    pub(crate) computing: Computing,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Optimiser with its published settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OptimizerName {
+    /// Gradient descent with momentum
+    Sgd,
+    /// Adam
+    Adam,
+    /// Adam with decoupled weight decay
+    Adamw,
+    /// Adam whose denominator never falls
+    Amsgrad,
+    /// AMSGrad that adapts partially, p = 1/8
+    Padam,
+    /// AdamW with an average of its iterates
+    Gadam,
+    /// Padam with decoupled weight decay and an average of its iterates
+    Gadamx,
+    /// Gradient descent with momentum and an average of its iterates
+    Swa,
+}
+
+/// Parameters without weight decay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExclusionName {
+    /// Biases
+    Biases,
+    /// Weights and biases of batch-norm
+    Normalization,
+}
