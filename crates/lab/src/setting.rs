@@ -45,11 +45,15 @@ pub(crate) fn batch_size(
     }
 }
 
-/// As many workers as asked for, or one per core.
+/// As many workers as asked for, or one per core. Passes over vectors of P elements, which belong to no
+/// share, have as many threads.
 pub(crate) fn workers(threads: Option<u16>) -> Result<Workers> {
-    Ok(Workers::new(
-        threads.map_or_else(environment::cores, usize::from),
-    )?)
+    let threads = threads.map_or_else(environment::cores, usize::from);
+    // A pool that is there already costs time at most: no bit depends on its size.
+    let _ = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global();
+    Ok(Workers::new(threads)?)
 }
 
 /// A network with its name and number type.
@@ -184,5 +188,17 @@ impl From<NumberType> for Dtype {
             NumberType::F32 => Self::F32,
             NumberType::F64 => Self::F64,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::workers;
+
+    #[test]
+    fn passes_over_vectors_take_the_threads_asked_for() {
+        let workers = workers(Some(3)).expect("three threads");
+        assert_eq!(workers.threads(), 3);
+        assert_eq!(rayon::current_num_threads(), 3);
     }
 }
