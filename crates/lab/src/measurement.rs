@@ -11,6 +11,7 @@ use candle_core::Tensor;
 use flatness_curvature::{Curvature, MeanLoss, Retention};
 use flatness_layers::Network;
 use flatness_operator::{Congruence, LinearOperator};
+use flatness_optim::norm;
 use flatness_records::{
     EpochEvaluation, Iterate, Matrix, MatrixRecord, MeasureSpec, Measurement, Quantity,
     Retention as RecordedRetention, Streams,
@@ -20,7 +21,6 @@ use crate::evaluation::evaluate;
 use crate::progress::{Progress, Watched};
 use crate::setting::{Machine, Model, Weights};
 use crate::source::Splits;
-use crate::training::norm;
 
 pub(crate) use perturbation::perturbations;
 pub(crate) use scaling::scaling;

@@ -62,7 +62,8 @@ impl Events {
         Ok(Self { file })
     }
 
-    /// Adds the metrics of an epoch, unless they are there.
+    /// Adds the metrics of an epoch, unless they are there. Tags are `train/...` and, where the splits were
+    /// evaluated, `evaluated/...` and `evaluated/average/...`.
     pub(crate) fn epoch(&mut self, metrics: &EpochMetrics) -> Result<()> {
         let mut scalars = vec![
             ("train/running_loss", metrics.running_loss),
@@ -74,11 +75,36 @@ impl Events {
             ("train/examples_per_second", metrics.examples_per_second),
         ];
         scalars.extend(present(optional));
-        let scalars = scalars
-            .into_iter()
-            .map(|(tag, value)| (tag.to_owned(), value));
-        self.file
-            .add(metrics.epoch.into(), &scalars.collect::<Vec<_>>())
+        let scalars = scalars.into_iter();
+        let mut scalars: Vec<_> = scalars
+            .map(|(tag, value)| (tag.to_owned(), value))
+            .collect();
+        for (of, evaluation) in [
+            ("", &metrics.evaluation),
+            ("average/", &metrics.average_evaluation),
+        ] {
+            let Some(evaluation) = evaluation else {
+                continue;
+            };
+            let splits = [
+                ("train", Some(evaluation.train)),
+                ("validation", evaluation.validation),
+                ("test", Some(evaluation.test)),
+            ];
+            for (split, values) in splits {
+                let values = values.into_iter().flat_map(|values| {
+                    [
+                        ("loss", values.loss),
+                        ("accuracy", values.accuracy),
+                        ("top5_accuracy", values.top5_accuracy),
+                    ]
+                });
+                scalars.extend(
+                    values.map(|(name, value)| (format!("evaluated/{of}{split}_{name}"), value)),
+                );
+            }
+        }
+        self.file.add(metrics.epoch.into(), &scalars)
     }
 
     /// Adds a measurement, unless it is there. Tags are `measured/...` and `hessian/...` or

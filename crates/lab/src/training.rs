@@ -9,10 +9,10 @@ mod step;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use candle_core::{DType, Tensor};
 use flatness_curvature::MeanLoss;
 use flatness_data::{Dataset, Order};
 use flatness_models::checkpoint;
+use flatness_optim::norm;
 use flatness_records::{EpochEvaluation, EpochMetrics, Interval, Outcome, Run, TrainSpec};
 
 use self::averaging::Averaging;
@@ -270,14 +270,4 @@ impl Trainer<'_> {
     fn examples(&self) -> usize {
         self.mean_loss.data().len()
     }
-}
-
-/// Euclidean norm of a vector, summed in double precision.
-pub(crate) fn norm(vector: &Tensor) -> Result<f64> {
-    Ok(vector
-        .to_dtype(DType::F64)?
-        .sqr()?
-        .sum_all()?
-        .to_scalar::<f64>()?
-        .sqrt())
 }

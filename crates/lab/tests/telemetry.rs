@@ -25,6 +25,7 @@ batch_size = 50
 optimizer = { kind = "sgd", learning_rate = 0.02, momentum = 0.9, nesterov = false, weight_decay = 1e-4 }
 schedule = { kind = "paper", ratio = 0.01 }
 average = { kind = "uniform", from_epoch = 40, every = "epoch" }
+evaluate_every = 20
 [measure]
 epochs = [0, 4]
 split = "train"
@@ -208,6 +209,15 @@ fn check_scalars(fixture: &Fixture) {
             "parameter_norm",
         ] {
             expect(&format!("train/{name}"), epoch, &line[name]);
+        }
+        for (of, evaluation) in [("", "evaluation"), ("average/", "average_evaluation")] {
+            for split in ["train", "test"] {
+                for name in ["loss", "accuracy", "top5_accuracy"] {
+                    if let Some(value) = line.get(evaluation).map(|splits| &splits[split][name]) {
+                        expect(&format!("evaluated/{of}{split}_{name}"), epoch, value);
+                    }
+                }
+            }
         }
     }
     let record = fs::read_to_string(fixture.path("record.json")).expect("the record");

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use candle_core::{DType, Device, Tensor};
-use flatness_layers::{Error, Initializer, ParamLayout, Parameter};
+use flatness_kernels::add_in_place;
+use flatness_layers::{Error, Initializer, ParamLayout, Parameter, Sums};
 use flatness_testkit::{gaussian, values};
 
 fn layout() -> ParamLayout {
@@ -77,6 +78,31 @@ fn sums_start_at_zero_and_are_added_in_place() {
     assert_eq!(values(&layout.join(&sums).unwrap()), values(&twice));
     let single = layout.zeros(2, DType::F32, &Device::Cpu).unwrap();
     assert!(single.iter().all(|piece| piece.dtype() == DType::F32));
+}
+
+#[test]
+fn sums_of_blocks_are_scaled_once_all_is_added() {
+    let layout = layout();
+    for vectors in [1, 3] {
+        let zeros = || Sums::zeros(&layout, vectors, DType::F64, &Device::Cpu).unwrap();
+        let (first, second) = (zeros(), zeros());
+        let [a, b, c] = [4, 5, 6].map(|seed| gaussian((vectors, DIM), seed));
+        for (sums, block) in [(&first, &a), (&first, &b), (&second, &c)] {
+            for (sum, piece) in sums.pieces().iter().zip(layout.split(block).unwrap()) {
+                add_in_place(sum, &piece).unwrap();
+            }
+        }
+        first.add(&second).unwrap();
+        let [a_, b_, c_] = [&a, &b, &c].map(values);
+        let expected: Vec<f64> = (0..vectors * DIM)
+            .map(|at| (a_[at] + b_[at] + c_[at]) * 0.25)
+            .collect();
+        let mean = first.scaled(0.25).unwrap();
+        assert_eq!(mean.dims(), [vectors, DIM]);
+        assert_eq!(values(&mean), expected);
+        let pair = Sums::zeros(&layout, 2, DType::F64, &Device::Cpu).unwrap();
+        assert!(pair.add(&second).is_err());
+    }
 }
 
 #[test]

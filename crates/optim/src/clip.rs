@@ -8,7 +8,7 @@
 //! Bengio 2013, algorithm 1, have none). Here the norm is summed in double precision.
 
 use candle_core::{DType, Tensor};
-use flatness_kernels::{Element, Elementwise, on_cpu, update_elements};
+use flatness_kernels::scale_in_place;
 
 use crate::{Error, checks};
 
@@ -28,17 +28,16 @@ pub fn clip_by_norm(gradient: &Tensor, largest_norm: f64) -> Result<f64, Error> 
     let norm = norm(gradient)?;
     let factor = largest_norm / (norm + 1e-6);
     if norm.is_finite() && factor < 1.0 {
-        match gradient.dtype() {
-            DType::F32 if on_cpu(gradient) => scale::<f32>(gradient, factor)?,
-            DType::F64 if on_cpu(gradient) => scale::<f64>(gradient, factor)?,
-            _ => gradient.slice_set(&(gradient * factor)?, 0, 0)?,
-        }
+        scale_in_place(gradient, factor)?;
     }
     Ok(norm)
 }
 
-/// ‖x‖, summed in double precision.
-pub(crate) fn norm(vector: &Tensor) -> Result<f64, Error> {
+/// ‖x‖ of `vector`, summed in double precision.
+///
+/// # Errors
+/// A device error.
+pub fn norm(vector: &Tensor) -> Result<f64, Error> {
     let flat = vector.flatten_all()?;
     let mut sum = 0.0;
     for start in (0..flat.elem_count()).step_by(PIECE) {
@@ -47,21 +46,4 @@ pub(crate) fn norm(vector: &Tensor) -> Result<f64, Error> {
         sum += piece.sqr()?.sum_all()?.to_scalar::<f64>()?;
     }
     Ok(sum.sqrt())
-}
-
-fn scale<T: Element>(vector: &Tensor, factor: f64) -> Result<(), Error> {
-    let pieces = [(0..vector.elem_count(), Scale(T::from_f64(factor)))];
-    Ok(update_elements([vector], [], &pieces)?)
-}
-
-struct Scale<T>(T);
-
-impl<T: Element> Elementwise<1, 0> for Scale<T> {
-    type Target = T;
-    type Source = T;
-
-    #[inline(always)]
-    fn apply(&self, [x]: [T; 1], []: [T; 0]) -> [T; 1] {
-        [x * self.0]
-    }
 }

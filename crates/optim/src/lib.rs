@@ -91,7 +91,7 @@ mod var_optimizer;
 pub use adam::{Adam, AdamW};
 pub use amsgrad::AmsGrad;
 pub use average::{Average, ExponentialAverage, TailAverage, UniformAverage};
-pub use clip::clip_by_norm;
+pub use clip::{clip_by_norm, norm};
 pub use decay::{CoupledL2, Decay, DecoupledDecay};
 pub use error::Error;
 pub use moments::MomentSettings;

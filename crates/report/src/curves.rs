@@ -77,7 +77,8 @@ pub fn curves_csv(runs: &[TrainedRun]) -> String {
 pub fn curves_page(runs: &[TrainedRun], command: &str) -> Result<String, Error> {
     let mut page = format!(
         "# Losses along training\n\nMade by `{command}`. `curves.csv` has every number, the `.svg` files show the losses, the \
-         `.json` files are the records of the runs. Loss: mean cross-entropy without the L2 term.\n"
+         `.json` files are the records of the runs. Loss: mean cross-entropy without the L2 term. An \
+         average has batch-norm statistics of its own, taken over the training images, so even that of one iterate differs from the iterate.\n"
     );
     for model in models(runs.iter().map(|run| &run.record)) {
         let runs = runs.iter().filter(|run| run.record.model.name == model);

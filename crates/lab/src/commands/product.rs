@@ -10,6 +10,7 @@ use flatness_curvature::{Retention, Selection};
 use flatness_data::{Examples, LabelledTensors};
 use flatness_models::{Architecture, checkpoint};
 use flatness_operator::LinearOperator;
+use flatness_optim::norm;
 use flatness_records::ModelSpec;
 use flatness_spectrum::Probe;
 use serde::Serialize;
@@ -18,7 +19,6 @@ use crate::arguments::{MatrixName, ProductOptions, RetentionName};
 use crate::measurement::dot;
 use crate::output::put;
 use crate::setting::{Machine, Model, Weights, batch_size, workers};
-use crate::training::norm;
 use crate::{device, environment};
 
 /// Seed of the vectors besides the given one.

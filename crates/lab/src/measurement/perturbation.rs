@@ -14,6 +14,7 @@ use anyhow::Result;
 use candle_core::{DType, Tensor};
 use flatness_curvature::MeanLoss;
 use flatness_data::LabelledTensors;
+use flatness_optim::norm;
 use flatness_records::{Dtype, ModelSpec, Perturbation, PerturbationSpec, Quantity, Uncertainty};
 use flatness_spectrum::Probe;
 
@@ -21,7 +22,6 @@ use super::spectrum::{estimate, iterate, iterative, stochastic};
 use super::{Instrument, curvature, quadratic_form};
 use crate::progress::Watched;
 use crate::setting::{Model, Weights};
-use crate::training::norm;
 
 /// Directions of one kind, with what the spectrum says of them.
 struct Directions {
