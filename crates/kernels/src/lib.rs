@@ -1,9 +1,10 @@
 //! The arithmetic under the layers: products and fused elementwise passes on candle tensors.
 //!
-//! Every function has two paths. On the CPU it works on the slices of contiguous tensors, in one
-//! thread and in the fewest passes; callers run several examples side by side instead. On every
-//! other device it is a composition of candle operations. Both give the same numbers up to
-//! rounding.
+//! Every function has two paths. On the CPU it works on the slices of contiguous tensors in the
+//! fewest passes, and in one thread, since callers run several examples side by side, unless they
+//! grant it more by [`with_threads`]. [`update_elements`] is for vectors that belong to no example, and
+//! takes the threads of the pool that it is called in. On every other device a function is a composition of
+//! candle operations. Both paths give the same numbers up to rounding.
 //!
 //! Tangents and cotangents are *blocks*: an axis of V vectors stands directly behind the batch
 //! axis, (B, V, ...). So a block of V tangents folds into the batch of an ordinary product without
