@@ -144,10 +144,7 @@ impl Events {
             .map(|(name, value)| (format!("measured/{of}{name}"), value))
             .collect();
         for matrix in &measurement.matrices {
-            let name = match matrix.matrix {
-                Matrix::Hessian => "hessian",
-                Matrix::GaussNewton => "gauss-newton",
-            };
+            let name = matrix.matrix.name();
             let quantities = [
                 ("lambda_max", &matrix.lambda_max),
                 ("lambda_min", &matrix.lambda_min),

@@ -54,13 +54,13 @@ pub use optimizer::{Decay, DecayExclusion, MomentSpec, OptimizerSpec, PadamSpec}
 pub use provenance::{DataRecord, ModelRecord, Provenance};
 pub use quantity::{Quantity, Uncertainty};
 pub use record::{
-    Density, Iterate, MatrixRecord, Measurement, Outcome, Perturbation, Record, Retention, Ritz,
-    ScalePoint, Training,
+    Density, ExactSpectrum, Iterate, KeskarPoint, MatrixRecord, Measurement, Outcome, Perturbation,
+    Record, Region, RescalingPoint, Retention, Ritz, ScalePoint, Training,
 };
 pub use run::Run;
 pub use spec::{
-    AugmentationSpec, AverageSpec, BatchNorm, DataSpec, DensitySpec, Dtype, Interval, LanczosSpec,
-    Matrix, MeasureSpec, ModelSpec, PerturbationSpec, PowerSpec, ScheduleSpec, Spec, Split,
-    TraceSpec, TrainSpec, WarmUpSpec,
+    AugmentationSpec, AverageSpec, BatchNorm, DataSpec, DensitySpec, Dtype, ExactSpectrumSpec,
+    Interval, KeskarSpec, LanczosSpec, Matrix, MeasureSpec, ModelSpec, PerturbationSpec, PowerSpec,
+    RescalingSpec, ScheduleSpec, Spec, Split, TraceSpec, TrainSpec, WarmUpSpec,
 };
 pub use streams::Streams;

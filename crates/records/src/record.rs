@@ -28,6 +28,15 @@ pub struct Record {
     pub scaling: Vec<ScalePoint>,
     /// Loss rises under perturbations.
     pub perturbations: Vec<Perturbation>,
+    /// All eigenvalues of the Hessian.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exact_spectrum: Option<ExactSpectrum>,
+    /// Keskar's sharpness, for every region and size.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keskar: Vec<KeskarPoint>,
+    /// Curvature at rescaled parameters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rescaling: Vec<RescalingPoint>,
 }
 
 /// How a run ended.
@@ -228,4 +237,75 @@ pub struct Perturbation {
     pub quadratic: Quantity,
     /// Prediction from the spectrum: Tr(H)/P ‖d‖²/2 for random directions, λ ‖d‖²/2 for the top eigenvector.
     pub predicted: Quantity,
+}
+
+/// All eigenvalues of the Hessian over the curvature split, from its dense matrix in double precision.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExactSpectrum {
+    /// Examples N of the curvature split.
+    pub examples: usize,
+    /// Classes C.
+    pub classes: usize,
+    /// Hidden and output units.
+    pub neurons: usize,
+    /// In descending order, one for each parameter.
+    pub eigenvalues: Vec<f64>,
+    /// Eigenvalues of at most this times the largest |eigenvalue| count as zero.
+    pub relative_threshold: f64,
+    /// Eigenvalues that do not.
+    pub rank: usize,
+    /// Products used, one for each parameter.
+    pub products: u64,
+}
+
+/// Where Keskar's sharpness looks for the largest loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Region {
+    /// |yᵢ| ≤ ε (|θᵢ| + 1) for every parameter.
+    Box,
+    /// |zᵢ| ≤ ε (|(A⁺ θ)ᵢ| + 1) for y = A z, the columns of A random.
+    Subspace,
+    /// ‖y‖ ≤ ε.
+    Ball,
+}
+
+/// Keskar's sharpness φ(ε) = (max L(θ + y) − L(θ)) / (1 + L(θ)) over one region.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KeskarPoint {
+    /// Where the maximum is taken.
+    pub region: Region,
+    /// ε
+    pub epsilon: f64,
+    /// The largest found, which the true one is not below.
+    pub phi: f64,
+    /// L(θ), the mean loss over the curvature split.
+    pub loss: f64,
+    /// λ₁ ε² / (2 (1 + L(θ))).
+    pub predicted: Quantity,
+    /// Gradients used.
+    pub gradients: u64,
+    /// Whether the best ascent ended because no step went higher.
+    pub converged: bool,
+}
+
+/// Loss and curvature of the Hessian where the first of two layers is multiplied by alpha and the second divided.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RescalingPoint {
+    /// Names of the two layers.
+    pub layers: [String; 2],
+    /// The factor.
+    pub alpha: f64,
+    /// Mean cross-entropy over the curvature split.
+    pub loss: f64,
+    /// ‖θ‖ after rescaling.
+    pub parameter_norm: f64,
+    /// λ₁.
+    pub spectral_norm: Quantity,
+    /// Trace.
+    pub trace: Quantity,
+    /// Frobenius norm.
+    pub frobenius: Quantity,
+    /// Largest eigenvalue of |θ| H |θ| (elementwise), which rescaling leaves as it is.
+    pub adaptive_lambda_max: Quantity,
 }

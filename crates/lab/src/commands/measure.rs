@@ -138,6 +138,9 @@ fn spec(
         density: None,
         scales: Vec::new(),
         perturbation: None,
+        exact_spectrum: None,
+        keskar: None,
+        rescaling: None,
     })
 }
 
@@ -222,10 +225,7 @@ pub(crate) fn line(record: &MatrixRecord) -> String {
 }
 
 fn name_of_matrix(matrix: Matrix) -> &'static str {
-    match matrix {
-        Matrix::Hessian => "hessian",
-        Matrix::GaussNewton => "gauss-newton",
-    }
+    matrix.name()
 }
 
 fn name_of_split(split: Split) -> &'static str {

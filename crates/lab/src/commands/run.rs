@@ -193,6 +193,9 @@ fn work(
         measurements: directory.measurements()?,
         scaling: Vec::new(),
         perturbations: Vec::new(),
+        exact_spectrum: None,
+        keskar: Vec::new(),
+        rescaling: Vec::new(),
         outcome,
     };
     if let (Some(instrument), Outcome::Completed) = (&instrument, &record.outcome) {

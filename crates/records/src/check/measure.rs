@@ -56,6 +56,25 @@ impl Check<'_> {
                 perturbation.directions,
             )?;
         }
+        if let Some(exact) = &measure.exact_spectrum {
+            self.below_one(
+                "measure.exact_spectrum.relative_threshold",
+                exact.relative_threshold,
+            )?;
+        }
+        if let Some(keskar) = &measure.keskar {
+            for &epsilon in &keskar.epsilons {
+                self.positive_number("measure.keskar.epsilons", epsilon)?;
+            }
+            self.positive("measure.keskar.subspace", keskar.subspace)?;
+            self.positive("measure.keskar.steps", keskar.steps)?;
+            self.positive("measure.keskar.starts", keskar.starts)?;
+        }
+        if let Some(rescaling) = &measure.rescaling {
+            for &alpha in &rescaling.alphas {
+                self.positive_number("measure.rescaling.alphas", alpha)?;
+            }
+        }
         Ok(())
     }
 }

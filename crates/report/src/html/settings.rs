@@ -86,10 +86,7 @@ pub(super) fn measurement(reproduction: &Reproduction) -> String {
 
 fn measurement_row(experiment: &str, measure: &MeasureSpec) -> Vec<Cell> {
     let none = || "none".to_owned();
-    let matrices = measure.matrices.iter().map(|matrix| match matrix {
-        flatness_records::Matrix::Hessian => "Hessian",
-        flatness_records::Matrix::GaussNewton => "Gauss-Newton",
-    });
+    let matrices = measure.matrices.iter().map(|matrix| matrix.name());
     let density = measure.density.as_ref();
     let perturbation = measure.perturbation.as_ref();
     let (steps, tolerance) = (measure.lanczos.steps, measure.lanczos.tolerance);

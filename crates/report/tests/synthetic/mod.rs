@@ -170,6 +170,9 @@ fn finished(
             .map(|(scale, value)| scale_point(factor, scale, value))
             .to_vec(),
         perturbations: perturbations(seed),
+        exact_spectrum: None,
+        keskar: Vec::new(),
+        rescaling: Vec::new(),
     }
 }
 
