@@ -1,9 +1,12 @@
 //! Multinomial logistic regression and multilayer perceptrons with ReLU, on flattened examples.
 
-use flatness_layers::{Affine, Flatten, Network, Relu};
+use flatness_layers::{Affine, AveragePool, Flatten, Network, Relu};
 
 use crate::Error;
-use crate::zoo::{Named, named};
+use crate::zoo::{Named, digits, named};
+
+/// Which members `mlp-pooled-<units>` has.
+const EXPECTED: &str = "the form is mlp-pooled-<units>, of 1 to 4096 hidden units";
 
 /// Affine maps with ReLU between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,4 +49,38 @@ fn numbered(mut inputs: usize, widths: &[usize], classes: usize) -> Vec<Named> {
         inputs = outputs;
     }
     layers
+}
+
+/// One hidden layer on images of half the height and width: small enough for a dense Hessian.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PooledMlp {
+    units: usize,
+}
+
+impl PooledMlp {
+    /// `<units>`.
+    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
+        let units = digits(text).filter(|units| (1..=4096).contains(units));
+        Ok(Self {
+            units: units.ok_or(EXPECTED)?,
+        })
+    }
+
+    pub(crate) fn summary(self) -> String {
+        format!("means over 2 x 2 pixels, ReLU network {}", self.units)
+    }
+
+    pub(crate) fn network(self, input_shape: &[usize], classes: usize) -> Result<Network, Error> {
+        let inputs = match *input_shape {
+            [channels, height, width] => channels * (height / 2) * (width / 2),
+            // No image: `pool` refuses it.
+            _ => 1,
+        };
+        let mut layers = vec![
+            named("pool", AveragePool::new(2, 2)),
+            named("flatten", Flatten),
+        ];
+        layers.extend(numbered(inputs, &[self.units], classes));
+        Ok(Network::chain(input_shape, layers)?)
+    }
 }

@@ -4,7 +4,7 @@ use flatness_layers::{Layer, Network};
 
 use crate::Error;
 use crate::cnn::{AllCnn, Cnn};
-use crate::mlp::Mlp;
+use crate::mlp::{Mlp, PooledMlp};
 use crate::preresnet::PreResNet;
 use crate::vgg::Vgg;
 use crate::wide_resnet::WideResNet;
@@ -34,7 +34,8 @@ pub const ZOO: &[&str] = &[
 ];
 
 /// The families, of which any member can be named; see [`Architecture::find`].
-pub const FORMS: &str = "preresnet-<depth>, wrn-<depth>-<widen>, vgg-<11 or 16>[-bn][@<width>]";
+pub const FORMS: &str =
+    "mlp-pooled-<units>, preresnet-<depth>, wrn-<depth>-<widen>, vgg-<11 or 16>[-bn][@<width>]";
 
 /// One architecture: a network but for the kind of data.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +48,7 @@ pub struct Architecture {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Form {
     Mlp(Mlp),
+    PooledMlp(PooledMlp),
     Cnn(Cnn),
     AllCnn(AllCnn),
     Vgg(Vgg),
@@ -73,6 +75,9 @@ impl Form {
 
     /// The member called `name` of one of the families.
     fn member(name: &str) -> Option<Result<Self, &'static str>> {
+        if let Some(units) = name.strip_prefix("mlp-pooled-") {
+            return Some(PooledMlp::parse(units).map(Self::PooledMlp));
+        }
         let (family, member) = name.split_once('-')?;
         Some(match family {
             "vgg" => Vgg::parse(member).map(Self::Vgg),
@@ -86,6 +91,7 @@ impl Form {
 impl Architecture {
     /// The architecture called `name`: one of [`ZOO`], or a member of one of the families
     ///
+    /// - `mlp-pooled-<units>`, with that many hidden units,
     /// - `preresnet-<depth>`, of depth 6n + 2 below 44 and 9n + 2 from 44 on,
     /// - `wrn-<depth>-<widen>`, of depth 6n + 4,
     /// - `vgg-11` and `vgg-16`, then `-bn` for batch norm, then `@<width>` for a factor of all
@@ -115,6 +121,7 @@ impl Architecture {
     pub fn summary(&self) -> String {
         match self.form {
             Form::Mlp(form) => form.summary(),
+            Form::PooledMlp(form) => form.summary(),
             Form::Cnn(form) => form.summary(),
             Form::AllCnn(form) => form.summary(),
             Form::Vgg(form) => form.summary(),
@@ -128,7 +135,7 @@ impl Architecture {
     #[must_use]
     pub fn default_input(&self) -> ([usize; 3], usize) {
         match self.form {
-            Form::Mlp(_) | Form::Cnn(_) => ([1, 28, 28], 10),
+            Form::Mlp(_) | Form::PooledMlp(_) | Form::Cnn(_) => ([1, 28, 28], 10),
             _ => ([3, 32, 32], 100),
         }
     }
@@ -140,6 +147,7 @@ impl Architecture {
     pub fn network(&self, input_shape: &[usize], classes: usize) -> Result<Network, Error> {
         match self.form {
             Form::Mlp(form) => form.network(input_shape, classes),
+            Form::PooledMlp(form) => form.network(input_shape, classes),
             Form::Cnn(form) => form.network(input_shape, classes),
             Form::AllCnn(form) => form.network(input_shape, classes),
             Form::Vgg(form) => form.network(input_shape, classes),

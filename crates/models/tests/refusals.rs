@@ -10,6 +10,11 @@ fn members_that_there_are_not_are_one_sentence() {
                 a factor of the channels from 1 to 255";
     let vgg = "the form is vgg-11 or vgg-16, then -bn for batch norm, then @<width> for a factor \
                of all numbers of channels, from 0.015625 to 16";
+    let pooled = "the form is mlp-pooled-<units>, of 1 to 4096 hidden units";
+    for name in ["", "0", "4097", "-1", "8.5"].map(|units| format!("mlp-pooled-{units}")) {
+        let message = Architecture::find(&name).unwrap_err().to_string();
+        assert_eq!(message, format!("there is no model `{name}`; {pooled}"));
+    }
     for (names, expected) in [
         (
             &[
@@ -55,8 +60,8 @@ fn an_unknown_name_is_an_error_that_lists_the_known_ones() {
     let message = Architecture::find("resnet").unwrap_err().to_string();
     let names = ZOO.join(", ");
     let expected = format!(
-        "there is no model `resnet`; choose one of {names}, or of the forms preresnet-<depth>, \
-         wrn-<depth>-<widen>, vgg-<11 or 16>[-bn][@<width>]"
+        "there is no model `resnet`; choose one of {names}, or of the forms mlp-pooled-<units>, \
+         preresnet-<depth>, wrn-<depth>-<widen>, vgg-<11 or 16>[-bn][@<width>]"
     );
     assert_eq!(message, expected);
     for name in ["MLP", "", "-", "mlp-", "resnet-20", "vgg16"] {

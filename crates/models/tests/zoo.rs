@@ -2,7 +2,7 @@
 //! `named_parameters()`, and counts.
 
 use candle_core::{DType, Device, Module, Tensor};
-use flatness_layers::{Loss, Network, ParamLayout, Predictor};
+use flatness_layers::{Affine, Flatten, Layer, Loss, Network, ParamLayout, Predictor, Relu};
 use flatness_models::{Architecture, Error, ZOO};
 use flatness_testkit::{Activation, Autograd, assert_close, gaussian, labels, values};
 
@@ -88,6 +88,45 @@ fn names_shapes_and_order_of_perceptrons_are_pytorchs() {
             "{name}"
         );
     }
+}
+
+#[test]
+fn a_pooled_perceptron_takes_the_means_of_two_by_two_pixels() {
+    let network = built("mlp-pooled-8");
+    assert_eq!(network.layout().dim(), (14 * 14 + 1) * 8 + (8 + 1) * 10);
+    let find = |name: &str, shape: &[usize]| {
+        let network = Architecture::find(name).unwrap().network(shape, 5);
+        network.unwrap()
+    };
+    let pooled = find("mlp-pooled-10", &[2, 4, 6]);
+    let pixels = gaussian((3, 2, 4, 6), 0);
+    let rows = pixels.reshape((3, 2, 2, 2, 3, 2)).unwrap();
+    let means = rows.mean((3, 5)).unwrap();
+    let plain = Network::chain(
+        &[2, 2, 3],
+        vec![
+            ("flatten".to_owned(), Box::new(Flatten) as Box<dyn Layer>),
+            ("fc0".to_owned(), Box::new(Affine::new(12, 10))),
+            ("relu0".to_owned(), Box::new(Relu)),
+            ("fc1".to_owned(), Box::new(Affine::new(10, 5))),
+        ],
+    );
+    let plain = plain.unwrap();
+    assert_eq!(
+        names_and_shapes(pooled.layout()),
+        names_and_shapes(plain.layout())
+    );
+    let theta = gaussian(plain.layout().dim(), 1);
+    let logits = |network: &Network, images: &Tensor| {
+        let parameters = network.layout().views(&theta).unwrap();
+        values(&network.forward(&parameters, images).unwrap())
+    };
+    assert_close(
+        "logits",
+        &logits(&pooled, &pixels),
+        &logits(&plain, &means),
+        1e-13,
+    );
 }
 
 /// The list is golden/names.txt, which golden/names.py writes.

@@ -39,6 +39,7 @@
 //! watch it at work.
 
 mod basis;
+mod dense;
 mod density;
 mod error;
 mod estimate;
@@ -52,6 +53,7 @@ mod settings;
 mod trace;
 mod tridiagonal;
 
+pub use dense::{DenseSpectrum, dense_spectrum};
 pub use density::Density;
 pub use error::Error;
 pub use estimate::Estimate;

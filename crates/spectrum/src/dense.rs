@@ -1,0 +1,90 @@
+//! All eigenvalues of an operator of a few thousand dimensions: A row by row from its products with
+//! the unit vectors, then Householder and QR on (A + Aᵀ)/2 in double precision.
+//!
+//! It takes dim products, dim² elements of memory twice and about 4/3 dim³ operations: seconds at a
+//! dimension of 1,500, ten minutes at 8,000.
+
+use candle_core::{DType, Tensor};
+use flatness_operator::LinearOperator;
+use nalgebra::{DMatrix, SymmetricEigen};
+
+use crate::Error;
+use crate::product::{epsilon, multiply};
+use crate::settings::check_positive;
+
+/// QR sweeps allowed per row, LAPACK's bound (`dsteqr`); two or three are usual.
+const SWEEPS_PER_ROW: usize = 30;
+
+/// The outcome of [`dense_spectrum`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct DenseSpectrum {
+    /// In descending order, (dim).
+    pub eigenvalues: Vec<f64>,
+    /// Matrix-vector products used, one for each dimension.
+    pub products: usize,
+    /// Frobenius norm of (A − Aᵀ)/2, which bounds the distance of each eigenvalue to one of the
+    /// symmetric matrix that A is meant to be.
+    pub asymmetry: f64,
+}
+
+impl DenseSpectrum {
+    /// Eigenvalues whose magnitude is above `relative_threshold` times the largest.
+    #[must_use]
+    pub fn rank(&self, relative_threshold: f64) -> usize {
+        let magnitudes = || self.eigenvalues.iter().map(|value| value.abs());
+        let threshold = relative_threshold * magnitudes().fold(0.0, f64::max);
+        magnitudes().filter(|&value| value > threshold).count()
+    }
+}
+
+/// Computes all eigenvalues, with products of `block` vectors at a time.
+///
+/// # Errors
+///
+/// [`Error::Zero`] for an empty block or an operator of dimension 0, [`Error::UnsupportedDType`],
+/// [`Error::NonFiniteProduct`] with the number of the unit vector, [`Error::ProductMismatch`],
+/// [`Error::TridiagonalNotConverged`], and the operator's own.
+pub fn dense_spectrum<Operator: LinearOperator + ?Sized>(
+    operator: &Operator,
+    block: usize,
+) -> Result<DenseSpectrum, Error> {
+    let dim = operator.dim();
+    check_positive("block", block)?;
+    check_positive("the operator's dimension", dim)?;
+    epsilon(operator.dtype())?;
+    let mut entries = Vec::with_capacity(dim * dim);
+    for first in (0..dim).step_by(block) {
+        let rows = block.min(dim - first);
+        let identity = Tensor::eye(rows, operator.dtype(), operator.device())?;
+        let units = identity.pad_with_zeros(1, first, dim - first - rows)?;
+        let products = multiply(operator, &units)?.to_dtype(DType::F64)?;
+        for (row, product) in products.to_vec2::<f64>()?.into_iter().enumerate() {
+            if product.iter().any(|entry| !entry.is_finite()) {
+                return Err(Error::NonFiniteProduct {
+                    probe: first + row,
+                    product: 0,
+                });
+            }
+            entries.extend(product);
+        }
+    }
+    // Column-major, so that this is the transpose: the halves below do not care.
+    let matrix = DMatrix::from_vec(dim, dim, entries);
+    let transpose = matrix.transpose();
+    let asymmetry = (&matrix - &transpose).norm() / 2.0;
+    let symmetric = (matrix + transpose) * 0.5;
+    let iterations = SWEEPS_PER_ROW * dim;
+    let eigen = SymmetricEigen::try_new(symmetric, f64::EPSILON, iterations).ok_or(
+        Error::TridiagonalNotConverged {
+            size: dim,
+            iterations,
+        },
+    )?;
+    let mut eigenvalues: Vec<f64> = eigen.eigenvalues.iter().copied().collect();
+    eigenvalues.sort_by(|left, right| right.total_cmp(left));
+    Ok(DenseSpectrum {
+        eigenvalues,
+        products: dim,
+        asymmetry,
+    })
+}

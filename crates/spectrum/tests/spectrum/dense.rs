@@ -1,0 +1,53 @@
+//! All eigenvalues against the chosen spectrum.
+
+use candle_core::{DType, Tensor};
+use flatness_spectrum::{Error, dense_spectrum};
+
+use crate::matrices::{Custom, Matrix};
+
+#[test]
+fn every_eigenvalue_is_the_chosen_one_whatever_the_block() {
+    let repeated = vec![10.0, 10.0, 3.0, 1e-6, 0.0, 0.0, -4.0];
+    for case in [
+        Matrix::new("repeated and zero", repeated),
+        Matrix::new("one by one", vec![-7.0]),
+    ] {
+        for block in [1, 3, 100] {
+            let spectrum = dense_spectrum(&case.operator(DType::F64), block).unwrap();
+            assert_eq!(spectrum.products, case.eigenvalues.len());
+            assert!(spectrum.asymmetry < 1e-14 * case.norm(), "{}", case.name);
+            for (got, chosen) in spectrum.eigenvalues.iter().zip(&case.eigenvalues) {
+                assert!(
+                    (got - chosen).abs() < 1e-13 * case.norm(),
+                    "{}: {got} {chosen}",
+                    case.name
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_rank_counts_magnitudes_above_the_threshold() {
+    let case = Matrix::new("case", vec![10.0, 1.0, 1e-4, 0.0, -5.0, -1e-4]);
+    let spectrum = dense_spectrum(&case.operator(DType::F64), 4).unwrap();
+    for (threshold, rank) in [(0.6, 1), (0.2, 2), (1e-3, 3), (1e-6, 5)] {
+        assert_eq!(spectrum.rank(threshold), rank, "{threshold}");
+    }
+}
+
+#[test]
+fn what_cannot_be_decomposed_is_refused() {
+    let case = Matrix::new("case", vec![1.0, 2.0]);
+    let empty = dense_spectrum(&case.operator(DType::F64), 0).unwrap_err();
+    assert!(matches!(empty, Error::Zero { field: "block" }));
+    let nan = Custom {
+        dim: 3,
+        dtype: DType::F64,
+        apply: |vectors: &Tensor| vectors.affine(f64::NAN, 0.0),
+    };
+    assert!(matches!(
+        dense_spectrum(&nan, 2).unwrap_err(),
+        Error::NonFiniteProduct { probe: 0, .. }
+    ));
+}
