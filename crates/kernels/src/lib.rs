@@ -65,9 +65,11 @@ mod runs;
 #[cfg(test)]
 mod samples;
 mod spare;
+mod squared_norm;
 mod sum;
 
 pub use in_place::{Element, Elementwise, add_in_place, scale_in_place, update_elements};
 pub use parallel::with_threads;
 pub use real::on_cpu;
+pub use squared_norm::squared_norm;
 pub use sum::add;

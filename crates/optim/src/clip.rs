@@ -7,13 +7,10 @@
 //! This is `torch.nn.utils.clip_grad_norm_`, with its 1e-6, over one flat vector (Pascanu, Mikolov &
 //! Bengio 2013, algorithm 1, have none). Here the norm is summed in double precision.
 
-use candle_core::{DType, Tensor};
-use flatness_kernels::scale_in_place;
+use candle_core::Tensor;
+use flatness_kernels::{scale_in_place, squared_norm};
 
 use crate::{Error, checks};
-
-/// Elements that are squared at a time, so that their copy in double precision stays in the cache.
-const PIECE: usize = 1 << 18;
 
 /// Scales `gradient` in place so that its norm is at most `largest_norm`, above 0; returns the norm
 /// it had. A gradient whose norm is not finite is left as it is.
@@ -36,14 +33,7 @@ pub fn clip_by_norm(gradient: &Tensor, largest_norm: f64) -> Result<f64, Error> 
 /// ‖x‖ of `vector`, summed in double precision.
 ///
 /// # Errors
-/// A device error.
+/// A number type other than f32 and f64, or a device error.
 pub fn norm(vector: &Tensor) -> Result<f64, Error> {
-    let flat = vector.flatten_all()?;
-    let mut sum = 0.0;
-    for start in (0..flat.elem_count()).step_by(PIECE) {
-        let length = PIECE.min(flat.elem_count() - start);
-        let piece = flat.narrow(0, start, length)?.to_dtype(DType::F64)?;
-        sum += piece.sqr()?.sum_all()?.to_scalar::<f64>()?;
-    }
-    Ok(sum.sqrt())
+    Ok(squared_norm(vector)?.sqrt())
 }
