@@ -1,13 +1,12 @@
-//! H = ∇²L and G = (1/N) Σᵢ Jᵢᵀ Aᵢ Jᵢ at a fixed θ, as operators on blocks of vectors.
+//! A mean loss at a fixed θ (P): sums of sweeps over its chunks, divided by the examples.
 
 use std::ops::Range;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use flatness_layers::{CurvedLinearization, Linearization};
-use flatness_operator::{LinearOperator, check_block};
 
 use crate::mean_loss::Selection;
-use crate::{Error, MeanLoss};
+use crate::{CurvatureOperator, Error, Matrix, MeanLoss};
 
 /// What happens to the activations between products.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,20 +42,6 @@ pub struct Curvature<'a> {
 enum Chunks<'a> {
     Retained(Vec<CurvedLinearization<'a>>),
     Recomputed(Vec<Range<usize>>),
-}
-
-/// The Hessian of the mean loss.
-#[derive(Debug, Clone, Copy)]
-pub struct Hessian<'c>(&'c Curvature<'c>);
-
-/// The generalised Gauss-Newton matrix of the mean loss.
-#[derive(Debug, Clone, Copy)]
-pub struct GaussNewton<'c>(&'c Curvature<'c>);
-
-#[derive(Clone, Copy)]
-enum Matrix {
-    Hessian,
-    GaussNewton,
 }
 
 impl<'a> Curvature<'a> {
@@ -98,56 +83,134 @@ impl<'a> Curvature<'a> {
         }
     }
 
+    /// The operator of one of the matrices. That of [`Matrix::GradientCovariance`] takes the mean
+    /// gradient here, once.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] for a mean gradient that is infinite or not a number, or a device error.
+    pub fn operator(&self, matrix: Matrix) -> Result<CurvatureOperator<'_>, Error> {
+        CurvatureOperator::new(self, matrix)
+    }
+
     /// The Hessian operator.
     #[must_use]
-    pub fn hessian(&self) -> Hessian<'_> {
-        Hessian(self)
+    pub fn hessian(&self) -> CurvatureOperator<'_> {
+        CurvatureOperator::uncentred(self, Matrix::Hessian)
     }
 
     /// The Gauss-Newton operator.
     #[must_use]
-    pub fn gauss_newton(&self) -> GaussNewton<'_> {
-        GaussNewton(self)
+    pub fn gauss_newton(&self) -> CurvatureOperator<'_> {
+        CurvatureOperator::uncentred(self, Matrix::GaussNewton)
     }
 
-    fn product(&self, matrix: Matrix, vectors: &Tensor) -> Result<Tensor, Error> {
-        let mean_loss = self.mean_loss;
-        let tangents = mean_loss.network().layout().split(vectors)?;
-        let count = match &self.chunks {
-            Chunks::Retained(points) => points.len(),
-            Chunks::Recomputed(ranges) => ranges.len(),
-        };
-        let shares = mean_loss.shares(count, |share| {
-            let sums = mean_loss.zeros(vectors.dim(0)?)?;
-            match &self.chunks {
-                Chunks::Retained(points) => {
-                    points[share].iter().try_for_each(|point| match matrix {
-                        Matrix::Hessian => point.add_hessian_product(&tangents, sums.pieces()),
-                        Matrix::GaussNewton => point
-                            .linearization()
-                            .add_gauss_newton_product(&tangents, sums.pieces()),
-                    })?
-                }
-                Chunks::Recomputed(ranges) => {
-                    for range in &ranges[share] {
-                        let point = linearize(mean_loss, &self.parameters, range)?;
-                        match matrix {
-                            Matrix::Hessian => {
-                                point
-                                    .with_cotangents()?
-                                    .add_hessian_product(&tangents, sums.pieces())?;
-                            }
-                            Matrix::GaussNewton => {
-                                point.add_gauss_newton_product(&tangents, sums.pieces())?
-                            }
-                        }
-                    }
-                }
-            }
+    /// The mean loss.
+    pub(crate) fn mean_loss(&self) -> &'a MeanLoss<'a> {
+        self.mean_loss
+    }
+
+    /// The mean over the examples of what `add` adds, chunk by chunk, to sums of `vectors` vectors,
+    /// (V, P). What is infinite or not a number in it is an error that names `what` it is and the
+    /// first chunk at fault.
+    pub(crate) fn mean(
+        &self,
+        what: &str,
+        vectors: usize,
+        add: impl Fn(usize, &[Tensor]) -> Result<(), Error> + Sync + Send,
+    ) -> Result<Tensor, Error> {
+        let (mean_loss, examples) = (self.mean_loss, self.mean_loss.data().len());
+        let shares = mean_loss.shares(self.chunks.len(), |mut share| {
+            let sums = mean_loss.zeros(vectors)?;
+            share.try_for_each(|chunk| add(chunk, sums.pieces()))?;
             Ok::<_, Error>(sums)
         })?;
-        mean_loss.mean(shares, mean_loss.data().len())
+        let mean = mean_loss.mean(shares, examples)?;
+        if is_finite(&mean)? {
+            return Ok(mean);
+        }
+        let fault = self.first_fault(vectors, add)?;
+        Err(Error::NonFinite {
+            what: what.to_owned(),
+            data: mean_loss.data().name().to_owned(),
+            first: fault.start,
+            last: fault.end - 1,
+        })
     }
+
+    /// Hands the linearisation of one chunk to `sweep`.
+    pub(crate) fn linear(
+        &self,
+        chunk: usize,
+        sweep: impl FnOnce(&Linearization<'_>) -> Result<(), flatness_layers::Error>,
+    ) -> Result<(), Error> {
+        match &self.chunks {
+            Chunks::Retained(points) => sweep(points[chunk].linearization())?,
+            Chunks::Recomputed(ranges) => {
+                sweep(&linearize(
+                    self.mean_loss,
+                    &self.parameters,
+                    &ranges[chunk],
+                )?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands the linearisation of one chunk, with its cotangents, to `sweep`.
+    pub(crate) fn curved(
+        &self,
+        chunk: usize,
+        sweep: impl FnOnce(&CurvedLinearization<'_>) -> Result<(), flatness_layers::Error>,
+    ) -> Result<(), Error> {
+        match &self.chunks {
+            Chunks::Retained(points) => sweep(&points[chunk])?,
+            Chunks::Recomputed(ranges) => {
+                let point = linearize(self.mean_loss, &self.parameters, &ranges[chunk])?;
+                sweep(&point.with_cotangents()?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The first chunk after which the sum is not finite. All examples where there is none, since
+    /// then the sum overflowed in another order.
+    fn first_fault(
+        &self,
+        vectors: usize,
+        add: impl Fn(usize, &[Tensor]) -> Result<(), Error>,
+    ) -> Result<Range<usize>, Error> {
+        let examples = self.mean_loss.data().len();
+        let sums = self.mean_loss.zeros(vectors)?;
+        for (chunk, range) in self.mean_loss.chunks(examples).into_iter().enumerate() {
+            add(chunk, sums.pieces())?;
+            for piece in sums.pieces() {
+                if !is_finite(piece)? {
+                    return Ok(range);
+                }
+            }
+        }
+        Ok(0..examples)
+    }
+}
+
+impl Chunks<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Retained(points) => points.len(),
+            Self::Recomputed(ranges) => ranges.len(),
+        }
+    }
+}
+
+/// Whether every element is finite. A sum that is finite has no other addends, and takes one pass
+/// on the device; the elements themselves are asked only when it is not, since it may overflow.
+pub(crate) fn is_finite(tensor: &Tensor) -> Result<bool, Error> {
+    let double = |tensor: &Tensor| tensor.to_dtype(DType::F64);
+    if double(&tensor.sum_all()?)?.to_scalar::<f64>()?.is_finite() {
+        return Ok(true);
+    }
+    let elements = double(&tensor.flatten_all()?)?.to_vec1::<f64>()?;
+    Ok(elements.iter().all(|element| element.is_finite()))
 }
 
 /// The examples of `range`, linearised.
@@ -160,29 +223,3 @@ fn linearize<'a>(
     let network = mean_loss.network();
     Ok(network.linearize(parameters, &batch.images, &batch.labels, mean_loss.loss())?)
 }
-
-macro_rules! operator {
-    ($type:ident) => {
-        impl LinearOperator for $type<'_> {
-            fn dim(&self) -> usize {
-                self.0.mean_loss.network().layout().dim()
-            }
-
-            fn dtype(&self) -> DType {
-                self.0.mean_loss.settings().dtype
-            }
-
-            fn device(&self) -> &Device {
-                &self.0.mean_loss.settings().device
-            }
-
-            fn apply_block(&self, vectors: &Tensor) -> Result<Tensor, flatness_operator::Error> {
-                check_block(self, vectors)?;
-                let product = self.0.product(Matrix::$type, vectors);
-                product.map_err(flatness_operator::Error::from_source)
-            }
-        }
-    };
-}
-operator!(Hessian);
-operator!(GaussNewton);

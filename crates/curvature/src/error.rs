@@ -61,6 +61,45 @@ pub enum Error {
         /// Name of the data set.
         data: String,
     },
+    /// A product or gradient that is infinite or not a number.
+    #[error(
+        "the {what} over data set {data} is infinite or not a number, from the examples {first} to {last} \
+         on; check the weights and those examples, or try float64 where this is float32"
+    )]
+    NonFinite {
+        /// What was computed.
+        what: String,
+        /// Name of the data set.
+        data: String,
+        /// First example of the first batch at fault.
+        first: usize,
+        /// Its last example.
+        last: usize,
+    },
+    /// Vectors that no product can be taken with.
+    #[error(
+        "the vectors to be multiplied hold an infinity or a value that is not a number; check where \
+         they were computed"
+    )]
+    NonFiniteVectors,
+    /// Folds that cannot each have a part of the examples, or one that has no spread.
+    #[error(
+        "the number of folds must be in 2..={units}, the parts that the sample can be cut into, got {got}"
+    )]
+    Folds {
+        /// Examples, or batches where batch-norm couples their examples.
+        units: usize,
+        /// Folds asked for.
+        got: usize,
+    },
+    /// A sample of more examples than there are.
+    #[error("a sample of {examples} examples cannot be from a population of {got}")]
+    Population {
+        /// Examples of the sample.
+        examples: usize,
+        /// Size of the population.
+        got: usize,
+    },
     /// The network failed.
     #[error(transparent)]
     Network(#[from] flatness_layers::Error),
@@ -70,4 +109,15 @@ pub enum Error {
     /// A tensor operation failed.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
+}
+
+impl Error {
+    /// The error of a part of the data that begins behind `start` examples, as one of the whole.
+    pub(crate) fn behind(mut self, start: usize) -> Self {
+        if let Self::NonFinite { first, last, .. } = &mut self {
+            *first += start;
+            *last += start;
+        }
+        self
+    }
 }

@@ -2,12 +2,14 @@
 //!
 //! A [`MeanLoss`] is a network, a data set and a loss: L(θ) = (1/N) Σᵢ lᵢ(θ). It evaluates and
 //! differentiates L over all examples or some of them. [`MeanLoss::curvature`] fixes θ and gives a
-//! [`Curvature`], whose [`Hessian`] and [`GaussNewton`] operators multiply blocks of vectors. All
-//! are means over the examples, never sums, and hold no L2 term.
+//! [`Curvature`], whose operators multiply blocks of vectors by one [`Matrix`] each: the Hessian, its
+//! Gauss-Newton part and the residual between them, the empirical Fisher matrix and the covariance of
+//! the gradients. All are means over the examples, never sums, and hold no L2 term. Measured on a sample,
+//! a quadratic form comes with its [`sampling_error`].
 //!
 //! ```
 //! use candle_core::{DType, Device, Tensor};
-//! use flatness_curvature::{MeanLoss, Retention, Selection, Settings};
+//! use flatness_curvature::{Matrix, MeanLoss, Retention, Selection, Settings};
 //! use flatness_data::{Dataset, Normalization};
 //! use flatness_layers::{Affine, Conv2d, GlobalAveragePool, Graph, Loss, Relu, Window, Workers};
 //! use flatness_operator::LinearOperator;
@@ -43,6 +45,8 @@
 //! let difference = (slope(1e-5)? - slope(-1e-5)?) / 2e-5;
 //! assert!((hessian - difference).abs() < 1e-6 * hessian.abs());
 //! assert!(gauss_newton > 0.0 && gauss_newton != hessian);
+//! let residual = dot(&v, &curvature.operator(Matrix::Residual)?.apply(&v)?)?;
+//! assert!((hessian - gauss_newton - residual).abs() < 1e-14 * hessian.abs());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -51,7 +55,11 @@
 mod curvature;
 mod error;
 mod mean_loss;
+mod operator;
+mod sampling;
 
-pub use curvature::{Curvature, GaussNewton, Hessian, Retention};
+pub use curvature::{Curvature, Retention};
 pub use error::Error;
 pub use mean_loss::{Evaluation, MeanLoss, Selection, Settings, TrainingGradient};
+pub use operator::{CurvatureOperator, Matrix};
+pub use sampling::{QuadraticForm, sampling_error};

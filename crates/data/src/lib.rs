@@ -2,7 +2,7 @@
 //!
 //! A [`Dataset`] is labelled images kept as bytes, with the normalisation that turns them into floats and
 //! a digest that names their content. [`Batches`] is one seeded epoch over it, a [`Batch`] at a time, and
-//! [`Augmented`] the same images with the random crops and flips of an epoch. A
+//! [`Augmented`] the same images with the random crops and flips of an epoch, a [`Subset`] some of them. A
 //! [`mnist::Source`] or a [`cifar100::Source`] says where the bytes came from. Readers believe nothing:
 //! magic numbers, dimensions, lengths, checksums and labels are verified, and an error names the file and
 //! what to do.
@@ -50,6 +50,7 @@ pub mod hub;
 pub mod idx;
 pub mod mnist;
 mod normalization;
+mod subset;
 
 pub use augmentation::{Augmentation, Augmented, Flip};
 pub use batches::{Batch, Batches, Order};
@@ -57,3 +58,4 @@ pub use dataset::Dataset;
 pub use error::{Attempt, Error, Result};
 pub use examples::{Examples, LabelledTensors};
 pub use normalization::Normalization;
+pub use subset::Subset;

@@ -42,6 +42,17 @@ pub enum Error {
         /// All problems, separated by semicolons.
         problems: String,
     },
+    /// A pattern that no name of a parameter matches.
+    #[error("no parameter is called {pattern} (`*` stands for any characters); there are {names}")]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// The first names, and how many more there are.
+        names: String,
+    },
+    /// A group of parameters without a pattern.
+    #[error("a group of parameters needs at least one pattern, such as `*` for all")]
+    NoPattern,
     /// A value of one graph used in another, or a graph whose output is not its last node.
     #[error("a value of another graph, or an output that is not the last node")]
     Value,

@@ -3,6 +3,9 @@
 //! A parameter is a named piece of θ; [`ParamLayout::views`] gives the pieces without a copy. A
 //! *block* of V vectors is a tensor (V, P); the sweeps use it as one contiguous tensor (V, shape)
 //! per parameter, from [`ParamLayout::split`], and [`ParamLayout::join`] is its inverse.
+//! [`ParamLayout::select`] and [`ParamLayout::layers`] name ranges of it.
+
+mod groups;
 
 use std::collections::HashMap;
 

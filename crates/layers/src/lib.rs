@@ -2,9 +2,9 @@
 //!
 //! A [`Layer`] has four rules (forward, jvp, vjp, second order). A [`Network`] is a graph of named
 //! layers, built by a [`Graph`], over one flat vector of parameters, laid out by a [`ParamLayout`].
-//! At a point and a batch it becomes a [`Linearization`], whose sweeps give gradients and
-//! Gauss-Newton products, and, with the primal cotangents, Hessian products of whole blocks of
-//! vectors. The same sweep trains and measures.
+//! At a point and a batch it becomes a [`Linearization`], whose sweeps give gradients and products
+//! with the Gauss-Newton and the empirical Fisher matrix, and, with the primal cotangents, with the
+//! Hessian and its residual, for whole blocks of vectors. The same sweep trains and measures.
 //!
 //! ```
 //! use candle_core::{DType, Device, Tensor};

@@ -3,10 +3,15 @@
 //! For the loss summed over a batch, with logits z, Jacobian J = ∂z/∂θ and A = ∂²l/∂z²:
 //!
 //! ```text
-//! gradient       Jᵀ ∂l/∂z
-//! Gauss-Newton   G v = Jᵀ A J v
-//! Hessian        H v = G v + second-order terms of the layers
+//! gradient           Jᵀ ∂l/∂z
+//! Gauss-Newton       G v = Jᵀ A J v
+//! Hessian            H v = G v + R v
+//! residual           R v = second-order terms of the layers
+//! empirical Fisher   F v = Σᵢ gᵢ (gᵢ·v) = Jᵀ D J v,   D the blocks ∂lᵢ/∂zᵢ (∂lᵢ/∂zᵢ)ᵀ
 //! ```
+//!
+//! gᵢ = Jᵢᵀ ∂lᵢ/∂zᵢ is the gradient of the loss of example i. Where batch-norm couples the examples,
+//! zᵢ depends on θ through the whole batch, and so does gᵢ: the formula is the same.
 //!
 //! Vectors come in blocks of V: θ̇ and the sums are one contiguous tensor (V, shape) per parameter
 //! ([`ParamLayout::split`](crate::ParamLayout::split)). Products are *added* to the sums, so that
@@ -116,6 +121,20 @@ impl<'n> Linearization<'n> {
     ) -> Result<(), Error> {
         let logits = self.forward(tangents, |_| ())?;
         self.backward(self.loss.hessian_product(&logits)?, sums, None)
+    }
+
+    /// Adds F v for the block `tangents` to `sums`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] and [`Error::NumberType`] for pieces that do not fit, or a tensor operation
+    /// that fails.
+    pub fn add_empirical_fisher_product(
+        &self,
+        tangents: &[Tensor],
+        sums: &[Tensor],
+    ) -> Result<(), Error> {
+        let logits = self.forward(tangents, |_| ())?;
+        self.backward(self.loss.outer_product(&logits)?, sums, None)
     }
 
     /// Means and unbiased variances of this batch in the layers that normalise by it, as one vector

@@ -132,6 +132,18 @@ impl LossPoint {
         }
     }
 
+    /// ∂l/∂z (∂l/∂z · ż) for every vector of `block` ż (B, V, C): the product with the outer square
+    /// of each example's own gradient.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] and [`Error::NumberType`] for a block that does not fit, or a device error.
+    pub fn outer_product(&self, block: &Tensor) -> Result<Tensor, Error> {
+        self.expect_block("tangents of the logits", block)?;
+        let gradient = self.gradient.unsqueeze(1)?;
+        let slopes = block.broadcast_mul(&gradient)?.sum_keepdim(2)?;
+        Ok(slopes.broadcast_mul(&gradient)?)
+    }
+
     /// Checks that `block` is (B, V, C), in the number type of the logits.
     pub(crate) fn expect_block(&self, place: &str, block: &Tensor) -> Result<(), Error> {
         let (examples, classes) = self.gradient.dims2()?;

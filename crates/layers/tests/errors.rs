@@ -147,11 +147,10 @@ fn tangents_cotangents_and_sums_that_do_not_fit_are_errors() {
                 .add_gauss_newton_product(wrong, &problem.zeros(2))
                 .is_err()
         );
-        assert!(
-            curved()
-                .add_hessian_product(wrong, &problem.zeros(2))
-                .is_err()
-        );
+        let (curved, zeros) = (curved(), problem.zeros(2));
+        assert!(point.add_empirical_fisher_product(wrong, &zeros).is_err());
+        assert!(curved.add_hessian_product(wrong, &zeros).is_err());
+        assert!(curved.add_residual_product(wrong, &zeros).is_err());
     }
     for sums in [
         &problem.zeros(2)[..3],
@@ -160,7 +159,9 @@ fn tangents_cotangents_and_sums_that_do_not_fit_are_errors() {
         &problem.zeros(3),
     ] {
         assert!(point.add_gauss_newton_product(&tangents, sums).is_err());
+        assert!(point.add_empirical_fisher_product(&tangents, sums).is_err());
         assert!(curved().add_hessian_product(&tangents, sums).is_err());
+        assert!(curved().add_residual_product(&tangents, sums).is_err());
     }
     assert!(point.add_gradient(&problem.zeros(2)).is_err());
     for shape in [vec![6, 2, 4], vec![5, 2, 3], vec![6, 3], vec![6, 1, 3]] {

@@ -164,3 +164,95 @@ fn gather_lists_every_problem_at_once() {
                     g is unknown; x is unknown; y is unknown; z is unknown";
     assert!(message.ends_with(expected), "{message}");
 }
+
+/// A layout of parameters with these names, of 1, 2, 3, ... elements.
+fn named(names: &[&str]) -> ParamLayout {
+    let parameters = names.iter().enumerate().map(|(index, name)| Parameter {
+        name: (*name).to_owned(),
+        shape: vec![index + 1],
+        initializer: Initializer::Uniform { bound: 0.5 },
+    });
+    ParamLayout::new(parameters.collect())
+}
+
+/// Elements 0, 1..3, 3..6, 6..10, 10..15, 15..21.
+const NAMES: [&str; 6] = [
+    "conv.weight",
+    "layer1.0.conv.weight",
+    "layer1.0.bn.weight",
+    "layer1.0.bn.bias",
+    "fc.weight",
+    "fc.bias",
+];
+
+#[test]
+#[expect(
+    clippy::single_range_in_vec_init,
+    reason = "groups are lists of ranges"
+)]
+fn patterns_select_ranges_in_order_with_neighbours_joined() {
+    let layout = named(&NAMES);
+    let cases: [(&[&str], &[std::ops::Range<usize>]); 14] = [
+        (&["*"], &[0..21]),
+        (&["**"], &[0..21]),
+        (&["fc.bias"], &[15..21]),
+        (&["fc.*"], &[10..21]),
+        (&["layer1.*"], &[1..10]),
+        (&["*.weight"], &[0..6, 10..15]),
+        (&["*bias"], &[6..10, 15..21]),
+        (&["layer1.*.weight"], &[1..6]),
+        (&["*.0.*.bias"], &[6..10]),
+        (&["*conv*"], &[0..3]),
+        // Stars match nothing, too, and overlapping patterns count once.
+        (&["fc*.bias*"], &[15..21]),
+        (&["fc.bias", "fc.*", "conv.weight"], &[0..1, 10..21]),
+        (&["fc.weight", "conv.weight"], &[0..1, 10..15]),
+        (&["*e*e*"], &[1..6]),
+    ];
+    for (patterns, ranges) in cases {
+        assert_eq!(layout.select(patterns).unwrap(), ranges, "{patterns:?}");
+    }
+}
+
+#[test]
+fn a_pattern_that_matches_nothing_lists_the_names() {
+    let layout = named(&NAMES);
+    // A name in part, another case, the ends of one name overlapping, and an empty pattern.
+    for pattern in [
+        "fc",
+        "bias",
+        "FC.bias",
+        "fc.bi*ias",
+        "*.weight.*",
+        "fc.bias.",
+        "",
+    ] {
+        let error = layout.select(&["conv.weight", pattern]).unwrap_err();
+        assert!(
+            matches!(&error, Error::Pattern { pattern: got, .. } if got == pattern),
+            "{pattern}: {error}"
+        );
+        assert!(error.to_string().contains("layer1.0.bn.bias, fc.weight"));
+        assert!(!error.to_string().contains("more"), "{error}");
+    }
+    let many: Vec<String> = (0..23).map(|index| format!("fc{index}.weight")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let message = named(&many).select(&["conv*"]).unwrap_err().to_string();
+    assert!(message.contains("fc0.weight, fc1.weight"), "{message}");
+    assert!(message.ends_with("fc19.weight and 3 more"), "{message}");
+    assert!(matches!(layout.select(&[""; 0]), Err(Error::NoPattern)));
+}
+
+#[test]
+fn layers_are_neighbours_of_one_prefix() {
+    let layout = named(&NAMES);
+    let expected = [
+        ("conv", 0..1),
+        ("layer1.0.conv", 1..3),
+        ("layer1.0.bn", 3..10),
+        ("fc", 10..21),
+    ];
+    assert_eq!(layout.layers(), expected);
+    let expected = [("a", 0..1), ("b", 1..3), ("a", 3..6)];
+    assert_eq!(named(&["a", "b.c", "a.c"]).layers(), expected);
+}

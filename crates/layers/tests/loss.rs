@@ -74,6 +74,38 @@ fn value_gradient_and_hessian_product_equal_the_formula_and_its_differences() {
 }
 
 #[test]
+fn outer_products_equal_loops_over_the_gradient_of_each_example() {
+    let logits = values(&gaussian((EXAMPLES, CLASSES), 1));
+    let block = gaussian((EXAMPLES, 2, CLASSES), 4);
+    for loss in LOSSES {
+        let point = evaluate(loss, &logits, &[0, 2, 1, 1]);
+        let (gradient, tangents) = (values(point.gradient()), values(&block));
+        let mut expected = vec![0.0; tangents.len()];
+        for example in 0..EXAMPLES {
+            let own = &gradient[example * CLASSES..][..CLASSES];
+            for vector in 0..2 {
+                let start = (example * 2 + vector) * CLASSES;
+                for (row, &left) in own.iter().enumerate() {
+                    for (column, &right) in own.iter().enumerate() {
+                        expected[start + row] += left * right * tangents[start + column];
+                    }
+                }
+            }
+        }
+        let product = point.outer_product(&block).unwrap();
+        assert_eq!(product.dims(), block.dims());
+        assert_close(&format!("{loss:?}"), &values(&product), &expected, 1e-14);
+        for wrong in [
+            block.narrow(0, 0, 2).unwrap(),
+            block.narrow(2, 0, 2).unwrap(),
+            block.to_dtype(DType::F32).unwrap(),
+        ] {
+            assert!(point.outer_product(&wrong).is_err());
+        }
+    }
+}
+
+#[test]
 fn without_smoothing_labels_are_themselves_and_other_smoothings_are_errors() {
     let logits = gaussian((EXAMPLES, CLASSES), 1);
     let labels = labels(EXAMPLES, CLASSES as u32, 2);

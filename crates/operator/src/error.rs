@@ -1,5 +1,7 @@
 //! What can go wrong between an operator and its caller.
 
+use std::ops::Range;
+
 use candle_core::{DType, DeviceLocation};
 
 /// Every failure of this crate, and the carrier of an implementer's own.
@@ -59,6 +61,17 @@ pub enum Error {
         expected: usize,
         /// Dimension of the second operator.
         got: usize,
+    },
+    /// Index ranges of a submatrix that are not in order, not disjoint, empty or beyond the matrix.
+    #[error(
+        "the ranges of a submatrix must be in order, disjoint, not empty and within 0..{dim}, got {}",
+        .got.as_ref().map_or_else(|| "none".to_owned(), |range| format!("{range:?} where it does not fit"))
+    )]
+    Ranges {
+        /// Dimension of the whole matrix.
+        dim: usize,
+        /// The first range at fault, or none where there are no ranges.
+        got: Option<Range<usize>>,
     },
     /// A matrix is not symmetric; the fields name its worst pair of entries.
     #[error(

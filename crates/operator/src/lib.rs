@@ -3,8 +3,8 @@
 //!
 //! The noun is [`LinearOperator`]: a dimension, an element type, a device, and the product A V for
 //! the rows of a block V. [`Dense`] holds a matrix; [`Sum`] (A + B), [`Scaled`] (s A), [`Shifted`]
-//! (A + s I) and [`Congruence`] (D A D) build operators from operators; [`Counted`] counts the
-//! vectors multiplied, while the operator is at work.
+//! (A + s I), [`Congruence`] (D A D) and [`Principal`] (the rows and columns at some indices) build
+//! operators from operators; [`Counted`] counts the vectors multiplied, while the operator is at work.
 //!
 //! ```
 //! use candle_core::{Device, Tensor};
@@ -27,6 +27,7 @@ mod counted;
 mod dense;
 mod error;
 mod linear_operator;
+mod principal;
 mod scaled;
 mod shifted;
 mod sum;
@@ -36,6 +37,7 @@ pub use counted::Counted;
 pub use dense::Dense;
 pub use error::Error;
 pub use linear_operator::{LinearOperator, check_block};
+pub use principal::Principal;
 pub use scaled::Scaled;
 pub use shifted::Shifted;
 pub use sum::Sum;

@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use candle_core::Tensor;
-use flatness_data::Batch;
+use flatness_data::{Batch, Examples};
 use flatness_layers::{Parameter, Sums};
 
 use super::{MeanLoss, Selection, Settings};
@@ -48,6 +48,16 @@ impl<'a> MeanLoss<'a> {
             .step_by(size)
             .map(|start| start..(start + size).min(count))
             .collect()
+    }
+
+    /// The same over a part of its data, which may be smaller than a batch.
+    pub(crate) fn part<'b>(&self, data: &'b dyn Examples) -> Result<MeanLoss<'b>, Error>
+    where
+        'a: 'b,
+    {
+        let mut settings = self.settings.clone();
+        settings.batch_size = settings.batch_size.min(data.len());
+        MeanLoss::new(self.network, data, self.loss, self.workers, settings)
     }
 
     /// Calls `work` once per share of the `chunks`; results in order. Where the work on the weights

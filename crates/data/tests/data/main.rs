@@ -16,3 +16,4 @@ mod mnist;
 mod properties;
 mod resume;
 mod server;
+mod subset;

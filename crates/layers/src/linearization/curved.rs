@@ -1,5 +1,6 @@
-//! H v = G v + Σ ȳ d²f (ẋ, θ̇): what Hessian products need besides the forward sweep.
+//! H v = G v + R v with R v = Σ ȳ d²f (ẋ, θ̇): what Hessian products need besides the forward sweep.
 //!
+//! R v is the sweep of H v with the curvature of the loss left out: it starts from zero at the logits.
 //! The primal cotangents ȳ are swept back once and serve the products of every block.
 
 use candle_core::Tensor;
@@ -70,6 +71,26 @@ impl<'n> CurvedLinearization<'n> {
     /// [`Error::Shape`] and [`Error::NumberType`] for pieces that do not fit, or a tensor operation
     /// that fails.
     pub fn add_hessian_product(&self, tangents: &[Tensor], sums: &[Tensor]) -> Result<(), Error> {
+        let loss = &self.linearization.loss;
+        self.sweep(tangents, sums, |logits| loss.hessian_product(logits))
+    }
+
+    /// Adds R v = H v − G v for the block `tangents` to `sums`, without the difference.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] and [`Error::NumberType`] for pieces that do not fit, or a tensor operation
+    /// that fails.
+    pub fn add_residual_product(&self, tangents: &[Tensor], sums: &[Tensor]) -> Result<(), Error> {
+        self.sweep(tangents, sums, |logits| Ok(logits.zeros_like()?))
+    }
+
+    /// Both sweeps of the second derivative, `cotangent` the function of ż that starts the second.
+    fn sweep(
+        &self,
+        tangents: &[Tensor],
+        sums: &[Tensor],
+        cotangent: impl FnOnce(&Tensor) -> Result<Tensor, Error>,
+    ) -> Result<(), Error> {
         let linearization = &self.linearization;
         let mut inputs = Vec::with_capacity(self.cotangents.len());
         let logits = linearization.forward(tangents, |input| {
@@ -77,12 +98,11 @@ impl<'n> CurvedLinearization<'n> {
             let wanted = self.cotangents[inputs.len()].is_some();
             inputs.push(input.filter(|_| wanted).cloned());
         })?;
-        let cotangent = linearization.loss.hessian_product(&logits)?;
         let tangents = Tangents {
             parameters: tangents,
             inputs,
             cotangents: &self.cotangents,
         };
-        linearization.backward(cotangent, sums, Some(tangents))
+        linearization.backward(cotangent(&logits)?, sums, Some(tangents))
     }
 }

@@ -1,0 +1,175 @@
+//! The matrices of a mean loss at a fixed θ, as operators on blocks of vectors (V, P).
+//!
+//! ```text
+//! Hessian               H = ∇²L = G + R
+//! Gauss-Newton          G = (1/N) Σᵢ Jᵢᵀ Aᵢ Jᵢ
+//! residual              R = (1/N) Σᵢ Σ_c ∂lᵢ/∂z_c ∇²z_c
+//! empirical Fisher      F = (1/N) Σᵢ gᵢ gᵢᵀ = C + g gᵀ
+//! gradient covariance   C = (1/N) Σᵢ (gᵢ − g)(gᵢ − g)ᵀ
+//! ```
+//!
+//! z are the logits, J = ∂z/∂θ, A = ∂²l/∂z², gᵢ = Jᵢᵀ ∂lᵢ/∂zᵢ, g = (1/N) Σᵢ gᵢ = ∇L. All are means over
+//! the examples and hold no L2 term. G is that of Schraudolph (2002), and for cross-entropy the
+//! Fisher matrix, whose labels are drawn from the model; F takes the labels of the data instead and is
+//! another matrix wherever the model is not yet sure of them (Kunstner et al. 2019).
+//!
+//! Where batch-norm couples the examples of a batch, J is the derivative through the whole batch, and
+//! gᵢ that of example i's loss as a function of its batch: the formulas are the same.
+
+use std::fmt;
+
+use candle_core::{DType, Device, Tensor};
+use flatness_operator::{LinearOperator, check_block};
+
+use crate::curvature::is_finite;
+use crate::{Curvature, Error};
+
+/// A symmetric matrix (P, P) of a mean loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Matrix {
+    /// H, the second derivative of the mean loss.
+    Hessian,
+    /// G, the generalised Gauss-Newton matrix; positive semi-definite, of rank N (C − 1) at most for
+    /// cross-entropy.
+    GaussNewton,
+    /// R = H − G, from one sweep of its own instead of a difference.
+    Residual,
+    /// F, the mean of the outer squares of the examples' gradients at their true labels; positive
+    /// semi-definite, of rank N at most.
+    EmpiricalFisher,
+    /// C = F − g gᵀ, the covariance of the examples' gradients, divided by N and not N − 1; positive
+    /// semi-definite, of rank N − 1 at most.
+    GradientCovariance,
+}
+
+impl Matrix {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Hessian,
+        Self::GaussNewton,
+        Self::Residual,
+        Self::EmpiricalFisher,
+        Self::GradientCovariance,
+    ];
+}
+
+impl fmt::Display for Matrix {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Hessian => "Hessian",
+            Self::GaussNewton => "Gauss-Newton matrix",
+            Self::Residual => "residual of the Hessian",
+            Self::EmpiricalFisher => "empirical Fisher matrix",
+            Self::GradientCovariance => "gradient covariance",
+        })
+    }
+}
+
+/// One of the matrices of a [`Curvature`].
+#[derive(Debug, Clone)]
+pub struct CurvatureOperator<'c> {
+    curvature: &'c Curvature<'c>,
+    matrix: Matrix,
+    /// g (P), for the gradient covariance alone.
+    mean_gradient: Option<Tensor>,
+}
+
+impl<'c> CurvatureOperator<'c> {
+    pub(crate) fn new(curvature: &'c Curvature<'c>, matrix: Matrix) -> Result<Self, Error> {
+        let mut operator = Self::uncentred(curvature, matrix);
+        if matrix == Matrix::GradientCovariance {
+            operator.mean_gradient = Some(mean_gradient(curvature)?);
+        }
+        Ok(operator)
+    }
+
+    /// The operator of a matrix that needs no mean gradient.
+    pub(crate) fn uncentred(curvature: &'c Curvature<'c>, matrix: Matrix) -> Self {
+        Self {
+            curvature,
+            matrix,
+            mean_gradient: None,
+        }
+    }
+
+    /// Which matrix it is.
+    #[must_use]
+    pub fn matrix(&self) -> Matrix {
+        self.matrix
+    }
+
+    pub(crate) fn product(&self, vectors: &Tensor) -> Result<Tensor, Error> {
+        let Self {
+            curvature, matrix, ..
+        } = *self;
+        let network = curvature.mean_loss().network();
+        let tangents = network.layout().split(vectors)?;
+        let what = format!("product with the {matrix}");
+        let product = curvature.mean(&what, vectors.dim(0)?, |chunk, sums| match matrix {
+            Matrix::Hessian => {
+                curvature.curved(chunk, |point| point.add_hessian_product(&tangents, sums))
+            }
+            Matrix::Residual => {
+                curvature.curved(chunk, |point| point.add_residual_product(&tangents, sums))
+            }
+            Matrix::GaussNewton => curvature.linear(chunk, |point| {
+                point.add_gauss_newton_product(&tangents, sums)
+            }),
+            Matrix::EmpiricalFisher | Matrix::GradientCovariance => curvature
+                .linear(chunk, |point| {
+                    point.add_empirical_fisher_product(&tangents, sums)
+                }),
+        });
+        let product = match product {
+            Err(Error::NonFinite { .. }) if !is_finite(vectors)? => Err(Error::NonFiniteVectors),
+            other => other,
+        }?;
+        match &self.mean_gradient {
+            None => Ok(product),
+            Some(gradient) => centred(&product, vectors, gradient),
+        }
+    }
+}
+
+/// ∇L (P) over the chunks of `curvature`.
+pub(crate) fn mean_gradient(curvature: &Curvature<'_>) -> Result<Tensor, Error> {
+    let gradient = curvature.mean("mean gradient", 1, |chunk, sums| {
+        curvature.linear(chunk, |point| point.add_gradient(sums))
+    })?;
+    Ok(gradient.squeeze(0)?)
+}
+
+/// F v − g (g·v) for the rows of `product` and `vectors` (V, P).
+fn centred(product: &Tensor, vectors: &Tensor, gradient: &Tensor) -> Result<Tensor, Error> {
+    let rows = (0..vectors.dim(0)?).map(|row| {
+        let slope = dot(&vectors.get(row)?, gradient)?;
+        Ok((product.get(row)? - (gradient * slope)?)?)
+    });
+    Ok(Tensor::stack(&rows.collect::<Result<Vec<_>, Error>>()?, 0)?)
+}
+
+/// u·v of two vectors (P), with the sum in double precision.
+pub(crate) fn dot(left: &Tensor, right: &Tensor) -> Result<f64, Error> {
+    let products = (left.to_dtype(DType::F64)? * right.to_dtype(DType::F64)?)?;
+    Ok(products.sum_all()?.to_scalar::<f64>()?)
+}
+
+impl LinearOperator for CurvatureOperator<'_> {
+    fn dim(&self) -> usize {
+        self.curvature.mean_loss().network().layout().dim()
+    }
+
+    fn dtype(&self) -> DType {
+        self.curvature.mean_loss().settings().dtype
+    }
+
+    fn device(&self) -> &Device {
+        &self.curvature.mean_loss().settings().device
+    }
+
+    fn apply_block(&self, vectors: &Tensor) -> Result<Tensor, flatness_operator::Error> {
+        check_block(self, vectors)?;
+        let product = self.product(vectors);
+        product.map_err(flatness_operator::Error::from_source)
+    }
+}
