@@ -25,6 +25,92 @@ pub enum Error {
         /// Probes asked for.
         got: usize,
     },
+    /// More vectors are asked for than the space has dimensions.
+    #[error("{field} is {got}, but the operator has dimension {dim}; ask for at most {dim}")]
+    BeyondDimension {
+        /// The setting at fault.
+        field: &'static str,
+        /// The number asked for.
+        got: usize,
+        /// Dimension of the operator.
+        dim: usize,
+    },
+    /// The basis cannot hold the eigenvectors asked for and room to improve them.
+    #[error(
+        "the basis holds {basis} vectors, but {wanted} eigenpairs in blocks of {block} need room for at least {needed}"
+    )]
+    BasisTooSmall {
+        /// Vectors the basis may hold.
+        basis: usize,
+        /// Eigenpairs asked for.
+        wanted: usize,
+        /// Vectors per block.
+        block: usize,
+        /// The least number that works.
+        needed: usize,
+    },
+    /// The basis takes more memory than is allowed.
+    #[error(
+        "a basis of {basis} vectors takes {needed} bytes, but {allowed} are allowed; {fits} vectors would fit"
+    )]
+    BasisTooLarge {
+        /// Vectors the basis may hold.
+        basis: usize,
+        /// Bytes they would take, with the vectors at work.
+        needed: u64,
+        /// Bytes allowed.
+        allowed: u64,
+        /// The largest basis within the bytes allowed; 0 if the vectors at work alone do not fit.
+        fits: usize,
+    },
+    /// The budget ends before the first number.
+    #[error("the budget is {products} products, but the first result takes {needed}; raise it")]
+    BudgetTooSmall {
+        /// Products allowed.
+        products: usize,
+        /// Products the first result takes.
+        needed: usize,
+    },
+    /// The same product came out differently the second time.
+    #[error(
+        "the operator is not deterministic: the same product of {rows} vectors twice differs by up to {difference:e} \
+         (entry {entry}), against a largest entry of {largest:e}; look for dropout, data augmentation, fresh random \
+         numbers or sums whose order depends on threads"
+    )]
+    NotDeterministic {
+        /// Vectors in the block.
+        rows: usize,
+        /// The largest difference.
+        difference: f64,
+        /// Where it is, in the block read row by row.
+        entry: usize,
+        /// The largest absolute entry of the product.
+        largest: f64,
+    },
+    /// A row of a block product depends on the other rows.
+    #[error(
+        "the operator's products depend on the block: A v alone and in a block of two differ by {difference:e}, \
+         against a norm of {norm:e}; multiply one vector at a time, or correct `apply_block`"
+    )]
+    BlockDependent {
+        /// ‖difference‖.
+        difference: f64,
+        /// ‖A v‖.
+        norm: f64,
+    },
+    /// uᵀ A v and vᵀ A u differ by more than rounding explains.
+    #[error(
+        "the operator is not symmetric: uᵀ A v = {left:e} and vᵀ A u = {right:e} differ by more than {tolerance:e}; \
+         check that its forward and backward rules match"
+    )]
+    Asymmetric {
+        /// uᵀ A v
+        left: f64,
+        /// vᵀ A u
+        right: f64,
+        /// The largest difference that would have passed as rounding.
+        tolerance: f64,
+    },
     /// A real-valued setting is outside its range.
     #[error("{field} is {got}; set it to a finite number {expected}")]
     OutOfRange {
@@ -82,13 +168,13 @@ pub enum Error {
         /// Spectral norm of the tridiagonal matrix.
         norm: f64,
     },
-    /// The eigenvalue iteration of the tridiagonal matrix used up its bound.
+    /// The eigenvalue iteration of the tridiagonal or projected matrix used up its bound.
     #[error(
-        "the eigenvalues of the {size} x {size} tridiagonal matrix did not converge within {iterations} iterations; \
+        "the eigenvalues of the {size} x {size} projected matrix did not converge within {iterations} iterations; \
          use another seed or fewer steps"
     )]
     TridiagonalNotConverged {
-        /// Rows of the tridiagonal matrix.
+        /// Rows of the matrix.
         size: usize,
         /// The bound on iterations.
         iterations: usize,
@@ -113,6 +199,9 @@ pub enum Error {
         /// The value of the function there.
         got: f64,
     },
+    /// A ratio of sums over the spectrum is asked for where every eigenvalue is zero.
+    #[error("every eigenvalue is zero, so that the ratio is not defined; check the operator")]
+    ZeroOperator,
     /// The square root of a negative estimate is asked for.
     #[error(
         "the estimate is {value:e}, but only one that is not negative has a square root; use more probes"

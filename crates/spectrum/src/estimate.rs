@@ -3,7 +3,10 @@
 //! x̄ = (1/n) Σ xᵢ, s² = Σ (xᵢ − x̄)² / (n − 1), standard error = s / √n. The sums are Welford's
 //! (Technometrics 4, 1962), which do not cancel when the mean is large against the spread.
 
+use std::ops::RangeInclusive;
+
 use crate::Error;
+use crate::student::two_sided;
 
 /// A mean over independent probes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,7 +17,8 @@ pub struct Estimate {
     /// uncertain by about 1/√(2(n − 1)) of its size (24 % at n = 10), more where the probes' values
     /// have heavy tails.
     pub standard_error: f64,
-    /// Number of probes.
+    /// Number of probes: the values behind the standard error, which has one degree of freedom
+    /// less.
     pub probes: usize,
     /// Matrix-vector products used. Estimates from the same products each report them all: do not
     /// add these up.
@@ -24,6 +28,47 @@ pub struct Estimate {
 }
 
 impl Estimate {
+    /// Half the width of the confidence interval value ± t s.e., with Student's t of probes − 1
+    /// degrees of freedom. Exact for normally distributed probes; χ²-like ones (a few dominant
+    /// eigenvalues) are skewed, and the interval of few of them too narrow.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfRange`] unless the confidence is between 0 and 1, both excluded;
+    /// [`Error::TooFewProbes`] for an estimate of fewer than two.
+    pub fn half_width(&self, confidence: f64) -> Result<f64, Error> {
+        if !(confidence > 0.0 && confidence < 1.0) {
+            return Err(Error::OutOfRange {
+                field: "confidence",
+                expected: "between 0 and 1",
+                got: confidence,
+            });
+        }
+        if self.probes < 2 {
+            return Err(Error::TooFewProbes { got: self.probes });
+        }
+        Ok(two_sided(self.probes - 1, confidence) * self.standard_error)
+    }
+
+    /// Half the width of the 95 % confidence interval.
+    ///
+    /// # Errors
+    ///
+    /// As [`half_width`](Self::half_width).
+    pub fn half_width_95(&self) -> Result<f64, Error> {
+        self.half_width(0.95)
+    }
+
+    /// The confidence interval.
+    ///
+    /// # Errors
+    ///
+    /// As [`half_width`](Self::half_width).
+    pub fn interval(&self, confidence: f64) -> Result<RangeInclusive<f64>, Error> {
+        let half_width = self.half_width(confidence)?;
+        Ok(self.value - half_width..=self.value + half_width)
+    }
+
     /// The square root by the delta method: √x̄ with standard error s.e. / (2 √x̄). The root of an
     /// unbiased estimate is biased low by about s.e.² / (8 x̄^(3/2)), which this does not correct.
     /// At zero the error is zero if it was zero before, and infinite otherwise.

@@ -4,11 +4,9 @@
 //! A Q = Q T + β_m q_{m+1} e_mᵀ,   Qᵀ Q = I,   T = tridiag(β, α, β)
 //! ```
 //!
-//! q₁ = v / ‖v‖; w = A q_j; twice: c = Qᵀ w, w ← w − Q c (classical Gram-Schmidt against all q₁ …
-//! q_j); α_j = Σ c_j, β_j = ‖w‖, q_{j+1} = w / β_j. The second pass brings Qᵀ Q to working
-//! precision whatever the first one cancelled ("twice is enough": Parlett, The Symmetric Eigenvalue
-//! Problem, §6.9; Giraud, Langou, Rozložník and van den Eshof, Numer. Math. 101, 2005). Scalars are
-//! float64, vectors are of the operator's element type.
+//! q₁ = v / ‖v‖; w = A q_j, first against q_j and q_{j−1} and then against all q₁ … q_j: c = Qᵀ w,
+//! w ← w − Q c (classical Gram-Schmidt, `basis.rs`); α_j = Σ c_j, β_j = ‖w‖, q_{j+1} = w / β_j.
+//! Scalars are float64, vectors are of the operator's element type.
 
 use candle_core::Tensor;
 use flatness_operator::LinearOperator;
@@ -17,17 +15,14 @@ use crate::Error;
 use crate::basis::Basis;
 use crate::product::{epsilon, multiply, norm};
 
-/// Classical Gram-Schmidt passes per step.
-const PASSES: usize = 2;
-
 /// β below this many ε ‖T‖ is the rounding of w, not a direction. Missing a breakdown by a factor
 /// costs further steps on a random direction of the complement, which is harmless; declaring one
 /// too early would cut off small eigenvalues, so the bound stays close to ε.
-const BREAKDOWN: f64 = 64.0;
+pub(crate) const BREAKDOWN: f64 = 64.0;
 
 /// Entries of Qᵀ A Q outside the tridiagonal above this fraction of ‖T‖ no rounding explains, even
 /// for float32 curvature that is a difference of much larger terms.
-const GROSS_ASYMMETRY: f64 = 0.1;
+pub(crate) const GROSS_ASYMMETRY: f64 = 0.1;
 
 /// One start vector's recurrence. It owns steps × dim elements.
 pub(crate) struct Recurrence {
@@ -114,18 +109,11 @@ impl Recurrence {
     fn advance(&mut self, product: &Tensor, epsilon: f64) -> Result<bool, Error> {
         let step = self.diagonal.len();
         let count = step + 1;
-        let mut remainder = self.basis.split(product)?;
-        let mut projections = vec![0.0; count];
-        for _ in 0..PASSES {
-            let coefficients = self.basis.coefficients(count, &remainder)?;
-            for (projection, coefficient) in
-                projections.iter_mut().zip(coefficients.to_vec1::<f64>()?)
-            {
-                *projection += coefficient;
-            }
-            let inside = self.basis.combine(&coefficients.unsqueeze(0)?)?;
-            remainder = (remainder - inside)?;
-        }
+        let product = self.basis.split(product)?;
+        let (remainder, projections) =
+            self.basis
+                .project_out_recent(count, 2.min(count), &product)?;
+        let projections = projections.as_slice();
         let previous = self.off_diagonal.last().copied().unwrap_or(0.0);
         let diagonal = projections[step];
         let beta = norm(&remainder)?;

@@ -72,7 +72,8 @@ pub struct Lanczos {
 
 /// Runs Lanczos with full re-orthogonalisation from a Gaussian start vector.
 ///
-/// With m steps the vector work reads the basis 4 times a step, 2 m² dim elements in all.
+/// With m steps the vector work reads the basis twice a step, m² dim elements in all, and more only
+/// where a step cancels.
 ///
 /// # Errors
 ///

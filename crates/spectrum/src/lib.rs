@@ -1,11 +1,16 @@
 //! The spectrum of a symmetric linear operator known only by its products, each number with its
 //! error.
 //!
-//! The nouns: a [`RitzValue`] from [`lanczos()`] (an approximate eigenvalue with a residual bound),
-//! an [`Estimate`] from [`moments`] (trace and squared Frobenius norm with standard errors), a
-//! [`Quadrature`] (Tr f(A) and the spectral [`Density`]), and a [`PowerIteration`] as an
-//! independent check of the spectral norm. Every result says what it cost in products and which
+//! The nouns: [`Eigenpairs`] at both ends of the spectrum, to a tolerance and in bounded memory; a
+//! [`RitzValue`] from a plain [`lanczos()`] run; an [`Estimate`] from [`moments`] (trace and squared
+//! Frobenius norm), [`hutchinson()`], [`hutch_plus_plus()`] or [`xtrace()`]; the [`Diagonal`] from
+//! [`xdiag`]; a [`Quadrature`] (Tr f(A), ranks, counts and the spectral [`Density`]); and a
+//! [`PowerIteration`] as an independent check of the spectral norm. [`check_operator`] asks an
+//! operator whether it keeps its promises. Every result says what it cost in products and which
 //! seed repeats it.
+//!
+//! What goes on until it is accurate enough takes a [`Budget`] and reports [`Progress`]; its result
+//! names the [`Stop`].
 //!
 //! Vectors stay in the operator's element type, float32 or float64, and on its device; scalars are
 //! float64.
@@ -34,31 +39,99 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! The two largest eigenvalues and the smallest to a residual of 1e-8, then a trace to 2 %:
+//!
+//! ```
+//! use candle_core::{DType, Device, Tensor};
+//! use flatness_operator::Dense;
+//! use flatness_spectrum::{
+//!     Budget, EigenpairsSettings, Goal, Stop, XTraceSettings, eigenpairs, xtrace_until,
+//! };
+//!
+//! // Eigenvalues 1, 1/4, 1/9, …, 1/2500.
+//! let squares = Tensor::arange(1.0, 51.0, &Device::Cpu)?.sqr()?.recip()?;
+//! let matrix = Tensor::eye(50, DType::F64, &Device::Cpu)?.broadcast_mul(&squares)?;
+//! let operator = Dense::new(&matrix)?;
+//!
+//! let settings = EigenpairsSettings {
+//!     top: 2,
+//!     bottom: 1,
+//!     block: 1,
+//!     basis: 20,
+//!     tolerance: 1e-8,
+//!     bytes: None,
+//!     seed: 7,
+//! };
+//! let mut shown = 0;
+//! let pairs = eigenpairs(&operator, &settings, &Budget::UNLIMITED, &mut |progress| {
+//!     shown = progress.products;
+//! })?;
+//! assert_eq!((pairs.stop, pairs.products), (Stop::Converged, shown));
+//! assert!((pairs.top[1].value - 0.25).abs() <= pairs.top[1].residual);
+//! assert_eq!(pairs.top_vectors()?.dims(), [2, 50]);
+//!
+//! let trace = xtrace_until(
+//!     &operator,
+//!     &XTraceSettings { probes: 4, block: 2, seed: 7 },
+//!     &Goal::relative(0.02),
+//!     &Budget::of_products(100),
+//!     &mut |_| (),
+//! )?;
+//! assert_eq!(trace.stop, Stop::Converged);
+//! assert!(trace.result.half_width_95()? <= 0.02 * trace.result.value);
+//! assert!(trace.result.interval(0.95)?.contains(&1.6251327));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Deliberately not known here: that the operator is a Hessian, what it costs, and how results are
-//! stored. Time and progress are the caller's; wrap the operator in `flatness_operator::Counted` to
-//! watch it at work.
+//! stored. Time is the caller's: a [`Budget`] asks a closure.
 
 mod basis;
+mod block_krylov;
+mod budget;
+mod check;
 mod dense;
 mod density;
+mod diagonal;
+mod eigenpairs;
+mod eigenpairs_settings;
 mod error;
 mod estimate;
+mod functions;
+mod goal;
+mod hutch_plus_plus;
+mod hutchinson;
 mod krylov;
 mod lanczos;
+mod log_density;
 mod power;
 mod probes;
 mod product;
 mod quadrature;
 mod settings;
+mod sketch;
+mod small;
+mod student;
 mod trace;
 mod tridiagonal;
+mod xtrace;
 
+pub use budget::{Budget, Progress, Stop};
+pub use check::{OperatorCheck, check_operator};
 pub use dense::{DenseSpectrum, dense_spectrum};
 pub use density::Density;
+pub use diagonal::{Diagonal, XDiagSettings, xdiag};
+pub use eigenpairs::{Eigenpairs, Eigenvalue, eigenpairs};
+pub use eigenpairs_settings::{EigenpairsSettings, basis_bytes};
 pub use error::Error;
 pub use estimate::Estimate;
+pub use goal::{Goal, Measured};
+pub use hutch_plus_plus::{HutchPlusPlusSettings, hutch_plus_plus};
+pub use hutchinson::{HutchinsonSettings, hutchinson};
 pub use lanczos::{Lanczos, LanczosSettings, RitzValue, lanczos};
+pub use log_density::LogDensity;
 pub use power::{PowerIteration, PowerSettings, power_iteration};
 pub use probes::Probe;
-pub use quadrature::{Quadrature, QuadratureSettings, Rule, quadrature};
-pub use trace::{Moments, MomentsSettings, moments};
+pub use quadrature::{Quadrature, QuadratureSettings, Rule, quadrature, quadrature_until};
+pub use trace::{Moments, MomentsSettings, moments, moments_until};
+pub use xtrace::{XTraceSettings, xtrace, xtrace_until};

@@ -17,7 +17,7 @@ use crate::krylov::lockstep;
 use crate::product::epsilon;
 use crate::settings::{check_probes, check_steps};
 use crate::tridiagonal::Eigen;
-use crate::{Error, Estimate, Probe};
+use crate::{Budget, Error, Estimate, Goal, Measured, Probe, Progress};
 
 /// What [`quadrature()`] is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +76,57 @@ pub fn quadrature<Operator: LinearOperator + ?Sized>(
     operator: &Operator,
     settings: &QuadratureSettings,
 ) -> Result<Quadrature, Error> {
+    let mut quadrature = start(operator, settings)?;
+    while quadrature.rules.len() < settings.probes {
+        let rows = settings.block.min(settings.probes - quadrature.rules.len());
+        quadrature.extend(operator, rows)?;
+    }
+    Ok(quadrature)
+}
+
+/// Computes the Gauss rules of `settings.probes` random probes and then of a block more at a time,
+/// until `function` of them is as accurate as the goal asks, or the budget ends it:
+/// `Quadrature::nuclear_norm`, for instance, or `|rules| rules.integrate(f64::exp)`.
+///
+/// # Errors
+///
+/// As [`quadrature()`], those of `function`, [`Error::OutOfRange`] for a goal that makes no sense,
+/// and [`Error::BudgetTooSmall`].
+pub fn quadrature_until<Operator: LinearOperator + ?Sized>(
+    operator: &Operator,
+    settings: &QuadratureSettings,
+    function: impl Fn(&Quadrature) -> Result<Estimate, Error>,
+    goal: &Goal,
+    budget: &Budget<'_>,
+    observe: &mut dyn FnMut(&Progress),
+) -> Result<Measured<Quadrature>, Error> {
+    goal.check()?;
+    budget.check(settings.probes.saturating_mul(settings.steps))?;
+    let mut result = start(operator, settings)?;
+    loop {
+        let missing = settings.probes.saturating_sub(result.rules.len());
+        let rows = if missing > 0 {
+            settings.block.min(missing)
+        } else {
+            settings.block
+        };
+        result.extend(operator, rows)?;
+        if result.rules.len() < settings.probes {
+            continue;
+        }
+        let estimate = function(&result)?;
+        let next = settings.block.saturating_mul(settings.steps);
+        if let Some(stop) = goal.judge(&[estimate], next, budget, observe)? {
+            return Ok(Measured { result, stop });
+        }
+    }
+}
+
+/// Checks the settings; no rule yet.
+fn start<Operator: LinearOperator + ?Sized>(
+    operator: &Operator,
+    settings: &QuadratureSettings,
+) -> Result<Quadrature, Error> {
     let QuadratureSettings {
         probes,
         steps,
@@ -86,35 +137,39 @@ pub fn quadrature<Operator: LinearOperator + ?Sized>(
     check_probes(probes, block)?;
     check_steps(steps, operator.dim())?;
     epsilon(operator.dtype())?;
-    let mut rules = Vec::new();
-    let mut products = 0;
-    let mut asymmetry = 0.0_f64;
-    for first in (0..probes).step_by(block) {
-        let last = probes.min(first.saturating_add(block));
-        let starts = probe.rows(operator, first..last, seed)?;
-        for recurrence in lockstep(operator, &starts, steps, first)? {
-            let eigen = Eigen::of(&recurrence.diagonal, &recurrence.off_diagonal)?;
-            let weights = eigen.weights();
-            products += recurrence.diagonal.len();
-            asymmetry = asymmetry.max(recurrence.asymmetry);
-            rules.push(Rule {
-                nodes: eigen.values,
-                weights,
-            });
-        }
-    }
     Ok(Quadrature {
-        rules,
+        rules: Vec::with_capacity(probes),
         dim: operator.dim(),
         steps,
-        products,
+        products: 0,
         probe,
         seed,
-        asymmetry,
+        asymmetry: 0.0,
     })
 }
 
 impl Quadrature {
+    /// Adds the rules of the next `rows` probes, in lockstep.
+    fn extend<Operator: LinearOperator + ?Sized>(
+        &mut self,
+        operator: &Operator,
+        rows: usize,
+    ) -> Result<(), Error> {
+        let first = self.rules.len();
+        let starts = self.probe.rows(operator, first..first + rows, self.seed)?;
+        for recurrence in lockstep(operator, &starts, self.steps, first)? {
+            let eigen = Eigen::of(&recurrence.diagonal, &recurrence.off_diagonal)?;
+            let weights = eigen.weights();
+            self.products += recurrence.diagonal.len();
+            self.asymmetry = self.asymmetry.max(recurrence.asymmetry);
+            self.rules.push(Rule {
+                nodes: eigen.values,
+                weights,
+            });
+        }
+        Ok(())
+    }
+
     /// Tr f(A), with the standard error over probes.
     ///
     /// The standard error does not hold the quadrature error of too few steps, which is the same
@@ -126,17 +181,27 @@ impl Quadrature {
     /// [`Error::NonFiniteIntegrand`], such as for a logarithm where a node is not positive.
     pub fn integrate(&self, integrand: impl Fn(f64) -> f64) -> Result<Estimate, Error> {
         let mut accumulator = Accumulator::default();
-        for rule in &self.rules {
-            let mut integral = 0.0;
-            for (&node, &weight) in rule.nodes.iter().zip(&rule.weights) {
-                let got = integrand(node);
-                if !got.is_finite() {
-                    return Err(Error::NonFiniteIntegrand { node, got });
-                }
-                integral += weight * got;
-            }
-            accumulator.push(self.dim as f64 * integral);
+        for integral in self.integrals(integrand)? {
+            accumulator.push(integral);
         }
         Ok(accumulator.estimate(self.products, self.seed))
+    }
+
+    /// dim × the rule's sum for each probe, (probes).
+    pub(crate) fn integrals(&self, integrand: impl Fn(f64) -> f64) -> Result<Vec<f64>, Error> {
+        self.rules
+            .iter()
+            .map(|rule| {
+                let mut integral = 0.0;
+                for (&node, &weight) in rule.nodes.iter().zip(&rule.weights) {
+                    let got = integrand(node);
+                    if !got.is_finite() {
+                        return Err(Error::NonFiniteIntegrand { node, got });
+                    }
+                    integral += weight * got;
+                }
+                Ok(self.dim as f64 * integral)
+            })
+            .collect()
     }
 }

@@ -12,7 +12,7 @@ use flatness_operator::LinearOperator;
 use crate::estimate::Accumulator;
 use crate::product::{epsilon, multiply, row_dots};
 use crate::settings::{check_positive, check_probes};
-use crate::{Error, Estimate, Probe};
+use crate::{Budget, Error, Estimate, Goal, Measured, Probe, Progress};
 
 /// What [`moments`] is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,14 +51,87 @@ pub fn moments<Operator: LinearOperator + ?Sized>(
         block,
         seed,
     } = *settings;
-    check_probes(probes, block)?;
+    check(operator, settings)?;
+    let mut running = Running::default();
+    for first in (0..probes).step_by(block) {
+        running.extend(operator, block.min(probes - first), seed)?;
+    }
+    Ok(running.moments(seed))
+}
+
+/// Estimates Tr A and ‖A‖_F² with `settings.probes` probes and then a block more at a time, until
+/// Tr A and the norm ‖A‖_F are as accurate as the goal asks, or the budget ends it.
+///
+/// The trace of a matrix with eigenvalues of both signs can be near zero, where no relative error is
+/// ever reached: give a budget.
+///
+/// # Errors
+///
+/// As [`moments`], [`Error::OutOfRange`] for a goal that makes no sense, and
+/// [`Error::BudgetTooSmall`].
+pub fn moments_until<Operator: LinearOperator + ?Sized>(
+    operator: &Operator,
+    settings: &MomentsSettings,
+    goal: &Goal,
+    budget: &Budget<'_>,
+    observe: &mut dyn FnMut(&Progress),
+) -> Result<Measured<Moments>, Error> {
+    let MomentsSettings {
+        probes,
+        block,
+        seed,
+    } = *settings;
+    check(operator, settings)?;
+    goal.check()?;
+    budget.check(probes)?;
+    let mut running = Running::default();
+    loop {
+        let missing = probes.saturating_sub(running.probes);
+        let rows = if missing > 0 {
+            block.min(missing)
+        } else {
+            block
+        };
+        running.extend(operator, rows, seed)?;
+        if running.probes < probes {
+            continue;
+        }
+        let result = running.moments(seed);
+        let estimates = [result.trace, result.frobenius_squared.sqrt()?];
+        if let Some(stop) = goal.judge(&estimates, block, budget, observe)? {
+            return Ok(Measured { result, stop });
+        }
+    }
+}
+
+fn check<Operator: LinearOperator + ?Sized>(
+    operator: &Operator,
+    settings: &MomentsSettings,
+) -> Result<(), Error> {
+    check_probes(settings.probes, settings.block)?;
     check_positive("the operator's dimension", operator.dim())?;
     epsilon(operator.dtype())?;
-    let mut trace = Accumulator::default();
-    let mut frobenius_squared = Accumulator::default();
-    for first in (0..probes).step_by(block) {
-        let last = probes.min(first.saturating_add(block));
-        let vectors = Probe::Rademacher.rows(operator, first..last, seed)?;
+    Ok(())
+}
+
+/// The two moments of the probes so far.
+#[derive(Debug, Default)]
+struct Running {
+    trace: Accumulator,
+    frobenius_squared: Accumulator,
+    probes: usize,
+}
+
+impl Running {
+    /// Takes `rows` more probes in one block.
+    fn extend<Operator: LinearOperator + ?Sized>(
+        &mut self,
+        operator: &Operator,
+        rows: usize,
+        seed: u64,
+    ) -> Result<(), Error> {
+        let first = self.probes;
+        let vectors = Probe::Rademacher.rows(operator, first..first + rows, seed)?;
         let products = multiply(operator, &vectors)?;
         let forms = row_dots(&vectors, &products)?;
         let squares = row_dots(&products, &products)?;
@@ -69,12 +142,17 @@ pub fn moments<Operator: LinearOperator + ?Sized>(
                     product: 0,
                 });
             }
-            trace.push(form);
-            frobenius_squared.push(square);
+            self.trace.push(form);
+            self.frobenius_squared.push(square);
+        }
+        self.probes += rows;
+        Ok(())
+    }
+
+    fn moments(&self, seed: u64) -> Moments {
+        Moments {
+            trace: self.trace.estimate(self.probes, seed),
+            frobenius_squared: self.frobenius_squared.estimate(self.probes, seed),
         }
     }
-    Ok(Moments {
-        trace: trace.estimate(probes, seed),
-        frobenius_squared: frobenius_squared.estimate(probes, seed),
-    })
 }

@@ -1,5 +1,5 @@
-//! Eigenvalues and eigenvectors of the m × m symmetric tridiagonal matrix T = S Θ Sᵀ, m a few
-//! hundred at most.
+//! Eigenvalues and eigenvectors of an m × m symmetric matrix T = S Θ Sᵀ, tridiagonal or full, m a
+//! few hundred at most.
 
 use nalgebra::{DMatrix, SymmetricEigen};
 
@@ -27,6 +27,12 @@ impl Eigen {
             1 => off_diagonal[row.min(column)],
             _ => 0.0,
         });
+        Self::of_matrix(matrix)
+    }
+
+    /// `matrix` is symmetric and finite with at least one row.
+    pub(crate) fn of_matrix(matrix: DMatrix<f64>) -> Result<Self, Error> {
+        let size = matrix.nrows();
         let iterations = SWEEPS_PER_ROW * size;
         let eigen = SymmetricEigen::try_new(matrix, f64::EPSILON, iterations)
             .ok_or(Error::TridiagonalNotConverged { size, iterations })?;

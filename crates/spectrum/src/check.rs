@@ -1,0 +1,120 @@
+//! Whether an operator keeps the promises of [`LinearOperator`], asked before a long measurement.
+//!
+//! For two random unit vectors u and v: the same product twice must agree in every bit; a row of
+//! the block product A [u v] must equal the product alone, and uᵀ A v must equal vᵀ A u, up to
+//! √ε (half the digits). A − Aᵀ is seen in units of A: for random vectors
+//! |uᵀ (A − Aᵀ) v| √dim / (‖A u‖ + ‖A v‖) is about ‖A − Aᵀ‖_F / ‖A‖_F.
+
+use candle_core::{DType, Tensor};
+use flatness_operator::LinearOperator;
+
+use crate::product::{epsilon, multiply, norm, row_dots};
+use crate::settings::check_positive;
+use crate::{Error, Probe};
+
+/// Asymmetry allowed in units of √ε: random forms scatter by a factor of a few.
+const SCATTER: f64 = 8.0;
+
+/// The outcome of [`check_operator`] for an operator that passed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OperatorCheck {
+    /// Matrix-vector products used.
+    pub products: usize,
+    /// ‖difference‖ / ‖A u‖ of a product alone and in a block of two.
+    pub block_difference: f64,
+    /// |uᵀ A v − vᵀ A u| √dim / (‖A u‖ + ‖A v‖)
+    pub asymmetry: f64,
+}
+
+/// Multiplies two random vectors, alone and in a block, twice each: six products.
+///
+/// # Errors
+///
+/// [`Error::NotDeterministic`], [`Error::BlockDependent`], [`Error::Asymmetric`], each naming the
+/// culprit, in this order; [`Error::NonFiniteProduct`] with the vector, [`Error::Zero`] for an
+/// operator of dimension 0, [`Error::UnsupportedDType`], [`Error::ProductMismatch`], and the
+/// operator's own.
+pub fn check_operator<Operator: LinearOperator + ?Sized>(
+    operator: &Operator,
+    seed: u64,
+) -> Result<OperatorCheck, Error> {
+    let dim = operator.dim();
+    check_positive("the operator's dimension", dim)?;
+    let half = epsilon(operator.dtype())?.sqrt();
+    let rows = Probe::Gaussian.rows(operator, 0..2, seed)?;
+    let vectors: Vec<Tensor> = (0..2)
+        .map(|row| {
+            let row = rows.narrow(0, row, 1)?;
+            Ok(row.affine(norm(&row)?.recip(), 0.0)?)
+        })
+        .collect::<Result<_, Error>>()?;
+    let alone = repeated(operator, &vectors[0])?;
+    let block = repeated(operator, &Tensor::cat(&vectors, 0)?)?;
+    let (first, second) = (block.narrow(0, 0, 1)?, block.narrow(0, 1, 1)?);
+    let (length, other) = (norm(&alone)?, norm(&second)?);
+    let difference = norm(&(&alone - first)?)?;
+    if difference > half * length {
+        return Err(Error::BlockDependent {
+            difference,
+            norm: length,
+        });
+    }
+    let left: f64 = row_dots(&vectors[0], &second)?.iter().sum();
+    let right: f64 = row_dots(&vectors[1], &alone)?.iter().sum();
+    let scale = (length + other) / (dim as f64).sqrt();
+    let tolerance = SCATTER * half * scale;
+    if (left - right).abs() > tolerance {
+        return Err(Error::Asymmetric {
+            left,
+            right,
+            tolerance,
+        });
+    }
+    let relative = |value: f64, scale: f64| if scale == 0.0 { 0.0 } else { value / scale };
+    Ok(OperatorCheck {
+        products: 6,
+        block_difference: relative(difference, length),
+        asymmetry: relative((left - right).abs(), scale),
+    })
+}
+
+/// The product of `vectors` (rows, dim), made twice and compared bit by bit.
+fn repeated<Operator: LinearOperator + ?Sized>(
+    operator: &Operator,
+    vectors: &Tensor,
+) -> Result<Tensor, Error> {
+    let first = multiply(operator, vectors)?;
+    let second = multiply(operator, vectors)?;
+    let (entries, again) = (host(&first)?, host(&second)?);
+    let dim = vectors.dim(1)?;
+    if let Some(entry) = entries.iter().position(|entry| !entry.is_finite()) {
+        return Err(Error::NonFiniteProduct {
+            probe: entry / dim,
+            product: 0,
+        });
+    }
+    let mut worst: Option<(usize, f64)> = None;
+    for (entry, (left, right)) in entries.iter().zip(&again).enumerate() {
+        if left.to_bits() != right.to_bits() {
+            let difference = (left - right).abs();
+            if worst.is_none_or(|(_, largest)| difference > largest) {
+                worst = Some((entry, difference));
+            }
+        }
+    }
+    match worst {
+        Some((entry, difference)) => Err(Error::NotDeterministic {
+            rows: vectors.dim(0)?,
+            difference,
+            entry,
+            largest: entries
+                .iter()
+                .fold(0.0, |most, value| most.max(value.abs())),
+        }),
+        None => Ok(first),
+    }
+}
+
+fn host(tensor: &Tensor) -> Result<Vec<f64>, Error> {
+    Ok(tensor.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?)
+}

@@ -1,0 +1,257 @@
+//! The eigenvalues at both ends of the spectrum, to a tolerance and in bounded memory, with their
+//! eigenvectors.
+//!
+//! Thick-restart block Lanczos (`block_krylov.rs`): the space grows by one block of products at a
+//! time; when it is full, the Ritz vectors nearest to the ends are kept and the rest is dropped. A
+//! Ritz value θ with vector x is within ‖A x − θ x‖ of an eigenvalue (Parlett, The Symmetric
+//! Eigenvalue Problem, §4.5). A block of b vectors sees an eigenvalue repeated b times at once.
+
+use candle_core::Tensor;
+use flatness_operator::LinearOperator;
+use nalgebra::DMatrix;
+
+use crate::basis::Basis;
+use crate::block_krylov::{BlockKrylov, Ritz};
+use crate::settings::check_positive;
+use crate::small::to_tensor;
+use crate::{Budget, EigenpairsSettings, Error, Probe, Progress, Stop};
+
+/// The eigenvalues of the projected matrix are computed again when it has grown by this share:
+/// each time would cost as much as small products do.
+const GROWTH: usize = 16;
+
+/// An approximate eigenvalue.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Eigenvalue {
+    /// The Ritz value θ.
+    pub value: f64,
+    /// ‖A x − θ x‖ for the unit Ritz vector x: some eigenvalue of the operator lies this close to
+    /// θ. Never less than 8 times the machine epsilon of the operator's element type times the
+    /// largest |Ritz value|.
+    pub residual: f64,
+    /// `residual` is at most the tolerance asked for times the largest |Ritz value|.
+    pub converged: bool,
+}
+
+/// The outcome of [`eigenpairs`]. It keeps the basis until it is dropped.
+#[derive(Debug, Clone)]
+pub struct Eigenpairs {
+    /// The largest Ritz values in descending order, (top); fewer only if the measurement stopped
+    /// before there were as many.
+    pub top: Vec<Eigenvalue>,
+    /// The smallest Ritz values in ascending order, (bottom) likewise.
+    pub bottom: Vec<Eigenvalue>,
+    /// Matrix-vector products used.
+    pub products: usize,
+    /// Times the basis was full.
+    pub restarts: usize,
+    /// What ended the measurement.
+    pub stop: Stop,
+    /// Frobenius norm of the antisymmetry found in the projected matrix: the rounding of the
+    /// products, or a defect of the operator. The residuals hold it.
+    pub asymmetry: f64,
+    /// Seed of the start vectors.
+    pub seed: u64,
+    basis: Basis,
+    /// Columns that make Ritz vectors of the basis, in descending order of the values.
+    combinations: DMatrix<f64>,
+}
+
+/// Computes `settings.top` eigenvalues from the positive and `settings.bottom` from the negative
+/// end of the spectrum.
+///
+/// A Krylov space that turns out invariant holds one copy of a repeated eigenvalue for each vector
+/// of the block. From then on fresh random vectors are added until a further invariant space
+/// changes none of the values wanted.
+///
+/// # Errors
+///
+/// [`Error::Zero`] for no eigenvalue, an empty block or an operator of dimension 0,
+/// [`Error::BeyondDimension`], [`Error::BasisTooSmall`], [`Error::BasisTooLarge`] with what would
+/// fit, [`Error::OutOfRange`] for a tolerance that is not a positive number,
+/// [`Error::BudgetTooSmall`], [`Error::UnsupportedDType`], [`Error::NonFiniteProduct`] with the row
+/// of the block and the step, [`Error::ProductMismatch`], [`Error::NotSymmetric`],
+/// [`Error::TridiagonalNotConverged`], and the operator's own.
+pub fn eigenpairs<Operator: LinearOperator + ?Sized>(
+    operator: &Operator,
+    settings: &EigenpairsSettings,
+    budget: &Budget<'_>,
+    observe: &mut dyn FnMut(&Progress),
+) -> Result<Eigenpairs, Error> {
+    let capacity = settings.capacity(operator)?;
+    let EigenpairsSettings {
+        top,
+        bottom,
+        tolerance,
+        seed,
+        ..
+    } = *settings;
+    let dim = operator.dim();
+    let block = settings.block.min(dim);
+    budget.check(block)?;
+    let starts = Probe::Gaussian.rows(operator, 0..block, seed)?;
+    let mut drawn = block;
+    let mut space = BlockKrylov::start(operator, &starts, capacity)?;
+    let mut products = 0;
+    let mut checked = 0;
+    let mut progress = Progress {
+        products,
+        value: f64::NAN,
+        error: f64::INFINITY,
+    };
+    let mut invariant: Option<Vec<f64>> = None;
+    let (stop, ritz) = loop {
+        products += space.pending();
+        space.expand(operator)?;
+        let filled = space.filled();
+        let ending = if filled == dim {
+            Some(Stop::Complete)
+        } else {
+            budget.exhausted(products, space.pending().max(1))
+        };
+        let full = filled + space.pending() > capacity;
+        progress.products = products;
+        if ending.is_none()
+            && !full
+            && space.pending() > 0
+            && filled < checked + (checked / GROWTH).max(1)
+        {
+            observe(&progress);
+            continue;
+        }
+        checked = filled;
+        let ritz = space.ritz()?;
+        let wanted = wanted(filled, top, bottom);
+        progress.value = ritz.eigen.values[wanted[0]];
+        progress.error = ritz.residuals[wanted[0]];
+        observe(&progress);
+        let enough = filled >= top + bottom;
+        let worst = wanted
+            .iter()
+            .fold(0.0, |worst: f64, &index| worst.max(ritz.residuals[index]));
+        let goal = tolerance * ritz.largest;
+        let settled = enough && worst <= goal.max(ritz.noise);
+        let settled_as = if worst <= goal {
+            Stop::Converged
+        } else {
+            Stop::Rounding
+        };
+        if space.pending() == 0 && filled < dim {
+            let values: Vec<f64> = wanted.iter().map(|&i| ritz.eigen.values[i]).collect();
+            let unchanged = invariant.as_ref().is_some_and(|before| {
+                before.len() == values.len()
+                    && before
+                        .iter()
+                        .zip(&values)
+                        .all(|(before, value)| (before - value).abs() <= goal.max(ritz.noise))
+            });
+            if settled && unchanged {
+                break (settled_as, ritz);
+            }
+            invariant = Some(values);
+        } else if settled && invariant.is_none() && ending != Some(Stop::Complete) {
+            break (settled_as, ritz);
+        }
+        if let Some(stop) = ending {
+            break (stop, ritz);
+        }
+        if space.pending() == 0 {
+            let rows = block.min(dim - filled);
+            if filled + rows > capacity {
+                restart(&mut space, &ritz, settings, capacity)?;
+                checked = space.filled();
+            }
+            let fresh = Probe::Gaussian.rows(operator, drawn..drawn + rows, seed)?;
+            drawn += rows;
+            space.inject(&fresh)?;
+        } else if full {
+            restart(&mut space, &ritz, settings, capacity)?;
+            checked = space.filled();
+        }
+    };
+    Ok(outcome(space, ritz, settings, products, stop))
+}
+
+/// Indices of the values wanted among `filled` in descending order: the top ones, then the bottom
+/// ones from the smallest up.
+fn wanted(filled: usize, top: usize, bottom: usize) -> Vec<usize> {
+    let top = 0..top.min(filled);
+    let bottom = (filled - bottom.min(filled)..filled).rev();
+    top.chain(bottom).collect()
+}
+
+/// Keeps the wanted Ritz vectors and, of the room left after them and a block, half for their
+/// neighbours, shared out as the wanted ones are: they bring the next directions most of what they
+/// had.
+fn restart(
+    space: &mut BlockKrylov,
+    ritz: &Ritz,
+    settings: &EigenpairsSettings,
+    capacity: usize,
+) -> Result<(), Error> {
+    let wanted = settings.top + settings.bottom;
+    let extra = capacity.saturating_sub(wanted + settings.block) / 2;
+    let extra_top = (extra * settings.top).div_ceil(wanted);
+    let count = space.filled();
+    let top = (settings.top + extra_top).min(count);
+    let bottom = (settings.bottom + extra - extra_top).min(count - top);
+    let kept: Vec<usize> = (0..top).chain(count - bottom..count).collect();
+    space.restart(&ritz.eigen.vectors.select_columns(&kept))
+}
+
+fn outcome(
+    space: BlockKrylov,
+    ritz: Ritz,
+    settings: &EigenpairsSettings,
+    products: usize,
+    stop: Stop,
+) -> Eigenpairs {
+    let filled = space.filled();
+    let eigenvalue = |index: usize| Eigenvalue {
+        value: ritz.eigen.values[index],
+        residual: ritz.residuals[index],
+        converged: ritz.residuals[index] <= settings.tolerance * ritz.largest,
+    };
+    Eigenpairs {
+        top: (0..settings.top.min(filled)).map(eigenvalue).collect(),
+        bottom: (filled - settings.bottom.min(filled)..filled)
+            .rev()
+            .map(eigenvalue)
+            .collect(),
+        products,
+        restarts: space.restarts,
+        stop,
+        asymmetry: ritz.asymmetry,
+        seed: settings.seed,
+        basis: space.basis,
+        combinations: ritz.eigen.vectors,
+    }
+}
+
+impl Eigenpairs {
+    /// Unit eigenvectors of `top`, one a row: (top, dim).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Zero`] if none was asked for, a failed tensor operation.
+    pub fn top_vectors(&self) -> Result<Tensor, Error> {
+        self.vectors((0..self.top.len()).collect())
+    }
+
+    /// Unit eigenvectors of `bottom`, one a row: (bottom, dim).
+    ///
+    /// # Errors
+    ///
+    /// As [`top_vectors`](Self::top_vectors).
+    pub fn bottom_vectors(&self) -> Result<Tensor, Error> {
+        let filled = self.combinations.ncols();
+        self.vectors((filled - self.bottom.len()..filled).rev().collect())
+    }
+
+    fn vectors(&self, indices: Vec<usize>) -> Result<Tensor, Error> {
+        check_positive("the number of eigenvectors", indices.len())?;
+        let columns = self.combinations.select_columns(&indices);
+        let coefficients = to_tensor(&columns.transpose(), self.basis.device())?;
+        self.basis.join(&self.basis.combine(&coefficients)?)
+    }
+}

@@ -1,0 +1,100 @@
+//! What [`crate::eigenpairs()`] is asked for, and the memory it takes: (basis + 4 block) × dim
+//! elements.
+
+use candle_core::DType;
+use flatness_operator::LinearOperator;
+
+use crate::Error;
+use crate::product::epsilon;
+use crate::settings::{check_positive, check_positive_real};
+
+/// Blocks of vectors at work beside the basis: the next block, its product, the product in
+/// segments, and what sticks out of it.
+const BLOCKS_AT_WORK: u64 = 4;
+
+/// What [`crate::eigenpairs()`] is to do.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EigenpairsSettings {
+    /// Eigenvalues wanted from the positive end, at most the operator's dimension.
+    pub top: usize,
+    /// Eigenvalues wanted from the negative end, at most the operator's dimension.
+    pub bottom: usize,
+    /// Vectors multiplied at a time, at least 1. One needs the fewest products; more share each
+    /// pass over the data, and resolve eigenvalues repeated as often.
+    pub block: usize,
+    /// Vectors held at most. Needed are top + bottom + 2 block, or the operator's dimension; twice
+    /// that and more saves products.
+    pub basis: usize,
+    /// Stop when every residual is at most this fraction of the largest |Ritz value|.
+    pub tolerance: f64,
+    /// Bytes allowed for [`basis_bytes`]; `None` for no bound.
+    pub bytes: Option<u64>,
+    /// Seed of the start vectors, which are probes 0, 1, … of [`crate::Probe::Gaussian`].
+    pub seed: u64,
+}
+
+impl EigenpairsSettings {
+    /// Checks the settings and returns the number of vectors to make room for.
+    pub(crate) fn capacity<Operator: LinearOperator + ?Sized>(
+        &self,
+        operator: &Operator,
+    ) -> Result<usize, Error> {
+        let EigenpairsSettings {
+            top,
+            bottom,
+            block,
+            basis,
+            tolerance,
+            bytes,
+            ..
+        } = *self;
+        let dim = operator.dim();
+        check_positive("the operator's dimension", dim)?;
+        check_positive("block", block)?;
+        for (field, got) in [("top", top), ("bottom", bottom)] {
+            if got > dim {
+                return Err(Error::BeyondDimension { field, got, dim });
+            }
+        }
+        let wanted = top + bottom;
+        check_positive("the number of eigenvalues", wanted)?;
+        check_positive_real("tolerance", tolerance)?;
+        epsilon(operator.dtype())?;
+        let needed = wanted.saturating_add(block.saturating_mul(2)).min(dim);
+        if basis < needed {
+            return Err(Error::BasisTooSmall {
+                basis,
+                wanted,
+                block,
+                needed,
+            });
+        }
+        let capacity = basis.min(dim);
+        let bytes_needed = basis_bytes(capacity, block.min(dim), dim, operator.dtype());
+        match bytes {
+            Some(allowed) if bytes_needed > allowed => {
+                let at_work = basis_bytes(0, block.min(dim), dim, operator.dtype());
+                let fits = allowed.saturating_sub(at_work) / vector_bytes(dim, operator.dtype());
+                Err(Error::BasisTooLarge {
+                    basis: capacity,
+                    needed: bytes_needed,
+                    allowed,
+                    fits: usize::try_from(fits).unwrap_or(usize::MAX),
+                })
+            }
+            _ => Ok(capacity),
+        }
+    }
+}
+
+/// Bytes held by [`crate::eigenpairs()`] with a basis of `basis` vectors of length `dim`, beside what the
+/// operator itself needs.
+#[must_use]
+pub fn basis_bytes(basis: usize, block: usize, dim: usize, dtype: DType) -> u64 {
+    let vectors = (basis as u64).saturating_add(BLOCKS_AT_WORK.saturating_mul(block as u64));
+    vectors.saturating_mul(vector_bytes(dim, dtype))
+}
+
+fn vector_bytes(dim: usize, dtype: DType) -> u64 {
+    (dim as u64).saturating_mul(dtype.size_in_bytes() as u64)
+}

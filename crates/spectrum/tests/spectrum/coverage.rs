@@ -1,0 +1,155 @@
+//! How often the 95 % intervals contain the truth, over 400 seeds.
+//!
+//! Of 400 intervals of exactly 95 % the number that contain the truth has a standard deviation of
+//! 1.1 %, so that 92 to 98 % is nearly three of them. Over 1000 seeds they contained it 93.5 to
+//! 95.3 % of the time, XTrace 95.8 % with 8 probes and 97.4 % with 20.
+
+use candle_core::DType;
+use flatness_spectrum::{
+    Error, Estimate, HutchPlusPlusSettings, HutchinsonSettings, MomentsSettings, Probe, Quadrature,
+    QuadratureSettings, XTraceSettings, hutch_plus_plus, hutchinson, moments, quadrature, xtrace,
+};
+
+use crate::matrices::Matrix;
+
+const SEEDS: u64 = 400;
+
+fn check_coverage(name: &str, truth: f64, estimate: impl Fn(u64) -> Estimate) {
+    let inside = (0..SEEDS)
+        .filter(|&seed| estimate(seed).interval(0.95).unwrap().contains(&truth))
+        .count() as u64;
+    assert!(
+        (SEEDS * 92 / 100..=SEEDS * 98 / 100).contains(&inside),
+        "{name}: {inside} of {SEEDS}"
+    );
+}
+
+/// A spectrum of both signs that decays slowly, so that sums over it are nearly normal.
+fn decaying() -> Matrix {
+    let eigenvalues = (0..200).map(|i| {
+        let sign = if i % 4 == 3 { -1.0 } else { 1.0 };
+        sign * f64::from(1 + i).powf(-0.25)
+    });
+    Matrix::new("decaying", eigenvalues.collect())
+}
+
+/// Six distinct eigenvalues, which six steps integrate exactly.
+fn stepped() -> Matrix {
+    let values = [4.0, 2.0, 1.0, 0.5, -0.5, -1.5];
+    Matrix::new("stepped", (0..120).map(|i| values[i % 6]).collect())
+}
+
+#[test]
+fn hutchinson_trace_and_frobenius() {
+    let case = decaying();
+    let operator = case.operator(DType::F64);
+    let trace: f64 = case.eigenvalues.iter().sum();
+    let squares: f64 = case.eigenvalues.iter().map(|value| value * value).sum();
+    for probe in [Probe::Gaussian, Probe::Rademacher] {
+        check_coverage("Hutchinson", trace, |seed| {
+            let settings = HutchinsonSettings {
+                probes: 8,
+                block: 8,
+                probe,
+                seed,
+            };
+            hutchinson(&operator, &settings).unwrap()
+        });
+    }
+    let settings = |seed| MomentsSettings {
+        probes: 16,
+        block: 16,
+        seed,
+    };
+    check_coverage("squared Frobenius norm", squares, |seed| {
+        moments(&operator, &settings(seed))
+            .unwrap()
+            .frobenius_squared
+    });
+    check_coverage("Frobenius norm", squares.sqrt(), |seed| {
+        let moments = moments(&operator, &settings(seed)).unwrap();
+        moments.frobenius_squared.sqrt().unwrap()
+    });
+}
+
+#[test]
+fn hutch_plus_plus_trace() {
+    let case = decaying();
+    let operator = case.operator(DType::F64);
+    check_coverage("Hutch++", case.eigenvalues.iter().sum(), |seed| {
+        let settings = HutchPlusPlusSettings {
+            rank: 10,
+            probes: 10,
+            block: 10,
+            seed,
+        };
+        hutch_plus_plus(&operator, &settings).unwrap()
+    });
+}
+
+#[test]
+fn xtrace_trace() {
+    let case = decaying();
+    let operator = case.operator(DType::F64);
+    for probes in [8, 20] {
+        check_coverage("XTrace", case.eigenvalues.iter().sum(), |seed| {
+            let settings = XTraceSettings {
+                probes,
+                block: probes,
+                seed,
+            };
+            xtrace(&operator, &settings).unwrap()
+        });
+    }
+}
+
+#[test]
+fn every_function_of_the_spectrum() {
+    let case = stepped();
+    let operator = case.operator(DType::F64);
+    let results: Vec<Quadrature> = (0..SEEDS)
+        .map(|seed| {
+            let settings = QuadratureSettings {
+                probes: 16,
+                steps: 6,
+                block: 16,
+                probe: Probe::Gaussian,
+                seed,
+            };
+            quadrature(&operator, &settings).unwrap()
+        })
+        .collect();
+    let sum = |function: &dyn Fn(f64) -> f64| -> f64 {
+        case.eigenvalues.iter().map(|&value| function(value)).sum()
+    };
+    let nuclear = sum(&f64::abs);
+    let squares = sum(&|value| value * value);
+    let share = |value: f64| value.abs() / nuclear;
+    type Function = fn(&Quadrature) -> Result<Estimate, Error>;
+    let functions: [(&str, f64, Function); 7] = [
+        (
+            "log-determinant",
+            sum(&|value| (value + 2.0).ln()),
+            |rules| rules.log_determinant(2.0),
+        ),
+        ("nuclear norm", nuclear, Quadrature::nuclear_norm),
+        ("squared norm", squares, Quadrature::frobenius_squared),
+        ("rank", 80.0, |rules| rules.numerical_rank(0.75)),
+        ("count", 60.0, |rules| rules.count(-0.75..=1.2)),
+        (
+            "effective rank",
+            (-sum(&|value| share(value) * share(value).ln())).exp(),
+            Quadrature::effective_rank,
+        ),
+        (
+            "participation ratio",
+            sum(&|value| value).powi(2) / squares,
+            Quadrature::participation_ratio,
+        ),
+    ];
+    for (name, truth, function) in functions {
+        check_coverage(name, truth, |seed| {
+            function(&results[seed as usize]).unwrap()
+        });
+    }
+}
