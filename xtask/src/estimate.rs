@@ -1,7 +1,8 @@
 //! How long a run will take on one core, to start the longest first and to tell the reader.
 //!
-//! seconds = (training passes + measuring passes) · examples · multiply-adds of an example / rate
+//! seconds = ((training passes + measuring passes) · examples · multiply-adds of an example + 8 P³) / rate
 //!
+//! The P³ only where all eigenvalues are taken.
 //! A forward pass is one unit, a gradient three, a product with a kept linearisation four. The rule of
 //! the optimiser is elementwise and counts nothing; a sharpness-aware step takes two gradients, and an
 //! average is measured besides the last iterate.
@@ -17,6 +18,12 @@ use serde::Deserialize;
 /// operations included: what logistic regression and the small MLPs reach when both cores are busy.
 const RATE: f64 = 3e10;
 
+/// What the eigenvalues of a dense matrix take for each P³, in multiply-adds at the rate above: 1.3 s for P = 1660.
+const EIGENVALUES: f64 = 8.0;
+
+/// Box, subspace and ball.
+const REGIONS: usize = 3;
+
 const GRADIENT: f64 = 3.0;
 const PRODUCT: f64 = 4.0;
 
@@ -31,6 +38,7 @@ const ALL_EXAMPLES: usize = 60_000;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct ModelSize {
     name: String,
+    parameters: usize,
     multiply_adds: f64,
 }
 
@@ -80,9 +88,13 @@ pub(crate) fn seconds(spec: &Spec, sizes: &[ModelSize], images: Images) -> Optio
         Dtype::F32 => 1.0,
         Dtype::F64 => DOUBLE,
     };
-    let perturbed = spec.measure.as_ref().map_or(0.0, perturbed);
-    let passes = width * (training + measuring) + DOUBLE * perturbed;
-    Some(passes * examples * size.multiply_adds / RATE)
+    let doubled = measure.map_or(0.0, |measure| {
+        perturbed(measure) + ascents(measure) + exact(measure, size.parameters)
+    });
+    let passes = width * (training + measuring) + DOUBLE * doubled;
+    let dense = measure.and_then(|measure| measure.exact_spectrum.as_ref());
+    let dense = dense.map_or(0.0, |_| EIGENVALUES * (size.parameters as f64).powi(3));
+    Some((passes * examples * size.multiply_adds + dense) / RATE)
 }
 
 /// Forward passes over the split that all measurements of a run are worth, of which `iterates` are
@@ -98,7 +110,11 @@ fn passes(measure: &MeasureSpec, iterates: f64) -> f64 {
         .density
         .as_ref()
         .map_or(0.0, |density| (density.probes * density.steps) as f64);
-    PRODUCT * (measured * per_epoch + measure.scales.len() as f64 * spectrum + density)
+    let rescaled = measure.rescaling.as_ref().map_or(0.0, |rescaling| {
+        rescaling.alphas.len() as f64 * (spectrum + adaptive)
+    });
+    let scaled = measure.scales.len() as f64 * spectrum;
+    PRODUCT * (measured * per_epoch + scaled + rescaled + density)
 }
 
 /// The same for the perturbations, which are in double precision and predict from a spectrum of their own.
@@ -112,6 +128,20 @@ fn perturbed(measure: &MeasureSpec) -> f64 {
     })
 }
 
+/// The same for Keskar's sharpness, a gradient for each step of every ascent.
+fn ascents(measure: &MeasureSpec) -> f64 {
+    measure.keskar.as_ref().map_or(0.0, |keskar| {
+        let ascents = REGIONS * keskar.epsilons.len() * keskar.starts;
+        GRADIENT * (ascents * keskar.steps) as f64 + PRODUCT * measure.lanczos.steps as f64
+    })
+}
+
+/// The same for a dense Hessian, a product for each of its columns.
+fn exact(measure: &MeasureSpec, parameters: usize) -> f64 {
+    let exact = measure.exact_spectrum.as_ref();
+    exact.map_or(0.0, |_| PRODUCT * parameters as f64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,6 +151,7 @@ mod tests {
     fn sizes() -> Vec<ModelSize> {
         let size = |name: &str, multiply_adds| ModelSize {
             name: name.to_owned(),
+            parameters: 1000,
             multiply_adds,
         };
         vec![
@@ -148,11 +179,13 @@ mod tests {
         let grids = expand(&Profile::load("quick").unwrap(), "quick").unwrap();
         let sizes = [ModelSize {
             name: "cnn".to_owned(),
+            parameters: 1000,
             multiply_adds: 1e6,
         }];
         let of = |spec: &Spec| seconds(spec, &sizes, Images::Fixture).unwrap();
         // SGD and SWA, which differ in the average.
-        let [sgd, swa] = [0, 3].map(|run| grids[3].runs[run].spec());
+        let of_optimizers = grids.iter().find(|grid| grid.name == "optimizers").unwrap();
+        let [sgd, swa] = [0, 3].map(|run| of_optimizers.runs[run].spec());
         let unit = 500.0 * 1e6 / RATE;
         // 12 + 10 products for the Hessian, 12 for the elementwise-scaled one.
         let measurement = 4.0 * 34.0 * unit;
@@ -165,6 +198,54 @@ mod tests {
             (&aware, 2.0 * training + measurement),
         ] {
             assert!((of(spec) / expected - 1.0).abs() < 1e-12, "{expected}");
+        }
+    }
+
+    #[test]
+    fn exact_spectra_ascents_and_rescaling_take_their_time() {
+        let grids = expand(&Profile::load("quick").unwrap(), "quick").unwrap();
+        let sizes = ["mlp-pooled-2", "mlp"].map(|name| ModelSize {
+            name: name.to_owned(),
+            parameters: 1000,
+            multiply_adds: 1e4,
+        });
+        for (experiment, remove, examples, passes, rest) in [
+            // A product for each parameter in double precision, and the eigenvalues.
+            (
+                "rank",
+                (|measure| measure.exact_spectrum = None) as fn(&mut MeasureSpec),
+                200.0,
+                2.0 * 4.0 * 1000.0,
+                8.0 * 1e9,
+            ),
+            // Three regions, five sizes, two starts of thirty gradients, and the forty products of λ₁.
+            (
+                "regions",
+                |measure| measure.keskar = None,
+                500.0,
+                2.0 * (3.0 * 900.0 + 4.0 * 40.0),
+                0.0,
+            ),
+            // Five factors with 40 + 20 products for the Hessian, 40 for the elementwise-scaled one.
+            (
+                "rescaling",
+                |measure| measure.rescaling = None,
+                500.0,
+                2.0 * 4.0 * 500.0,
+                0.0,
+            ),
+        ] {
+            let grid = grids.iter().find(|grid| grid.name == experiment).unwrap();
+            let with = grid.runs[0].spec();
+            let mut without = with.clone();
+            remove(without.measure.as_mut().unwrap());
+            let of = |spec: &Spec| seconds(spec, &sizes, Images::Fixture).unwrap();
+            let expected = (passes * examples * 1e4 + rest) / RATE;
+            let got = of(with) - of(&without);
+            assert!(
+                (got / expected - 1.0).abs() < 1e-9,
+                "{experiment}: {got} {expected}"
+            );
         }
     }
 

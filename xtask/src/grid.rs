@@ -198,6 +198,9 @@ mod tests {
                 ("decay", 3 * 7 * 3 + 3 * 3),
                 ("quadratic", 3 * 3),
                 ("separable", 3 * 3 + 3),
+                ("rank", 4 * 3),
+                ("regions", 3),
+                ("rescaling", 3 + 3),
                 ("optimizers", 5 * 3)
             ]
         );
@@ -206,7 +209,7 @@ mod tests {
             label(&grids[0].runs[62]),
             "mlp-medium, SGD, decay 5e-3, seed 2"
         );
-        let optimizers = grids[3].runs.iter().step_by(3).map(label);
+        let optimizers = grids[6].runs.iter().step_by(3).map(label);
         assert_eq!(
             optimizers.collect::<Vec<_>>(),
             [

@@ -153,7 +153,7 @@ impl Profile {
 
 #[cfg(test)]
 mod tests {
-    use flatness_report::{Claim, optimizer_name};
+    use flatness_report::{Claim, Statistic, optimizer_name};
 
     use super::*;
     use crate::grid::expand;
@@ -196,6 +196,30 @@ mod tests {
                         let mut models = tables.iter().flat_map(|(_, models)| models);
                         assert!(models.any(|one| one == model), "{model}");
                     }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_statistics_of_one_measurement_need_is_measured() {
+        let claims = Claim::embedded().unwrap();
+        let predicates = || claims.iter().flat_map(|claim| &claim.predicates);
+        for (name, _) in EMBEDDED {
+            let profile = Profile::load(name).unwrap();
+            for predicate in predicates() {
+                let experiments = profile.experiments.iter();
+                for one in experiments.filter(|one| one.name == predicate.experiment) {
+                    let measured = match predicate.statistic {
+                        Statistic::ExactRank { .. } => one.measure.exact_spectrum.is_some(),
+                        Statistic::KeskarRatio { epsilon, .. } => {
+                            let keskar = one.measure.keskar.as_ref();
+                            keskar.is_some_and(|keskar| keskar.epsilons.contains(&epsilon))
+                        }
+                        Statistic::RescalingRange { .. } => one.measure.rescaling.is_some(),
+                        _ => true,
+                    };
+                    assert!(measured, "{name}: {}", predicate.text);
                 }
             }
         }

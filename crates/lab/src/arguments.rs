@@ -3,6 +3,7 @@
 mod data;
 mod measuring;
 mod training;
+mod what;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -13,6 +14,7 @@ pub(crate) use measuring::{
 pub(crate) use training::{
     ExclusionName, LogLevel, OptimizerName, Places, RunOptions, Telemetry, TrainOptions,
 };
+pub(crate) use what::{NAMES, What};
 
 /// Train networks and measure their exact curvature, with error bars.
 ///

@@ -9,6 +9,7 @@ mod commands;
 mod device;
 mod environment;
 mod evaluation;
+mod journal;
 mod measurement;
 mod output;
 mod progress;

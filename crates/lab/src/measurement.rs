@@ -1,6 +1,10 @@
 //! What a spec asks to be measured, at given parameters.
 
+mod double;
+mod exact;
+mod keskar;
 mod perturbation;
+mod rescaling;
 mod scaling;
 mod spectrum;
 
@@ -22,9 +26,12 @@ use crate::progress::{Progress, Watched};
 use crate::setting::{Machine, Model, Weights};
 use crate::source::Splits;
 
-pub(crate) use perturbation::perturbations;
+pub(crate) use exact::exact_spectrum;
+pub(crate) use keskar::keskar;
+pub(crate) use perturbation::{mean, perturbations};
+pub(crate) use rescaling::rescaling;
 pub(crate) use scaling::scaling;
-pub(crate) use spectrum::{extremes, matrix_record};
+pub(crate) use spectrum::{extremes, matrix_record, stochastic};
 
 /// Measures networks at the points of one run.
 pub(crate) struct Instrument<'a> {
@@ -105,11 +112,11 @@ impl Instrument<'_> {
         let seed = self.streams.seed("adaptive");
         let (adaptive_lambda_max, _) = extremes(&adaptive, &self.spec.lanczos, seed)?;
         let matrices = self.spec.matrices.iter().map(|&matrix| {
-            let operator: &dyn LinearOperator = match matrix {
-                Matrix::Hessian => &hessian,
-                Matrix::GaussNewton => &gauss_newton,
+            let operator = Watched {
+                operator: curvature.operator(curvature_matrix(matrix))?,
+                stage: &stage,
             };
-            matrix_record(operator, matrix, self.spec, self.streams, detail)
+            matrix_record(&operator, matrix, self.spec, self.streams, detail)
         });
         let matrices: Vec<MatrixRecord> = matrices.collect::<Result<_>>()?;
         Ok(Measurement {
@@ -155,6 +162,18 @@ pub(crate) fn curvature<'a>(
 ) -> Result<Curvature<'a>> {
     let retention = retention(mean_loss, theta, machine)?;
     Ok(mean_loss.curvature(theta, retention)?)
+}
+
+/// The curvature matrix that a record calls `matrix`.
+pub(crate) fn curvature_matrix(matrix: Matrix) -> flatness_curvature::Matrix {
+    use flatness_curvature::Matrix as Curved;
+    match matrix {
+        Matrix::Hessian => Curved::Hessian,
+        Matrix::GaussNewton => Curved::GaussNewton,
+        Matrix::Residual => Curved::Residual,
+        Matrix::EmpiricalFisher => Curved::EmpiricalFisher,
+        Matrix::GradientCovariance => Curved::GradientCovariance,
+    }
 }
 
 /// What the memory budget allows; an error where it holds not even one sweep.

@@ -35,6 +35,7 @@ struct Plain {
     skipped: u64,
     started: Instant,
     said: Instant,
+    message: String,
 }
 
 impl Progress {
@@ -78,6 +79,7 @@ impl Progress {
                 skipped: 0,
                 started: now,
                 said: now,
+                message: String::new(),
             })
         });
         Stage { bar, plain }
@@ -98,31 +100,47 @@ impl Stage {
         }
     }
 
-    /// `units` more are done; `message` is the state now.
-    pub(crate) fn advance(&self, units: u64, message: &str) {
+    /// Shows the state now.
+    pub(crate) fn message(&self, message: &str) {
         if let Some(bar) = &self.bar {
             bar.set_message(message.to_owned());
+        }
+        if let Some(plain) = &self.plain {
+            plain.borrow_mut().message = message.to_owned();
+        }
+    }
+
+    /// `units` more are done; `message` is the state now, where it is not empty.
+    pub(crate) fn advance(&self, units: u64, message: &str) {
+        if let Some(bar) = &self.bar {
+            if !message.is_empty() {
+                bar.set_message(message.to_owned());
+            }
             bar.inc(units);
         }
         if let Some(plain) = &self.plain {
             let mut plain = plain.borrow_mut();
             plain.done += units;
+            if !message.is_empty() {
+                plain.message = message.to_owned();
+            }
             if plain.said.elapsed() >= PLAIN_INTERVAL {
                 plain.said = Instant::now();
-                eprintln!("{}", plain.line(message));
+                eprintln!("{}", plain.line());
             }
         }
     }
 }
 
 impl Plain {
-    fn line(&self, message: &str) -> String {
+    fn line(&self) -> String {
         let Self {
             name,
             unit,
             total,
             done,
             skipped,
+            message,
             ..
         } = self;
         let rate = (done - skipped) as f64 / self.started.elapsed().as_secs_f64();

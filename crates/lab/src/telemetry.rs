@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use anyhow::{Context, Result};
-use flatness_records::{EpochMetrics, Iterate, Matrix, Measurement};
+use flatness_records::{EpochMetrics, Iterate, Measurement};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::arguments::LogLevel;

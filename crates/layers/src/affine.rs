@@ -5,7 +5,9 @@
 use candle_core::Tensor;
 use flatness_kernels::affine;
 
-use crate::{Error, Initializer, Layer, Parameter, Point, SecondOrder, SecondOrderRule, Tangent};
+use crate::{
+    Error, Homogeneity, Initializer, Layer, Parameter, Point, SecondOrder, SecondOrderRule, Tangent,
+};
 
 /// Affine map of vectors of `inputs` elements to vectors of `outputs` elements.
 #[derive(Debug, Clone, Copy)]
@@ -89,6 +91,10 @@ impl Layer for Affine {
 
     fn second_order(&self) -> SecondOrder<'_> {
         SecondOrder::Terms(self)
+    }
+
+    fn homogeneity(&self) -> Homogeneity {
+        Homogeneity::Affine
     }
 }
 

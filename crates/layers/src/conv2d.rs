@@ -6,7 +6,9 @@
 use candle_core::Tensor;
 use flatness_kernels::conv2d::{self, Window};
 
-use crate::{Error, Initializer, Layer, Parameter, Point, SecondOrder, SecondOrderRule, Tangent};
+use crate::{
+    Error, Homogeneity, Initializer, Layer, Parameter, Point, SecondOrder, SecondOrderRule, Tangent,
+};
 
 /// Convolution of `inputs` channels to `outputs` channels by a square kernel.
 #[derive(Debug, Clone, Copy)]
@@ -153,6 +155,10 @@ impl Layer for Conv2d {
 
     fn second_order(&self) -> SecondOrder<'_> {
         SecondOrder::Terms(self)
+    }
+
+    fn homogeneity(&self) -> Homogeneity {
+        Homogeneity::Affine
     }
 }
 

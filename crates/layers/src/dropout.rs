@@ -7,7 +7,7 @@ use candle_core::Tensor;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::{Error, Layer, Point, SecondOrder, Tangent};
+use crate::{Error, Homogeneity, Layer, Point, SecondOrder, Tangent};
 
 /// Dropout switched off: the identity.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +57,10 @@ impl Layer for Dropout {
 
     fn dropout(&self) -> Option<&Dropout> {
         Some(self)
+    }
+
+    fn homogeneity(&self) -> Homogeneity {
+        Homogeneity::Input
     }
 }
 
@@ -131,5 +135,9 @@ impl Layer for DropoutMask {
 
     fn second_order(&self) -> SecondOrder<'_> {
         SecondOrder::Zero
+    }
+
+    fn homogeneity(&self) -> Homogeneity {
+        Homogeneity::Input
     }
 }

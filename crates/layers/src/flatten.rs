@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use crate::{Error, Layer, Point, SecondOrder, Tangent};
+use crate::{Error, Homogeneity, Layer, Point, SecondOrder, Tangent};
 
 /// Flattening of each example, in row-major order.
 #[derive(Debug, Clone, Copy)]
@@ -32,5 +32,9 @@ impl Layer for Flatten {
 
     fn second_order(&self) -> SecondOrder<'_> {
         SecondOrder::Zero
+    }
+
+    fn homogeneity(&self) -> Homogeneity {
+        Homogeneity::Input
     }
 }

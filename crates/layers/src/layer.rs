@@ -44,6 +44,18 @@ pub enum SecondOrder<'a> {
     Terms(&'a dyn SecondOrderRule),
 }
 
+/// How a layer takes factors c > 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Homogeneity {
+    /// f(c x) = c f(x), without parameters.
+    Input,
+    /// f(x; c W, c b) = c f(x; W, b) and f(c x; W, b) = f(x; c W, b); W is the first parameter and
+    /// b, where there is one, the second.
+    Affine,
+    /// Neither of these, or not known.
+    Unknown,
+}
+
 /// A differentiable function of inputs and parameters: of each example alone, but for
 /// [`Layer::batch_norm`].
 pub trait Layer: std::fmt::Debug + Send + Sync {
@@ -99,6 +111,11 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
 
     /// The second derivative. Required, so that forgetting it cannot mean zero.
     fn second_order(&self) -> SecondOrder<'_>;
+
+    /// How the layer takes positive factors; not known unless said otherwise.
+    fn homogeneity(&self) -> Homogeneity {
+        Homogeneity::Unknown
+    }
 
     /// The layer as batch-norm with batch statistics, the one that couples the examples of a batch;
     /// none unless said otherwise.

@@ -7,7 +7,7 @@ use flatness_kernels::add;
 
 use crate::expect::{expect_float, expect_number_type, expect_shape};
 use crate::layout::form;
-use crate::node::{LayerNode, Node};
+use crate::node::{LayerNode, Node, Step};
 use crate::values::Values;
 use crate::{DropoutMask, Error, Graph, Layer, Linearization, Loss, ParamLayout};
 
@@ -103,6 +103,11 @@ impl Network {
     pub fn layer(&self, name: &str) -> Option<&dyn Layer> {
         let node = self.layers().find(|node| node.name == name)?;
         Some(node.layer.as_ref())
+    }
+
+    /// The steps in order.
+    pub fn steps(&self) -> impl Iterator<Item = Step<'_>> {
+        self.nodes.iter().map(Node::step)
     }
 
     /// Shape of one input example.

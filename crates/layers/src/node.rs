@@ -7,7 +7,7 @@ use candle_core::Tensor;
 
 use crate::{Layer, Point};
 
-/// One step of a network. Value 0 is the input, value k + 1 the output of node k.
+/// One step as the network keeps it; values are numbered as in [`Step`].
 #[derive(Debug, Clone)]
 pub(crate) enum Node {
     /// A layer behind one value.
@@ -27,6 +27,24 @@ pub(crate) struct LayerNode {
     pub(crate) input_shape: Vec<usize>,
     /// Its parameters among those of the layout.
     pub(crate) parameters: Range<usize>,
+}
+
+/// One step of a network. Value 0 is the input, value k + 1 the output of step k.
+#[derive(Debug, Clone)]
+pub enum Step<'n> {
+    /// A layer behind one value.
+    Layer {
+        /// Its name.
+        name: &'n str,
+        /// The layer.
+        layer: &'n dyn Layer,
+        /// Value it takes.
+        input: usize,
+        /// Its parameters among those of the layout.
+        parameters: Range<usize>,
+    },
+    /// The sum of two values.
+    Sum([usize; 2]),
 }
 
 impl LayerNode {
@@ -52,6 +70,18 @@ impl Node {
         match self {
             Self::Layer(node) => Some(node),
             Self::Add(_) => None,
+        }
+    }
+
+    pub(crate) fn step(&self) -> Step<'_> {
+        match self {
+            Self::Layer(node) => Step::Layer {
+                name: &node.name,
+                layer: node.layer.as_ref(),
+                input: node.input,
+                parameters: node.parameters.clone(),
+            },
+            Self::Add(inputs) => Step::Sum(*inputs),
         }
     }
 }

@@ -7,7 +7,7 @@
 use candle_core::Tensor;
 use flatness_kernels::pool::{self, Pooling};
 
-use crate::{Error, Layer, Point, SecondOrder, Tangent};
+use crate::{Error, Homogeneity, Layer, Point, SecondOrder, Tangent};
 
 /// Largest element of each window.
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +76,10 @@ impl Layer for MaxPool {
     fn second_order(&self) -> SecondOrder<'_> {
         SecondOrder::Zero
     }
+
+    fn homogeneity(&self) -> Homogeneity {
+        Homogeneity::Input
+    }
 }
 
 impl Layer for AveragePool {
@@ -98,6 +102,10 @@ impl Layer for AveragePool {
 
     fn second_order(&self) -> SecondOrder<'_> {
         SecondOrder::Zero
+    }
+
+    fn homogeneity(&self) -> Homogeneity {
+        Homogeneity::Input
     }
 }
 
@@ -123,5 +131,9 @@ impl Layer for GlobalAveragePool {
 
     fn second_order(&self) -> SecondOrder<'_> {
         SecondOrder::Zero
+    }
+
+    fn homogeneity(&self) -> Homogeneity {
+        Homogeneity::Input
     }
 }

@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 use flatness_kernels::activation;
 
-use crate::{Error, Layer, Point, SecondOrder, Tangent};
+use crate::{Error, Homogeneity, Layer, Point, SecondOrder, Tangent};
 
 /// Rectified linear unit, elementwise.
 #[derive(Debug, Clone, Copy)]
@@ -32,5 +32,9 @@ impl Layer for Relu {
 
     fn second_order(&self) -> SecondOrder<'_> {
         SecondOrder::Zero
+    }
+
+    fn homogeneity(&self) -> Homogeneity {
+        Homogeneity::Input
     }
 }

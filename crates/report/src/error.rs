@@ -33,6 +33,18 @@ pub enum Error {
         /// Reason given by the drawing library.
         message: String,
     },
+    /// The numbers of a plot do not belong together.
+    #[error("plot of {plot}: {field} must have {expected} numbers, got {got}")]
+    Length {
+        /// What is plotted.
+        plot: &'static str,
+        /// Name of the field.
+        field: &'static str,
+        /// Numbers that the other fields ask for.
+        expected: usize,
+        /// Numbers found.
+        got: usize,
+    },
     /// More optimisers than colours tell apart.
     #[error(
         "the runs of {model} have {got} optimisers, and colours tell {limit} apart; draw fewer at a time"
@@ -44,6 +56,13 @@ pub enum Error {
         limit: usize,
         /// Number of optimisers.
         got: usize,
+    },
+    /// A figure has no picture of pixels.
+    #[cfg(feature = "png")]
+    #[error("a figure cannot be drawn as PNG: {message}")]
+    Picture {
+        /// Reason given by the drawing library.
+        message: String,
     },
     /// A spec has no TOML form.
     #[error("the settings of run {run} cannot be written as TOML: {message}")]

@@ -1,4 +1,4 @@
-//! `results.json`: the verdicts and what every record says, without Ritz values and densities.
+//! `results.json`: the verdicts and what every record says, without Ritz values, densities and exact eigenvalues.
 
 use flatness_records::{Measurement, Record};
 use serde::Serialize;
@@ -50,7 +50,7 @@ pub fn results_json(
     })
 }
 
-/// Ritz values and densities are nine tenths of a record; they stay in `record.json`.
+/// Ritz values, densities and exact eigenvalues are nine tenths of a record; they stay in `record.json`.
 fn essentials(record: &Record) -> Record {
     let mut record = record.clone();
     let strip = |measurement: &mut Measurement| {
@@ -60,5 +60,8 @@ fn essentials(record: &Record) -> Record {
         }
     };
     record.measurements.iter_mut().for_each(strip);
+    if let Some(spectrum) = &mut record.exact_spectrum {
+        spectrum.eigenvalues.clear();
+    }
     record
 }

@@ -4,7 +4,9 @@
 //! [`Predicate`] is a [`Statistic`] per seed and a [`Threshold`] for its mean. A [`Reproduction`] holds the
 //! records; judging it gives a [`Verdict`] per claim and model. Everything else renders that:
 //! [`terminal_table`], [`report_html`], [`results_csv`], [`results_json`], [`figures`]. A [`TrainedRun`] has its
-//! losses besides, for [`curves_svg`], [`curves_csv`] and [`curves_page`].
+//! losses besides, for [`curves_svg`], [`curves_csv`] and [`curves_page`]. One measurement is drawn by [`density_svg`],
+//! [`signed_density_svg`], [`stems_svg`], [`loss_line_svg`] and [`landscape_svg`], from plain numbers.
+//! The feature `png` adds `png`, which turns any of these figures into pixels.
 //!
 //! ```
 //! use flatness_report::{Claim, Estimate, Threshold, Verdict};
@@ -34,6 +36,8 @@ mod measure;
 mod number;
 mod optimizer;
 mod plot;
+#[cfg(feature = "png")]
+mod png;
 mod reproduction;
 mod statistic;
 mod student;
@@ -51,9 +55,14 @@ pub use json::results_json;
 pub use kendall::kendall_tau;
 pub use measure::{Measure, Reading, weight_decay};
 pub use optimizer::optimizer_name;
-pub use plot::{Figure, curves_svg, figures};
+pub use plot::{
+    Curve, Figure, Landscape, LossLine, curves_svg, density_svg, figures, landscape_svg,
+    loss_line_svg, signed_density_svg, stems_svg,
+};
+#[cfg(feature = "png")]
+pub use png::png;
 pub use reproduction::{ClaimVerdict, Experiment, PredicateVerdict, Reproduction};
-pub use statistic::{Denominator, Direction, Sample, Statistic};
+pub use statistic::{Denominator, Direction, RankBound, RescaledQuantity, Sample, Statistic};
 pub use student::student_quantile;
 pub use terminal::terminal_table;
 pub use verdict::{Threshold, Verdict};

@@ -7,10 +7,18 @@ mod correlation;
 mod curves;
 mod decay;
 mod density;
+mod landscape;
+mod loss_line;
+mod measured_density;
 mod optimizer;
 mod path;
 mod pen;
 mod perturbation;
+mod ranks;
+mod regions;
+mod rescaling;
+mod series;
+mod stems;
 mod theme;
 
 use std::fmt::Write as _;
@@ -23,6 +31,10 @@ use crate::reproduction::models;
 use crate::{Error, Measure, Reproduction, correlations};
 
 pub use self::curves::curves_svg;
+pub use self::landscape::{Landscape, landscape_svg};
+pub use self::loss_line::{LossLine, loss_line_svg};
+pub use self::measured_density::{Curve, density_svg, signed_density_svg};
+pub use self::stems::stems_svg;
 pub(crate) use self::theme::palette;
 
 /// Panels of one kind and what they show.
@@ -42,77 +54,122 @@ pub struct Figure {
     height: i32,
 }
 
-/// A model's panels; those in which its runs have nothing to show are left out.
-type ModelCharts = fn(&str, &[&Record]) -> Vec<Chart>;
+/// Panels of the records of a claim; those in which they have nothing to show are left out.
+enum Panels {
+    /// For each model by itself, whose name is given.
+    OfModel(fn(&str, &[&Record]) -> Vec<Chart>),
+    /// For all models together.
+    Together(fn(&[&Record]) -> Vec<Chart>),
+}
 
 struct Kind {
     id: &'static str,
     claim: &'static str,
     title: &'static str,
     caption: &'static str,
-    charts: ModelCharts,
+    panels: Panels,
 }
 
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 12] = [
     Kind {
         id: "c1-curvature",
         claim: "C1",
         title: "Curvature at the end of training against weight decay",
         caption: "Hessian of the mean cross-entropy without the L2 term. Geometric means over seeds; bars show one standard error.",
-        charts: |model, records| vec![decay::curvature(model, records)],
+        panels: Panels::OfModel(|model, records| vec![decay::curvature(model, records)]),
     },
     Kind {
         id: "c1-accuracy",
         claim: "C1",
         title: "Test accuracy at the end of training against weight decay",
         caption: "Means over seeds; bars show one standard error.",
-        charts: |model, records| vec![decay::accuracy(model, records)],
+        panels: Panels::OfModel(|model, records| vec![decay::accuracy(model, records)]),
     },
     Kind {
         id: "c1-density",
         claim: "C1",
         title: "Where the eigenvalues lie",
         caption: "Spectral density of the Hessian of one seed by stochastic Lanczos quadrature, broadened by a Gaussian; cut off at one ten-millionth of its peak.",
-        charts: |model, records| density::spectrum(model, records).into_iter().collect(),
+        panels: Panels::OfModel(|model, records| {
+            density::spectrum(model, records).into_iter().collect()
+        }),
     },
     Kind {
         id: "c2-training",
         claim: "C2",
         title: "Loss and curvature along training without weight decay",
         caption: "On a subset of the training images. Geometric means over seeds; bars show one standard error.",
-        charts: |model, records| vec![path::training(model, records)],
+        panels: Panels::OfModel(|model, records| vec![path::training(model, records)]),
     },
     Kind {
         id: "c2-scaling",
         claim: "C2",
         title: "Curvature when all parameters are multiplied by a",
         caption: "At the end of training; a = 1 is the trained network. In theory the sharpness first rises, then collapses as the predictions grow confident. Medians over the seeds, bars from the smallest to the largest; what has collapsed by more than twelve orders is left out.",
-        charts: |model, records| vec![path::scaling(model, records)],
+        panels: Panels::OfModel(|model, records| vec![path::scaling(model, records)]),
     },
     Kind {
         id: "c3-sharpness",
         claim: "C3",
         title: "Test accuracy against raw and scale-aware sharpness, by optimiser",
         caption: "At the end of training, over the seeds: geometric means of the sharpness, means of the accuracy, bars of one standard error. The marker is the finished parameters: the average where there is one, with a line from the last iterate to it. Up and to the right: sharper and better.",
-        charts: |model, records| {
+        panels: Panels::OfModel(|model, records| {
             [Measure::SpectralNorm, Measure::ScaledSpectralNorm]
                 .map(|sharpness| optimizer::accuracy(model, records, sharpness))
                 .to_vec()
-        },
+        }),
+    },
+    Kind {
+        id: "c4-rank",
+        claim: "C4",
+        title: "Numerical rank of exact Hessians over widths",
+        caption: "Left: rank against the number of parameters P, beside what it is compared with; geometric means over seeds, bars show one standard error. Right: all eigenvalues of one seed in order of their absolute value, over the largest; those below the line count as zero.",
+        panels: Panels::Together(|records| {
+            vec![
+                ranks::against_parameters(records),
+                ranks::eigenvalues(records),
+            ]
+        }),
     },
     Kind {
         id: "c5-rise",
         claim: "C5",
         title: "How far the quadratic law reaches",
         caption: "Rise of the loss over its prediction against the relative length of the perturbation, over the seeds; means with one standard error, the band is ±10 %. “Spectrum” predicts Tr(H)/P ‖d‖²/2 for random directions and λ₁ ‖d‖²/2 for the top eigenvector; ½dᵀHd uses the very directions taken.",
-        charts: |model, records| vec![perturbation::ratio(model, records)],
+        panels: Panels::OfModel(|model, records| vec![perturbation::ratio(model, records)]),
+    },
+    Kind {
+        id: "c6-regions",
+        claim: "C6",
+        title: "Keskar’s sharpness against the size of its region",
+        caption: "φ(ε), the largest rise of the loss that was found in each region over 1 + L, and its prediction λ₁ε²/2(1 + L). Geometric means over seeds; bars show one standard error.",
+        panels: Panels::OfModel(|model, records| vec![regions::sharpness(model, records)]),
+    },
+    Kind {
+        id: "c7-rescaling",
+        claim: "C7",
+        title: "Sharpness under rescaling of two layers by α and 1/α",
+        caption: "Each number over its value at α = 1 at the same seed: geometric means over seeds, bars show one standard error. The network computes the same function at every α.",
+        panels: Panels::OfModel(|model, records| vec![rescaling::relative(model, records)]),
     },
     Kind {
         id: "c8-scale",
         claim: "C8",
         title: "Raw and scale-aware sharpness against weight decay",
         caption: "Each measure over its value without decay at the same seed. Above the line: sharper than without decay.",
-        charts: |model, records| vec![decay::relative_sharpness(model, records)],
+        panels: Panels::OfModel(|model, records| vec![decay::relative_sharpness(model, records)]),
+    },
+    Kind {
+        id: "c8-correlation",
+        claim: "C8",
+        title: "Which measure orders the runs as generalisation does",
+        caption: "Kendall's τ over the runs of a seed, mean over seeds; bars show one standard error. To the right of the line, sharper goes with worse.",
+        panels: Panels::Together(|records| {
+            let correlations = correlations(records);
+            TARGETS
+                .map(|target| correlation::ranks(target, &correlations))
+                .to_vec()
+        }),
     },
 ];
 
@@ -121,58 +178,35 @@ const KINDS: [Kind; 8] = [
 /// # Errors
 /// [`Error::Plot`] when the drawing library refuses.
 pub fn figures(reproduction: &Reproduction) -> Result<Vec<Figure>, Error> {
-    let mut figures = Vec::new();
-    for kind in &KINDS {
-        let records: Vec<&Record> = reproduction.records_of(kind.claim).collect();
-        let (mut panels, mut height) = (Vec::new(), 0);
-        for model in models(records.iter().copied()) {
-            let of_model: Vec<&Record> = records
-                .iter()
-                .copied()
-                .filter(|record| record.model.name == model)
-                .collect();
-            let charts = (kind.charts)(&model, &of_model);
-            for chart in charts.iter().filter(|chart| chart.shows_something()) {
-                height = chart.height;
-                panels.push(chart.draw()?);
-            }
-        }
-        let Kind {
-            id,
-            claim,
-            title,
-            caption,
-            ..
-        } = *kind;
-        figures.push(Figure {
-            id,
-            claim,
-            title,
-            caption,
-            panels,
-            height,
-        });
-    }
-    figures.push(correlation_figure(reproduction)?);
+    let figures = KINDS.iter().map(|kind| figure(kind, reproduction));
+    let mut figures = figures.collect::<Result<Vec<_>, _>>()?;
     figures.retain(|figure| !figure.panels.is_empty());
     Ok(figures)
 }
 
-fn correlation_figure(reproduction: &Reproduction) -> Result<Figure, Error> {
-    let correlations = correlations(&reproduction.records_of("C8").collect::<Vec<_>>());
-    let charts = TARGETS.map(|target| correlation::ranks(target, &correlations));
-    let panels = charts
-        .iter()
-        .filter(|chart| chart.shows_something())
-        .map(Chart::draw)
-        .collect::<Result<_, _>>()?;
+fn figure(kind: &Kind, reproduction: &Reproduction) -> Result<Figure, Error> {
+    let records: Vec<&Record> = reproduction.records_of(kind.claim).collect();
+    let of_model = |model: &String| {
+        let records = records.iter().copied();
+        records
+            .filter(|record| record.model.name == *model)
+            .collect::<Vec<_>>()
+    };
+    let charts = match kind.panels {
+        Panels::Together(charts) => charts(&records),
+        Panels::OfModel(charts) => models(records.iter().copied())
+            .iter()
+            .flat_map(|model| charts(model, &of_model(model)))
+            .collect(),
+    };
+    let shown = || charts.iter().filter(|chart| chart.shows_something());
     Ok(Figure {
-        id: "c8-correlation",
-        claim: "C8",
-        title: "Which measure orders the runs as generalisation does",
-        caption: "Kendall's τ over the runs of a seed, mean over seeds; bars show one standard error. To the right of the line, sharper goes with worse.",
-        panels,
-        height: charts[0].height,
+        id: kind.id,
+        claim: kind.claim,
+        title: kind.title,
+        caption: kind.caption,
+        panels: shown().map(Chart::draw).collect::<Result<_, _>>()?,
+        height: shown().next().map_or(0, |chart| chart.height),
     })
 }
 
@@ -183,6 +217,29 @@ impl Figure {
     pub fn standalone(&self) -> String {
         arranged(self.title, &self.panels, self.height)
     }
+}
+
+/// One panel under a heading.
+fn alone(title: &str, chart: &Chart) -> Result<String, Error> {
+    Ok(arranged(title, &[chart.draw()?], chart.height))
+}
+
+/// Refuses a field whose length is not that of the others.
+fn check_length(
+    plot: &'static str,
+    field: &'static str,
+    expected: usize,
+    got: usize,
+) -> Result<(), Error> {
+    if got == expected {
+        return Ok(());
+    }
+    Err(Error::Length {
+        plot,
+        field,
+        expected,
+        got,
+    })
 }
 
 /// Panels of one height under a heading.

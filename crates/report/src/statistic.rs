@@ -3,21 +3,26 @@
 //! The seed is the unit of replication: runs of one seed share their initialisation and their order
 //! of examples, so they are compared with each other and only the resulting numbers are averaged.
 
+mod exact_rank;
 mod formula;
+mod keskar;
 mod paired;
 mod path;
 mod perturbation;
 mod rank;
+mod rescaling;
 mod scaling;
 
 use std::collections::BTreeMap;
 
-use flatness_records::{Outcome, Perturbation, Quantity, Record};
+use flatness_records::{Outcome, Perturbation, Quantity, Record, Region};
 use serde::{Deserialize, Serialize};
 
 use crate::Measure;
 use crate::measure::Reading;
 
+pub use self::exact_rank::RankBound;
+pub use self::rescaling::RescaledQuantity;
 pub(crate) use self::scaling::reading as scaling_reading;
 
 /// A number per seed, computed from the completed runs of one model.
@@ -97,6 +102,23 @@ pub enum Statistic {
         denominator: Denominator,
         /// ‖d‖ / ‖θ‖, one of the radii that were measured.
         relative_radius: f64,
+    },
+    /// Numerical rank of the exact Hessian over a count, mean over the seed's runs.
+    ExactRank {
+        /// What the rank is divided by.
+        bound: RankBound,
+    },
+    /// Keskar's φ(ε) over its prediction from λ₁, mean over the seed's runs.
+    KeskarRatio {
+        /// Where the maximum is taken.
+        region: Region,
+        /// One of the ε that were measured.
+        epsilon: f64,
+    },
+    /// Largest over smallest value over the factors α of Dinh's rescaling, mean over the seed's runs.
+    RescalingRange {
+        /// The q in question.
+        quantity: RescaledQuantity,
     },
 }
 
@@ -245,6 +267,13 @@ impl Statistic {
             } => mean_over(runs, |run| {
                 perturbation::ratio(run, direction, denominator, relative_radius, readings)
             }),
+            Self::ExactRank { bound } => mean_over(runs, |run| exact_rank::ratio(run, bound)),
+            Self::KeskarRatio { region, epsilon } => {
+                mean_over(runs, |run| keskar::ratio(run, region, epsilon, readings))
+            }
+            Self::RescalingRange { quantity } => {
+                mean_over(runs, |run| rescaling::range(run, quantity, readings))
+            }
         }
     }
 }

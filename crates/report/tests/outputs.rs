@@ -76,22 +76,25 @@ fn the_page_says_what_came_out() {
     let page = page();
     assert!(
         page.contains(
-            "Of 10 verdicts (5 claims on 2 models), 10 hold, 0 fail and 0 are undecided."
+            "Of 16 verdicts (8 claims on 2 models), 16 hold, 0 fail and 0 are undecided."
         )
     );
     assert!(
-        page.contains("66 runs, 65 completed, 1 diverged"),
-        "24, 6, 6 and 30 of the experiments are"
+        page.contains("84 runs, 83 completed, 1 diverged"),
+        "24, 6, 6, 30 and three times 6 of the experiments are"
     );
     for expected in [
         "1 of the runs diverged",
         "5e−4",
         "from the embedded fixture",
+        "<td>zero up to 1e−3 λ₁</td>",
+        "<td>2 ascents of 30 steps, ε 1e−4, 1e−3, subspace of 100 dimensions</td>",
+        "<td>0.1, 1, 10</td>",
         "results.csv",
     ] {
         assert!(page.contains(expected), "the page lacks `{expected}`");
     }
-    for claim in ["C1", "C2", "C3", "C5", "C8"] {
+    for claim in ["C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8"] {
         assert!(page.contains(&format!("<section id=\"{claim}\">")));
         assert!(page.contains(&format!("--profile synthetic --only {claim}</code>")));
     }
@@ -150,14 +153,18 @@ fn plots_are_well_formed_and_every_colour_follows_the_reader() {
         "c2-training",
         "c2-scaling",
         "c3-sharpness",
+        "c4-rank",
         "c5-rise",
+        "c6-regions",
+        "c7-rescaling",
         "c8-scale",
         "c8-correlation",
     ];
     assert_eq!(ids, expected);
     for figure in &figures {
-        let per_model = if figure.id == "c3-sharpness" { 2 } else { 1 };
-        assert_eq!(figure.panels.len(), 2 * per_model, "{}", figure.id);
+        // Two models with one panel each, or two panels for all models together.
+        let panels = if figure.id == "c3-sharpness" { 4 } else { 2 };
+        assert_eq!(figure.panels.len(), panels, "{}", figure.id);
         for svg in figure.panels.iter().chain([&figure.standalone()]) {
             let document = roxmltree::Document::parse(svg)
                 .unwrap_or_else(|error| panic!("{}: {error}", figure.id));
@@ -277,6 +284,13 @@ fn the_json_holds_verdicts_and_records() {
     let matrix = &records[0]["measurements"][0]["matrices"][0];
     assert_eq!(matrix["ritz"].as_array().unwrap().len(), 0);
     assert!(matrix["trace"]["standard_error"].is_number());
+    let exact = &value["experiments"][4]["records"][0]["exact_spectrum"];
+    assert_eq!(exact["eigenvalues"].as_array().unwrap().len(), 0);
+    assert_eq!(exact["rank"], 590);
+    let keskar = &value["experiments"][5]["records"][0]["keskar"];
+    assert_eq!(keskar.as_array().unwrap().len(), 9);
+    let rescaling = &value["experiments"][6]["records"][0]["rescaling"];
+    assert_eq!(rescaling[2]["alpha"], 10.0);
     // Nine measures, two targets; two models and both together.
     assert_eq!(value["correlations"].as_array().unwrap().len(), 9 * 2 * 3);
 }

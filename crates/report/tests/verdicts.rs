@@ -287,7 +287,8 @@ fn claims_are_judged_on_every_model_that_was_run() {
         .map(|row| (row.claim.as_str(), row.model.as_str()))
         .collect();
     let mlp = synthetic::MODELS[1].0;
-    let expected = ["C1", "C2", "C3", "C5", "C8"].map(|claim| [(claim, "logistic"), (claim, mlp)]);
+    let expected = ["C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8"]
+        .map(|claim| [(claim, "logistic"), (claim, mlp)]);
     assert_eq!(names, expected.concat());
     for row in &verdicts {
         assert_eq!(row.verdict, Holds, "{} on {}", row.claim, row.model);

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{Computing, NumberType, Output};
+use super::{Computing, NAMES, NumberType, Output, What};
 
 #[derive(Debug, Args)]
+#[command(after_help = format!("What can be measured: {NAMES}.\nThe page docs/MEASURES.md says which measure answers which question."))]
 pub(crate) struct MeasureOptions {
     /// Parameters, a .safetensors or .pth file with PyTorch's names
     pub(crate) checkpoint: PathBuf,
@@ -22,9 +23,15 @@ pub(crate) struct MeasureOptions {
     /// Split whose mean loss is measured
     #[arg(long, value_enum, default_value_t = SplitName::Train)]
     pub(crate) split: SplitName,
+    /// Hold out the training examples after the first N; they are the split `validation`
+    #[arg(long, value_name = "N")]
+    pub(crate) train_size: Option<usize>,
     /// Take the first N examples of the split only
     #[arg(long, value_name = "N")]
     pub(crate) examples: Option<usize>,
+    /// Take N random examples of the split, and say how far all of it may be from them
+    #[arg(long, value_name = "N", conflicts_with_all = ["examples", "parameters"])]
+    pub(crate) sample: Option<usize>,
     /// Matrix
     #[arg(long, value_enum, default_value_t = MatrixName::Hessian)]
     pub(crate) matrix: MatrixName,
@@ -37,21 +44,50 @@ pub(crate) struct MeasureOptions {
     /// Most examples per sweep [default: 1000 or all]; with batch statistics, the size of the batches
     #[arg(long, value_name = "N")]
     pub(crate) batch_size: Option<usize>,
-    /// Lanczos steps, one product each
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    pub(crate) steps: usize,
-    /// Relative residual at which an eigenvalue counts as converged
-    #[arg(long, value_name = "TOLERANCE", default_value_t = 1e-3)]
+    /// Take the rows and columns of the parameters whose names match, such as `fc1.*`; `*` is any text
+    #[arg(long, value_name = "PATTERNS", value_delimiter = ',')]
+    pub(crate) parameters: Vec<String>,
+    /// Add the L2 term of this coefficient to the matrix
+    #[arg(long, value_name = "COEFFICIENT", default_value_t = 0.0)]
+    pub(crate) l2: f64,
+    /// What to measure, a list of the names below
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        default_value = "top,bottom,trace,frobenius"
+    )]
+    pub(crate) what: Vec<What>,
+    /// Half-width of 95 % confidence, relative to the value, at which an estimate is good enough
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.05)]
+    pub(crate) relative_error: f64,
+    /// Residual, relative to the largest |eigenvalue|, at which an eigenvalue is good enough
+    #[arg(long, value_name = "FRACTION", default_value_t = 1e-3)]
     pub(crate) tolerance: f64,
-    /// Random probes of trace and Frobenius norm, one product each
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    pub(crate) probes: usize,
-    /// Most power iterations, a check of the spectral norm; 0 for none
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) power_iterations: usize,
-    /// Seed of start vector and probes
+    /// Most matrix-vector products of eigenvalues, trace, Frobenius norm and functions of the matrix
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(crate) budget: usize,
+    /// Begin no further product after so many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) time_limit: Option<f64>,
+    /// Vectors per product in the search for eigenvalues; finds as many copies of a repeated one
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) block: usize,
+    /// Vectors held in the search for eigenvalues [default: 40 more than needed]
+    #[arg(long, value_name = "N")]
+    pub(crate) basis: Option<usize>,
+    /// Lanczos steps per probe of the density and of functions of the matrix
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    pub(crate) steps: usize,
+    /// Seed of start vectors and probes
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     pub(crate) seed: u64,
+    /// File that keeps every product, so that the same command after a kill goes on where it was
+    #[arg(long, value_name = "FILE")]
+    pub(crate) journal: Option<PathBuf>,
+    /// Directory for plots (SVG, PNG) and their data (CSV)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) computing: Computing,
     #[command(flatten)]
@@ -111,8 +147,10 @@ pub(crate) struct ProductOptions {
 /// Split of the data.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum SplitName {
-    /// Training examples
+    /// Training examples, without those held out
     Train,
+    /// Training examples held out by --train-size
+    Validation,
     /// Test examples
     Test,
 }
@@ -124,6 +162,12 @@ pub(crate) enum MatrixName {
     Hessian,
     /// Generalised Gauss-Newton matrix
     GaussNewton,
+    /// Residual, Hessian minus Gauss-Newton matrix
+    Residual,
+    /// Empirical Fisher matrix, mean of the outer squares of the examples' gradients
+    EmpiricalFisher,
+    /// Covariance of the examples' gradients
+    GradientCovariance,
 }
 
 /// Statistics that batch-norm takes.

@@ -1,21 +1,32 @@
 //! `flatness measure`: the curvature of a checkpoint.
 
-use anyhow::{Result, bail};
-use flatness_data::Dataset;
-use flatness_models::checkpoint;
-use flatness_operator::LinearOperator;
-use flatness_records::{
-    DataSpec, Dtype, LanczosSpec, Matrix, MatrixRecord, MeasureSpec, ModelSpec, PowerSpec,
-    Quantity, Retention, Split, Streams, TraceSpec, Uncertainty,
-};
-use serde::Serialize;
+mod parameters;
+mod perturbed;
+mod picture;
+mod sampling;
+mod spectral;
+mod subject;
+mod table;
 
-use crate::arguments::{MatrixName, MeasureOptions, SplitName};
-use crate::measurement::{Detail, curvature, describe, matrix_record, retained};
+use anyhow::{Result, bail};
+use candle_core::Tensor;
+use flatness_curvature::{MeanLoss, Selection};
+use flatness_data::{Examples, Subset};
+use flatness_layers::Network;
+use flatness_models::checkpoint;
+use flatness_operator::{LinearOperator, Principal, Shifted};
+use flatness_records::{Dtype, Matrix, ModelSpec, Quantity, Retention, Split, Streams};
+use serde::{Serialize, Serializer};
+
+use crate::arguments::{MeasureOptions, What};
+use crate::journal::Journal;
+use crate::measurement::{curvature, curvature_matrix, retained};
 use crate::output::put;
 use crate::progress::{Progress, Watched};
 use crate::setting::{Machine, Model, Weights, batch_size};
-use crate::source;
+
+use subject::{check, identity, load};
+pub(crate) use table::line;
 
 /// What `--json` prints.
 #[derive(Serialize)]
@@ -25,36 +36,111 @@ struct Report {
     batch_norm: String,
     data: flatness_records::DataRecord,
     examples: usize,
+    /// Examples that a random sample stands for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sampled_from: Option<usize>,
+    batch_size: usize,
     loss: f64,
     accuracy: f64,
+    gradient_norm: f64,
     retention: Retention,
+    matrix: Matrix,
+    /// Rows and columns of the matrix, where they are not all parameters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows: Option<usize>,
+    l2: f64,
+    seed: u64,
+    /// Products of everything that counts them.
+    products: u64,
     #[serde(flatten)]
-    record: MatrixRecord,
+    lines: Lines,
+    /// Files written to `--out`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pictures: Vec<String>,
+}
+
+/// The numbers in the order in which they are shown.
+struct Lines(Vec<Line>);
+
+/// One number.
+#[derive(Serialize)]
+struct Line {
+    #[serde(skip)]
+    name: String,
+    #[serde(flatten)]
+    quantity: Quantity,
+    /// What ended the measurement.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stop: Option<&'static str>,
+    /// Standard error of the value as one over all the examples that a sample stands for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sampling_error: Option<f64>,
+}
+
+impl Line {
+    fn new(name: impl Into<String>, quantity: Quantity) -> Self {
+        Self {
+            name: name.into(),
+            quantity,
+            stop: None,
+            sampling_error: None,
+        }
+    }
+}
+
+impl Serialize for Lines {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|line| (&line.name, line)))
+    }
+}
+
+/// The network at the parameters that are measured.
+struct Subject<'a> {
+    options: &'a MeasureOptions,
+    network: &'a Network,
+    mean_loss: &'a MeanLoss<'a>,
+    theta: &'a Tensor,
+    loss: f64,
+    streams: Streams,
+    progress: Progress,
+}
+
+impl Subject<'_> {
+    fn asks(&self, matches: impl Fn(&What) -> bool) -> bool {
+        self.options.what.iter().any(matches)
+    }
 }
 
 pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
+    check(options)?;
     let origin = options.checkpoint.display().to_string();
     let checkpoint = checkpoint::read(&options.checkpoint)?;
     let Some(name) = options.model.as_deref().or(checkpoint.model()) else {
         bail!("{origin} does not name its model; give --model");
     };
-    let data_spec = DataSpec {
-        set: options.data_set.clone(),
-        train_examples: None,
-        validation_examples: 0,
-    };
-    let splits = source::load(&data_spec, options.data.as_deref(), name)?;
+    let (data_spec, splits) = load(options, name)?;
     let split = Split::from(options.split);
-    let examples = match options.examples {
-        Some(count) => splits.get(split)?.take(count)?,
-        None => splits.get(split)?.clone(),
+    let whole = splits.get(split)?;
+    let streams = Streams::new(options.seed);
+    let sample = options
+        .sample
+        .map(|count| Subset::random(whole, count, streams.seed("sample")))
+        .transpose()?;
+    let first = options
+        .examples
+        .map(|count| whole.take(count))
+        .transpose()?;
+    let examples: &dyn Examples = match (&sample, &first) {
+        (Some(sample), _) => sample,
+        (None, Some(first)) => first,
+        (None, None) => whole,
     };
     let mut model = Model::new(
         &ModelSpec {
             name: name.to_owned(),
             dtype: Dtype::F32,
         },
-        &examples,
+        examples,
     )?;
     let weights = Weights {
         theta: checkpoint.parameters(&model.network, &origin)?,
@@ -67,180 +153,102 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
     };
     let machine = Machine::new(&options.computing)?;
     let Weights { theta, buffers } = weights.to(model.dtype(), &machine.device)?;
-    let matrix = match options.matrix {
-        MatrixName::Hessian => Matrix::Hessian,
-        MatrixName::GaussNewton => Matrix::GaussNewton,
+    let batch_norm = options.batch_norm.into();
+    let network = model.measured(batch_norm, &buffers)?;
+    let batch_size = batch_size("--batch-size", options.batch_size, examples)?;
+    let rows = match options.parameters.as_slice() {
+        [] => None,
+        patterns => Some(network.layout().select(patterns)?),
     };
-    let spec = spec(options, split, matrix, &examples)?;
-    let progress = Progress::new(options.output.quiet);
-    let network = model.measured(spec.batch_norm, &buffers)?;
-    let mean_loss = model.mean_loss(&network, &examples, &machine, spec.batch_size)?;
-    let evaluation = mean_loss.evaluate(&theta)?;
-    let products = spec.lanczos.steps + spec.trace.probes + options.power_iterations;
-    let stage = progress.stage("measuring", "products", products as u64);
+    let mean_loss = model.mean_loss(&network, examples, &machine, batch_size)?;
+    let (evaluation, gradient) = mean_loss.gradient(&theta, Selection::All)?;
     let curvature = curvature(&mean_loss, &theta, &machine)?;
-    let (hessian, gauss_newton) = (curvature.hessian(), curvature.gauss_newton());
-    let operator: &dyn LinearOperator = match matrix {
-        Matrix::Hessian => &hessian,
-        Matrix::GaussNewton => &gauss_newton,
+    let matrix = Matrix::from(options.matrix);
+    let subject = Subject {
+        options,
+        network: &network,
+        mean_loss: &mean_loss,
+        theta: &theta,
+        loss: evaluation.loss,
+        streams,
+        progress: Progress::new(options.output.quiet),
     };
-    let watched = Watched {
-        operator,
-        stage: &stage,
+    let stage = subject
+        .progress
+        .stage("measuring", "products", options.budget as u64);
+    let whole_matrix = curvature.operator(curvature_matrix(matrix))?;
+    let mut operator: Box<dyn LinearOperator + '_> = Box::new(whole_matrix);
+    if let Some(ranges) = &rows {
+        operator = Box::new(Principal::new(operator, ranges)?);
+    }
+    if options.l2 != 0.0 {
+        operator = Box::new(Shifted::new(operator, options.l2)?);
+    }
+    let rows = rows.map(|_| operator.dim());
+    let mut spectral = match &options.journal {
+        None => spectral::measure(
+            &subject,
+            &Watched {
+                operator,
+                stage: &stage,
+            },
+            &stage,
+        )?,
+        Some(path) => {
+            let identity = identity(&subject, &buffers, splits.digest(), &machine)?;
+            let journal = Journal::open(operator, path, &identity)?;
+            if journal.recorded() > 0 {
+                let line = format!("{} products are in {}", journal.recorded(), path.display());
+                subject.progress.say(&line);
+            }
+            let watched = Watched {
+                operator: &journal,
+                stage: &stage,
+            };
+            let spectral = spectral::measure(&subject, &watched, &stage)?;
+            journal.remove()?;
+            spectral
+        }
     };
-    let streams = Streams::new(options.seed);
-    let record = matrix_record(&watched, matrix, &spec, streams, Detail::Full)?;
     drop(stage);
-    let record_of_model = model.record(spec.batch_norm);
+    if sample.is_some() {
+        let matrix = curvature_matrix(matrix);
+        sampling::add(&subject, &mut spectral, &curvature, matrix, whole.len())?;
+    }
+    let mut lines = std::mem::take(&mut spectral.lines);
+    lines.extend(parameters::measure(&subject, &curvature)?);
+    lines.extend(perturbed::measure(&subject, &spectral, &curvature)?);
+    let record = model.record(batch_norm);
+    let pictures = match &options.out {
+        None => Vec::new(),
+        Some(directory) => {
+            let name = format!("{}, {}, {}", record.name, matrix.name(), whole.name());
+            picture::draw(&subject, &spectral, &gradient, name, directory)?
+        }
+    };
     let report = Report {
-        model: record_of_model.name,
-        parameters: record_of_model.parameters,
-        batch_norm: record_of_model.batch_norm,
+        model: record.name,
+        parameters: record.parameters,
+        batch_norm: record.batch_norm,
         data: splits.record(&data_spec, Some(split)),
         examples: examples.len(),
+        sampled_from: sample.is_some().then(|| whole.len()),
+        batch_size,
         loss: evaluation.loss,
         accuracy: evaluation.accuracy,
+        gradient_norm: flatness_optim::norm(&gradient)?,
         retention: retained(&curvature),
-        record,
+        matrix,
+        rows,
+        l2: options.l2,
+        seed: options.seed,
+        products: spectral.products,
+        lines: Lines(lines),
+        pictures,
     };
     if options.output.json {
         put(&serde_json::to_string(&report)?)
     } else {
-        put(table(&report).trim_end())
-    }
-}
-
-fn spec(
-    options: &MeasureOptions,
-    split: Split,
-    matrix: Matrix,
-    examples: &Dataset,
-) -> Result<MeasureSpec> {
-    let power = (options.power_iterations > 0).then_some(PowerSpec {
-        iterations: options.power_iterations,
-        tolerance: options.tolerance,
-    });
-    Ok(MeasureSpec {
-        epochs: Vec::new(),
-        split,
-        matrices: vec![matrix],
-        batch_norm: options.batch_norm.into(),
-        batch_size: batch_size("--batch-size", options.batch_size, examples)?,
-        lanczos: LanczosSpec {
-            steps: options.steps,
-            tolerance: options.tolerance,
-        },
-        power,
-        trace: TraceSpec {
-            probes: options.probes,
-            block: BLOCK.min(options.probes),
-        },
-        density: None,
-        scales: Vec::new(),
-        perturbation: None,
-        exact_spectrum: None,
-        keskar: None,
-        rescaling: None,
-    })
-}
-
-/// Probes per pass over the data.
-const BLOCK: usize = 10;
-
-fn table(report: &Report) -> String {
-    let Report {
-        model,
-        parameters,
-        batch_norm,
-        data,
-        examples,
-        loss,
-        accuracy,
-        retention,
-        record,
-    } = report;
-    let split = data.curvature_split.map_or("", name_of_split);
-    let mut lines = vec![
-        format!("model      {model}, {parameters} parameters, batch-norm {batch_norm}"),
-        format!(
-            "data       {examples} {split} examples of {} ({})",
-            data.set, data.source
-        ),
-        format!("loss       {loss:.6}, accuracy {:.2} %", 100.0 * accuracy),
-        format!("matrix     {}", name_of_matrix(record.matrix)),
-        format!("activations {} between products", describe(*retention)),
-        String::new(),
-        format!(
-            "{:<16} {:>13} {:>12}  {:>8}  how",
-            "measure", "value", "error", "products"
-        ),
-    ];
-    let mut add = |name: &str, quantity: &Quantity| {
-        let how = match quantity.uncertainty {
-            Uncertainty::Exact => "exact".to_owned(),
-            Uncertainty::Stochastic { probes, .. } => {
-                format!("standard error over {probes} probes")
-            }
-            Uncertainty::Iterative {
-                steps, converged, ..
-            } => {
-                let state = if converged {
-                    "converged"
-                } else {
-                    "not converged"
-                };
-                format!("residual after {steps} steps, {state}")
-            }
-        };
-        lines.push(format!(
-            "{name:<16} {:>13.6e} {:>12.2e}  {:>8}  {how}",
-            quantity.value,
-            quantity.error(),
-            quantity.products
-        ));
-    };
-    add("lambda_max", &record.lambda_max);
-    add("lambda_min", &record.lambda_min);
-    add("spectral_norm", &record.spectral_norm);
-    if let Some(power) = &record.power_iteration {
-        add("power_iteration", power);
-    }
-    add("trace", &record.trace);
-    add("frobenius", &record.frobenius);
-    lines.push(String::new());
-    lines.join("\n")
-}
-
-/// One line of the most asked-for numbers of a matrix.
-pub(crate) fn line(record: &MatrixRecord) -> String {
-    let number =
-        |quantity: &Quantity| format!("{:.4e} +- {:.1e}", quantity.value, quantity.error());
-    format!(
-        "{:<12} spectral norm {}, trace {}, Frobenius norm {}",
-        name_of_matrix(record.matrix),
-        number(&record.spectral_norm),
-        number(&record.trace),
-        number(&record.frobenius)
-    )
-}
-
-fn name_of_matrix(matrix: Matrix) -> &'static str {
-    matrix.name()
-}
-
-fn name_of_split(split: Split) -> &'static str {
-    match split {
-        Split::Train => "train",
-        Split::Validation => "validation",
-        Split::Test => "test",
-    }
-}
-
-impl From<SplitName> for Split {
-    fn from(name: SplitName) -> Self {
-        match name {
-            SplitName::Train => Self::Train,
-            SplitName::Test => Self::Test,
-        }
+        put(table::table(&report).trim_end())
     }
 }

@@ -11,12 +11,12 @@ use flatness_data::{Examples, LabelledTensors};
 use flatness_models::{Architecture, checkpoint};
 use flatness_operator::LinearOperator;
 use flatness_optim::norm;
-use flatness_records::ModelSpec;
+use flatness_records::{Matrix, ModelSpec};
 use flatness_spectrum::Probe;
 use serde::Serialize;
 
-use crate::arguments::{MatrixName, ProductOptions, RetentionName};
-use crate::measurement::dot;
+use crate::arguments::{ProductOptions, RetentionName};
+use crate::measurement::{curvature_matrix, dot};
 use crate::output::put;
 use crate::setting::{Machine, Model, Weights, batch_size, workers};
 use crate::{device, environment};
@@ -90,11 +90,9 @@ pub(crate) fn product(options: &ProductOptions) -> Result<()> {
         RetentionName::Recompute => (Retention::Recompute, "recompute"),
     };
     let curvature = mean_loss.curvature(&theta, retention)?;
-    let (hessian, gauss_newton) = (curvature.hessian(), curvature.gauss_newton());
-    let (operator, matrix): (&dyn LinearOperator, _) = match options.matrix {
-        MatrixName::Hessian => (&hessian, "hessian"),
-        MatrixName::GaussNewton => (&gauss_newton, "gauss-newton"),
-    };
+    let matrix = Matrix::from(options.matrix);
+    let operator = &curvature.operator(curvature_matrix(matrix))?;
+    let matrix = matrix.name();
     let block = block(operator, &given, usize::from(options.vectors))?;
     let (product, seconds) = timed(options.repeat, || {
         let product = operator.apply_block(&block)?;

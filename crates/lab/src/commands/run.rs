@@ -9,7 +9,9 @@ use flatness_records::{BatchNorm, Iterate, Measurement, Outcome, Record, Run, Sp
 
 use crate::arguments::{Computing, Output, Places, RunOptions};
 use crate::evaluation::evaluate;
-use crate::measurement::{Detail, Instrument, perturbations, retention, scaling};
+use crate::measurement::{
+    Detail, Instrument, exact_spectrum, keskar, perturbations, rescaling, retention, scaling,
+};
 use crate::output::put;
 use crate::progress::Progress;
 use crate::run_directory::{self, Position, RunDirectory};
@@ -213,6 +215,15 @@ fn work(
         record.scaling = scaling(instrument, finished)?;
         if let Some(perturbation) = &instrument.spec.perturbation {
             record.perturbations = perturbations(instrument, perturbation, finished)?;
+        }
+        if let Some(exact) = &instrument.spec.exact_spectrum {
+            record.exact_spectrum = Some(exact_spectrum(instrument, exact, finished)?);
+        }
+        if let Some(spec) = &instrument.spec.keskar {
+            record.keskar = keskar(instrument, spec, finished)?;
+        }
+        if let Some(spec) = &instrument.spec.rescaling {
+            record.rescaling = rescaling(instrument, spec, finished)?;
         }
         record.training = training(position, started.elapsed().as_secs_f64());
     }

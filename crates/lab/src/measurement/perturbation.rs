@@ -1,9 +1,6 @@
-//! Loss rise at θ + d against its quadratic prediction (claim C5).
-//!
-//! With both signs of each d the gradient's share cancels:
+//! Loss rise at θ + d against its quadratic prediction (claim C5), as a record holds it:
 //!
 //! ```text
-//! (L(θ + d) + L(θ - d)) / 2 - L(θ) = ½ dᵀ H d + O(‖d‖⁴)
 //! random d, uniform on the sphere:    E ½ dᵀ H d = Tr H / P · ‖d‖² / 2
 //! d along the top eigenvector:          ½ dᵀ H d = λ · ‖d‖² / 2
 //! ```
@@ -14,12 +11,13 @@ use anyhow::Result;
 use candle_core::{DType, Tensor};
 use flatness_curvature::MeanLoss;
 use flatness_data::LabelledTensors;
+use flatness_measures::{LossRise, loss_rises, quadratic_form, unit};
 use flatness_optim::norm;
 use flatness_records::{Dtype, ModelSpec, Perturbation, PerturbationSpec, Quantity, Uncertainty};
 use flatness_spectrum::Probe;
 
 use super::spectrum::{estimate, iterate, iterative, stochastic};
-use super::{Instrument, curvature, quadratic_form};
+use super::{Instrument, curvature};
 use crate::progress::Watched;
 use crate::setting::{Model, Weights};
 
@@ -58,36 +56,38 @@ pub(crate) fn perturbations(
     let batch_size = instrument.spec.batch_size;
     let mean_loss = model.mean_loss(&network, &examples, machine, batch_size)?;
     let theta_norm = norm(theta)?;
-    let loss = mean_loss.evaluate(theta)?.loss;
     let kinds = directions(instrument, &mean_loss, spec, theta)?;
-    let evaluations = 2 * spec.relative_radii.len() * (spec.directions + 1);
+    let units: Vec<Tensor> = kinds.iter().flat_map(|kind| kind.units.clone()).collect();
+    let radii: Vec<f64> = spec.relative_radii.iter().map(|r| r * theta_norm).collect();
+    let evaluations = 1 + 2 * radii.len() * units.len();
     let stage = instrument
         .progress
         .stage("perturbing theta", "losses", evaluations as u64);
+    let advance = &mut |losses| stage.advance(losses, "");
+    let mut rises = loss_rises(&mean_loss, theta, &units, &radii, advance)?
+        .rises
+        .into_iter();
     let mut lines = Vec::new();
     for kind in &kinds {
-        for &relative_radius in &spec.relative_radii {
-            let radius = relative_radius * theta_norm;
-            let half_square = 0.5 * radius * radius;
-            let mut rises = Vec::with_capacity(kind.units.len());
-            let mut one_sided_rises = Vec::with_capacity(kind.units.len());
-            for unit in &kind.units {
-                let step = (unit * radius)?;
-                let up = mean_loss.evaluate(&(theta + &step)?)?.loss - loss;
-                let down = mean_loss.evaluate(&(theta - &step)?)?.loss - loss;
-                rises.push(0.5 * (up + down));
-                one_sided_rises.push(up);
-                stage.advance(2, "");
-            }
-            let quadratic: Vec<f64> = kind.curvatures.iter().map(|c| half_square * c).collect();
+        let rises: Vec<Vec<LossRise>> = rises.by_ref().take(kind.units.len()).collect();
+        for (index, &relative_radius) in spec.relative_radii.iter().enumerate() {
+            let radius = radii[index];
+            let at = |value: fn(&LossRise) -> f64| -> Vec<f64> {
+                rises.iter().map(|along| value(&along[index])).collect()
+            };
+            let quadratic: Vec<f64> = rises
+                .iter()
+                .zip(&kind.curvatures)
+                .map(|(along, &curvature)| along[index].quadratic(curvature))
+                .collect();
             lines.push(Perturbation {
                 direction: kind.name.to_owned(),
                 relative_radius,
                 radius,
-                rise: mean(&rises, 0, kind.seed),
-                one_sided_rise: mean(&one_sided_rises, 0, kind.seed),
+                rise: mean(&at(LossRise::even), 0, kind.seed),
+                one_sided_rise: mean(&at(|rise| rise.up), 0, kind.seed),
                 quadratic: mean(&quadratic, kind.units.len(), kind.seed),
-                predicted: scaled(kind.predicted, half_square),
+                predicted: scaled(kind.predicted, 0.5 * radius * radius),
             });
         }
     }
@@ -120,12 +120,12 @@ fn directions(
     let dim = theta.elem_count();
     let seed = streams.seed("perturbation");
     let rows = Probe::Gaussian.rows(&hessian, 0..spec.directions, seed)?;
-    let random = (0..spec.directions).map(|index| unit(&rows.get(index)?));
+    let random = (0..spec.directions).map(|index| Ok(unit(&rows.get(index)?)?));
     let curvatures = |units: &[Tensor]| {
         units
             .iter()
             .map(|unit| quadratic_form(&hessian, unit))
-            .collect::<Result<Vec<f64>>>()
+            .collect::<Result<Vec<f64>, _>>()
     };
     let random = random.collect::<Result<Vec<_>>>()?;
     let top = vec![unit(&top)?];
@@ -147,12 +147,8 @@ fn directions(
     ])
 }
 
-fn unit(vector: &Tensor) -> Result<Tensor> {
-    Ok((vector / norm(vector)?)?)
-}
-
 /// Mean over directions; a single direction is exact.
-fn mean(values: &[f64], products: usize, seed: u64) -> Quantity {
+pub(crate) fn mean(values: &[f64], products: usize, seed: u64) -> Quantity {
     let count = values.len() as f64;
     let value = values.iter().sum::<f64>() / count;
     if values.len() < 2 {
@@ -170,7 +166,7 @@ fn mean(values: &[f64], products: usize, seed: u64) -> Quantity {
     }
 }
 
-fn scaled(quantity: Quantity, factor: f64) -> Quantity {
+pub(super) fn scaled(quantity: Quantity, factor: f64) -> Quantity {
     let uncertainty = match quantity.uncertainty {
         Uncertainty::Exact => Uncertainty::Exact,
         Uncertainty::Stochastic {

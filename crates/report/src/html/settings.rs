@@ -75,6 +75,9 @@ pub(super) fn measurement(reproduction: &Reproduction) -> String {
         ("Density", Align::Start),
         ("Perturbation", Align::Start),
         ("Scales a", Align::Start),
+        ("Exact spectrum", Align::Start),
+        ("Keskar’s sharpness", Align::Start),
+        ("Rescaling α", Align::Start),
     ];
     let rows = reproduction.experiments.iter().filter_map(|experiment| {
         let record = experiment.records.first()?;
@@ -117,6 +120,24 @@ fn measurement_row(experiment: &str, measure: &MeasureSpec) -> Vec<Cell> {
         } else {
             list(&measure.scales)
         }),
+        Cell::from(measure.exact_spectrum.as_ref().map_or_else(none, |exact| {
+            format!("zero up to {} λ₁", short(exact.relative_threshold))
+        })),
+        Cell::from(measure.keskar.as_ref().map_or_else(none, |keskar| {
+            format!(
+                "{} ascents of {} steps, ε {}, subspace of {} dimensions",
+                keskar.starts,
+                keskar.steps,
+                list(&keskar.epsilons),
+                keskar.subspace
+            )
+        })),
+        Cell::from(
+            measure
+                .rescaling
+                .as_ref()
+                .map_or_else(none, |rescaling| list(&rescaling.alphas)),
+        ),
     ]
 }
 

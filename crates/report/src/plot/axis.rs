@@ -92,6 +92,15 @@ impl Axis {
         }
     }
 
+    /// Ends a linear axis at the outermost of `values`, and takes away the ticks beyond them.
+    pub(super) fn end_at(&mut self, values: &[f64]) {
+        if let Some((low, high)) = extent(values.iter().copied()).filter(|(low, high)| low < high) {
+            (self.low, self.high) = (low, high);
+            self.ticks
+                .retain(|&(value, _)| (low..=high).contains(&value));
+        }
+    }
+
     /// Where `value` lies between the ends of the axis, 0 to 1; beyond them it is clipped.
     pub(super) fn place(&self, value: f64) -> Option<f64> {
         let coordinate = match self.scale {

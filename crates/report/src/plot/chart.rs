@@ -63,6 +63,10 @@ pub(super) enum Mark {
     Markers,
     /// A line through the points with a marker at the last alone.
     Trail,
+    /// A line in a band as wide as the bars.
+    Banded,
+    /// Upright lines from the bottom of the frame, each with a dot at its end.
+    Stems,
 }
 
 /// A value with the range of its error bar.
@@ -85,22 +89,42 @@ pub(super) enum Bar {
     Both([f64; 2], [f64; 2]),
 }
 
+/// A panel of this height as an SVG element: its title, and what `draw` adds to it.
+pub(super) fn render(
+    title: &str,
+    height: i32,
+    draw: impl for<'a> FnOnce(&Area<'a>) -> Drawn<'a>,
+) -> Result<String, Error> {
+    let mut svg = String::new();
+    let size = ((WIDTH * UNIT) as u32, (height * UNIT) as u32);
+    let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
+    draw_titled(&area, title, draw).map_err(|error| Error::Plot {
+        figure: title.to_owned(),
+        message: error.to_string(),
+    })?;
+    drop(area);
+    let size = |size: i32| format!("\"{}\"", size * UNIT);
+    let shown = svg
+        .replacen(&size(WIDTH), &format!("\"{WIDTH}\""), 1)
+        .replacen(&size(height), &format!("\"{height}\""), 1);
+    Ok(subscripts(&resolve(&shown)))
+}
+
+fn draw_titled<'a>(
+    area: &Area<'a>,
+    title: &str,
+    draw: impl FnOnce(&Area<'a>) -> Drawn<'a>,
+) -> Drawn<'a> {
+    area.fill(&Colour::Surface.sentinel())?;
+    label(area, (14, 20), title, Face::Title, HPos::Left)?;
+    draw(area)?;
+    area.present()
+}
+
 impl Chart {
     /// The panel as an SVG element with colours as custom properties.
     pub(super) fn draw(&self) -> Result<String, Error> {
-        let mut svg = String::new();
-        let size = ((WIDTH * UNIT) as u32, (self.height * UNIT) as u32);
-        let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
-        self.draw_on(&area).map_err(|error| Error::Plot {
-            figure: self.title.clone(),
-            message: error.to_string(),
-        })?;
-        drop(area);
-        let size = |size: i32| format!("\"{}\"", size * UNIT);
-        let shown = svg
-            .replacen(&size(WIDTH), &format!("\"{WIDTH}\""), 1)
-            .replacen(&size(self.height), &format!("\"{}\"", self.height), 1);
-        Ok(subscripts(&resolve(&shown)))
+        render(&self.title, self.height, |area| self.draw_on(area))
     }
 
     /// Whether any series has a point.
@@ -109,34 +133,24 @@ impl Chart {
     }
 
     fn draw_on<'a>(&self, area: &Area<'a>) -> Drawn<'a> {
-        area.fill(&Colour::Surface.sentinel())?;
-        label(area, (14, 20), &self.title, Face::Title, HPos::Left)?;
         let legend_lines = self.legend(area)?;
-        let widest = self
-            .y
-            .ticks
-            .iter()
-            .map(|(_, text)| text_width(text))
-            .max()
-            .unwrap_or(0);
-        let frame = Frame {
-            left: 14 + widest + 8,
-            right: WIDTH - 14,
-            top: 50 + LINE * (legend_lines + 1),
-            bottom: self.height - 46,
-        };
-        label(
-            area,
-            (14, frame.top - 16),
-            &self.y.title,
-            Face::AxisTitle,
-            HPos::Left,
-        )?;
+        let frame = self.frame(legend_lines);
         self.axes(area, frame)?;
         for (number, series) in self.numbered() {
             self.series(area, frame, number, series)?;
         }
-        area.present()
+        Ok(())
+    }
+
+    /// Where the data go below so many lines of legend.
+    pub(super) fn frame(&self, legend_lines: i32) -> Frame {
+        let labels = self.y.ticks.iter().map(|(_, text)| text_width(text));
+        Frame {
+            left: 14 + labels.max().unwrap_or(0) + 8,
+            right: WIDTH - 14,
+            top: 50 + LINE * (legend_lines + 1),
+            bottom: self.height - 46,
+        }
     }
 
     /// The series with the numbers of their colours.
@@ -160,11 +174,16 @@ impl Chart {
             let stroke = colour.stroke_width(2 * UNIT as u32);
             let ends = [x, x + 16].map(|x| (UNIT * x, UNIT * y));
             match series.mark {
-                Mark::Line | Mark::LineAndMarkers => area.draw(&PathElement::new(ends, stroke))?,
+                Mark::Line | Mark::LineAndMarkers | Mark::Banded => {
+                    area.draw(&PathElement::new(ends, stroke))?;
+                }
                 Mark::Dashed => dashes(area, &ends, stroke)?,
-                Mark::Markers | Mark::Trail => {}
+                Mark::Markers | Mark::Trail | Mark::Stems => {}
             }
-            if !matches!(series.mark, Mark::Line | Mark::Dashed) {
+            if matches!(
+                series.mark,
+                Mark::LineAndMarkers | Mark::Markers | Mark::Trail | Mark::Stems
+            ) {
                 marker(area, (UNIT * (x + 8), UNIT * y), number)?;
             }
             label(area, (x + 22, y), &series.label, Face::Label, HPos::Left)?;
@@ -173,7 +192,15 @@ impl Chart {
         Ok(line + 1)
     }
 
-    fn axes<'a>(&self, area: &Area<'a>, frame: Frame) -> Drawn<'a> {
+    /// Grid, ticks and titles of both axes, and the guide.
+    pub(super) fn axes<'a>(&self, area: &Area<'a>, frame: Frame) -> Drawn<'a> {
+        label(
+            area,
+            (14, frame.top - 16),
+            &self.y.title,
+            Face::AxisTitle,
+            HPos::Left,
+        )?;
         let grid = Colour::Grid.sentinel().stroke_width(UNIT as u32);
         let axis = Colour::Muted.sentinel().stroke_width(UNIT as u32);
         if let Guide::Band(low, high) = self.guide
@@ -236,64 +263,5 @@ impl Chart {
         guide.map_or(Ok(()), |ends| {
             area.draw(&PathElement::new(ends.to_vec(), axis))
         })
-    }
-
-    fn series<'a>(
-        &self,
-        area: &Area<'a>,
-        frame: Frame,
-        number: usize,
-        series: &Series,
-    ) -> Drawn<'a> {
-        let colour = Colour::Series(number).sentinel();
-        let at = |x, y| Some((frame.x(&self.x, x)?, frame.y(&self.y, y)?));
-        let places: Vec<Option<(i32, i32)>> = series
-            .points
-            .iter()
-            .map(|point| at(point.x, point.y))
-            .collect();
-        for point in &series.points {
-            let horizontal = |low, high| at(low, point.y).zip(at(high, point.y));
-            // What has no place on a logarithmic axis lies below its end.
-            let vertical = |low, high| {
-                let to = at(point.x, high)?;
-                let end = (to.0, UNIT * frame.bottom);
-                Some((at(point.x, low).unwrap_or(end), to))
-            };
-            let bars = match point.bar {
-                Bar::None => [None, None],
-                Bar::Horizontal(low, high) => [horizontal(low, high), None],
-                Bar::Vertical(low, high) => [vertical(low, high), None],
-                Bar::Both([left, right], [low, high]) => {
-                    [horizontal(left, right), vertical(low, high)]
-                }
-            };
-            for (from, to) in bars.into_iter().flatten() {
-                let style = colour.stroke_width(3 * UNIT as u32 / 2);
-                area.draw(&PathElement::new(vec![from, to], style))?;
-            }
-        }
-        if series.mark != Mark::Markers {
-            let style = colour.stroke_width(2 * UNIT as u32);
-            // A point without a place interrupts the line.
-            for stretch in places.split(Option::is_none) {
-                let stretch: Vec<(i32, i32)> = stretch.iter().copied().flatten().collect();
-                match (series.mark, stretch.as_slice()) {
-                    // One point alone makes no line.
-                    (Mark::Line | Mark::Dashed, &[alone]) => marker(area, alone, number)?,
-                    (Mark::Dashed, stretch) => dashes(area, stretch, style)?,
-                    _ => area.draw(&PathElement::new(stretch, style))?,
-                }
-            }
-        }
-        let marked = match series.mark {
-            Mark::Line | Mark::Dashed => &[],
-            Mark::LineAndMarkers | Mark::Markers => places.as_slice(),
-            Mark::Trail => &places[places.len().saturating_sub(1)..],
-        };
-        for place in marked.iter().copied().flatten() {
-            marker(area, place, number)?;
-        }
-        Ok(())
     }
 }

@@ -1,6 +1,8 @@
 //! What a statistic computes, as a formula for readers.
 
-use super::{Denominator, Direction, Statistic};
+use flatness_records::Region;
+
+use super::{Denominator, Direction, RankBound, Statistic};
 
 impl Statistic {
     /// The number in a formula, such as `ln(λ₁ at 5e-4 / λ₁ at 0)`.
@@ -69,6 +71,25 @@ impl Statistic {
                     (Denominator::Predicted, Direction::TopEigenvector) => "λ₁‖d‖²/2",
                 };
                 format!("ΔL / {denominator}, ‖d‖ = {relative_radius:e} ‖θ‖")
+            }
+            Self::ExactRank { bound } => {
+                let bound = match bound {
+                    RankBound::Parameters => "P",
+                    RankBound::NeuronsTimesClasses => "(neurons × classes)",
+                    RankBound::ExamplesTimesOtherClasses => "N(C − 1)",
+                };
+                format!("rank H / {bound}")
+            }
+            Self::KeskarRatio { region, epsilon } => {
+                let region = match region {
+                    Region::Box => "box",
+                    Region::Subspace => "box in a random subspace",
+                    Region::Ball => "ball",
+                };
+                format!("φ(ε) / (λ₁ε²/2(1 + L)), {region}, ε = {epsilon:e}")
+            }
+            Self::RescalingRange { quantity } => {
+                format!("largest {q} / smallest {q} over α", q = quantity.symbol())
             }
         }
     }

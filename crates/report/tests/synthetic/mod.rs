@@ -5,6 +5,8 @@
 //! each measured epoch. Under scaling λ₁ rises to 4 at a = 1 and ends at 4/100. For an optimiser k is its
 //! number in the list, and one more at the last iterate of a run with an average.
 
+mod special;
+
 use flatness_records::{
     DataRecord, Density, Dtype, Iterate, Matrix, MatrixRecord, Measurement, ModelRecord, Outcome,
     Perturbation, Provenance, Quantity, Record, Retention, Ritz, ScalePoint, Spec, Split, Training,
@@ -65,6 +67,12 @@ pub(crate) fn reproduction() -> Reproduction {
             compared.extend(SEEDS.map(|seed| optimized(model, factor, seed, number)));
         }
     }
+    let every = |run: fn(&str, f64, u64) -> Record| {
+        let models = MODELS.into_iter();
+        models
+            .flat_map(|(model, factor)| SEEDS.map(|seed| run(model, factor, seed)))
+            .collect()
+    };
     let experiment = |name: &str, claims: &[&str], records| Experiment {
         name: name.to_owned(),
         claims: claims.iter().map(|&id| id.to_owned()).collect(),
@@ -83,6 +91,9 @@ pub(crate) fn reproduction() -> Reproduction {
             ),
             experiment("quadratic", &["C5"], runs(&[5e-4], &[100])),
             experiment("optimizers", &["C3"], compared),
+            experiment("rank", &["C4"], every(special::exact)),
+            experiment("regions", &["C6"], every(special::keskar)),
+            experiment("rescaling", &["C7"], every(special::rescaled)),
         ],
     }
 }
@@ -197,6 +208,9 @@ fn spec_text(model: &str, seed: u64, optimizer: &str) -> String {
         density = {{ probes = 4, steps = 40 }}
         scales = [0.25, 1.0, 8.0]
         perturbation = {{ relative_radii = [1e-3, 1e-2, 1e-1], directions = 8 }}
+        exact_spectrum = {{ relative_threshold = 1e-3 }}
+        keskar = {{ epsilons = [1e-4, 1e-3], subspace = 100, steps = 30, starts = 2 }}
+        rescaling = {{ alphas = [0.1, 1.0, 10.0] }}
         "#
     )
 }

@@ -1,0 +1,295 @@
+//! Plots of a measurement and their data: SVG, PNG and CSV files in one directory.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use candle_core::Tensor;
+use flatness_measures::{loss_line, loss_plane, unit};
+use flatness_optim::norm;
+use flatness_records::{Ritz, write_atomic};
+use flatness_report::{
+    Curve, Landscape, LossLine, density_svg, landscape_svg, loss_line_svg, png, signed_density_svg,
+    stems_svg,
+};
+use flatness_spectrum::{Estimate, Quadrature};
+
+use super::Subject;
+use super::spectral::{Eigenvector, Spectral};
+use crate::arguments::What;
+use crate::measurement::dot;
+
+/// Points of a density.
+const GRID: usize = 400;
+
+/// Broadening of the density as a share of the range of the eigenvalues.
+const BROADENING: f64 = 0.01;
+
+/// Decades below the largest eigenvalue that the logarithmic density shows.
+const DECADES: f64 = 8.0;
+
+/// Broadening of the logarithmic density in decades.
+const DECADES_BROADENING: f64 = 0.15;
+
+/// Losses along a line.
+const LINE: usize = 41;
+
+/// Losses along either side of a plane.
+const PLANE: usize = 17;
+
+/// Rise of the quadratic loss at the border.
+const RISE: f64 = 1.0;
+
+/// Most that a picture goes away from θ, relative to ‖θ‖.
+const FARTHEST: f64 = 0.5;
+
+struct Album<'a> {
+    directory: &'a Path,
+    /// What the pictures are of.
+    name: String,
+    written: Vec<String>,
+}
+
+/// Draws what was measured and asked for; the names of the files.
+pub(super) fn draw(
+    subject: &Subject<'_>,
+    spectral: &Spectral,
+    gradient: &Tensor,
+    name: String,
+    directory: &Path,
+) -> Result<Vec<String>> {
+    std::fs::create_dir_all(directory)
+        .with_context(|| format!("cannot create {}", directory.display()))?;
+    let mut album = Album {
+        directory,
+        name,
+        written: Vec::new(),
+    };
+    if let Some(quadrature) = &spectral.quadrature {
+        densities(&mut album, quadrature)?;
+        stems(&mut album, quadrature)?;
+    }
+    if let [first, rest @ ..] = spectral.eigenvectors.as_slice()
+        && subject.asks(|what| matches!(what, What::Landscape | What::Quadratic))
+    {
+        along(&mut album, subject, first, gradient)?;
+        if let Some(second) = rest.first()
+            && subject.asks(|what| *what == What::Landscape)
+        {
+            landscape(&mut album, subject, [first, second])?;
+        }
+    }
+    Ok(album.written)
+}
+
+impl Album<'_> {
+    /// Writes a picture as SVG and PNG with its data as CSV.
+    fn keep(&mut self, stem: &str, svg: &str, csv: &str) -> Result<()> {
+        for (extension, bytes) in [
+            ("svg", svg.as_bytes()),
+            ("png", &png(svg)?),
+            ("csv", csv.as_bytes()),
+        ] {
+            let file = format!("{stem}.{extension}");
+            write_atomic(&self.directory.join(&file), bytes)?;
+            self.written.push(file);
+        }
+        Ok(())
+    }
+}
+
+/// Rows of numbers under a heading.
+fn csv<const N: usize>(heading: &str, rows: impl Iterator<Item = [f64; N]>) -> String {
+    let mut text = format!("{heading}\n");
+    for row in rows {
+        let row: Vec<String> = row.iter().map(|number| format!("{number:e}")).collect();
+        text += &row.join(",");
+        text += "\n";
+    }
+    text
+}
+
+fn densities(album: &mut Album<'_>, quadrature: &Quadrature) -> Result<()> {
+    let nodes = || {
+        quadrature
+            .rules
+            .iter()
+            .flat_map(|rule| &rule.nodes)
+            .copied()
+    };
+    let (low, high) = (nodes().fold(0.0, f64::min), nodes().fold(0.0, f64::max));
+    // A zero matrix has a range of zero; any positive width shows its one peak.
+    let sigma = (BROADENING * (high - low)).max(f64::MIN_POSITIVE.sqrt());
+    let grid = evenly(low - 5.0 * sigma, high + 5.0 * sigma, GRID);
+    let density = quadrature.density(&grid, sigma)?;
+    let curve = Curve {
+        x: &density.grid,
+        y: &density.values,
+        standard_error: &density.standard_errors,
+    };
+    let points = density.grid.iter().zip(&density.values);
+    let rows = points
+        .zip(&density.standard_errors)
+        .map(|((&x, &y), &error)| [x, y, error]);
+    let data = csv("eigenvalue,density,standard_error", rows);
+    album.keep("density", &density_svg(&album.name, &curve)?, &data)?;
+    let largest = high.max(-low);
+    if largest == 0.0 {
+        return Ok(());
+    }
+    let top = largest.log10() + 0.5;
+    let decades = evenly(top - DECADES, top, GRID);
+    let floor = largest * 10f64.powf(-DECADES);
+    let density = quadrature.log_density(&decades, DECADES_BROADENING, floor)?;
+    let magnitudes: Vec<f64> = decades.iter().map(|decade| 10f64.powf(*decade)).collect();
+    let columns = |half: &[Estimate]| -> (Vec<f64>, Vec<f64>) {
+        half.iter()
+            .map(|estimate| (estimate.value, estimate.standard_error))
+            .unzip()
+    };
+    let (positive, positive_errors) = columns(&density.positive);
+    let (negative, negative_errors) = columns(&density.negative);
+    let svg = signed_density_svg(
+        &album.name,
+        &Curve {
+            x: &magnitudes,
+            y: &positive,
+            standard_error: &positive_errors,
+        },
+        &Curve {
+            x: &magnitudes,
+            y: &negative,
+            standard_error: &negative_errors,
+        },
+    )?;
+    let rows = (0..GRID).map(|i| {
+        [
+            magnitudes[i],
+            positive[i],
+            positive_errors[i],
+            negative[i],
+            negative_errors[i],
+        ]
+    });
+    let heading = "magnitude,positive,positive_standard_error,negative,negative_standard_error";
+    album.keep("log-density", &svg, &csv(heading, rows))
+}
+
+/// The nodes and weights of the first probe, which a Lanczos run of its own would have.
+fn stems(album: &mut Album<'_>, quadrature: &Quadrature) -> Result<()> {
+    let Some(rule) = quadrature.rules.first() else {
+        return Ok(());
+    };
+    let pairs = || rule.nodes.iter().zip(&rule.weights);
+    let ritz: Vec<Ritz> = pairs()
+        .map(|(&value, &weight)| Ritz {
+            value,
+            weight,
+            residual: 0.0,
+        })
+        .collect();
+    let data = csv("ritz_value,weight", pairs().map(|(&x, &w)| [x, w]));
+    album.keep("stems", &stems_svg(&album.name, &ritz)?, &data)
+}
+
+fn along(
+    album: &mut Album<'_>,
+    subject: &Subject<'_>,
+    eigenvector: &Eigenvector,
+    gradient: &Tensor,
+) -> Result<()> {
+    let Subject {
+        theta, mean_loss, ..
+    } = *subject;
+    let length = norm(theta)?;
+    let direction = unit(&eigenvector.vector)?;
+    let border = border(eigenvector.value, length);
+    let steps = evenly(-border, border, LINE);
+    let offsets: Vec<f64> = steps.iter().map(|step| step * length).collect();
+    let stage = subject.progress.stage("line", "losses", LINE as u64);
+    let losses = loss_line(mean_loss, theta, &direction, &offsets, &mut |losses| {
+        stage.advance(losses, "");
+    })?;
+    let slope = dot(&direction, gradient)?;
+    let quadratic: Vec<f64> = offsets
+        .iter()
+        .map(|r| subject.loss + r * slope + 0.5 * eigenvector.value * r * r)
+        .collect();
+    let svg = loss_line_svg(
+        &album.name,
+        &LossLine {
+            direction: "top eigenvector",
+            steps: &steps,
+            losses: &losses,
+            quadratic: &quadratic,
+        },
+    )?;
+    let rows = steps.iter().zip(&losses).zip(&quadratic);
+    let rows = rows.map(|((&step, &loss), &quadratic)| [step, loss, quadratic]);
+    album.keep("line", &svg, &csv("step_over_norm,loss,quadratic", rows))
+}
+
+fn landscape(
+    album: &mut Album<'_>,
+    subject: &Subject<'_>,
+    eigenvectors: [&Eigenvector; 2],
+) -> Result<()> {
+    let Subject {
+        theta, mean_loss, ..
+    } = *subject;
+    let length = norm(theta)?;
+    let directions = [
+        unit(&eigenvectors[0].vector)?,
+        unit(&eigenvectors[1].vector)?,
+    ];
+    let steps = eigenvectors.map(|eigenvector| {
+        let border = border(eigenvector.value, length);
+        evenly(-border, border, PLANE)
+    });
+    let offsets = steps.each_ref().map(|steps| {
+        let offsets = steps.iter().map(|step| step * length);
+        offsets.collect::<Vec<f64>>()
+    });
+    let stage = subject
+        .progress
+        .stage("plane", "losses", (PLANE * PLANE) as u64);
+    // The second direction outside, so that the losses along the first one vary fastest.
+    let found = loss_plane(
+        mean_loss,
+        theta,
+        [&directions[1], &directions[0]],
+        [&offsets[1], &offsets[0]],
+        &mut |losses| stage.advance(losses, ""),
+    )?;
+    let losses = found.losses.concat();
+    let svg = landscape_svg(
+        &album.name,
+        &Landscape {
+            x_direction: "top eigenvector",
+            y_direction: "second eigenvector",
+            x: &steps[0],
+            y: &steps[1],
+            losses: &losses,
+        },
+    )?;
+    let points = steps[1]
+        .iter()
+        .flat_map(|&second| steps[0].iter().map(move |&first| (first, second)));
+    let rows = points.zip(&losses).map(|((a, b), &loss)| [a, b, loss]);
+    let heading = "first_over_norm,second_over_norm,loss";
+    album.keep("landscape", &svg, &csv(heading, rows))
+}
+
+/// How far to go, relative to ‖θ‖, for the quadratic loss to rise by [`RISE`].
+fn border(eigenvalue: f64, length: f64) -> f64 {
+    let radius = (2.0 * RISE / eigenvalue.abs()).sqrt() / length;
+    if radius.is_finite() {
+        radius.min(FARTHEST)
+    } else {
+        FARTHEST
+    }
+}
+
+fn evenly(low: f64, high: f64, points: usize) -> Vec<f64> {
+    let step = (high - low) / (points - 1) as f64;
+    (0..points).map(|point| low + step * point as f64).collect()
+}

@@ -1,0 +1,373 @@
+//! Eigenvalues, trace, Frobenius norm, density and functions of a matrix, within one budget of products.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use candle_core::Tensor;
+use flatness_operator::LinearOperator;
+use flatness_records::{Quantity, Uncertainty};
+use flatness_spectrum::{
+    Budget, Eigenpairs, EigenpairsSettings, Eigenvalue, Estimate, Goal, MomentsSettings, Probe,
+    Quadrature, QuadratureSettings, Stop, check_operator, eigenpairs, moments_until,
+    quadrature_until,
+};
+
+use super::{Line, Subject};
+use crate::arguments::What;
+use crate::measurement::stochastic;
+use crate::progress::Stage;
+
+/// Vectors per product where they are random and independent: beyond, a pass over the data costs as
+/// much per vector.
+const BLOCK: usize = 8;
+
+/// Probes of trace and Frobenius norm before their interval is looked at: with fewer, an interval that is
+/// narrow by chance would end it too early.
+const FEWEST_PROBES: usize = 32;
+
+/// Vectors held beyond those that are needed, so that a restart loses little.
+const SPARE_BASIS: usize = 40;
+
+/// What was found.
+pub(super) struct Spectral {
+    pub(super) lines: Vec<Line>,
+    /// The most positive first, then the most negative ones.
+    pub(super) eigenvectors: Vec<Eigenvector>,
+    /// Number of the most positive ones.
+    pub(super) top: usize,
+    pub(super) quadrature: Option<Quadrature>,
+    pub(super) products: u64,
+}
+
+/// A unit vector (P) with its eigenvalue.
+pub(super) struct Eigenvector {
+    pub(super) name: String,
+    pub(super) value: f64,
+    pub(super) vector: Tensor,
+}
+
+/// What of the budget is left, shared by the parts that are to come.
+struct Purse<'a> {
+    operator: &'a dyn LinearOperator,
+    stage: &'a Stage,
+    products: usize,
+    parts: usize,
+    used: usize,
+    deadline: Option<Instant>,
+}
+
+impl Purse<'_> {
+    /// Runs `work` with its share of the budget; it returns its products besides its result.
+    fn spend<T>(
+        &mut self,
+        work: impl FnOnce(&dyn LinearOperator, &Budget<'_>, &Stage) -> Result<(T, usize)>,
+    ) -> Result<T> {
+        let deadline = self.deadline;
+        let expired = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let budget = Budget {
+            products: Some(self.products / self.parts),
+            interrupt: &expired,
+        };
+        let (result, products) = work(self.operator, &budget, self.stage)?;
+        self.products = self.products.saturating_sub(products);
+        self.used += products;
+        self.parts = (self.parts - 1).max(1);
+        Ok(result)
+    }
+}
+
+pub(super) fn measure(
+    subject: &Subject<'_>,
+    operator: &dyn LinearOperator,
+    stage: &Stage,
+) -> Result<Spectral> {
+    let options = subject.options;
+    let (top, bottom) = ends(subject, operator.dim())?;
+    let eigen = top + bottom > 0;
+    let moments = subject.asks(|what| matches!(what, What::Trace | What::Frobenius));
+    let functions = subject.asks(of_quadrature);
+    let deadline = options.time_limit.map(Duration::from_secs_f64);
+    let mut purse = Purse {
+        operator,
+        stage,
+        products: options.budget,
+        parts: [eigen, moments, functions].map(usize::from).iter().sum(),
+        used: 0,
+        deadline: deadline.map(|limit| Instant::now() + limit),
+    };
+    let mut found = Spectral {
+        lines: Vec::new(),
+        eigenvectors: Vec::new(),
+        top: 0,
+        quadrature: None,
+        products: 0,
+    };
+    if purse.parts > 0 {
+        // Not of the budget: what a broken promise would cost is more.
+        let checked = check_operator(operator, subject.streams.seed("check"))?;
+        purse.used += checked.products;
+    }
+    if eigen {
+        let pairs = purse.spend(|operator, budget, stage| {
+            let pairs = search(subject, operator, [top, bottom], budget, stage)?;
+            let products = pairs.products;
+            Ok((pairs, products))
+        })?;
+        take_eigenpairs(&pairs, &mut found)?;
+    }
+    if moments {
+        purse.spend(|operator, budget, stage| {
+            take_moments(subject, operator, budget, stage, &mut found)
+        })?;
+    }
+    if functions {
+        purse.spend(|operator, budget, stage| {
+            take_functions(subject, operator, budget, stage, &mut found)
+        })?;
+    }
+    found.products = purse.used as u64;
+    Ok(found)
+}
+
+/// Eigenvalues wanted at the two ends, at most as many as there are.
+fn ends(subject: &Subject<'_>, dim: usize) -> Result<(usize, usize)> {
+    let (mut top, mut bottom) = (0, 0);
+    for what in &subject.options.what {
+        match *what {
+            What::Top(count) => top = count.max(top),
+            What::Bottom(count) => bottom = count.max(bottom),
+            What::Landscape => top = top.max(2),
+            What::Quadratic | What::Keskar(_) => top = top.max(1),
+            _ => {}
+        }
+    }
+    for (name, count) in [("top", top), ("bottom", bottom)] {
+        if count > dim {
+            bail!(
+                "--what {name}={count}: the matrix has {dim} eigenvalues; ask for at most as many"
+            );
+        }
+    }
+    Ok((top, bottom))
+}
+
+fn of_quadrature(what: &What) -> bool {
+    matches!(
+        what,
+        What::Density
+            | What::Rank(_)
+            | What::EffectiveRank
+            | What::NuclearNorm
+            | What::LogDeterminant(_)
+            | What::Count { .. }
+    )
+}
+
+fn search(
+    subject: &Subject<'_>,
+    operator: &dyn LinearOperator,
+    [top, bottom]: [usize; 2],
+    budget: &Budget<'_>,
+    stage: &Stage,
+) -> Result<Eigenpairs> {
+    let options = subject.options;
+    let needed = top + bottom + 2 * options.block;
+    let settings = EigenpairsSettings {
+        top,
+        bottom,
+        block: options.block,
+        basis: options.basis.unwrap_or(needed + SPARE_BASIS),
+        tolerance: options.tolerance,
+        bytes: None,
+        seed: subject.streams.seed("lanczos"),
+    };
+    let name = if top > 0 { "lambda_max" } else { "lambda_min" };
+    Ok(eigenpairs(operator, &settings, budget, &mut |progress| {
+        stage.message(&format!(
+            "{name} {:.4e}, residual {:.1e}",
+            progress.value, progress.error
+        ));
+    })?)
+}
+
+fn take_eigenpairs(pairs: &Eigenpairs, found: &mut Spectral) -> Result<()> {
+    let seed = pairs.seed;
+    let quantity = |eigenvalue: &Eigenvalue| Quantity {
+        value: eigenvalue.value,
+        products: pairs.products as u64,
+        uncertainty: Uncertainty::Iterative {
+            residual: eigenvalue.residual,
+            steps: pairs.products as u64,
+            converged: eigenvalue.converged,
+            seed,
+        },
+    };
+    let ends = [
+        ("lambda_max", &pairs.top, pairs.top_vectors()?),
+        ("lambda_min", &pairs.bottom, pairs.bottom_vectors()?),
+    ];
+    for (end, eigenvalues, vectors) in ends {
+        for (index, eigenvalue) in eigenvalues.iter().enumerate() {
+            let name = match index {
+                0 => end.to_owned(),
+                index => format!("{end}_{}", index + 1),
+            };
+            let mut line = Line::new(&name, quantity(eigenvalue));
+            line.stop = Some(describe(pairs.stop));
+            found.lines.push(line);
+            found.eigenvectors.push(Eigenvector {
+                name,
+                value: eigenvalue.value,
+                vector: vectors.get(index)?,
+            });
+        }
+    }
+    found.top = pairs.top.len();
+    let norm = found
+        .lines
+        .iter()
+        .map(|line| line.quantity)
+        .max_by(|left, right| left.value.abs().total_cmp(&right.value.abs()));
+    if let Some(norm) = norm {
+        let value = norm.value.abs();
+        found
+            .lines
+            .push(Line::new("spectral_norm", Quantity { value, ..norm }));
+    }
+    Ok(())
+}
+
+fn take_moments(
+    subject: &Subject<'_>,
+    operator: &dyn LinearOperator,
+    budget: &Budget<'_>,
+    stage: &Stage,
+    found: &mut Spectral,
+) -> Result<((), usize)> {
+    let settings = MomentsSettings {
+        probes: FEWEST_PROBES
+            .min(budget.products.unwrap_or(usize::MAX))
+            .max(2),
+        block: BLOCK,
+        seed: subject.streams.seed("trace"),
+    };
+    let goal = Goal::relative(subject.options.relative_error);
+    let measured = moments_until(operator, &settings, &goal, budget, &mut |progress| {
+        stage.message(&format!(
+            "trace {:.4e} +- {:.1e}",
+            progress.value, progress.error
+        ));
+    })?;
+    let moments = measured.result;
+    let frobenius = moments.frobenius_squared.sqrt()?;
+    let lines = [
+        (What::Trace, "trace", moments.trace),
+        (What::Frobenius, "frobenius", frobenius),
+    ];
+    for (what, name, estimate) in lines {
+        if subject.asks(|asked| *asked == what) {
+            let mut line = Line::new(name, stochastic(estimate));
+            line.stop = Some(describe(measured.stop));
+            found.lines.push(line);
+        }
+    }
+    Ok(((), moments.trace.products))
+}
+
+fn take_functions(
+    subject: &Subject<'_>,
+    operator: &dyn LinearOperator,
+    budget: &Budget<'_>,
+    stage: &Stage,
+    found: &mut Spectral,
+) -> Result<((), usize)> {
+    let steps = subject.options.steps.min(operator.dim());
+    // The block that the budget holds; two probes are the least.
+    let affordable = budget.products.unwrap_or(usize::MAX) / steps;
+    let block = BLOCK.min(affordable).max(2);
+    let settings = QuadratureSettings {
+        probes: block,
+        steps,
+        block,
+        probe: Probe::Gaussian,
+        seed: subject.streams.seed("density"),
+    };
+    let goal = Goal::relative(subject.options.relative_error);
+    let whats = &subject.options.what;
+    // The least accurate of what was asked for; a density alone is judged by its second moment.
+    let judged = |quadrature: &Quadrature| {
+        let mut worst: Option<Estimate> = None;
+        for (_, estimate) in whats.iter().filter_map(|what| function(what, quadrature)) {
+            let estimate = estimate?;
+            let relative = |one: &Estimate| one.standard_error / one.value.abs();
+            if worst.is_none_or(|worst| relative(&estimate) > relative(&worst)) {
+                worst = Some(estimate);
+            }
+        }
+        worst.map_or_else(|| quadrature.frobenius_squared(), Ok)
+    };
+    let measured = quadrature_until(
+        operator,
+        &settings,
+        judged,
+        &goal,
+        budget,
+        &mut |progress| {
+            stage.message(&format!(
+                "function of the matrix {:.4e} +- {:.1e}",
+                progress.value, progress.error
+            ));
+        },
+    )?;
+    for (name, estimate) in whats
+        .iter()
+        .filter_map(|what| function(what, &measured.result))
+    {
+        let mut line = Line::new(name, stochastic(estimate?));
+        line.stop = Some(describe(measured.stop));
+        found.lines.push(line);
+    }
+    let products = measured.result.products;
+    found.quadrature = Some(measured.result);
+    Ok(((), products))
+}
+
+/// Name and estimate of what a quadrature gives a number of.
+fn function(
+    what: &What,
+    quadrature: &Quadrature,
+) -> Option<(String, Result<Estimate, flatness_spectrum::Error>)> {
+    Some(match *what {
+        What::Rank(share) => (
+            format!("rank({share:e})"),
+            quadrature.numerical_rank(share * largest(quadrature)),
+        ),
+        What::EffectiveRank => ("effective_rank".to_owned(), quadrature.effective_rank()),
+        What::NuclearNorm => ("nuclear_norm".to_owned(), quadrature.nuclear_norm()),
+        What::LogDeterminant(shift) => (
+            format!("log_determinant({shift:e})"),
+            quadrature.log_determinant(shift),
+        ),
+        What::Count { low, high } => (
+            format!("count({low:e}:{high:e})"),
+            quadrature.count(low..=high),
+        ),
+        _ => return None,
+    })
+}
+
+/// The largest |Ritz value| of any probe, but never zero.
+fn largest(quadrature: &Quadrature) -> f64 {
+    let nodes = quadrature.rules.iter().flat_map(|rule| &rule.nodes);
+    nodes.fold(f64::MIN_POSITIVE, |largest, node| largest.max(node.abs()))
+}
+
+fn describe(stop: Stop) -> &'static str {
+    match stop {
+        Stop::Converged => "as accurate as asked",
+        Stop::Products => "the budget ended it",
+        Stop::Interrupted => "the time limit ended it",
+        Stop::Rounding => "down to rounding",
+        Stop::Complete => "complete",
+    }
+}

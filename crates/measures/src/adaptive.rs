@@ -1,0 +1,101 @@
+//! Adaptive sharpness: the loss rise where every weight may move in proportion to its size (claim C8).
+//!
+//! ```text
+//! worst case    max over ‖T⁻¹ d‖ ≤ ρ of L(θ + d) − L(θ),     T = diag(|θ| + η)
+//! second order  ½ ρ² λ_max(T H T)
+//! ```
+//!
+//! L is a mean over the data. Elementwise: T = diag(|θ|) is unchanged in relation to θ when two layers
+//! of a ReLU network are rescaled, and so are both numbers. Source: Kwon, Kim, Park, Choi, "ASAM:
+//! Adaptive Sharpness-Aware Minimization for Scale-Invariant Learning of Deep Neural Networks", ICML
+//! 2021, definition 2 with p = 2; η, 0.01 there, is their remedy for weights near zero and breaks
+//! the invariance a little. The maximum is searched for by projected gradient ascent, see
+//! [`Ascent`](crate::Ascent): a lower bound.
+
+use candle_core::Tensor;
+use flatness_curvature::MeanLoss;
+use flatness_operator::{Congruence, LinearOperator};
+
+use crate::ascent::Search;
+use crate::region::{Chart, Region};
+use crate::sweeps::{Progress, Sweeps};
+use crate::vector::{check_like, check_positive, norm};
+use crate::{Ascent, AscentSettings, Error};
+
+/// What [`adaptive_rise`] is to do.
+#[derive(Debug, Clone, Copy)]
+pub struct AdaptiveSettings<'s> {
+    /// ρ, above 0.
+    pub radius: f64,
+    /// η, at least 0. With zero, weights that are zero stay so.
+    pub offset: f64,
+    /// Directions d (P), such as T times the top eigenvector of T H T, whose both ends in the
+    /// ellipsoid are starts too; their elements where T is zero are left out.
+    pub directions: &'s [Tensor],
+    /// The search.
+    pub ascent: AscentSettings,
+}
+
+/// T A T with T = diag(|θ| + η), whose largest eigenvalue is the adaptive sharpness to second order.
+///
+/// # Errors
+/// [`Error::OutOfRange`] for a negative `offset`, and a `theta` that is not of the operator.
+pub fn adaptive<Operator: LinearOperator>(
+    operator: Operator,
+    theta: &Tensor,
+    offset: f64,
+) -> Result<Congruence<Operator>, Error> {
+    Ok(Congruence::new(operator, &scales(theta, offset)?)?)
+}
+
+/// The worst-case rise of the loss in the ellipsoid around `theta` (P).
+///
+/// # Errors
+/// [`Error::OutOfRange`] and [`Error::Zero`] for settings, directions that are not like `theta` or
+/// have no length in the ellipsoid, a loss that is not finite, and those of the mean loss.
+pub fn adaptive_rise(
+    mean_loss: &MeanLoss<'_>,
+    theta: &Tensor,
+    settings: &AdaptiveSettings<'_>,
+    progress: Progress<'_>,
+) -> Result<Ascent, Error> {
+    settings.ascent.check()?;
+    check_positive("the radius", settings.radius)?;
+    let scales = scales(theta, settings.offset)?;
+    let region = Region::Ball(settings.radius);
+    let mut starts = Vec::with_capacity(2 * settings.directions.len());
+    for direction in settings.directions {
+        let what = "a direction of the ellipsoid";
+        check_like(what, theta, direction)?;
+        let z = (direction / &scales)?;
+        let z = scales.gt(0.0)?.where_cond(&z, &z.zeros_like()?)?;
+        let length = norm(&z)?;
+        if !(length.is_finite() && length > 0.0) {
+            return Err(Error::NoDirection { what });
+        }
+        let end = region.onto_border(&z)?;
+        starts.extend([end.neg()?, end]);
+    }
+    let mut sweeps = Sweeps::new(mean_loss, progress);
+    let loss = sweeps.loss(theta)?;
+    let search = Search {
+        theta,
+        loss,
+        chart: &Chart::Diagonal(scales),
+        region: &region,
+    };
+    let (ascent, _) = search.maximize(&mut sweeps, theta.elem_count(), starts, &settings.ascent)?;
+    Ok(ascent)
+}
+
+/// |θ| + η, (P).
+fn scales(theta: &Tensor, offset: f64) -> Result<Tensor, Error> {
+    if !(offset.is_finite() && offset >= 0.0) {
+        return Err(Error::OutOfRange {
+            field: "the offset",
+            expected: "from 0",
+            got: offset,
+        });
+    }
+    Ok((theta.abs()? + offset)?)
+}

@@ -1,0 +1,209 @@
+//! max over y = C z of L(θ + y) − L(θ), z in a [`region`](crate::region): projected gradient ascent
+//! from several starts.
+//!
+//! ```text
+//! z ← Π(z + t d),   t ≤ 2 halved until L rises by 1e-4 of g·(new z − z), g = Cᵀ ∇L(θ + C z)
+//! ```
+//!
+//! with Π the projection and d the steps of the region in turn. From d = 2 (towards a corner) a step
+//! may cross the whole region, which for a convex L never lowers it. The ascent ends where the gap,
+//! all that the linear model still promises, is small against the rise (converged), where no step
+//! rises, or at the bound on iterations. Each start ends at a local maximum at best: the greatest of
+//! the rises is a lower bound of the maximum, and their spread a sign of how rugged L is.
+
+use candle_core::Tensor;
+
+use crate::draws::Draw;
+use crate::region::{Chart, Region};
+use crate::sweeps::Sweeps;
+use crate::vector::{check_positive, dot, norm};
+use crate::{Cost, Error};
+
+/// Part of the linear model's rise that a step has to reach: Nocedal and Wright, "Numerical
+/// Optimization" (2006), section 3.1.
+const SUFFICIENT: f64 = 1e-4;
+
+/// Halvings of a step before its direction is given up; 2⁻³⁰ of the region is below what float32
+/// weights resolve.
+const HALVINGS: usize = 30;
+
+/// How a maximum is searched for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AscentSettings {
+    /// Random starts, besides the one at θ itself.
+    pub random_starts: usize,
+    /// Most iterations from each start, at least 1; each takes one gradient and a few losses.
+    pub max_iterations: usize,
+    /// Gap, relative to the rise, at which a start has converged.
+    pub tolerance: f64,
+    /// Seed of the random starts.
+    pub seed: u64,
+}
+
+/// The greatest rise found: a lower bound of the maximum.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ascent {
+    /// L(θ + y) − L(θ); at least zero, which y = 0 has.
+    pub rise: f64,
+    /// ‖y‖ of the greatest rise.
+    pub displacement_norm: f64,
+    /// Upper bound of what the linear model of L at the greatest rise still promises in the region:
+    /// where L is concave, of what is missing to the maximum.
+    pub gap: f64,
+    /// Whether the gap is within the tolerance of the rise.
+    pub converged: bool,
+    /// Iterations of the start with the greatest rise.
+    pub iterations: usize,
+    /// Rise from every start, in order.
+    pub start_rises: Vec<f64>,
+    /// Sweeps over the data, of all starts.
+    pub cost: Cost,
+}
+
+impl AscentSettings {
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if self.max_iterations == 0 {
+            return Err(Error::Zero {
+                field: "max_iterations",
+            });
+        }
+        check_positive("tolerance", self.tolerance)
+    }
+}
+
+/// The point θ with its loss, and the region around it.
+#[derive(Debug)]
+pub(crate) struct Search<'a> {
+    pub(crate) theta: &'a Tensor,
+    pub(crate) loss: f64,
+    pub(crate) chart: &'a Chart,
+    pub(crate) region: &'a Region,
+}
+
+/// One start's end.
+struct End {
+    z: Tensor,
+    rise: f64,
+    gap: f64,
+    iterations: usize,
+    converged: bool,
+}
+
+impl Search<'_> {
+    /// The greatest rise from zero, from `starts` and from random starts, with its coordinates.
+    /// Every start lies in the region.
+    pub(crate) fn maximize(
+        &self,
+        sweeps: &mut Sweeps<'_, '_>,
+        dim: usize,
+        starts: Vec<Tensor>,
+        settings: &AscentSettings,
+    ) -> Result<(Ascent, Tensor), Error> {
+        let zero = Tensor::zeros(dim, self.theta.dtype(), self.theta.device())?;
+        let random =
+            (0..settings.random_starts).map(|index| self.random_start(dim, index, settings));
+        let mut best = self.ascend(sweeps, zero, settings)?;
+        let mut start_rises = vec![best.rise];
+        for start in starts.into_iter().map(Ok).chain(random) {
+            let end = self.ascend(sweeps, start?, settings)?;
+            start_rises.push(end.rise);
+            if end.rise > best.rise {
+                best = end;
+            }
+        }
+        let ascent = Ascent {
+            rise: best.rise,
+            displacement_norm: norm(&self.chart.displacement(&best.z)?)?,
+            gap: best.gap,
+            converged: best.converged,
+            iterations: best.iterations,
+            start_rises,
+            cost: sweeps.take_cost(),
+        };
+        Ok((ascent, best.z))
+    }
+
+    /// Uniform in the box; uniform in direction on the border of the ball.
+    fn random_start(
+        &self,
+        dim: usize,
+        index: usize,
+        settings: &AscentSettings,
+    ) -> Result<Tensor, Error> {
+        let draw = |draw: Draw| draw.vector(dim, self.theta, settings.seed, index);
+        match self.region {
+            Region::Box(half_widths) => Ok((draw(Draw::Uniform)? * half_widths)?),
+            Region::Ball(_) => self.region.onto_border(&draw(Draw::Gaussian)?),
+        }
+    }
+
+    fn point(&self, z: &Tensor) -> Result<Tensor, Error> {
+        Ok((self.theta + self.chart.displacement(z)?)?)
+    }
+
+    fn ascend(
+        &self,
+        sweeps: &mut Sweeps<'_, '_>,
+        start: Tensor,
+        settings: &AscentSettings,
+    ) -> Result<End, Error> {
+        let mut z = start;
+        let mut sizes = [2.0; 2];
+        let mut iterations = 0;
+        loop {
+            let (loss, gradient) = sweeps.gradient(&self.point(&z)?)?;
+            let g = self.chart.pull_back(&gradient)?;
+            let rise = loss - self.loss;
+            let gap = self.region.gap(&z, &g)?;
+            // A gap of zero without a rise is a stationary start, which says nothing of the maximum.
+            let converged = rise > 0.0 && gap <= settings.tolerance * rise;
+            let next = if converged || gap <= 0.0 || iterations == settings.max_iterations {
+                None
+            } else {
+                self.step(sweeps, (&z, &g, loss), &mut sizes, iterations)?
+            };
+            match next {
+                Some(next) => z = next,
+                None => {
+                    return Ok(End {
+                        z,
+                        rise,
+                        gap,
+                        iterations,
+                        converged,
+                    });
+                }
+            }
+            iterations += 1;
+        }
+    }
+
+    /// A point that is enough higher than z, where one of the steps leads to one. The steps take
+    /// turns to be tried first; `sizes` are their t.
+    fn step(
+        &self,
+        sweeps: &mut Sweeps<'_, '_>,
+        (z, g, loss): (&Tensor, &Tensor, f64),
+        sizes: &mut [f64; 2],
+        iteration: usize,
+    ) -> Result<Option<Tensor>, Error> {
+        let steps = self.region.steps(g)?;
+        for turn in 0..steps.len() {
+            let which = (iteration + turn) % steps.len();
+            let mut size = sizes[which];
+            for _ in 0..HALVINGS {
+                let next = self.region.project(&(z + (&steps[which] * size)?)?)?;
+                let promised = dot(g, &(&next - z)?)?;
+                if promised > 0.0
+                    && sweeps.loss(&self.point(&next)?)? - loss >= SUFFICIENT * promised
+                {
+                    sizes[which] = (2.0 * size).min(2.0);
+                    return Ok(Some(next));
+                }
+                size /= 2.0;
+            }
+            sizes[which] = 2.0;
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,154 @@
+//! What can go wrong when a network is perturbed or rescaled.
+
+use candle_core::DeviceLocation;
+
+/// Every failure of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A count that has to be positive is zero.
+    #[error("{field} is 0; set it to at least 1")]
+    Zero {
+        /// The setting at fault.
+        field: &'static str,
+    },
+    /// A real-valued setting is outside its range.
+    #[error("{field} is {got}; set it to a finite number {expected}")]
+    OutOfRange {
+        /// The setting at fault.
+        field: &'static str,
+        /// The range in words.
+        expected: &'static str,
+        /// The value found.
+        got: f64,
+    },
+    /// A standard error needs two draws or more.
+    #[error("{field} is {got}, but a standard error needs at least 2; ask for more")]
+    TooFewDraws {
+        /// The setting at fault.
+        field: &'static str,
+        /// Draws asked for.
+        got: usize,
+    },
+    /// Box sizes out of order.
+    #[error("epsilons must increase, got {next} behind {previous}; sort them")]
+    NotIncreasing {
+        /// The one before.
+        previous: f64,
+        /// The one behind, which is not larger.
+        next: f64,
+    },
+    /// A subspace of more dimensions than the space.
+    #[error("the subspace has {dimension} dimensions, but theta has {dim}; ask for at most {dim}")]
+    SubspaceTooLarge {
+        /// Dimensions asked for.
+        dimension: usize,
+        /// P.
+        dim: usize,
+    },
+    /// Columns of a random subspace that depend on each other to rounding.
+    #[error(
+        "the {dimension} random columns depend on each other to rounding; take another seed or fewer \
+         dimensions"
+    )]
+    DependentColumns {
+        /// Dimensions asked for.
+        dimension: usize,
+    },
+    /// A vector of another length.
+    #[error("{what}: expected shape ({expected}), got {got:?}")]
+    Shape {
+        /// The vector at fault.
+        what: &'static str,
+        /// Length that fits.
+        expected: usize,
+        /// Shape found.
+        got: Vec<usize>,
+    },
+    /// A vector of another number type.
+    #[error("{what}: expected {expected} as theta, got {got}; convert it with `Tensor::to_dtype`")]
+    NumberType {
+        /// The vector at fault.
+        what: &'static str,
+        /// Number type of theta.
+        expected: &'static str,
+        /// Number type found.
+        got: &'static str,
+    },
+    /// A vector on another device.
+    #[error(
+        "{what}: expected on {expected:?} as theta, got on {got:?}; move it with `Tensor::to_device`"
+    )]
+    Device {
+        /// The vector at fault.
+        what: &'static str,
+        /// Device of theta.
+        expected: DeviceLocation,
+        /// Device found.
+        got: DeviceLocation,
+    },
+    /// A direction without length.
+    #[error(
+        "{what} has no length, so that it is no direction; give one that is finite and not zero"
+    )]
+    NoDirection {
+        /// The vector at fault.
+        what: &'static str,
+    },
+    /// Two layers whose weights cannot be rescaled against each other.
+    #[error(
+        "{first} and {second} cannot be rescaled against each other: {reason}; pairs that can: {pairs}"
+    )]
+    NoSuchPair {
+        /// The layer whose output grows.
+        first: String,
+        /// The layer that undoes it.
+        second: String,
+        /// Why not.
+        reason: String,
+        /// The pairs of the network that can, or a word for none.
+        pairs: String,
+    },
+    /// No weight of this name.
+    #[error("there is no weight {name} with a row for each neuron; there are: {names}")]
+    NoSuchWeight {
+        /// Name asked for.
+        name: String,
+        /// Those that there are.
+        names: String,
+    },
+    /// A mean loss or product that is infinite or not a number.
+    #[error(
+        "{what} is {got}; look for infinities or NaN in theta and the data, or take smaller steps"
+    )]
+    NotFinite {
+        /// What was computed.
+        what: &'static str,
+        /// The value found.
+        got: f64,
+    },
+    /// The expected rise does not cross the target in the range searched.
+    #[error(
+        "the expected rise does not cross {target} for sigma between {low:e} and {high:e}; set another \
+         target or initial sigma"
+    )]
+    NoCrossing {
+        /// Rise asked for.
+        target: f64,
+        /// Smallest sigma tried.
+        low: f64,
+        /// Largest sigma tried.
+        high: f64,
+    },
+    /// The loss failed.
+    #[error(transparent)]
+    Curvature(#[from] flatness_curvature::Error),
+    /// The network failed.
+    #[error(transparent)]
+    Network(#[from] flatness_layers::Error),
+    /// A product failed.
+    #[error(transparent)]
+    Operator(#[from] flatness_operator::Error),
+    /// A tensor operation failed.
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+}

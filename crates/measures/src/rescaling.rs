@@ -1,0 +1,197 @@
+//! Rescaling of two layers of a ReLU network against each other: another θ, the same function
+//! (claim C7).
+//!
+//! ```text
+//! W₁ ← α W₁,  b₁ ← α b₁,  W₂ ← W₂ / α,  α > 0:      θ' = D θ,  L(θ') = L(θ)
+//! ∇L(θ') = D⁻¹ ∇L(θ),    H(θ') = D⁻¹ H(θ) D⁻¹,    G(θ') = D⁻¹ G(θ) D⁻¹
+//! ```
+//!
+//! It holds because what stands between the two layers (ReLU, pooling, flattening, dropout) satisfies
+//! f(α x) = α f(x), and because nothing else uses the values between them. Batch-norm, tanh and skips
+//! break it. As α → 0 the Hessian's blocks of the first layer grow like α⁻²: without bound, unless
+//! they vanish. Source: Dinh, Pascanu, S. Bengio, Y. Bengio, "Sharp Minima Can Generalize For Deep
+//! Nets", ICML 2017, section 4 (α-scale transformations).
+
+use std::ops::Range;
+
+use candle_core::{DType, Device, Tensor};
+use flatness_layers::{Homogeneity, Network, Step};
+
+use crate::Error;
+use crate::vector::check_positive;
+
+/// Two layers of one network that can be rescaled against each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rescaling {
+    first: String,
+    second: String,
+    /// W₁ and b₁ in the flat vector.
+    multiplied: Range<usize>,
+    /// W₂ in the flat vector.
+    divided: Range<usize>,
+    /// P
+    dim: usize,
+}
+
+impl Rescaling {
+    /// All pairs of `network`, in the order of their first layers.
+    #[must_use]
+    pub fn pairs(network: &Network) -> Vec<Self> {
+        let steps: Vec<Step<'_>> = network.steps().collect();
+        (0..steps.len())
+            .filter_map(|first| Self::from(network, &steps, first).ok())
+            .collect()
+    }
+
+    /// The pair of the layers called `first` and `second`.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchPair`], which says what stands in the way and which pairs there are.
+    pub fn find(network: &Network, first: &str, second: &str) -> Result<Self, Error> {
+        let steps: Vec<Step<'_>> = network.steps().collect();
+        let position = |wanted: &str| {
+            steps
+                .iter()
+                .position(|step| matches!(step, Step::Layer { name, .. } if *name == wanted))
+                .ok_or_else(|| format!("there is no layer {wanted}"))
+        };
+        let pair = position(second)
+            .and_then(|_| position(first))
+            .and_then(|first| Self::from(network, &steps, first))
+            .and_then(|pair| {
+                if pair.second == second {
+                    return Ok(pair);
+                }
+                Err(format!("the next layer with weights is {}", pair.second))
+            });
+        pair.map_err(|reason| Error::NoSuchPair {
+            first: first.to_owned(),
+            second: second.to_owned(),
+            reason,
+            pairs: listed(&Self::pairs(network)),
+        })
+    }
+
+    /// The pair that begins with step `first`, or what stands in the way.
+    fn from(network: &Network, steps: &[Step<'_>], first: usize) -> Result<Self, String> {
+        let Some((first_name, parameters)) = weighted(&steps[first]) else {
+            return Err("the first is no affine or convolutional layer".to_owned());
+        };
+        let (second_name, weights) = next_weighted(steps, first)?;
+        Ok(Self {
+            first: first_name.to_owned(),
+            second: second_name.to_owned(),
+            multiplied: span(network, parameters),
+            divided: span(network, weights.start..weights.start + 1),
+            dim: network.layout().dim(),
+        })
+    }
+
+    /// The layer whose weights and biases are multiplied.
+    #[must_use]
+    pub fn first(&self) -> &str {
+        &self.first
+    }
+
+    /// The layer whose weights are divided.
+    #[must_use]
+    pub fn second(&self) -> &str {
+        &self.second
+    }
+
+    /// θ' = D θ for `theta` (P).
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] for an `alpha` that is not a positive number, [`Error::Shape`].
+    pub fn apply(&self, theta: &Tensor, alpha: f64) -> Result<Tensor, Error> {
+        if theta.dims() != [self.dim] {
+            return Err(Error::Shape {
+                what: "theta",
+                expected: self.dim,
+                got: theta.dims().to_vec(),
+            });
+        }
+        let diagonal = self.diagonal(alpha, theta.dtype(), theta.device())?;
+        Ok((theta * diagonal)?)
+    }
+
+    /// The diagonal of D, (P).
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] for an `alpha` that is not a positive number, or a device error.
+    pub fn diagonal(&self, alpha: f64, dtype: DType, device: &Device) -> Result<Tensor, Error> {
+        check_positive("alpha", alpha)?;
+        let mut diagonal = vec![1.0; self.dim];
+        diagonal[self.multiplied.clone()].fill(alpha);
+        diagonal[self.divided.clone()].fill(1.0 / alpha);
+        Ok(Tensor::from_vec(diagonal, self.dim, &Device::Cpu)?
+            .to_dtype(dtype)?
+            .to_device(device)?)
+    }
+}
+
+/// Name and parameters of a step that is affine in weights and inputs.
+fn weighted<'n>(step: &Step<'n>) -> Option<(&'n str, Range<usize>)> {
+    match step {
+        Step::Layer {
+            name,
+            layer,
+            parameters,
+            ..
+        } if layer.homogeneity() == Homogeneity::Affine => Some((name, parameters.clone())),
+        _ => None,
+    }
+}
+
+/// The layer with weights that takes the output of step `first` up to a positive factor, or what
+/// stands in the way.
+fn next_weighted<'n>(steps: &[Step<'n>], first: usize) -> Result<(&'n str, Range<usize>), String> {
+    let mut step = first;
+    loop {
+        // Value k + 1 is the output of step k.
+        let value = step + 1;
+        let mut users = (0..steps.len()).filter(|&user| match &steps[user] {
+            Step::Layer { input, .. } => *input == value,
+            Step::Sum(inputs) => inputs.contains(&value),
+        });
+        step = match (users.next(), users.next()) {
+            (None, _) => return Err("no layer with weights follows the first".to_owned()),
+            (Some(user), None) => user,
+            (Some(_), Some(_)) => return Err("a skip begins between them".to_owned()),
+        };
+        match &steps[step] {
+            Step::Sum(_) => return Err("a skip ends between them".to_owned()),
+            Step::Layer { name, layer, .. } => match layer.homogeneity() {
+                Homogeneity::Input => {}
+                Homogeneity::Unknown => {
+                    return Err(format!("{name} between them does not pass factors on"));
+                }
+                Homogeneity::Affine => break,
+            },
+        }
+    }
+    weighted(&steps[step]).ok_or_else(|| "no layer with weights follows the first".to_owned())
+}
+
+/// Elements of the flat vector that belong to these `parameters` of the layout.
+fn span(network: &Network, parameters: Range<usize>) -> Range<usize> {
+    let lengths: Vec<usize> = network
+        .layout()
+        .parameters()
+        .iter()
+        .map(flatness_layers::Parameter::len)
+        .collect();
+    let start = lengths[..parameters.start].iter().sum();
+    start..start + lengths[parameters].iter().sum::<usize>()
+}
+
+fn listed(pairs: &[Rescaling]) -> String {
+    if pairs.is_empty() {
+        return "none".to_owned();
+    }
+    let names: Vec<String> = pairs
+        .iter()
+        .map(|pair| format!("{} and {}", pair.first, pair.second))
+        .collect();
+    names.join(", ")
+}

@@ -1,0 +1,12 @@
+//! Every measure against dense matrices, grid search and closed forms; one program, so that it is
+//! linked once.
+
+mod adaptive;
+mod keskar;
+mod norms;
+mod pac_bayes;
+mod relative_flatness;
+mod rescaling;
+mod rises;
+mod toy;
+mod two_parameters;
