@@ -55,6 +55,27 @@ pub(crate) enum Detail {
 }
 
 impl Instrument<'_> {
+    /// Refuses what cannot be measured, before anything is trained.
+    pub(crate) fn check(&self) -> Result<()> {
+        let network = self.network(self.initial)?;
+        retention(
+            &self.mean_loss(&network)?,
+            &self.initial.theta,
+            self.machine,
+        )?;
+        let (model, parameters) = (&self.model.name, network.layout().dim());
+        if self.spec.exact_spectrum.is_some() && parameters > exact::LARGEST {
+            bail!(
+                "measure.exact_spectrum takes at most {} parameters, {model} has {parameters}; leave it out",
+                exact::LARGEST
+            );
+        }
+        if self.spec.rescaling.is_some() {
+            rescaling::first_pair(&network, model)?;
+        }
+        Ok(())
+    }
+
     /// The network whose curvature is measured.
     pub(crate) fn network(&self, weights: &Weights) -> Result<Network> {
         self.model.measured(self.spec.batch_norm, &weights.buffers)

@@ -10,7 +10,7 @@ use flatness_records::{BatchNorm, Iterate, Measurement, Outcome, Record, Run, Sp
 use crate::arguments::{Computing, Output, Places, RunOptions};
 use crate::evaluation::evaluate;
 use crate::measurement::{
-    Detail, Instrument, exact_spectrum, keskar, perturbations, rescaling, retention, scaling,
+    Detail, Instrument, exact_spectrum, keskar, perturbations, rescaling, scaling,
 };
 use crate::output::put;
 use crate::progress::Progress;
@@ -134,8 +134,7 @@ fn work(
         initial: &initial,
     });
     if let Some(instrument) = &instrument {
-        let network = instrument.network(&initial)?;
-        retention(&instrument.mean_loss(&network)?, &initial.theta, machine)?;
+        instrument.check()?;
     }
     let measure = |epoch: u32, weights: &_| match &instrument {
         None => Ok(0.0),

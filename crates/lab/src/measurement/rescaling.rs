@@ -2,6 +2,7 @@
 //! the function stays the same, its sharpness does not. In double precision.
 
 use anyhow::{Result, bail};
+use flatness_layers::Network;
 use flatness_measures::{Rescaling, adaptive};
 use flatness_optim::norm;
 use flatness_records::{RescalingPoint, RescalingSpec};
@@ -10,6 +11,17 @@ use super::spectrum::{estimate, extremes, iterate, spectral_norm, stochastic};
 use super::{Instrument, curvature};
 use crate::progress::Watched;
 use crate::setting::Weights;
+
+/// The first two layers that can be rescaled.
+pub(super) fn first_pair(network: &Network, model: &str) -> Result<Rescaling> {
+    match Rescaling::pairs(network).into_iter().next() {
+        Some(pair) => Ok(pair),
+        None => bail!(
+            "measure.rescaling: {model} has no two layers with nothing but ReLU, pooling or flattening \
+             between them; leave it out"
+        ),
+    }
+}
 
 /// One point for each factor.
 pub(crate) fn rescaling(
@@ -27,13 +39,7 @@ pub(crate) fn rescaling(
     let double = instrument.double(weights)?;
     let network = double.network()?;
     let mean_loss = double.mean_loss(&network, instrument)?;
-    let Some(pair) = Rescaling::pairs(&network).into_iter().next() else {
-        bail!(
-            "measure.rescaling: {} has no two layers with nothing but ReLU, pooling or flattening between \
-             them; leave it out",
-            instrument.model.name
-        );
-    };
+    let pair = first_pair(&network, &instrument.model.name)?;
     let products = spec.alphas.len() * (2 * measure.lanczos.steps + measure.trace.probes);
     let stage = progress.stage("rescaling layers", "products", products as u64);
     let point = |&alpha: &f64| {
