@@ -17,7 +17,7 @@
 use candle_core::{DType, Device, Tensor};
 use flatness_layers::{ParamLayout, Parameter};
 use flatness_operator::LinearOperator;
-use nalgebra::{DMatrix, SymmetricEigen};
+use nalgebra::DMatrix;
 
 use crate::draws::Draw;
 use crate::sweeps::{Progress, finite};
@@ -184,26 +184,20 @@ impl Place {
     }
 }
 
-/// R with R Rᵀ = W Wᵀ: the eigenvectors of W Wᵀ times the roots of its eigenvalues, those that are
-/// zero to rounding left out, (d, rank).
+/// S with S Sᵀ = W Wᵀ, (d, rank): with column pivoting Wᵀ Π = Q R, and so S = Π Rᵀ without the columns
+/// that are zero to rounding.
 fn root(rows: &DMatrix<f64>) -> Result<DMatrix<f64>, Error> {
-    let gram = rows * rows.transpose();
-    finite("the norm of the weight", gram.trace())?;
-    let neurons = gram.nrows();
-    let SymmetricEigen {
-        eigenvalues,
-        eigenvectors,
-    } = gram.symmetric_eigen();
-    let rounding = neurons as f64 * f64::EPSILON * eigenvalues.amax();
-    let columns: Vec<_> = (0..neurons)
-        .filter(|&index| eigenvalues[index] > rounding)
-        .map(|index| eigenvectors.column(index) * eigenvalues[index].sqrt())
-        .collect();
-    Ok(match columns.as_slice() {
-        // A weight of zeros: one column of them, and a flatness of zero.
-        [] => DMatrix::zeros(neurons, 1),
-        columns => DMatrix::from_columns(columns),
-    })
+    finite("the norm of the weight", rows.norm_squared())?;
+    let (neurons, inputs) = rows.shape();
+    let factors = rows.transpose().col_piv_qr();
+    let upper = factors.r();
+    let rounding = neurons.max(inputs) as f64 * f64::EPSILON * upper[(0, 0)].abs();
+    let rank = (0..upper.nrows()).filter(|&index| upper[(index, index)].abs() > rounding);
+    // A weight of zeros: one column of them, and a flatness of zero.
+    let rank = rank.count().max(1);
+    let mut root = upper.rows(0, rank).transpose();
+    factors.p().inv_permute_rows(&mut root);
+    Ok(root)
 }
 
 /// v·Av for each of the vectors.

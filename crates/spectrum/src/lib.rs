@@ -87,6 +87,7 @@
 //! stored. Time is the caller's: a [`Budget`] asks a closure.
 
 mod basis;
+mod bisection;
 mod block_krylov;
 mod budget;
 mod check;

@@ -35,6 +35,8 @@ impl Eigen {
         let size = matrix.nrows();
         let iterations = SWEEPS_PER_ROW * size;
         let eigen = SymmetricEigen::try_new(matrix, f64::EPSILON, iterations)
+            // Its iterations end in NaN on some matrices with rows of zeros.
+            .filter(|eigen| eigen.eigenvalues.iter().all(|value| value.is_finite()))
             .ok_or(Error::TridiagonalNotConverged { size, iterations })?;
         let mut order: Vec<usize> = (0..size).collect();
         order.sort_by(|&left, &right| eigen.eigenvalues[right].total_cmp(&eigen.eigenvalues[left]));

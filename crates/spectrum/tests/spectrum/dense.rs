@@ -1,7 +1,12 @@
 //! All eigenvalues against the chosen spectrum.
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
+use flatness_operator::Dense;
 use flatness_spectrum::{Error, dense_spectrum};
+use nalgebra::DMatrix;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::StandardNormal;
 
 use crate::matrices::{Custom, Matrix};
 
@@ -50,4 +55,31 @@ fn what_cannot_be_decomposed_is_refused() {
         dense_spectrum(&nan, 2).unwrap_err(),
         Error::NonFiniteProduct { probe: 0, .. }
     ));
+}
+
+#[test]
+fn a_matrix_with_many_rows_of_zeros_has_eigenvalues() {
+    // Pixels that are never lit. On some of these matrices nalgebra's QR iterations end in NaN.
+    for dim in [100, 300, 600] {
+        for seed in 0..6 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let lit: Vec<bool> = (0..dim).map(|_| rng.random_range(0..4) == 0).collect();
+            let rank = dim / 12;
+            let factor: DMatrix<f64> = DMatrix::from_fn(dim, rank, |row, column| {
+                let entry: f64 = rng.sample(StandardNormal);
+                f64::from(u8::from(lit[row])) * entry * 0.8_f64.powi(column as i32)
+            });
+            let product = &factor * factor.transpose();
+            let entries: Vec<f64> = product.iter().copied().collect();
+            let matrix = Tensor::from_vec(entries, (dim, dim), &Device::Cpu).unwrap();
+            let spectrum = dense_spectrum(&Dense::new(&matrix).unwrap(), 50).unwrap();
+            let values = &spectrum.eigenvalues;
+            assert!(
+                values.iter().all(|value| value.is_finite()),
+                "{dim} {seed}: {values:?}"
+            );
+            let trace: f64 = values.iter().sum();
+            assert!((trace - product.trace()).abs() < 1e-12 * product.trace());
+        }
+    }
 }
