@@ -1,5 +1,6 @@
 //! `flatness measure`: the curvature of a checkpoint.
 
+mod functions;
 mod parameters;
 mod perturbed;
 mod picture;

@@ -7,19 +7,18 @@ use candle_core::Tensor;
 use flatness_operator::LinearOperator;
 use flatness_records::{Quantity, Uncertainty};
 use flatness_spectrum::{
-    Budget, Eigenpairs, EigenpairsSettings, Eigenvalue, Estimate, Goal, MomentsSettings, Probe,
-    Quadrature, QuadratureSettings, Stop, check_operator, eigenpairs, moments_until,
-    quadrature_until,
+    Budget, Eigenpairs, EigenpairsSettings, Eigenvalue, Goal, MomentsSettings, Quadrature, Stop,
+    check_operator, eigenpairs, moments_until,
 };
 
-use super::{Line, Subject};
+use super::{Line, Subject, functions};
 use crate::arguments::What;
 use crate::measurement::stochastic;
 use crate::progress::Stage;
 
 /// Vectors per product where they are random and independent: beyond, a pass over the data costs as
 /// much per vector.
-const BLOCK: usize = 8;
+pub(super) const BLOCK: usize = 8;
 
 /// Probes of trace and Frobenius norm before their interval is looked at: with fewer, an interval that is
 /// narrow by chance would end it too early.
@@ -85,7 +84,7 @@ pub(super) fn measure(
     let (top, bottom) = ends(subject, operator.dim())?;
     let eigen = top + bottom > 0;
     let moments = subject.asks(|what| matches!(what, What::Trace | What::Frobenius));
-    let functions = subject.asks(of_quadrature);
+    let functions = subject.asks(functions::of_quadrature);
     let deadline = options.time_limit.map(Duration::from_secs_f64);
     let mut purse = Purse {
         operator,
@@ -122,7 +121,8 @@ pub(super) fn measure(
     }
     if functions {
         purse.spend(|operator, budget, stage| {
-            take_functions(subject, operator, budget, stage, &mut found)
+            let products = functions::measure(subject, operator, budget, stage, &mut found)?;
+            Ok(((), products))
         })?;
     }
     found.products = purse.used as u64;
@@ -149,18 +149,6 @@ fn ends(subject: &Subject<'_>, dim: usize) -> Result<(usize, usize)> {
         }
     }
     Ok((top, bottom))
-}
-
-fn of_quadrature(what: &What) -> bool {
-    matches!(
-        what,
-        What::Density
-            | What::Rank(_)
-            | What::EffectiveRank
-            | What::NuclearNorm
-            | What::LogDeterminant(_)
-            | What::Count { .. }
-    )
 }
 
 fn search(
@@ -274,95 +262,7 @@ fn take_moments(
     Ok(((), moments.trace.products))
 }
 
-fn take_functions(
-    subject: &Subject<'_>,
-    operator: &dyn LinearOperator,
-    budget: &Budget<'_>,
-    stage: &Stage,
-    found: &mut Spectral,
-) -> Result<((), usize)> {
-    let steps = subject.options.steps.min(operator.dim());
-    // The block that the budget holds; two probes are the least.
-    let affordable = budget.products.unwrap_or(usize::MAX) / steps;
-    let block = BLOCK.min(affordable).max(2);
-    let settings = QuadratureSettings {
-        probes: block,
-        steps,
-        block,
-        probe: Probe::Gaussian,
-        seed: subject.streams.seed("density"),
-    };
-    let goal = Goal::relative(subject.options.relative_error);
-    let whats = &subject.options.what;
-    // The least accurate of what was asked for; a density alone is judged by its second moment.
-    let judged = |quadrature: &Quadrature| {
-        let mut worst: Option<Estimate> = None;
-        for (_, estimate) in whats.iter().filter_map(|what| function(what, quadrature)) {
-            let estimate = estimate?;
-            let relative = |one: &Estimate| one.standard_error / one.value.abs();
-            if worst.is_none_or(|worst| relative(&estimate) > relative(&worst)) {
-                worst = Some(estimate);
-            }
-        }
-        worst.map_or_else(|| quadrature.frobenius_squared(), Ok)
-    };
-    let measured = quadrature_until(
-        operator,
-        &settings,
-        judged,
-        &goal,
-        budget,
-        &mut |progress| {
-            stage.message(&format!(
-                "function of the matrix {:.4e} +- {:.1e}",
-                progress.value, progress.error
-            ));
-        },
-    )?;
-    for (name, estimate) in whats
-        .iter()
-        .filter_map(|what| function(what, &measured.result))
-    {
-        let mut line = Line::new(name, stochastic(estimate?));
-        line.stop = Some(describe(measured.stop));
-        found.lines.push(line);
-    }
-    let products = measured.result.products;
-    found.quadrature = Some(measured.result);
-    Ok(((), products))
-}
-
-/// Name and estimate of what a quadrature gives a number of.
-fn function(
-    what: &What,
-    quadrature: &Quadrature,
-) -> Option<(String, Result<Estimate, flatness_spectrum::Error>)> {
-    Some(match *what {
-        What::Rank(share) => (
-            format!("rank({share:e})"),
-            quadrature.numerical_rank(share * largest(quadrature)),
-        ),
-        What::EffectiveRank => ("effective_rank".to_owned(), quadrature.effective_rank()),
-        What::NuclearNorm => ("nuclear_norm".to_owned(), quadrature.nuclear_norm()),
-        What::LogDeterminant(shift) => (
-            format!("log_determinant({shift:e})"),
-            quadrature.log_determinant(shift),
-        ),
-        What::Count { low, high } => (
-            format!("count({low:e}:{high:e})"),
-            quadrature.count(low..=high),
-        ),
-        _ => return None,
-    })
-}
-
-/// The largest |Ritz value| of any probe, but never zero.
-fn largest(quadrature: &Quadrature) -> f64 {
-    let nodes = quadrature.rules.iter().flat_map(|rule| &rule.nodes);
-    nodes.fold(f64::MIN_POSITIVE, |largest, node| largest.max(node.abs()))
-}
-
-fn describe(stop: Stop) -> &'static str {
+pub(super) fn describe(stop: Stop) -> &'static str {
     match stop {
         Stop::Converged => "as accurate as asked",
         Stop::Products => "the budget ended it",

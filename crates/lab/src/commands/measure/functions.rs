@@ -1,0 +1,115 @@
+//! Functions of a matrix and its density, from one stochastic Lanczos quadrature.
+
+use anyhow::Result;
+use flatness_operator::LinearOperator;
+use flatness_spectrum::{
+    Budget, Estimate, Goal, Probe, Quadrature, QuadratureSettings, quadrature_until,
+};
+
+use super::spectral::{BLOCK, Spectral, describe};
+use super::{Line, Subject};
+use crate::arguments::What;
+use crate::measurement::stochastic;
+use crate::progress::Stage;
+
+/// Whether a quadrature answers it.
+pub(super) fn of_quadrature(what: &What) -> bool {
+    matches!(
+        what,
+        What::Density
+            | What::Rank(_)
+            | What::EffectiveRank
+            | What::NuclearNorm
+            | What::LogDeterminant(_)
+            | What::Count { .. }
+    )
+}
+
+/// Adds the functions that were asked for, and keeps the quadrature; its products.
+pub(super) fn measure(
+    subject: &Subject<'_>,
+    operator: &dyn LinearOperator,
+    budget: &Budget<'_>,
+    stage: &Stage,
+    found: &mut Spectral,
+) -> Result<usize> {
+    let steps = subject.options.steps.min(operator.dim());
+    // The block that the budget holds; two probes are the least.
+    let affordable = budget.products.unwrap_or(usize::MAX) / steps;
+    let block = BLOCK.min(affordable).max(2);
+    let settings = QuadratureSettings {
+        probes: block,
+        steps,
+        block,
+        probe: Probe::Gaussian,
+        seed: subject.streams.seed("density"),
+    };
+    let goal = Goal::relative(subject.options.relative_error);
+    let whats = &subject.options.what;
+    // The least accurate of what was asked for; a density alone is judged by its second moment.
+    let judged = |quadrature: &Quadrature| {
+        let mut worst: Option<Estimate> = None;
+        for (_, estimate) in whats.iter().filter_map(|what| function(what, quadrature)) {
+            let estimate = estimate?;
+            let relative = |one: &Estimate| one.standard_error / one.value.abs();
+            if worst.is_none_or(|worst| relative(&estimate) > relative(&worst)) {
+                worst = Some(estimate);
+            }
+        }
+        worst.map_or_else(|| quadrature.frobenius_squared(), Ok)
+    };
+    let measured = quadrature_until(
+        operator,
+        &settings,
+        judged,
+        &goal,
+        budget,
+        &mut |progress| {
+            stage.message(&format!(
+                "function of the matrix {:.4e} +- {:.1e}",
+                progress.value, progress.error
+            ));
+        },
+    )?;
+    for (name, estimate) in whats
+        .iter()
+        .filter_map(|what| function(what, &measured.result))
+    {
+        let mut line = Line::new(name, stochastic(estimate?));
+        line.stop = Some(describe(measured.stop));
+        found.lines.push(line);
+    }
+    let products = measured.result.products;
+    found.quadrature = Some(measured.result);
+    Ok(products)
+}
+
+/// Name and estimate of what a quadrature gives a number of.
+fn function(
+    what: &What,
+    quadrature: &Quadrature,
+) -> Option<(String, Result<Estimate, flatness_spectrum::Error>)> {
+    Some(match *what {
+        What::Rank(share) => (
+            format!("rank({share:e})"),
+            quadrature.numerical_rank(share * largest(quadrature)),
+        ),
+        What::EffectiveRank => ("effective_rank".to_owned(), quadrature.effective_rank()),
+        What::NuclearNorm => ("nuclear_norm".to_owned(), quadrature.nuclear_norm()),
+        What::LogDeterminant(shift) => (
+            format!("log_determinant({shift:e})"),
+            quadrature.log_determinant(shift),
+        ),
+        What::Count { low, high } => (
+            format!("count({low:e}:{high:e})"),
+            quadrature.count(low..=high),
+        ),
+        _ => return None,
+    })
+}
+
+/// The largest |Ritz value| of any probe, but never zero.
+fn largest(quadrature: &Quadrature) -> f64 {
+    let nodes = quadrature.rules.iter().flat_map(|rule| &rule.nodes);
+    nodes.fold(f64::MIN_POSITIVE, |largest, node| largest.max(node.abs()))
+}
