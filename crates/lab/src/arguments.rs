@@ -32,7 +32,7 @@ pub(crate) enum Command {
     Run(RunOptions),
     /// Train one network, without measuring it
     Train(TrainOptions),
-    /// Measure the curvature of a checkpoint: eigenvalues, trace, Frobenius norm
+    /// Measure the curvature of a checkpoint: eigenvalues, trace, density and other measures of sharpness
     Measure(MeasureOptions),
     /// Multiply the Hessian of given weights and data by given vectors, to compare with other tools
     Product(ProductOptions),

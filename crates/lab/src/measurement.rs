@@ -14,7 +14,7 @@ use anyhow::{Result, bail};
 use candle_core::Tensor;
 use flatness_curvature::{Curvature, MeanLoss, Retention};
 use flatness_layers::Network;
-use flatness_operator::{Congruence, LinearOperator};
+use flatness_measures::{adaptive, fisher_rao};
 use flatness_optim::norm;
 use flatness_records::{
     EpochEvaluation, Iterate, Matrix, MatrixRecord, MeasureSpec, Measurement, Quantity,
@@ -127,9 +127,8 @@ impl Instrument<'_> {
             operator: curvature.gauss_newton(),
             stage: &stage,
         };
-        let fisher_rao = quadratic_form(&gauss_newton, theta)?;
-        let magnitudes = theta.abs()?;
-        let adaptive = Congruence::new(&hessian, &magnitudes)?;
+        let fisher_rao = fisher_rao(&gauss_newton, theta)?;
+        let adaptive = adaptive(&hessian, theta, 0.0)?;
         let seed = self.streams.seed("adaptive");
         let (adaptive_lambda_max, _) = extremes(&adaptive, &self.spec.lanczos, seed)?;
         let matrices = self.spec.matrices.iter().map(|&matrix| {
@@ -237,11 +236,6 @@ pub(crate) fn describe(retention: RecordedRetention) -> &'static str {
         RecordedRetention::Retain => "kept",
         RecordedRetention::Recompute => "computed anew",
     }
-}
-
-/// vᵀ A v.
-pub(crate) fn quadratic_form(operator: &impl LinearOperator, vector: &Tensor) -> Result<f64> {
-    dot(vector, &operator.apply(vector)?)
 }
 
 /// Inner product of two vectors, summed in double precision.

@@ -15,40 +15,55 @@ pub(crate) struct MeasureOptions {
     #[arg(long, value_name = "NAME")]
     pub(crate) model: Option<String>,
     /// Data set
-    #[arg(long, value_name = "NAME", default_value = "mnist")]
+    #[arg(
+        long,
+        help_heading = "Data",
+        value_name = "NAME",
+        default_value = "mnist"
+    )]
     pub(crate) data_set: String,
     /// Directory with the data set [default: the cache directory; mnist: else the embedded fixture]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, help_heading = "Data", value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
     /// Split whose mean loss is measured
-    #[arg(long, value_enum, default_value_t = SplitName::Train)]
+    #[arg(long, help_heading = "Data", value_enum, default_value_t = SplitName::Train)]
     pub(crate) split: SplitName,
     /// Hold out the training examples after the first N; they are the split `validation`
-    #[arg(long, value_name = "N")]
+    #[arg(long, help_heading = "Data", value_name = "N")]
     pub(crate) train_size: Option<usize>,
     /// Take the first N examples of the split only
-    #[arg(long, value_name = "N")]
+    #[arg(long, help_heading = "Data", value_name = "N")]
     pub(crate) examples: Option<usize>,
     /// Take N random examples of the split, and say how far all of it may be from them
-    #[arg(long, value_name = "N", conflicts_with_all = ["examples", "parameters"])]
+    #[arg(long, help_heading = "Data", value_name = "N", conflicts_with_all = ["examples", "parameters"])]
     pub(crate) sample: Option<usize>,
     /// Matrix
-    #[arg(long, value_enum, default_value_t = MatrixName::Hessian)]
+    #[arg(long, help_heading = "Matrix", value_enum, default_value_t = MatrixName::Hessian)]
     pub(crate) matrix: MatrixName,
     /// Statistics that batch-norm takes: the running ones of the checkpoint, or those of each batch
-    #[arg(long, value_enum, default_value_t = BatchNormName::Frozen)]
+    #[arg(long, help_heading = "Matrix", value_enum, default_value_t = BatchNormName::Frozen)]
     pub(crate) batch_norm: BatchNormName,
     /// Number type of the arithmetic [default: the checkpoint's]
-    #[arg(long, value_enum)]
+    #[arg(long, help_heading = "Matrix", value_enum)]
     pub(crate) dtype: Option<NumberType>,
     /// Most examples per sweep [default: 1000 or all]; with batch statistics, the size of the batches
-    #[arg(long, value_name = "N")]
+    #[arg(long, help_heading = "Matrix", value_name = "N")]
     pub(crate) batch_size: Option<usize>,
     /// Take the rows and columns of the parameters whose names match, such as `fc1.*`; `*` is any text
-    #[arg(long, value_name = "PATTERNS", value_delimiter = ',')]
+    #[arg(
+        long,
+        help_heading = "Matrix",
+        value_name = "PATTERNS",
+        value_delimiter = ','
+    )]
     pub(crate) parameters: Vec<String>,
     /// Add the L2 term of this coefficient to the matrix
-    #[arg(long, value_name = "COEFFICIENT", default_value_t = 0.0)]
+    #[arg(
+        long,
+        help_heading = "Matrix",
+        value_name = "COEFFICIENT",
+        default_value_t = 0.0
+    )]
     pub(crate) l2: f64,
     /// What to measure, a list of the names below
     #[arg(
@@ -59,28 +74,58 @@ pub(crate) struct MeasureOptions {
     )]
     pub(crate) what: Vec<What>,
     /// Half-width of 95 % confidence, relative to the value, at which an estimate is good enough
-    #[arg(long, value_name = "FRACTION", default_value_t = 0.05)]
+    #[arg(
+        long,
+        help_heading = "Accuracy and cost",
+        value_name = "FRACTION",
+        default_value_t = 0.05
+    )]
     pub(crate) relative_error: f64,
     /// Residual, relative to the largest |eigenvalue|, at which an eigenvalue is good enough
-    #[arg(long, value_name = "FRACTION", default_value_t = 1e-3)]
+    #[arg(
+        long,
+        help_heading = "Accuracy and cost",
+        value_name = "FRACTION",
+        default_value_t = 1e-3
+    )]
     pub(crate) tolerance: f64,
     /// Most matrix-vector products of eigenvalues, trace, Frobenius norm and functions of the matrix
-    #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(
+        long,
+        help_heading = "Accuracy and cost",
+        value_name = "N",
+        default_value_t = 1000
+    )]
     pub(crate) budget: usize,
     /// Begin no further product after so many seconds
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, help_heading = "Accuracy and cost", value_name = "SECONDS")]
     pub(crate) time_limit: Option<f64>,
     /// Vectors per product in the search for eigenvalues; finds as many copies of a repeated one
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(
+        long,
+        help_heading = "Accuracy and cost",
+        value_name = "N",
+        default_value_t = 1
+    )]
     pub(crate) block: usize,
     /// Vectors held in the search for eigenvalues [default: 40 more than needed]
-    #[arg(long, value_name = "N")]
+    #[arg(long, help_heading = "Accuracy and cost", value_name = "N")]
     pub(crate) basis: Option<usize>,
     /// Lanczos steps per probe of the density and of functions of the matrix
-    #[arg(long, value_name = "N", default_value_t = 30)]
+    #[arg(
+        long,
+        help_heading = "Accuracy and cost",
+        value_name = "N",
+        default_value_t = 30
+    )]
     pub(crate) steps: usize,
     /// Seed of start vectors and probes
-    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    #[arg(
+        long,
+        help_heading = "Accuracy and cost",
+        value_name = "SEED",
+        default_value_t = 0
+    )]
     pub(crate) seed: u64,
     /// File that keeps every product, so that the same command after a kill goes on where it was
     #[arg(long, value_name = "FILE")]
