@@ -294,10 +294,10 @@ fn a_checkpoint_that_does_not_fit_is_refused() {
         (
             vec![
                 checkpoint.display().to_string(),
-                "--probes".to_owned(),
+                "--budget".to_owned(),
                 "1".to_owned(),
             ],
-            "probes",
+            "budget",
         ),
         (
             vec![

@@ -76,6 +76,10 @@ impl Quadrature {
     /// The effective rank exp(H) of Roy and Vetterli: H is the entropy of |λᵢ| / ‖A‖_*. Between 1
     /// (one eigenvalue) and the dimension (all of the same size).
     ///
+    /// The error is a jackknife over probes, to first order: where the ratio is nearly stationary in
+    /// them (few dimensions, or few large eigenvalues beside many equal ones) it is too small; its
+    /// 95 % intervals held the truth on 78 to 95 % of the seeds, by the spectrum.
+    ///
     /// # Errors
     ///
     /// [`Error::ZeroOperator`].

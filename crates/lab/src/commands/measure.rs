@@ -9,7 +9,7 @@ mod spectral;
 mod subject;
 mod table;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use candle_core::Tensor;
 use flatness_curvature::{MeanLoss, Selection};
 use flatness_data::{Examples, Subset};
@@ -125,7 +125,10 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
     let streams = Streams::new(options.seed);
     let sample = options
         .sample
-        .map(|count| Subset::random(whole, count, streams.seed("sample")))
+        .map(|count| {
+            let sample = Subset::random(whole, count, streams.seed("sample"));
+            sample.with_context(|| format!("--sample {count}"))
+        })
         .transpose()?;
     let first = options
         .examples

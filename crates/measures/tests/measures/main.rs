@@ -2,6 +2,7 @@
 //! linked once.
 
 mod adaptive;
+mod ball;
 mod keskar;
 mod norms;
 mod pac_bayes;

@@ -9,6 +9,7 @@ mod eigenpairs;
 mod eigenpairs_stops;
 mod endings;
 mod functions;
+mod known_answers;
 mod lanczos;
 mod matrices;
 mod moments;

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use candle_core::Tensor;
 use flatness_operator::LinearOperator;
 use flatness_records::{Quantity, Uncertainty};
 use flatness_spectrum::{
-    Budget, Eigenpairs, EigenpairsSettings, Eigenvalue, Goal, MomentsSettings, Quadrature, Stop,
-    check_operator, eigenpairs, moments_until,
+    Budget, Eigenpairs, EigenpairsSettings, Eigenvalue, Error as SpectrumError, Goal,
+    MomentsSettings, Quadrature, Stop, check_operator, eigenpairs, moments_until,
 };
 
 use super::{Line, Subject, functions};
@@ -67,7 +67,18 @@ impl Purse<'_> {
             products: Some(self.products / self.parts),
             interrupt: &expired,
         };
-        let (result, products) = work(self.operator, &budget, self.stage)?;
+        let share = self.products / self.parts;
+        let (result, products) = work(self.operator, &budget, self.stage).map_err(|error| {
+            let Some(SpectrumError::BudgetTooSmall { needed, .. }) = error.downcast_ref() else {
+                return error;
+            };
+            anyhow!(
+                "--budget leaves {share} products to the first of {} measurements to come, which takes \
+                 {needed} at least; give {} more",
+                self.parts,
+                (needed - share) * self.parts
+            )
+        })?;
         self.products = self.products.saturating_sub(products);
         self.used += products;
         self.parts = (self.parts - 1).max(1);
@@ -190,11 +201,13 @@ fn take_eigenpairs(pairs: &Eigenpairs, found: &mut Spectral) -> Result<()> {
             seed,
         },
     };
-    let ends = [
-        ("lambda_max", &pairs.top, pairs.top_vectors()?),
-        ("lambda_min", &pairs.bottom, pairs.bottom_vectors()?),
-    ];
-    for (end, eigenvalues, vectors) in ends {
+    let vectors: [fn(&Eigenpairs) -> _; 2] = [Eigenpairs::top_vectors, Eigenpairs::bottom_vectors];
+    let ends = [("lambda_max", &pairs.top), ("lambda_min", &pairs.bottom)];
+    for ((end, eigenvalues), vectors) in ends.into_iter().zip(vectors) {
+        if eigenvalues.is_empty() {
+            continue;
+        }
+        let vectors = vectors(pairs)?;
         for (index, eigenvalue) in eigenvalues.iter().enumerate() {
             let name = match index {
                 0 => end.to_owned(),
@@ -218,9 +231,9 @@ fn take_eigenpairs(pairs: &Eigenpairs, found: &mut Spectral) -> Result<()> {
         .max_by(|left, right| left.value.abs().total_cmp(&right.value.abs()));
     if let Some(norm) = norm {
         let value = norm.value.abs();
-        found
-            .lines
-            .push(Line::new("spectral_norm", Quantity { value, ..norm }));
+        let mut line = Line::new("spectral_norm", Quantity { value, ..norm });
+        line.stop = Some(describe(pairs.stop));
+        found.lines.push(line);
     }
     Ok(())
 }

@@ -34,6 +34,9 @@ pub(super) fn check(options: &MeasureOptions) -> Result<()> {
             bail!("{option} must be at least 1, got 0");
         }
     }
+    if let Some(sample) = options.sample.filter(|sample| *sample < 2) {
+        bail!("--sample must be at least 2, whose error takes two parts to compare, got {sample}");
+    }
     if matches!(options.split, SplitName::Validation) && options.train_size.is_none() {
         bail!("--split validation needs --train-size, which says how many examples are not in it");
     }

@@ -1,0 +1,10 @@
+//! `flatness measure` as a user calls it, in real processes on the embedded fixture.
+
+mod journal;
+mod names;
+mod options;
+mod oracle;
+mod pictures;
+mod program;
+mod refusals;
+mod spectra;

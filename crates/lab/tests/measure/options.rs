@@ -1,0 +1,96 @@
+//! Splits, samples, the L2 term and the seed.
+
+use crate::oracle::{Digits, Of, elements, fixture, logistic, of_logistic};
+use crate::program::{Place, assert_within, number, value};
+
+#[test]
+fn the_same_seed_gives_the_same_bits_and_another_one_others() {
+    let place = Place::new("mlp");
+    let text = |seed: u64| {
+        let options = "--examples 10 --threads 2 --what top=2,bottom,trace,rank --budget 200";
+        place.text(&format!("{options} --seed {seed}"))
+    };
+    assert_eq!(text(3), text(3));
+    assert_ne!(text(3), text(4));
+}
+
+#[test]
+fn the_l2_term_shifts_every_eigenvalue() {
+    let place = Place::new("logistic");
+    let options = "--what top,bottom,trace,frobenius --examples 6 --threads 1 --l2 0.25";
+    let report = place.json(options);
+    assert_eq!(report["l2"], 0.25);
+    let exact = of_logistic(&place, 6, Of::Hessian).eigenvalues();
+    let zeros = 7850.0 - exact.len() as f64;
+    let shifted = || exact.iter().map(|value| value + 0.25);
+    for (name, truth) in [("lambda_max", exact[0] + 0.25), ("lambda_min", 0.25)] {
+        let residual = number(&report, name, "residual");
+        let distance = (value(&report, name) - truth).abs();
+        assert!(distance <= residual + 1e-10, "{name}: {distance:e}");
+    }
+    assert_within(&report, "trace", shifted().sum::<f64>() + zeros * 0.25);
+    let squares = shifted().map(|value| value * value).sum::<f64>() + zeros * 0.25 * 0.25;
+    assert_within(&report, "frobenius", squares.sqrt());
+}
+
+#[test]
+fn each_split_is_measured_on_its_own_examples() {
+    let place = Place::new("logistic");
+    let theta = elements(&place);
+    let mnist = fixture();
+    let held_out = Digits::new(&mnist.train, 9_994..10_000);
+    let test = Digits::new(&mnist.test, 0..6);
+    for (options, digits, training) in [
+        ("--split validation --train-size 9994", held_out, 9_994),
+        ("--split train --train-size 6", Digits::train(6), 6),
+        ("--split test --examples 6", test, 10_000),
+    ] {
+        let what = "--what top,bottom,trace --threads 1";
+        let report = place.json(&format!("{options} {what}"));
+        let exact = digits
+            .columns(|x| logistic(&theta, x), Of::Hessian)
+            .eigenvalues();
+        assert_eq!(report["examples"], 6, "{options}");
+        assert_eq!(report["data"]["train_examples"], training, "{options}");
+        let residual = number(&report, "lambda_max", "residual");
+        let distance = (value(&report, "lambda_max") - exact[0]).abs();
+        assert!(distance <= residual + 1e-10, "{options}: {distance:e}");
+        assert_within(&report, "trace", exact.iter().sum());
+    }
+}
+
+#[test]
+fn a_sample_says_how_far_the_whole_may_be() {
+    let place = Place::new("logistic");
+    let options = "--what top,bottom,trace --threads 1 --train-size 60";
+    let exact = of_logistic(&place, 60, Of::Hessian);
+    let truth: f64 = exact.0.iter().flatten().map(|entry| entry * entry).sum();
+    let sampled =
+        |count: usize, seed: u64| place.json(&format!("{options} --sample {count} --seed {seed}"));
+    for seed in 0..3 {
+        let report = sampled(30, seed);
+        assert_eq!(
+            (&report["examples"], &report["sampled_from"]),
+            (&30.into(), &60.into())
+        );
+        let error = number(&report, "trace", "sampling_error");
+        let both = error.hypot(number(&report, "trace", "standard_error"));
+        let distance = (value(&report, "trace") - truth).abs();
+        assert!(error > 0.0 && error < 0.5 * truth, "{error:e}");
+        assert!(distance <= 4.0 * both, "{distance:e} {both:e}");
+        assert!(number(&report, "lambda_max", "sampling_error") > 0.0);
+    }
+    // Of everything there is nothing left to be away from, and the sum is over the same examples.
+    let (all, plain) = (sampled(60, 0), place.json(options));
+    for name in ["lambda_max", "trace"] {
+        assert_eq!(number(&all, name, "sampling_error"), 0.0, "{name}");
+        let [all, plain] = [&all, &plain].map(|report| value(report, name));
+        assert!(
+            (all - plain).abs() <= 1e-10 * plain,
+            "{name}: {all} {plain}"
+        );
+    }
+    assert!(plain["sampled_from"].is_null() && plain["trace"]["sampling_error"].is_null());
+    // The trace above is that of the columns, which share no code with Jacobi's rotations.
+    assert_within(&plain, "trace", truth);
+}

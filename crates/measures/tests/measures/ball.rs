@@ -1,0 +1,205 @@
+//! The greatest rise in a ball against closed forms, against the quadratic model maximised exactly, and
+//! against its own starts.
+
+use flatness_curvature::Retention;
+use flatness_layers::Loss;
+use flatness_measures::{Ascent, AscentSettings, BallSettings, ball_rise};
+use flatness_testkit::{Activation, Problem, dense_matrix, values};
+use nalgebra::{DMatrix, DVector, SymmetricEigen};
+
+use crate::toy::{Toy, unwatched, vector};
+use crate::two_parameters::linear;
+
+const EXAMPLES: usize = 9;
+
+fn rise(toy: &Toy, theta: &[f64], radius: f64, directions: &[candle_core::Tensor]) -> Ascent {
+    let settings = BallSettings {
+        radius,
+        directions,
+        ascent: AscentSettings {
+            random_starts: 4,
+            max_iterations: 2000,
+            tolerance: 1e-9,
+            seed: 4,
+        },
+    };
+    ball_rise(
+        &toy.mean_loss(),
+        &vector(theta),
+        &settings,
+        &mut unwatched(),
+    )
+    .unwrap()
+}
+
+/// A network with its gradient and Hessian at θ, both means.
+fn curved() -> (Toy, DVector<f64>, DMatrix<f64>) {
+    let problem = Problem::new(
+        &[4, 5, 3],
+        Activation::Tanh,
+        Loss::CrossEntropy,
+        EXAMPLES,
+        71,
+    );
+    let gradient = DVector::from_vec(problem.gradient(&problem.theta)) / EXAMPLES as f64;
+    let hessian = problem.hessian() / EXAMPLES as f64;
+    (Toy::new(problem), gradient, hessian)
+}
+
+/// max of g·d + ½ dᵀHd over ‖d‖ = r: d = (μ − H)⁻¹ g with the μ > λ_max that gives it this length, which
+/// halving finds.
+fn quadratic_model(gradient: &DVector<f64>, hessian: &DMatrix<f64>, radius: f64) -> f64 {
+    let eigen = SymmetricEigen::new(hessian.clone());
+    let slopes = eigen.eigenvectors.transpose() * gradient;
+    let at = |mu: f64| slopes.zip_map(&eigen.eigenvalues, |slope, value| slope / (mu - value));
+    let largest = eigen.eigenvalues.max();
+    let (mut low, mut high) = (largest, largest + 2.0 * gradient.norm() / radius);
+    for _ in 0..200 {
+        let middle = 0.5 * (low + high);
+        if at(middle).norm() > radius {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    let d = at(high);
+    assert!((d.norm() - radius).abs() < 1e-9 * radius);
+    let curved = d.component_mul(&d).dot(&eigen.eigenvalues);
+    slopes.dot(&d) + 0.5 * curved
+}
+
+/// ½ Σ (θ_c x − t_c)² is a paraboloid of curvature m = mean x²: the rise is ‖g‖ r + ½ m r² at any r.
+#[test]
+fn on_a_paraboloid_it_is_the_closed_form() {
+    let toy = Toy::new(Problem::of(linear(), Loss::SquaredError, EXAMPLES, 5));
+    let (x, labels) = (values(&toy.problem.inputs), values(&toy.problem.labels));
+    let mean =
+        |terms: &dyn Fn(usize) -> f64| (0..EXAMPLES).map(terms).sum::<f64>() / EXAMPLES as f64;
+    let curvature = mean(&|i| x[i] * x[i]);
+    let best =
+        [0.0, 1.0].map(|class| mean(&|i| if labels[i] == class { x[i] } else { 0.0 }) / curvature);
+    for theta in [[0.3, -0.8], best] {
+        let slope = curvature * (theta[0] - best[0]).hypot(theta[1] - best[1]);
+        for radius in [1e-3, 0.1, 5.0] {
+            let ascent = rise(&toy, &theta, radius, &[]);
+            let truth = slope * radius + 0.5 * curvature * radius * radius;
+            // The search may stop a billionth short; a loss of order one rounds at 1e-16.
+            let (allowed, got) = (1e-8 * truth + 1e-15, ascent.rise);
+            assert!(
+                (got - truth).abs() <= allowed,
+                "{radius}: {got:e} {truth:e}"
+            );
+            assert!(ascent.converged, "{ascent:?}");
+            assert!((ascent.displacement_norm / radius - 1.0).abs() < 1e-9);
+        }
+    }
+}
+
+#[test]
+fn at_small_radii_it_tends_to_the_quadratic_model_and_to_the_gradient() {
+    let (toy, gradient, hessian) = curved();
+    let theta = toy.problem.theta.clone();
+    let norm = SymmetricEigen::new(hessian.clone()).eigenvalues.amax();
+    let errors = [0.02, 0.01, 0.005, 0.0025].map(|radius| {
+        let got = rise(&toy, &theta, radius, &[]).rise;
+        let beyond_slope = got - gradient.norm() * radius;
+        assert!(
+            beyond_slope.abs() <= 0.6 * norm * radius * radius,
+            "{beyond_slope:e}"
+        );
+        got - quadratic_model(&gradient, &hessian, radius)
+    });
+    // The first term left out is of third order: an eighth at half the radius, up to the fourth.
+    for pair in errors.windows(2) {
+        let ratio = pair[0] / pair[1];
+        assert!((7.0..9.0).contains(&ratio), "{errors:?}");
+    }
+}
+
+#[test]
+fn both_ends_of_the_top_eigenvector_are_in_the_ball_and_a_larger_ball_holds_a_smaller() {
+    let (toy, _, hessian) = curved();
+    let theta = toy.problem.theta.clone();
+    let eigen = SymmetricEigen::new(hessian.clone());
+    let top = eigen
+        .eigenvectors
+        .column(eigen.eigenvalues.imax())
+        .into_owned();
+    // The operator that the direction would come from is that matrix.
+    let mean_loss = toy.mean_loss();
+    let curvature = mean_loss
+        .curvature(&toy.theta(), Retention::Retain)
+        .unwrap();
+    assert!((dense_matrix(&curvature.hessian()) - hessian).amax() < 1e-13);
+    let loss = |theta: &[f64]| mean_loss.evaluate(&vector(theta)).unwrap().loss;
+    let here = loss(&theta);
+    // Twice as long: only where it points to counts.
+    let direction = vector((2.0 * &top).as_slice());
+    let mut smaller = 0.0;
+    for radius in [0.01, 0.1, 0.3, 1.0, 3.0] {
+        let ascent = rise(&toy, &theta, radius, std::slice::from_ref(&direction));
+        assert_eq!(ascent.start_rises.len(), 1 + 2 + 4);
+        for sign in [-1.0, 1.0] {
+            let moved: Vec<f64> = theta
+                .iter()
+                .zip(top.iter())
+                .map(|(theta, top)| theta + sign * radius * top)
+                .collect();
+            let end = loss(&moved) - here;
+            assert!(
+                ascent.rise >= end - 1e-14,
+                "{radius}: {} below {end}",
+                ascent.rise
+            );
+        }
+        assert!(
+            ascent.rise > smaller,
+            "{radius}: {} after {smaller}",
+            ascent.rise
+        );
+        assert!(ascent.displacement_norm <= radius * (1.0 + 1e-12));
+        smaller = ascent.rise;
+    }
+}
+
+#[test]
+fn settings_that_make_no_sense_are_errors() {
+    let (toy, ..) = curved();
+    let (mean_loss, theta) = (toy.mean_loss(), toy.theta());
+    let ascent = AscentSettings {
+        random_starts: 0,
+        max_iterations: 3,
+        tolerance: 1e-3,
+        seed: 0,
+    };
+    let message = |radius: f64, direction: &[f64], ascent: AscentSettings| {
+        let settings = BallSettings {
+            radius,
+            directions: &[vector(direction)],
+            ascent,
+        };
+        let rise = ball_rise(&mean_loss, &theta, &settings, &mut unwatched());
+        rise.unwrap_err().to_string()
+    };
+    let along = vec![1.0; toy.problem.dim()];
+    let none = vec![0.0; toy.problem.dim()];
+    let idle = AscentSettings {
+        max_iterations: 0,
+        ..ascent
+    };
+    for (message, expected) in [
+        (message(0.0, &along, ascent), "the radius is 0"),
+        (message(f64::NAN, &along, ascent), "the radius is NaN"),
+        (
+            message(0.1, &[1.0], ascent),
+            "a direction of the ball: expected shape",
+        ),
+        (
+            message(0.1, &none, ascent),
+            "a direction of the ball has no length",
+        ),
+        (message(0.1, &along, idle), "max_iterations"),
+    ] {
+        assert!(message.contains(expected), "{message}");
+    }
+}

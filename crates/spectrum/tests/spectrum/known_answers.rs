@@ -1,0 +1,365 @@
+//! Matrices whose every number is a formula: the examples with which curvature software introduces
+//! itself, and a few more.
+
+use candle_core::{DType, Device, Tensor};
+use flatness_operator::LinearOperator;
+use flatness_spectrum::{
+    Budget, EigenpairsSettings, Estimate, HutchPlusPlusSettings, HutchinsonSettings,
+    LanczosSettings, MomentsSettings, Probe, Quadrature, QuadratureSettings, XTraceSettings,
+    dense_spectrum, eigenpairs, hutch_plus_plus, hutchinson, lanczos, moments, quadrature, xtrace,
+};
+
+use crate::matrices::{Custom, Diagonal};
+
+const SEED: u64 = 8;
+
+/// A matrix with its numbers by formula.
+struct Known {
+    name: &'static str,
+    operator: Box<dyn LinearOperator>,
+    /// In descending order.
+    eigenvalues: Vec<f64>,
+    trace: f64,
+    frobenius_squared: f64,
+    /// ln det(A + s I) with its s.
+    log_determinant: (f64, f64),
+}
+
+/// Mean squared error of a linear model, L(w) = (1/N) ‖X w − y‖², with the Hessian (2/N) Xᵀ X. X (N, n) takes
+/// differences of neighbours, between zeros at both ends: N = n + 1, and Xᵀ X has 2 on its diagonal and −1
+/// beside it, the eigenvalues 2 − 2 cos(kπ / N), and the determinant N.
+fn linear_regression(n: u32) -> Known {
+    let count = n + 1;
+    let scale = 2.0 / f64::from(count);
+    let apply = move |vectors: &Tensor| {
+        let padded = vectors.pad_with_zeros(1, 1, 1)?;
+        let left = padded.narrow(1, 0, count as usize)?;
+        let differences = (padded.narrow(1, 1, count as usize)? - left)?;
+        let before = differences.narrow(1, 0, n as usize)?;
+        (before - differences.narrow(1, 1, n as usize)?)? * scale
+    };
+    let cosine = |k: u32| (std::f64::consts::PI * f64::from(k) / f64::from(count)).cos();
+    let dim = f64::from(n);
+    Known {
+        name: "linear regression",
+        operator: Box::new(Custom {
+            dim: n as usize,
+            dtype: DType::F64,
+            apply,
+        }),
+        eigenvalues: (1..=n)
+            .rev()
+            .map(|k| scale * (2.0 - 2.0 * cosine(k)))
+            .collect(),
+        trace: scale * 2.0 * dim,
+        frobenius_squared: scale * scale * (4.0 * dim + 2.0 * (dim - 1.0)),
+        log_determinant: (0.0, dim * scale.ln() + f64::from(count).ln()),
+    }
+}
+
+/// diag(1, 2, ..., n).
+fn counting(n: u32) -> Known {
+    let dim = f64::from(n);
+    Known {
+        name: "counting",
+        operator: Box::new(Diagonal::new((1..=n).map(f64::from).collect(), DType::F64)),
+        eigenvalues: (1..=n).rev().map(f64::from).collect(),
+        trace: dim * (dim + 1.0) / 2.0,
+        frobenius_squared: dim * (dim + 1.0) * (2.0 * dim + 1.0) / 6.0,
+        // ln n!
+        log_determinant: (0.0, (1..=n).map(|i| f64::from(i).ln()).sum()),
+    }
+}
+
+/// a I + b 1 1ᵀ: the eigenvalue a + b n once, and a for all else.
+fn compound_symmetry(n: u32, a: f64, b: f64) -> Known {
+    let dim = f64::from(n);
+    let apply = move |vectors: &Tensor| {
+        let sums = (vectors.sum_keepdim(1)? * b)?;
+        (vectors * a)?.broadcast_add(&sums)
+    };
+    let mut eigenvalues = vec![a; n as usize];
+    eigenvalues[0] = a + b * dim;
+    Known {
+        name: "compound symmetry",
+        operator: Box::new(Custom {
+            dim: n as usize,
+            dtype: DType::F64,
+            apply,
+        }),
+        eigenvalues,
+        trace: dim * (a + b),
+        frobenius_squared: dim * (a + b).powi(2) + dim * (dim - 1.0) * b * b,
+        log_determinant: (1.0, (dim - 1.0) * (a + 1.0).ln() + (a + 1.0 + b * dim).ln()),
+    }
+}
+
+/// ½ θᵀAθ of two parameters: λ = (a + c)/2 ± √((a − c)²/4 + b²), indefinite where b² > a c.
+fn quadratic(a: f64, b: f64, c: f64) -> Known {
+    let matrix = Tensor::new(&[[a, b], [b, c]], &Device::Cpu).unwrap();
+    let (middle, half) = ((a + c) / 2.0, ((a - c) / 2.0).hypot(b));
+    Known {
+        name: "quadratic",
+        operator: Box::new(flatness_operator::Dense::new(&matrix).unwrap()),
+        eigenvalues: vec![middle + half, middle - half],
+        trace: a + c,
+        frobenius_squared: a * a + 2.0 * b * b + c * c,
+        log_determinant: (5.0, ((a + 5.0) * (c + 5.0) - b * b).ln()),
+    }
+}
+
+fn cases() -> Vec<Known> {
+    vec![
+        linear_regression(30),
+        counting(40),
+        compound_symmetry(25, 0.5, 2.0),
+        quadratic(2.0, 1.0, 2.0),
+        quadratic(1.0, 3.0, -2.0),
+    ]
+}
+
+impl Known {
+    fn norm(&self) -> f64 {
+        self.eigenvalues
+            .iter()
+            .fold(0.0, |norm, value| norm.max(value.abs()))
+    }
+
+    fn nuclear_norm(&self) -> f64 {
+        self.eigenvalues.iter().map(|value| value.abs()).sum()
+    }
+
+    fn dim(&self) -> usize {
+        self.eigenvalues.len()
+    }
+
+    /// With all steps, so that the probes alone err.
+    fn quadrature(&self) -> Quadrature {
+        let settings = QuadratureSettings {
+            probes: 100,
+            steps: self.dim(),
+            block: 50,
+            probe: Probe::Gaussian,
+            seed: SEED,
+        };
+        quadrature(&*self.operator, &settings).unwrap()
+    }
+}
+
+/// Asserts that the truth is in the interval of Student's t that misses once in 10,000 times, and rounding.
+#[track_caller]
+fn check(name: &str, what: &str, estimate: Estimate, truth: f64) {
+    let distance = (estimate.value - truth).abs();
+    assert!(
+        distance <= estimate.half_width(0.9999).unwrap() + 1e-11 * truth.abs().max(1.0),
+        "{name}: {what} is {estimate:?}, not {truth:e}"
+    );
+}
+
+#[test]
+fn the_formulas_agree_with_each_other() {
+    for case in cases() {
+        let sum =
+            |f: &dyn Fn(f64) -> f64| case.eigenvalues.iter().map(|value| f(*value)).sum::<f64>();
+        let (shift, log_determinant) = case.log_determinant;
+        for (got, truth) in [
+            (sum(&|value| value), case.trace),
+            (sum(&|value| value * value), case.frobenius_squared),
+            (sum(&|value| (value + shift).ln()), log_determinant),
+        ] {
+            let close = (got - truth).abs() <= 1e-12 * truth.abs().max(1.0);
+            assert!(close, "{}: {got} {truth}", case.name);
+        }
+    }
+}
+
+#[test]
+fn eigenvalues_are_those_of_the_formula() {
+    for case in cases() {
+        let (name, dim, norm) = (case.name, case.dim(), case.norm());
+        let dense = dense_spectrum(&*case.operator, 7).unwrap();
+        for (got, truth) in dense.eigenvalues.iter().zip(&case.eigenvalues) {
+            assert!((got - truth).abs() <= 1e-13 * norm, "{name}: {got} {truth}");
+        }
+        let settings = EigenpairsSettings {
+            top: 1.max(dim / 10),
+            bottom: 1,
+            block: 1,
+            basis: dim,
+            tolerance: 1e-10,
+            bytes: None,
+            seed: SEED,
+        };
+        let pairs = eigenpairs(&*case.operator, &settings, &Budget::UNLIMITED, &mut |_| ());
+        let pairs = pairs.unwrap();
+        let last = &case.eigenvalues[dim - 1..];
+        let ends = pairs.top.iter().zip(&case.eigenvalues);
+        for (found, truth) in ends.chain(pairs.bottom.iter().zip(last)) {
+            assert!(found.converged, "{name}: {found:?}");
+            let distance = (found.value - truth).abs();
+            assert!(
+                distance <= found.residual + 1e-13 * norm,
+                "{name}: {found:?} {truth}"
+            );
+        }
+        let settings = LanczosSettings {
+            steps: dim,
+            tolerance: 1e-10,
+            seed: SEED,
+        };
+        let found = lanczos(&*case.operator, &settings).unwrap();
+        for (got, truth) in [
+            (found.lambda_max(), case.eigenvalues[0]),
+            (found.lambda_min(), last[0]),
+        ] {
+            assert!(
+                (got.value - truth).abs() <= got.residual + 1e-12 * norm,
+                "{name}: {truth}"
+            );
+        }
+    }
+}
+
+/// The top eigenvector of the differences is a sine: entry j of the k-th is sin(jkπ / N).
+#[test]
+fn the_top_eigenvector_of_the_regression_is_a_sine() {
+    let n = 30;
+    let case = linear_regression(n);
+    let settings = EigenpairsSettings {
+        top: 1,
+        bottom: 1,
+        block: 1,
+        basis: 30,
+        tolerance: 1e-11,
+        bytes: None,
+        seed: SEED,
+    };
+    let pairs = eigenpairs(&*case.operator, &settings, &Budget::UNLIMITED, &mut |_| ()).unwrap();
+    for (vectors, k) in [(pairs.top_vectors(), n), (pairs.bottom_vectors(), 1)] {
+        let found: Vec<f64> = vectors.unwrap().get(0).unwrap().to_vec1().unwrap();
+        let angle = std::f64::consts::PI * f64::from(k) / f64::from(n + 1);
+        // Σ sin² over a whole number of half periods is N / 2.
+        let length = (f64::from(n + 1) / 2.0).sqrt();
+        let along: f64 = (1..=n)
+            .zip(&found)
+            .map(|(j, entry)| (f64::from(j) * angle).sin() / length * entry)
+            .sum();
+        // An error ε of the direction costs ε² / 2, and ε is the residual over the gap, 1e-9 at most.
+        assert!((along.abs() - 1.0).abs() < 1e-12, "{k}: {along}");
+    }
+}
+
+#[test]
+fn traces_and_norms_are_those_of_the_formula() {
+    for case in cases() {
+        let (name, operator) = (case.name, &*case.operator);
+        let settings = MomentsSettings {
+            probes: 100,
+            block: 20,
+            seed: SEED,
+        };
+        let found = moments(operator, &settings).unwrap();
+        check(name, "the trace", found.trace, case.trace);
+        check(
+            name,
+            "the squared norm",
+            found.frobenius_squared,
+            case.frobenius_squared,
+        );
+        for probe in [Probe::Rademacher, Probe::Gaussian] {
+            let settings = HutchinsonSettings {
+                probes: 100,
+                block: 20,
+                probe,
+                seed: SEED,
+            };
+            check(
+                name,
+                "Hutchinson",
+                hutchinson(operator, &settings).unwrap(),
+                case.trace,
+            );
+        }
+        if case.dim() > 2 {
+            let settings = XTraceSettings {
+                probes: 10,
+                block: 5,
+                seed: SEED,
+            };
+            check(
+                name,
+                "XTrace",
+                xtrace(operator, &settings).unwrap(),
+                case.trace,
+            );
+            let settings = HutchPlusPlusSettings {
+                rank: 8,
+                probes: 8,
+                block: 4,
+                seed: SEED,
+            };
+            let found = hutch_plus_plus(operator, &settings).unwrap();
+            check(name, "Hutch++", found, case.trace);
+        }
+    }
+}
+
+#[test]
+fn functions_are_those_of_the_formula() {
+    for case in cases() {
+        let (name, rules) = (case.name, case.quadrature());
+        let (shift, log_determinant) = case.log_determinant;
+        let (half, middle) = (0.51 * case.norm(), 0.26 * case.norm());
+        let counted = |keep: &dyn Fn(f64) -> bool| {
+            let kept = case.eigenvalues.iter().filter(|value| keep(**value));
+            kept.count() as f64
+        };
+        let rank = counted(&|value| value.abs() > half);
+        let inside = counted(&|value| (middle..=half).contains(&value));
+        let squares = rules.frobenius_squared();
+        for (what, estimate, truth) in [
+            ("ln det", rules.log_determinant(shift), log_determinant),
+            (
+                "the nuclear norm",
+                rules.nuclear_norm(),
+                case.nuclear_norm(),
+            ),
+            ("the squared norm", squares, case.frobenius_squared),
+            ("the rank", rules.numerical_rank(half), rank),
+            ("the count", rules.count(middle..=half), inside),
+        ] {
+            check(name, what, estimate.unwrap(), truth);
+        }
+    }
+}
+
+/// Of spectra that are spread out: where a ratio hardly changes with the probes, as that of two
+/// eigenvalues does, the first order that the jackknife sees is not the error.
+#[test]
+fn ratios_are_those_of_the_formula() {
+    for case in [linear_regression(30), counting(40)] {
+        let (name, rules, nuclear) = (case.name, case.quadrature(), case.nuclear_norm());
+        let shares = case.eigenvalues.iter().map(|value| value / nuclear);
+        let entropy: f64 = shares.map(|share| -share * share.ln()).sum();
+        let participation = case.trace * case.trace / case.frobenius_squared;
+        let found = rules.effective_rank().unwrap();
+        check(name, "the effective rank", found, entropy.exp());
+        let found = rules.participation_ratio().unwrap();
+        check(name, "the participation ratio", found, participation);
+    }
+}
+
+/// Any random signs give the trace and the norm of a diagonal matrix without error.
+#[test]
+fn a_diagonal_matrix_is_exact_from_two_probes() {
+    let case = counting(40);
+    let settings = MomentsSettings {
+        probes: 2,
+        block: 2,
+        seed: SEED,
+    };
+    let found = moments(&*case.operator, &settings).unwrap();
+    for (estimate, truth) in [(found.trace, 820.0), (found.frobenius_squared, 22_140.0)] {
+        assert_eq!((estimate.value, estimate.standard_error), (truth, 0.0));
+    }
+}
