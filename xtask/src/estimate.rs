@@ -214,7 +214,7 @@ mod tests {
             (
                 "rank",
                 (|measure| measure.exact_spectrum = None) as fn(&mut MeasureSpec),
-                200.0,
+                50.0,
                 2.0 * 4.0 * 1000.0,
                 8.0 * 1e9,
             ),
