@@ -98,6 +98,8 @@ impl Serialize for Lines {
 /// The network at the parameters that are measured.
 struct Subject<'a> {
     options: &'a MeasureOptions,
+    /// What is asked for, each once.
+    what: Vec<What>,
     network: &'a Network,
     mean_loss: &'a MeanLoss<'a>,
     theta: &'a Tensor,
@@ -108,7 +110,7 @@ struct Subject<'a> {
 
 impl Subject<'_> {
     fn asks(&self, matches: impl Fn(&What) -> bool) -> bool {
-        self.options.what.iter().any(matches)
+        self.what.iter().any(matches)
     }
 }
 
@@ -168,8 +170,15 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
     let (evaluation, gradient) = mean_loss.gradient(&theta, Selection::All)?;
     let curvature = curvature(&mean_loss, &theta, &machine)?;
     let matrix = Matrix::from(options.matrix);
+    let mut what: Vec<What> = Vec::new();
+    for &one in &options.what {
+        if !what.contains(&one) {
+            what.push(one);
+        }
+    }
     let subject = Subject {
         options,
+        what,
         network: &network,
         mean_loss: &mean_loss,
         theta: &theta,
@@ -181,23 +190,19 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
         .progress
         .stage("measuring", "products", options.budget as u64);
     let whole_matrix = curvature.operator(curvature_matrix(matrix))?;
-    let mut operator: Box<dyn LinearOperator + '_> = Box::new(whole_matrix);
-    if let Some(ranges) = &rows {
-        operator = Box::new(Principal::new(operator, ranges)?);
-    }
+    let principal = rows
+        .map(|ranges| Principal::new(&whole_matrix, &ranges))
+        .transpose()?;
+    let mut operator: Box<dyn LinearOperator + '_> = match &principal {
+        Some(principal) => Box::new(principal),
+        None => Box::new(&whole_matrix),
+    };
     if options.l2 != 0.0 {
         operator = Box::new(Shifted::new(operator, options.l2)?);
     }
-    let rows = rows.map(|_| operator.dim());
-    let mut spectral = match &options.journal {
-        None => spectral::measure(
-            &subject,
-            &Watched {
-                operator,
-                stage: &stage,
-            },
-            &stage,
-        )?,
+    let mut written = None;
+    let operator: &dyn LinearOperator = match &options.journal {
+        None => &operator,
         Some(path) => {
             let identity = identity(&subject, &buffers, splits.digest(), &machine)?;
             let journal = Journal::open(operator, path, &identity)?;
@@ -205,16 +210,21 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
                 let line = format!("{} products are in {}", journal.recorded(), path.display());
                 subject.progress.say(&line);
             }
-            let watched = Watched {
-                operator: &journal,
-                stage: &stage,
-            };
-            let spectral = spectral::measure(&subject, &watched, &stage)?;
-            journal.remove()?;
-            spectral
+            written.insert(journal)
         }
     };
+    let watched = Watched {
+        operator,
+        stage: &stage,
+    };
+    let mut spectral = spectral::measure(&subject, &watched, &stage)?;
     drop(stage);
+    if let Some(principal) = &principal {
+        for eigenvector in &mut spectral.eigenvectors {
+            let row = eigenvector.vector.unsqueeze(0)?;
+            eigenvector.vector = principal.embed(&row)?.squeeze(0)?;
+        }
+    }
     if sample.is_some() {
         let matrix = curvature_matrix(matrix);
         sampling::add(&subject, &mut spectral, &curvature, matrix, whole.len())?;
@@ -227,7 +237,7 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
         None => Vec::new(),
         Some(directory) => {
             let name = format!("{}, {}, {}", record.name, matrix.name(), whole.name());
-            picture::draw(&subject, &spectral, &gradient, name, directory)?
+            picture::draw(&subject, &spectral, &curvature, &gradient, name, directory)?
         }
     };
     let report = Report {
@@ -243,7 +253,7 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
         gradient_norm: flatness_optim::norm(&gradient)?,
         retention: retained(&curvature),
         matrix,
-        rows,
+        rows: principal.as_ref().map(LinearOperator::dim),
         l2: options.l2,
         seed: options.seed,
         products: spectral.products,
@@ -251,8 +261,9 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
         pictures,
     };
     if options.output.json {
-        put(&serde_json::to_string(&report)?)
+        put(&serde_json::to_string(&report)?)?;
     } else {
-        put(table::table(&report).trim_end())
+        put(table::table(&report).trim_end())?;
     }
+    written.map_or(Ok(()), Journal::remove)
 }

@@ -94,3 +94,36 @@ fn a_sample_says_how_far_the_whole_may_be() {
     // The trace above is that of the columns, which share no code with Jacobi's rotations.
     assert_within(&plain, "trace", truth);
 }
+
+#[test]
+fn a_limit_beyond_every_clock_is_none() {
+    let place = Place::new("logistic");
+    let report = place.json("--examples 10 --what top --time-limit 1e300");
+    assert_eq!(report["lambda_max"]["stop"], "as accurate as asked");
+}
+
+#[test]
+fn rises_are_held_against_the_hessian_whatever_matrix_is_measured() {
+    let place = Place::new("logistic");
+    for options in [
+        "",
+        "--parameters fc.weight",
+        "--l2 100",
+        "--matrix empirical-fisher",
+    ] {
+        let line = format!("--examples 10 --what top,quadratic,landscape,keskar {options}");
+        let report = place.json(&line);
+        let ratio = value(&report, "rise_over_quadratic(lambda_max, 1e-3)");
+        // Logistic regression has no kinks, and a thousandth of the norm is a short step.
+        assert!((ratio - 1.0).abs() < 0.01, "{options}: {ratio}");
+    }
+}
+
+#[test]
+fn what_is_asked_for_twice_is_measured_once() {
+    let place = Place::new("logistic");
+    let text = |what: &str| place.text(&format!("--examples 5 --threads 1 --what {what}"));
+    let twice = text("rank,trace,rank,trace");
+    assert_eq!(twice.matches("\"rank(1e-3)\"").count(), 1, "{twice}");
+    assert_eq!(twice, text("rank,trace"));
+}

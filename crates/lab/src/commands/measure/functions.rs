@@ -45,7 +45,7 @@ pub(super) fn measure(
         seed: subject.streams.seed("density"),
     };
     let goal = Goal::relative(subject.options.relative_error);
-    let whats = &subject.options.what;
+    let whats = &subject.what;
     // The least accurate of what was asked for; a density alone is judged by its second moment.
     let judged = |quadrature: &Quadrature| {
         let mut worst: Option<Estimate> = None;

@@ -8,6 +8,7 @@ use flatness_measures::{
 };
 use flatness_records::{LanczosSpec, Quantity, Uncertainty};
 
+use super::spectral::BLOCK;
 use super::{Line, Subject};
 use crate::arguments::What;
 use crate::measurement::extremes;
@@ -18,9 +19,6 @@ const STEPS: usize = 40;
 
 /// Random signs for a trace of the relative flatness.
 const PROBES: usize = 24;
-
-/// Vectors per product.
-const BLOCK: usize = 8;
 
 pub(super) fn measure(subject: &Subject<'_>, curvature: &Curvature<'_>) -> Result<Vec<Line>> {
     let Subject { theta, network, .. } = *subject;

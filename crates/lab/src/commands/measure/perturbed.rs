@@ -49,7 +49,7 @@ pub(super) fn measure(
 ) -> Result<Vec<Line>> {
     let top = &spectral.eigenvectors[..spectral.top];
     let mut lines = Vec::new();
-    for what in &subject.options.what {
+    for what in &subject.what {
         match *what {
             What::PacBayes(target) => lines.push(sigma(subject, target)?),
             What::Keskar(epsilon) => lines.push(keskar(subject, epsilon, top)?),
@@ -150,16 +150,15 @@ fn quadratic(
     let seed = subject.streams.seed("perturbation");
     let random = Probe::Gaussian.rows(hessian, 0..DIRECTIONS, seed)?;
     let mut units = Vec::new();
-    let mut curvatures = Vec::new();
     for eigenvector in top {
         units.push(unit(&eigenvector.vector)?);
-        curvatures.push(eigenvector.value);
     }
     for index in 0..DIRECTIONS {
-        let direction = unit(&random.get(index)?)?;
-        curvatures.push(quadratic_form(hessian, &direction)?);
-        units.push(direction);
+        units.push(unit(&random.get(index)?)?);
     }
+    // Not the eigenvalues: the measured matrix need not be the Hessian of the loss.
+    let curvatures = units.iter().map(|unit| quadratic_form(hessian, unit));
+    let curvatures: Vec<f64> = curvatures.collect::<Result<_, _>>()?;
     let length = norm(theta)?;
     let radii = RADII.map(|radius| radius * length);
     let losses = 1 + 2 * units.len() * radii.len();

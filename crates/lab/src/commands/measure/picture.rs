@@ -4,7 +4,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use candle_core::Tensor;
-use flatness_measures::{loss_line, loss_plane, unit};
+use flatness_curvature::Curvature;
+use flatness_measures::{loss_line, loss_plane, quadratic_form, unit};
+use flatness_operator::LinearOperator;
 use flatness_optim::norm;
 use flatness_records::{Ritz, write_atomic};
 use flatness_report::{
@@ -53,6 +55,7 @@ struct Album<'a> {
 pub(super) fn draw(
     subject: &Subject<'_>,
     spectral: &Spectral,
+    curvature: &Curvature<'_>,
     gradient: &Tensor,
     name: String,
     directory: &Path,
@@ -71,7 +74,7 @@ pub(super) fn draw(
     if let [first, rest @ ..] = spectral.eigenvectors.as_slice()
         && subject.asks(|what| matches!(what, What::Landscape | What::Quadratic))
     {
-        along(&mut album, subject, first, gradient)?;
+        along(&mut album, subject, first, &curvature.hessian(), gradient)?;
         if let Some(second) = rest.first()
             && subject.asks(|what| *what == What::Landscape)
         {
@@ -195,6 +198,7 @@ fn along(
     album: &mut Album<'_>,
     subject: &Subject<'_>,
     eigenvector: &Eigenvector,
+    hessian: &dyn LinearOperator,
     gradient: &Tensor,
 ) -> Result<()> {
     let Subject {
@@ -210,9 +214,11 @@ fn along(
         stage.advance(losses, "");
     })?;
     let slope = dot(&direction, gradient)?;
+    // Not the eigenvalue: the measured matrix need not be the Hessian of the loss.
+    let curvature = quadratic_form(hessian, &direction)?;
     let quadratic: Vec<f64> = offsets
         .iter()
-        .map(|r| subject.loss + r * slope + 0.5 * eigenvector.value * r * r)
+        .map(|r| subject.loss + r * slope + 0.5 * curvature * r * r)
         .collect();
     let svg = loss_line_svg(
         &album.name,

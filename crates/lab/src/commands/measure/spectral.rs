@@ -41,34 +41,30 @@ pub(super) struct Spectral {
 /// A unit vector (P) with its eigenvalue.
 pub(super) struct Eigenvector {
     pub(super) name: String,
+    /// Eigenvalue of the measured matrix.
     pub(super) value: f64,
     pub(super) vector: Tensor,
 }
 
 /// What of the budget is left, shared by the parts that are to come.
-struct Purse<'a> {
-    operator: &'a dyn LinearOperator,
-    stage: &'a Stage,
+struct Purse {
     products: usize,
     parts: usize,
     used: usize,
     deadline: Option<Instant>,
 }
 
-impl Purse<'_> {
-    /// Runs `work` with its share of the budget; it returns its products besides its result.
-    fn spend<T>(
-        &mut self,
-        work: impl FnOnce(&dyn LinearOperator, &Budget<'_>, &Stage) -> Result<(T, usize)>,
-    ) -> Result<T> {
+impl Purse {
+    /// Runs `work`, which returns its products, with its share of the budget.
+    fn spend(&mut self, work: impl FnOnce(&Budget<'_>) -> Result<usize>) -> Result<()> {
         let deadline = self.deadline;
         let expired = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let share = self.products / self.parts;
         let budget = Budget {
-            products: Some(self.products / self.parts),
+            products: Some(share),
             interrupt: &expired,
         };
-        let share = self.products / self.parts;
-        let (result, products) = work(self.operator, &budget, self.stage).map_err(|error| {
+        let products = work(&budget).map_err(|error| {
             let Some(SpectrumError::BudgetTooSmall { needed, .. }) = error.downcast_ref() else {
                 return error;
             };
@@ -82,7 +78,7 @@ impl Purse<'_> {
         self.products = self.products.saturating_sub(products);
         self.used += products;
         self.parts = (self.parts - 1).max(1);
-        Ok(result)
+        Ok(())
     }
 }
 
@@ -92,18 +88,18 @@ pub(super) fn measure(
     stage: &Stage,
 ) -> Result<Spectral> {
     let options = subject.options;
-    let (top, bottom) = ends(subject, operator.dim())?;
-    let eigen = top + bottom > 0;
+    let ends = ends(subject, operator.dim())?;
+    let eigen = ends != [0, 0];
     let moments = subject.asks(|what| matches!(what, What::Trace | What::Frobenius));
     let functions = subject.asks(functions::of_quadrature);
-    let deadline = options.time_limit.map(Duration::from_secs_f64);
+    // A limit beyond what a clock can show is none.
+    let limit = options.time_limit.map(Duration::try_from_secs_f64);
+    let limit = limit.and_then(Result::ok);
     let mut purse = Purse {
-        operator,
-        stage,
         products: options.budget,
         parts: [eigen, moments, functions].map(usize::from).iter().sum(),
         used: 0,
-        deadline: deadline.map(|limit| Instant::now() + limit),
+        deadline: limit.and_then(|limit| Instant::now().checked_add(limit)),
     };
     let mut found = Spectral {
         lines: Vec::new(),
@@ -118,32 +114,26 @@ pub(super) fn measure(
         purse.used += checked.products;
     }
     if eigen {
-        let pairs = purse.spend(|operator, budget, stage| {
-            let pairs = search(subject, operator, [top, bottom], budget, stage)?;
-            let products = pairs.products;
-            Ok((pairs, products))
+        purse.spend(|budget| {
+            let pairs = search(subject, operator, ends, budget, stage)?;
+            take_eigenpairs(&pairs, &mut found)?;
+            Ok(pairs.products)
         })?;
-        take_eigenpairs(&pairs, &mut found)?;
     }
     if moments {
-        purse.spend(|operator, budget, stage| {
-            take_moments(subject, operator, budget, stage, &mut found)
-        })?;
+        purse.spend(|budget| take_moments(subject, operator, budget, stage, &mut found))?;
     }
     if functions {
-        purse.spend(|operator, budget, stage| {
-            let products = functions::measure(subject, operator, budget, stage, &mut found)?;
-            Ok(((), products))
-        })?;
+        purse.spend(|budget| functions::measure(subject, operator, budget, stage, &mut found))?;
     }
     found.products = purse.used as u64;
     Ok(found)
 }
 
 /// Eigenvalues wanted at the two ends, at most as many as there are.
-fn ends(subject: &Subject<'_>, dim: usize) -> Result<(usize, usize)> {
+fn ends(subject: &Subject<'_>, dim: usize) -> Result<[usize; 2]> {
     let (mut top, mut bottom) = (0, 0);
-    for what in &subject.options.what {
+    for what in &subject.what {
         match *what {
             What::Top(count) => top = count.max(top),
             What::Bottom(count) => bottom = count.max(bottom),
@@ -159,7 +149,7 @@ fn ends(subject: &Subject<'_>, dim: usize) -> Result<(usize, usize)> {
             );
         }
     }
-    Ok((top, bottom))
+    Ok([top, bottom])
 }
 
 fn search(
@@ -244,7 +234,7 @@ fn take_moments(
     budget: &Budget<'_>,
     stage: &Stage,
     found: &mut Spectral,
-) -> Result<((), usize)> {
+) -> Result<usize> {
     let settings = MomentsSettings {
         probes: FEWEST_PROBES
             .min(budget.products.unwrap_or(usize::MAX))
@@ -272,7 +262,7 @@ fn take_moments(
             found.lines.push(line);
         }
     }
-    Ok(((), moments.trace.products))
+    Ok(moments.trace.products)
 }
 
 pub(super) fn describe(stop: Stop) -> &'static str {
