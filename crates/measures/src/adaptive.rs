@@ -16,11 +16,11 @@ use candle_core::Tensor;
 use flatness_curvature::MeanLoss;
 use flatness_operator::{Congruence, LinearOperator};
 
-use crate::ascent::Search;
-use crate::region::{Chart, Region};
-use crate::sweeps::{Progress, Sweeps};
-use crate::vector::{check_like, check_positive, norm};
-use crate::{Ascent, AscentSettings, Error};
+use crate::ball::rise_in_ball;
+use crate::region::Chart;
+use crate::sweeps::Progress;
+use crate::vector::check_like;
+use crate::{Ascent, AscentSettings, BallSettings, Error};
 
 /// What [`adaptive_rise`] is to do.
 #[derive(Debug, Clone, Copy)]
@@ -59,33 +59,21 @@ pub fn adaptive_rise(
     settings: &AdaptiveSettings<'_>,
     progress: Progress<'_>,
 ) -> Result<Ascent, Error> {
-    settings.ascent.check()?;
-    check_positive("the radius", settings.radius)?;
     let scales = scales(theta, settings.offset)?;
-    let region = Region::Ball(settings.radius);
-    let mut starts = Vec::with_capacity(2 * settings.directions.len());
-    for direction in settings.directions {
-        let what = "a direction of the ellipsoid";
+    let what = "a direction of the ellipsoid";
+    let coordinates = settings.directions.iter().map(|direction| {
         check_like(what, theta, direction)?;
         let z = (direction / &scales)?;
-        let z = scales.gt(0.0)?.where_cond(&z, &z.zeros_like()?)?;
-        let length = norm(&z)?;
-        if !(length.is_finite() && length > 0.0) {
-            return Err(Error::NoDirection { what });
-        }
-        let end = region.onto_border(&z)?;
-        starts.extend([end.neg()?, end]);
-    }
-    let mut sweeps = Sweeps::new(mean_loss, progress);
-    let loss = sweeps.loss(theta)?;
-    let search = Search {
-        theta,
-        loss,
-        chart: &Chart::Diagonal(scales),
-        region: &region,
+        Ok(scales.gt(0.0)?.where_cond(&z, &z.zeros_like()?)?)
+    });
+    let coordinates = coordinates.collect::<Result<Vec<_>, Error>>()?;
+    let ball = BallSettings {
+        radius: settings.radius,
+        directions: &coordinates,
+        ascent: settings.ascent,
     };
-    let (ascent, _) = search.maximize(&mut sweeps, theta.elem_count(), starts, &settings.ascent)?;
-    Ok(ascent)
+    let chart = Chart::Diagonal(scales);
+    rise_in_ball(mean_loss, theta, &chart, what, &ball, progress)
 }
 
 /// |θ| + η, (P).

@@ -35,13 +35,28 @@ pub fn ball_rise(
     settings: &BallSettings<'_>,
     progress: Progress<'_>,
 ) -> Result<Ascent, Error> {
+    let what = "a direction of the ball";
+    for direction in settings.directions {
+        check_like(what, theta, direction)?;
+    }
+    rise_in_ball(mean_loss, theta, &Chart::Identity, what, settings, progress)
+}
+
+/// The greatest rise over ‖z‖ ≤ r of L(θ + C z) for the `chart` C, whose coordinates the directions are
+/// in; `what` names one of them in errors.
+pub(crate) fn rise_in_ball(
+    mean_loss: &MeanLoss<'_>,
+    theta: &Tensor,
+    chart: &Chart,
+    what: &'static str,
+    settings: &BallSettings<'_>,
+    progress: Progress<'_>,
+) -> Result<Ascent, Error> {
     settings.ascent.check()?;
     check_positive("the radius", settings.radius)?;
     let region = Region::Ball(settings.radius);
     let mut starts = Vec::with_capacity(2 * settings.directions.len());
     for direction in settings.directions {
-        let what = "a direction of the ball";
-        check_like(what, theta, direction)?;
         let length = norm(direction)?;
         if !(length.is_finite() && length > 0.0) {
             return Err(Error::NoDirection { what });
@@ -54,7 +69,7 @@ pub fn ball_rise(
     let search = Search {
         theta,
         loss,
-        chart: &Chart::Identity,
+        chart,
         region: &region,
     };
     let (ascent, _) = search.maximize(&mut sweeps, theta.elem_count(), starts, &settings.ascent)?;

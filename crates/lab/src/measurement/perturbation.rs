@@ -8,18 +8,18 @@
 //! All of it is in double precision, whatever the run's own: the smallest rises are 1e-9 of the loss.
 
 use anyhow::Result;
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use flatness_curvature::MeanLoss;
 use flatness_data::LabelledTensors;
 use flatness_measures::{LossRise, loss_rises, quadratic_form, unit};
 use flatness_optim::norm;
-use flatness_records::{Dtype, ModelSpec, Perturbation, PerturbationSpec, Quantity, Uncertainty};
+use flatness_records::{Perturbation, PerturbationSpec, Quantity, Uncertainty};
 use flatness_spectrum::Probe;
 
 use super::spectrum::{estimate, iterate, iterative, stochastic};
 use super::{Instrument, curvature};
 use crate::progress::Watched;
-use crate::setting::{Model, Weights};
+use crate::setting::Weights;
 
 /// Directions of one kind, with what the spectrum says of them.
 struct Directions {
@@ -40,21 +40,15 @@ pub(crate) fn perturbations(
     weights: &Weights,
 ) -> Result<Vec<Perturbation>> {
     let split = instrument.splits.get(instrument.spec.split)?;
-    let double = ModelSpec {
-        name: instrument.model.name.clone(),
-        dtype: Dtype::F64,
-    };
-    let model = Model::new(&double, split)?;
+    let double = instrument.double(weights)?;
     // Hundreds of losses of the same examples: made floats once.
-    let device = weights.theta.device();
-    let batch = split.batch(0..split.len(), DType::F64, device)?;
+    let theta = &double.weights.theta;
+    let batch = split.batch(0..split.len(), theta.dtype(), theta.device())?;
     let examples =
         LabelledTensors::new(split.name(), &batch.images, &batch.labels, split.classes())?;
-    let machine = instrument.machine;
-    let Weights { theta, buffers } = &weights.to(DType::F64, device)?;
-    let network = model.measured(instrument.spec.batch_norm, buffers)?;
-    let batch_size = instrument.spec.batch_size;
-    let mean_loss = model.mean_loss(&network, &examples, machine, batch_size)?;
+    let network = double.network()?;
+    let mean_loss = double.mean_loss(&network, instrument)?;
+    let mean_loss = mean_loss.over(&examples)?;
     let theta_norm = norm(theta)?;
     let kinds = directions(instrument, &mean_loss, spec, theta)?;
     let units: Vec<Tensor> = kinds.iter().flat_map(|kind| kind.units.clone()).collect();
