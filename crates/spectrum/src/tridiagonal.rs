@@ -69,3 +69,36 @@ impl Eigen {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nalgebra::DMatrix;
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+    use rand_distr::StandardNormal;
+
+    use super::Eigen;
+    use crate::Error;
+
+    #[test]
+    fn an_eigenvalue_that_is_no_number_is_an_error() {
+        let mut refused = 0;
+        for seed in 0..6 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let lit: Vec<bool> = (0..100).map(|_| rng.random_range(0..4) == 0).collect();
+            let factor: DMatrix<f64> = DMatrix::from_fn(100, 8, |row, column| {
+                let entry: f64 = rng.sample(StandardNormal);
+                f64::from(u8::from(lit[row])) * entry * 0.8_f64.powi(column as i32)
+            });
+            match Eigen::of_matrix(&factor * factor.transpose()) {
+                Ok(eigen) => assert!(eigen.values.iter().all(|value| value.is_finite())),
+                Err(error) => {
+                    assert!(matches!(error, Error::TridiagonalNotConverged { .. }));
+                    refused += 1;
+                }
+            }
+        }
+        // Else these matrices would show nothing.
+        assert!(refused > 0);
+    }
+}

@@ -127,7 +127,8 @@ pub(crate) struct MeasureOptions {
         default_value_t = 0
     )]
     pub(crate) seed: u64,
-    /// File that keeps every product, so that the same command after a kill goes on where it was
+    /// File that keeps the products of eigenvalues, traces and functions of the matrix, so that the same
+    /// command after a kill goes on where it was
     #[arg(long, value_name = "FILE")]
     pub(crate) journal: Option<PathBuf>,
     /// Directory for plots (SVG, PNG) and their data (CSV)

@@ -11,7 +11,7 @@ use crate::setting::Weights;
 /// Vectors per product.
 const BLOCK: usize = 64;
 
-/// Parameters beyond which the dense matrix takes more than half an hour and 6 GiB.
+/// Parameters beyond which the dense matrix and its copies take more than 4 GiB.
 pub(super) const LARGEST: usize = 12_000;
 
 pub(crate) fn exact_spectrum(
