@@ -55,21 +55,23 @@ pub mod affine;
 pub mod batch_norm;
 pub mod conv2d;
 pub mod cross_entropy;
+mod dot;
 mod expect;
 mod in_place;
 mod parallel;
 pub mod pool;
 mod product;
 mod real;
+mod rows;
 mod runs;
 #[cfg(test)]
 mod samples;
 mod spare;
-mod squared_norm;
 mod sum;
 
+pub use dot::{dot, squared_norm};
 pub use in_place::{Element, Elementwise, add_in_place, scale_in_place, update_elements};
 pub use parallel::with_threads;
 pub use real::on_cpu;
-pub use squared_norm::squared_norm;
+pub use rows::{inner_products, subtract_combinations};
 pub use sum::add;

@@ -39,7 +39,7 @@ pub(crate) struct BlockKrylov {
     pub(crate) basis: Basis,
     /// H, (filled, filled)
     projected: DMatrix<f64>,
-    /// N, (segments, rows, length), no rows if the space is invariant.
+    /// N as rows (rows, dim), none if the space is invariant.
     next: Option<Tensor>,
     /// G, (rows, filled)
     coupling: DMatrix<f64>,
@@ -101,9 +101,8 @@ impl BlockKrylov {
 
     /// Makes the next block of `vectors` (rows, dim), which the space knows nothing about.
     pub(crate) fn inject(&mut self, vectors: &Tensor) -> Result<(), Error> {
-        let pieces = self.basis.split(vectors)?;
-        let (remainder, _) = self.basis.project_out(self.filled(), &pieces)?;
-        let floor = BREAKDOWN * self.epsilon * norm(&pieces)?;
+        let (remainder, _) = self.basis.project_out(self.filled(), vectors)?;
+        let floor = BREAKDOWN * self.epsilon * norm(vectors)?;
         let (next, factors, _) = self.orthonormalize(&remainder, floor)?;
         self.coupling = DMatrix::zeros(factors.nrows(), self.filled());
         self.next = next;
@@ -121,12 +120,11 @@ impl BlockKrylov {
         let (old, rows) = (self.filled(), self.pending());
         let count = old + rows;
         self.basis.set(old, &next)?;
-        let products = multiply(operator, &self.basis.join(&next)?)?;
-        let pieces = self.basis.split(&products)?;
+        let products = multiply(operator, &next)?;
         let recent = count.min(2 * rows);
-        let (remainder, columns) = self.basis.project_out_recent(count, recent, &pieces)?;
+        let (remainder, columns) = self.basis.project_out_recent(count, recent, &products)?;
         for row in 0..rows {
-            let outside = norm(&remainder.narrow(1, row, 1)?)?;
+            let outside = norm(&remainder.narrow(0, row, 1)?)?;
             let length = columns.row(row).norm().hypot(outside);
             if !length.is_finite() {
                 return Err(Error::NonFiniteProduct {
@@ -156,7 +154,7 @@ impl BlockKrylov {
         Ok(())
     }
 
-    /// An orthonormal basis N of the rows of `remainder` (segments, rows, length), which are
+    /// An orthonormal basis N of the rows of `remainder` (rows, dim), which are
     /// orthogonal to the basis Q: N, F with the rows equal to the columns of N F, and the norm of
     /// the rows dropped because they are within `floor` of the others.
     fn orthonormalize(
@@ -164,7 +162,7 @@ impl BlockKrylov {
         remainder: &Tensor,
         floor: f64,
     ) -> Result<(Option<Tensor>, DMatrix<f64>, f64), Error> {
-        let rows = remainder.dim(1)?;
+        let rows = remainder.dim(0)?;
         let most = rows.min(self.basis.dim() - self.filled());
         let block = self.basis.room(rows)?;
         let mut factors = DMatrix::zeros(rows, rows);
@@ -172,7 +170,7 @@ impl BlockKrylov {
         let mut dropped = 0.0_f64;
         for row in 0..rows {
             let count = accepted.len();
-            let piece = remainder.narrow(1, row, 1)?.contiguous()?;
+            let piece = remainder.narrow(0, row, 1)?;
             let before = norm(&piece)?;
             let (piece, inside) = block.project_out(count, &piece)?;
             factors
@@ -197,7 +195,7 @@ impl BlockKrylov {
         let next = if accepted.is_empty() {
             None
         } else {
-            Some(Tensor::cat(&accepted, 1)?.contiguous()?)
+            Some(Tensor::cat(&accepted, 0)?)
         };
         Ok((next, factors, dropped))
     }

@@ -82,9 +82,9 @@ pub fn xdiag<Operator: LinearOperator + ?Sized>(
         });
     }
     let directions = sketch.left_out();
-    let combinations = to_tensor(&directions.transpose(), operator.device())?;
-    let left_out = sketch.basis.join(&sketch.basis.combine(&combinations)?)?;
-    let its_image = images.join(&images.combine(&combinations)?)?;
+    let combinations = directions.transpose();
+    let left_out = sketch.basis.combine(&combinations)?;
+    let its_image = images.combine(&combinations)?;
     let shares = DMatrix::from_fn(probes, 1, |probe, _| {
         directions.column(probe).dot(&sketch.factor.column(probe))
     });

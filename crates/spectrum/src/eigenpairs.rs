@@ -13,7 +13,6 @@ use nalgebra::DMatrix;
 use crate::basis::Basis;
 use crate::block_krylov::{BlockKrylov, Ritz};
 use crate::settings::check_positive;
-use crate::small::to_tensor;
 use crate::{Budget, EigenpairsSettings, Error, Probe, Progress, Stop};
 
 /// The eigenvalues of the projected matrix are computed again when it has grown by this share:
@@ -251,7 +250,6 @@ impl Eigenpairs {
     fn vectors(&self, indices: Vec<usize>) -> Result<Tensor, Error> {
         check_positive("the number of eigenvectors", indices.len())?;
         let columns = self.combinations.select_columns(&indices);
-        let coefficients = to_tensor(&columns.transpose(), self.basis.device())?;
-        self.basis.join(&self.basis.combine(&coefficients)?)
+        self.basis.combine(&columns.transpose())
     }
 }

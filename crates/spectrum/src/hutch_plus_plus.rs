@@ -59,9 +59,7 @@ pub fn hutch_plus_plus<Operator: LinearOperator + ?Sized>(
         let last = probes.min(first.saturating_add(block));
         // The sketch used the probes before number `rank`.
         let vectors = Probe::Rademacher.rows(operator, rank + first..rank + last, seed)?;
-        let pieces = sketch.basis.split(&vectors)?;
-        let (outside, _) = sketch.basis.project_out(rank, &pieces)?;
-        let outside = sketch.basis.join(&outside)?;
+        let (outside, _) = sketch.basis.project_out(rank, &vectors)?;
         let products = multiply(operator, &outside)?;
         for (offset, form) in row_dots(&outside, &products)?.into_iter().enumerate() {
             if !form.is_finite() {

@@ -89,10 +89,8 @@ impl Recurrence {
     /// `start` is (1, dim) and not zero.
     fn start(start: &Tensor, steps: usize) -> Result<Self, Error> {
         let basis = Basis::zeros(steps, start)?;
-        let pieces = basis.split(start)?;
-        let pieces = pieces.affine(norm(&pieces)?.recip(), 0.0)?;
-        basis.set(0, &pieces)?;
-        let current = basis.join(&pieces)?;
+        let current = start.affine(norm(start)?.recip(), 0.0)?;
+        basis.set(0, &current)?;
         Ok(Self {
             basis,
             diagonal: Vec::with_capacity(steps),
@@ -109,10 +107,9 @@ impl Recurrence {
     fn advance(&mut self, product: &Tensor, epsilon: f64) -> Result<bool, Error> {
         let step = self.diagonal.len();
         let count = step + 1;
-        let product = self.basis.split(product)?;
         let (remainder, projections) =
             self.basis
-                .project_out_recent(count, 2.min(count), &product)?;
+                .project_out_recent(count, 2.min(count), product)?;
         let projections = projections.as_slice();
         let previous = self.off_diagonal.last().copied().unwrap_or(0.0);
         let diagonal = projections[step];
@@ -131,9 +128,8 @@ impl Recurrence {
         self.diagonal.push(diagonal);
         self.residual_norm = beta;
         if !self.invariant && count < self.basis.capacity() {
-            let pieces = remainder.affine(beta.recip(), 0.0)?;
-            self.basis.set(count, &pieces)?;
-            self.current = self.basis.join(&pieces)?;
+            self.current = remainder.affine(beta.recip(), 0.0)?;
+            self.basis.set(count, &self.current)?;
             self.off_diagonal.push(beta);
         }
         Ok(true)

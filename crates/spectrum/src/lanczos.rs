@@ -185,10 +185,7 @@ impl Lanczos {
                 count: self.steps,
             });
         }
-        // Stored column by column, so that the selected columns are the rows of the transpose.
         let columns = self.eigen.vectors.select_columns(indices);
-        let shape = (indices.len(), self.steps);
-        let coefficients = Tensor::from_slice(columns.as_slice(), shape, self.basis.device())?;
-        self.basis.join(&self.basis.combine(&coefficients)?)
+        self.basis.combine(&columns.transpose())
     }
 }

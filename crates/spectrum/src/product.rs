@@ -1,6 +1,7 @@
 //! What every method here asks of an operator, and of each product it returns.
 
 use candle_core::{DType, Tensor};
+use flatness_kernels::{dot, squared_norm};
 use flatness_operator::LinearOperator;
 
 use crate::Error;
@@ -32,21 +33,15 @@ pub(crate) fn multiply<Operator: LinearOperator + ?Sized>(
     Ok(products)
 }
 
-/// uᵢ · wᵢ for the rows of two (k, dim) tensors. The sum runs in double precision: in float32 a sum
-/// of a million squares would be off by 1e-5, and squares of entries below 1e-19 would vanish. One
-/// row at a time, because the copies in double precision are the largest tensors alive.
+/// uᵢ · wᵢ for the rows of two (k, dim) tensors, with the sums in double precision.
 pub(crate) fn row_dots(left: &Tensor, right: &Tensor) -> Result<Vec<f64>, Error> {
+    let row = |tensor: &Tensor, row| tensor.narrow(0, row, 1);
     (0..left.dim(0)?)
-        .map(|row| {
-            let left = left.narrow(0, row, 1)?.to_dtype(DType::F64)?;
-            let right = right.narrow(0, row, 1)?.to_dtype(DType::F64)?;
-            Ok((left * right)?.sum_all()?.to_scalar::<f64>()?)
-        })
+        .map(|index| Ok(dot(&row(left, index)?, &row(right, index)?)?))
         .collect()
 }
 
 /// ‖w‖ of a tensor of any shape, with the sum in double precision.
 pub(crate) fn norm(tensor: &Tensor) -> Result<f64, Error> {
-    let squares = tensor.to_dtype(DType::F64)?.sqr()?;
-    Ok(squares.sum_all()?.to_scalar::<f64>()?.sqrt())
+    Ok(squared_norm(tensor)?.sqrt())
 }

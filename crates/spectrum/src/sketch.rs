@@ -17,7 +17,6 @@ use crate::basis::Basis;
 use crate::krylov::BREAKDOWN;
 use crate::product::{epsilon, multiply, norm};
 use crate::settings::check_positive;
-use crate::small::from_tensor;
 use crate::{Error, Probe};
 
 /// Stream of the first vector that stands in for a dependent one: far from any probe's.
@@ -67,7 +66,7 @@ impl Sketch {
     }
 
     /// Takes `rows` more probes with 2 × rows products, not more in all than the dimension. Returns
-    /// A q for the vectors q added, (segments, rows, length).
+    /// A q for the vectors q added, (rows, dim).
     pub(crate) fn extend<Operator: LinearOperator + ?Sized>(
         &mut self,
         operator: &Operator,
@@ -82,8 +81,7 @@ impl Sketch {
         }
         let probes = self.unit_rows(operator, old, rows)?;
         let probes = probes.affine((operator.dim() as f64).sqrt(), 0.0)?;
-        let pieces = self.basis.split(&probes)?;
-        self.probes.set(old, &pieces)?;
+        self.probes.set(old, &probes)?;
         let products = multiply(operator, &probes)?;
         self.factor.resize_mut(count, count, 0.0);
         for row in 0..rows {
@@ -91,10 +89,9 @@ impl Sketch {
             self.append(operator, &product, old + row)?;
         }
         let fresh = self.fresh(old, rows)?;
-        let images = multiply(operator, &self.basis.join(&fresh)?)?;
-        let images = self.basis.split(&images)?;
+        let images = multiply(operator, &fresh)?;
         // Row r of the coefficients holds Qᵀ A q for the new vector r.
-        let columns = from_tensor(&self.basis.coefficients(count, &images)?)?;
+        let columns = self.basis.coefficients(count, &images)?;
         if !columns.iter().all(|entry| entry.is_finite()) {
             return Err(Error::NonFiniteProduct {
                 probe: old,
@@ -108,13 +105,13 @@ impl Sketch {
         self.projected
             .view_mut((old, 0), (rows, old))
             .copy_from(&columns.columns(0, old));
-        let columns = from_tensor(&self.basis.coefficients(count, &pieces)?)?;
+        let columns = self.basis.coefficients(count, &probes)?;
         self.overlaps.resize_mut(count, count, 0.0);
         self.overlaps
             .view_mut((0, old), (count, rows))
             .copy_from(&columns.transpose());
         if old > 0 {
-            let below = from_tensor(&self.probes.coefficients(old, &fresh)?)?;
+            let below = self.probes.coefficients(old, &fresh)?;
             self.overlaps
                 .view_mut((old, 0), (rows, old))
                 .copy_from(&below);
@@ -130,15 +127,14 @@ impl Sketch {
         product: &Tensor,
         index: usize,
     ) -> Result<(), Error> {
-        let pieces = self.basis.split(product)?;
-        let before = norm(&pieces)?;
+        let before = norm(product)?;
         if !before.is_finite() {
             return Err(Error::NonFiniteProduct {
                 probe: index,
                 product: 0,
             });
         }
-        let (mut remainder, inside) = self.basis.project_out(index, &pieces)?;
+        let (mut remainder, inside) = self.basis.project_out(index, product)?;
         self.factor
             .view_mut((0, index), (index, 1))
             .copy_from(&inside.transpose());
@@ -148,10 +144,7 @@ impl Sketch {
         self.factor[(index, index)] = length.max(floor).max(f64::MIN_POSITIVE.sqrt());
         if length <= floor {
             let random = self.unit_rows(operator, STAND_INS + index, 1)?;
-            remainder = self
-                .basis
-                .project_out(index, &self.basis.split(&random)?)?
-                .0;
+            remainder = self.basis.project_out(index, &random)?.0;
             length = norm(&remainder)?;
         }
         let unit = remainder.affine(length.recip(), 0.0)?;
@@ -177,10 +170,9 @@ impl Sketch {
         Ok(Tensor::cat(&units, 0)?)
     }
 
-    /// The basis vectors from `first` on, (segments, rows, length).
+    /// The basis vectors from `first` on, (rows, dim).
     fn fresh(&self, first: usize, rows: usize) -> Result<Tensor, Error> {
-        let all = self.basis.rows(first + rows)?;
-        self.basis.split(&all.narrow(0, first, rows)?.contiguous()?)
+        Ok(self.basis.rows(first + rows)?.narrow(0, first, rows)?)
     }
 
     /// S, (probes, probes): column i is the unit vector orthogonal to every column of R but column
