@@ -68,6 +68,7 @@ mod runs;
 mod samples;
 mod spare;
 mod sum;
+mod vectors;
 
 pub use dot::{dot, squared_norm};
 pub use in_place::{Element, Elementwise, add_in_place, scale_in_place, update_elements};

@@ -37,6 +37,11 @@ impl Basis {
         })
     }
 
+    /// The basis whose vectors are the rows of `vectors` (count, dim).
+    pub(crate) fn of(vectors: Tensor) -> Self {
+        Self { vectors }
+    }
+
     /// Room for `capacity` vectors of the same space.
     pub(crate) fn room(&self, capacity: usize) -> Result<Self, Error> {
         Self::zeros(capacity, &self.vectors)
@@ -108,11 +113,11 @@ impl Basis {
         vectors: &Tensor,
     ) -> Result<(Tensor, DMatrix<f64>), Error> {
         let rows = vectors.dim(0)?;
-        let remainder = vectors.copy()?;
         let mut projections = DMatrix::zeros(rows, count);
         if count == 0 {
-            return Ok((remainder, projections));
+            return Ok((vectors.clone(), projections));
         }
+        let remainder = vectors.copy()?;
         if recent > 0 {
             let taken = self.sweep(count - recent, recent, &remainder)?;
             projections

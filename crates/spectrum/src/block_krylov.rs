@@ -166,10 +166,9 @@ impl BlockKrylov {
         let most = rows.min(self.basis.dim() - self.filled());
         let block = self.basis.room(rows)?;
         let mut factors = DMatrix::zeros(rows, rows);
-        let mut accepted: Vec<Tensor> = Vec::with_capacity(most);
+        let mut count = 0;
         let mut dropped = 0.0_f64;
         for row in 0..rows {
-            let count = accepted.len();
             let piece = remainder.narrow(0, row, 1)?;
             let before = norm(&piece)?;
             let (piece, inside) = block.project_out(count, &piece)?;
@@ -189,13 +188,13 @@ impl BlockKrylov {
                 piece = again.affine(norm(&again)?.recip(), 0.0)?;
             }
             block.set(count, &piece)?;
-            accepted.push(piece);
+            count += 1;
         }
-        let factors = factors.rows(0, accepted.len()).into_owned();
-        let next = if accepted.is_empty() {
-            None
+        let factors = factors.rows(0, count).into_owned();
+        let next = if count > 0 {
+            Some(block.rows(count)?)
         } else {
-            Some(Tensor::cat(&accepted, 0)?)
+            None
         };
         Ok((next, factors, dropped))
     }

@@ -10,7 +10,6 @@
 
 use std::f64::consts::TAU;
 
-use crate::estimate::Accumulator;
 use crate::settings::{check_positive, check_positive_real};
 use crate::{Error, Quadrature};
 
@@ -60,17 +59,8 @@ impl Quadrature {
         let mut values = Vec::with_capacity(grid.len());
         let mut standard_errors = Vec::with_capacity(grid.len());
         for &point in grid {
-            let mut accumulator = Accumulator::default();
-            for rule in &self.rules {
-                let sum: f64 = rule
-                    .nodes
-                    .iter()
-                    .zip(&rule.weights)
-                    .map(|(node, weight)| weight * (-0.5 * ((point - node) / sigma).powi(2)).exp())
-                    .sum();
-                accumulator.push(height * sum);
-            }
-            let estimate = accumulator.estimate(self.products, self.seed);
+            let estimate =
+                self.share(|node| height * (-0.5 * ((point - node) / sigma).powi(2)).exp());
             values.push(estimate.value);
             standard_errors.push(estimate.standard_error);
         }

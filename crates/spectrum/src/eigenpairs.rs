@@ -12,8 +12,8 @@ use nalgebra::DMatrix;
 
 use crate::basis::Basis;
 use crate::block_krylov::{BlockKrylov, Ritz};
-use crate::settings::check_positive;
-use crate::{Budget, EigenpairsSettings, Error, Probe, Progress, Stop};
+use crate::settings::{check_positive, check_positive_real};
+use crate::{Budget, Deflation, EigenpairsSettings, Error, Probe, Progress, Stop};
 
 /// The eigenvalues of the projected matrix are computed again when it has grown by this share:
 /// each time would cost as much as small products do.
@@ -52,7 +52,9 @@ pub struct Eigenpairs {
     /// Seed of the start vectors.
     pub seed: u64,
     basis: Basis,
-    /// Columns that make Ritz vectors of the basis, in descending order of the values.
+    /// Every Ritz value of the space, in descending order.
+    eigenvalues: Vec<Eigenvalue>,
+    /// Columns that make Ritz vectors of the basis, in the same order.
     combinations: DMatrix<f64>,
 }
 
@@ -211,12 +213,12 @@ fn outcome(
         residual: ritz.residuals[index],
         converged: ritz.residuals[index] <= settings.tolerance * ritz.largest,
     };
+    let eigenvalues: Vec<_> = (0..filled).map(eigenvalue).collect();
+    let bottom = eigenvalues.iter().rev().take(settings.bottom);
     Eigenpairs {
-        top: (0..settings.top.min(filled)).map(eigenvalue).collect(),
-        bottom: (filled - settings.bottom.min(filled)..filled)
-            .rev()
-            .map(eigenvalue)
-            .collect(),
+        top: eigenvalues[..settings.top.min(filled)].to_vec(),
+        bottom: bottom.copied().collect(),
+        eigenvalues,
         products,
         restarts: space.restarts,
         stop,
@@ -234,7 +236,7 @@ impl Eigenpairs {
     ///
     /// [`Error::Zero`] if none was asked for, a failed tensor operation.
     pub fn top_vectors(&self) -> Result<Tensor, Error> {
-        self.vectors((0..self.top.len()).collect())
+        self.vectors(&(0..self.top.len()).collect::<Vec<_>>())
     }
 
     /// Unit eigenvectors of `bottom`, one a row: (bottom, dim).
@@ -244,12 +246,40 @@ impl Eigenpairs {
     /// As [`top_vectors`](Self::top_vectors).
     pub fn bottom_vectors(&self) -> Result<Tensor, Error> {
         let filled = self.combinations.ncols();
-        self.vectors((filled - self.bottom.len()..filled).rev().collect())
+        let bottom = (filled - self.bottom.len()..filled).rev();
+        self.vectors(&bottom.collect::<Vec<_>>())
     }
 
-    fn vectors(&self, indices: Vec<usize>) -> Result<Tensor, Error> {
+    /// Every Ritz vector of the space with a residual of at most `tolerance` × the largest |Ritz
+    /// value|, wanted or not, to be taken out of random probes; all but one if they fill the space.
+    /// It takes as many vectors of memory again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfRange`] for a tolerance that is not a positive number, a failed tensor
+    /// operation.
+    pub fn deflation(&self, tolerance: f64) -> Result<Deflation, Error> {
+        check_positive_real("tolerance", tolerance)?;
+        let largest = self.eigenvalues.iter().map(|one| one.value.abs());
+        let bound = tolerance * largest.fold(0.0, f64::max);
+        let known = |&index: &usize| self.eigenvalues[index].residual <= bound;
+        let mut indices: Vec<usize> = (0..self.eigenvalues.len()).filter(known).collect();
+        indices.truncate(self.basis.dim() - 1);
+        let basis = if indices.is_empty() {
+            self.basis.room(0)?
+        } else {
+            Basis::of(self.vectors(&indices)?)
+        };
+        Ok(Deflation {
+            eigenvalues: indices.iter().map(|&one| self.eigenvalues[one]).collect(),
+            products: self.products,
+            basis,
+        })
+    }
+
+    fn vectors(&self, indices: &[usize]) -> Result<Tensor, Error> {
         check_positive("the number of eigenvectors", indices.len())?;
-        let columns = self.combinations.select_columns(&indices);
+        let columns = self.combinations.select_columns(indices);
         self.basis.combine(&columns.transpose())
     }
 }

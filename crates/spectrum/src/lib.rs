@@ -91,6 +91,7 @@ mod bisection;
 mod block_krylov;
 mod budget;
 mod check;
+mod deflation;
 mod dense;
 mod density;
 mod diagonal;
@@ -119,6 +120,7 @@ mod xtrace;
 
 pub use budget::{Budget, Progress, Stop};
 pub use check::{OperatorCheck, check_operator};
+pub use deflation::Deflation;
 pub use dense::{DenseSpectrum, dense_spectrum};
 pub use density::Density;
 pub use diagonal::{Diagonal, XDiagSettings, xdiag};

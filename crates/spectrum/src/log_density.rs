@@ -9,7 +9,6 @@
 
 use std::f64::consts::TAU;
 
-use crate::estimate::Accumulator;
 use crate::settings::{check_positive, check_positive_real};
 use crate::{Error, Estimate, Quadrature};
 
@@ -64,20 +63,6 @@ impl Quadrature {
             floor,
             sigma,
         })
-    }
-
-    /// Mean of `function` over the spectrum.
-    fn share(&self, function: impl Fn(f64) -> f64) -> Estimate {
-        let mut accumulator = Accumulator::default();
-        for rule in &self.rules {
-            let weighted = rule.nodes.iter().zip(&rule.weights);
-            accumulator.push(
-                weighted
-                    .map(|(&node, weight)| weight * function(node))
-                    .sum(),
-            );
-        }
-        accumulator.estimate(self.products, self.seed)
     }
 }
 

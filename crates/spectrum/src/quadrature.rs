@@ -12,12 +12,13 @@
 
 use flatness_operator::LinearOperator;
 
+use crate::deflation::{mass, outside};
 use crate::estimate::Accumulator;
 use crate::krylov::lockstep;
 use crate::product::epsilon;
 use crate::settings::{check_probes, check_steps};
 use crate::tridiagonal::Eigen;
-use crate::{Budget, Error, Estimate, Goal, Measured, Probe, Progress};
+use crate::{Budget, Deflation, Eigenvalue, Error, Estimate, Goal, Measured, Probe, Progress};
 
 /// What [`quadrature()`] is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,18 +44,23 @@ pub struct Rule {
     pub nodes: Vec<f64>,
     /// One weight per node, not negative, of sum 1.
     pub weights: Vec<f64>,
+    /// Number of eigenvalues that the rule stands for: the dimension, less those deflated; for a
+    /// Rademacher probe this is the mean over probes.
+    pub mass: f64,
 }
 
 /// The outcome of [`quadrature()`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Quadrature {
+    /// Eigenvalues that no probe sees, from a [`Deflation`].
+    pub deflated: Vec<Eigenvalue>,
     /// One rule per probe, (probes).
     pub rules: Vec<Rule>,
     /// Dimension of the operator.
     pub dim: usize,
     /// Lanczos steps asked for per probe.
     pub steps: usize,
-    /// Matrix-vector products used.
+    /// Matrix-vector products used, without those of the deflation.
     pub products: usize,
     /// Distribution of the start vectors.
     pub probe: Probe,
@@ -79,7 +85,7 @@ pub fn quadrature<Operator: LinearOperator + ?Sized>(
     let mut quadrature = start(operator, settings)?;
     while quadrature.rules.len() < settings.probes {
         let rows = settings.block.min(settings.probes - quadrature.rules.len());
-        quadrature.extend(operator, rows)?;
+        quadrature.extend(operator, None, rows)?;
     }
     Ok(quadrature)
 }
@@ -88,6 +94,10 @@ pub fn quadrature<Operator: LinearOperator + ?Sized>(
 /// until `function` of them is as accurate as the goal asks, or the budget ends it:
 /// `Quadrature::nuclear_norm`, for instance, or `|rules| rules.integrate(f64::exp)`.
 ///
+/// Given a `deflation`, its Ritz values count as eigenvalues and the probes see the rest alone: the
+/// errors shrink as the large eigenvalues are taken out, and those are in the density as the lines
+/// that they are.
+///
 /// # Errors
 ///
 /// As [`quadrature()`], those of `function`, [`Error::OutOfRange`] for a goal that makes no sense,
@@ -95,6 +105,7 @@ pub fn quadrature<Operator: LinearOperator + ?Sized>(
 pub fn quadrature_until<Operator: LinearOperator + ?Sized>(
     operator: &Operator,
     settings: &QuadratureSettings,
+    deflation: Option<&Deflation>,
     function: impl Fn(&Quadrature) -> Result<Estimate, Error>,
     goal: &Goal,
     budget: &Budget<'_>,
@@ -103,6 +114,9 @@ pub fn quadrature_until<Operator: LinearOperator + ?Sized>(
     goal.check()?;
     budget.check(settings.probes.saturating_mul(settings.steps))?;
     let mut result = start(operator, settings)?;
+    if let Some(deflation) = deflation {
+        result.deflated.clone_from(&deflation.eigenvalues);
+    }
     loop {
         let missing = settings.probes.saturating_sub(result.rules.len());
         let rows = if missing > 0 {
@@ -110,7 +124,7 @@ pub fn quadrature_until<Operator: LinearOperator + ?Sized>(
         } else {
             settings.block
         };
-        result.extend(operator, rows)?;
+        result.extend(operator, deflation, rows)?;
         if result.rules.len() < settings.probes {
             continue;
         }
@@ -138,6 +152,7 @@ fn start<Operator: LinearOperator + ?Sized>(
     check_steps(steps, operator.dim())?;
     epsilon(operator.dtype())?;
     Ok(Quadrature {
+        deflated: Vec::new(),
         rules: Vec::with_capacity(probes),
         dim: operator.dim(),
         steps,
@@ -153,11 +168,15 @@ impl Quadrature {
     fn extend<Operator: LinearOperator + ?Sized>(
         &mut self,
         operator: &Operator,
+        deflation: Option<&Deflation>,
         rows: usize,
     ) -> Result<(), Error> {
         let first = self.rules.len();
-        let starts = self.probe.rows(operator, first..first + rows, self.seed)?;
-        for recurrence in lockstep(operator, &starts, self.steps, first)? {
+        let probes = self.probe.rows(operator, first..first + rows, self.seed)?;
+        let starts = outside(deflation, probes)?;
+        let recurrences = lockstep(operator, &starts, self.steps, first)?;
+        for (row, recurrence) in recurrences.into_iter().enumerate() {
+            let start = starts.narrow(0, row, 1)?;
             let eigen = Eigen::of(&recurrence.diagonal, &recurrence.off_diagonal)?;
             let weights = eigen.weights();
             self.products += recurrence.diagonal.len();
@@ -165,6 +184,7 @@ impl Quadrature {
             self.rules.push(Rule {
                 nodes: eigen.values,
                 weights,
+                mass: mass(deflation, self.probe, &start)?,
             });
         }
         Ok(())
@@ -187,21 +207,43 @@ impl Quadrature {
         Ok(accumulator.estimate(self.products, self.seed))
     }
 
-    /// dim × the rule's sum for each probe, (probes).
+    /// What each probe makes of Tr f(A), (probes).
     pub(crate) fn integrals(&self, integrand: impl Fn(f64) -> f64) -> Result<Vec<f64>, Error> {
+        let finite = |node: f64| {
+            let got = integrand(node);
+            if got.is_finite() {
+                Ok(got)
+            } else {
+                Err(Error::NonFiniteIntegrand { node, got })
+            }
+        };
+        let mut known = 0.0;
+        for eigenvalue in &self.deflated {
+            known += finite(eigenvalue.value)?;
+        }
         self.rules
             .iter()
             .map(|rule| {
                 let mut integral = 0.0;
                 for (&node, &weight) in rule.nodes.iter().zip(&rule.weights) {
-                    let got = integrand(node);
-                    if !got.is_finite() {
-                        return Err(Error::NonFiniteIntegrand { node, got });
-                    }
-                    integral += weight * got;
+                    integral += weight * finite(node)?;
                 }
-                Ok(self.dim as f64 * integral)
+                Ok(known + rule.mass * integral)
             })
             .collect()
+    }
+
+    /// Tr f(A) / dim for a bounded f, with the standard error over probes.
+    pub(crate) fn share(&self, function: impl Fn(f64) -> f64) -> Estimate {
+        let known: f64 = self.deflated.iter().map(|one| function(one.value)).sum();
+        let mut accumulator = Accumulator::default();
+        for rule in &self.rules {
+            let weighted = rule.nodes.iter().zip(&rule.weights);
+            let sum: f64 = weighted
+                .map(|(&node, weight)| weight * function(node))
+                .sum();
+            accumulator.push((known + rule.mass * sum) / self.dim as f64);
+        }
+        accumulator.estimate(self.products, self.seed)
     }
 }

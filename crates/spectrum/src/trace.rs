@@ -9,10 +9,11 @@
 
 use flatness_operator::LinearOperator;
 
+use crate::deflation::outside;
 use crate::estimate::Accumulator;
 use crate::product::{epsilon, multiply, row_dots};
 use crate::settings::{check_positive, check_probes};
-use crate::{Budget, Error, Estimate, Goal, Measured, Probe, Progress};
+use crate::{Budget, Deflation, Error, Estimate, Goal, Measured, Probe, Progress};
 
 /// What [`moments`] is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +53,7 @@ pub fn moments<Operator: LinearOperator + ?Sized>(
         seed,
     } = *settings;
     check(operator, settings)?;
-    let mut running = Running::default();
+    let mut running = Running::new(None);
     for first in (0..probes).step_by(block) {
         running.extend(operator, block.min(probes - first), seed)?;
     }
@@ -61,6 +62,10 @@ pub fn moments<Operator: LinearOperator + ?Sized>(
 
 /// Estimates Tr A and ‖A‖_F² with `settings.probes` probes and then a block more at a time, until
 /// Tr A and the norm ‖A‖_F are as accurate as the goal asks, or the budget ends it.
+///
+/// Given a `deflation`, probes see the matrix outside of its vectors alone, whose own share is known: the
+/// estimates stay without bias, and their errors shrink as the large eigenvalues are taken out.
+/// The products that it took to find them are not counted again.
 ///
 /// The trace of a matrix with eigenvalues of both signs can be near zero, where no relative error is
 /// ever reached: give a budget.
@@ -72,6 +77,7 @@ pub fn moments<Operator: LinearOperator + ?Sized>(
 pub fn moments_until<Operator: LinearOperator + ?Sized>(
     operator: &Operator,
     settings: &MomentsSettings,
+    deflation: Option<&Deflation>,
     goal: &Goal,
     budget: &Budget<'_>,
     observe: &mut dyn FnMut(&Progress),
@@ -84,7 +90,7 @@ pub fn moments_until<Operator: LinearOperator + ?Sized>(
     check(operator, settings)?;
     goal.check()?;
     budget.check(probes)?;
-    let mut running = Running::default();
+    let mut running = Running::new(deflation);
     loop {
         let missing = probes.saturating_sub(running.probes);
         let rows = if missing > 0 {
@@ -115,14 +121,24 @@ fn check<Operator: LinearOperator + ?Sized>(
 }
 
 /// The two moments of the probes so far.
-#[derive(Debug, Default)]
-struct Running {
+#[derive(Debug)]
+struct Running<'a> {
+    deflation: Option<&'a Deflation>,
     trace: Accumulator,
     frobenius_squared: Accumulator,
     probes: usize,
 }
 
-impl Running {
+impl<'a> Running<'a> {
+    fn new(deflation: Option<&'a Deflation>) -> Self {
+        Self {
+            deflation,
+            trace: Accumulator::default(),
+            frobenius_squared: Accumulator::default(),
+            probes: 0,
+        }
+    }
+
     /// Takes `rows` more probes in one block.
     fn extend<Operator: LinearOperator + ?Sized>(
         &mut self,
@@ -131,7 +147,11 @@ impl Running {
         seed: u64,
     ) -> Result<(), Error> {
         let first = self.probes;
-        let vectors = Probe::Rademacher.rows(operator, first..first + rows, seed)?;
+        let probes = Probe::Rademacher.rows(operator, first..first + rows, seed)?;
+        let vectors = outside(self.deflation, probes)?;
+        let (trace, known) = self.deflation.map_or((0.0, 0.0), |deflation| {
+            (deflation.trace(), deflation.squares())
+        });
         let products = multiply(operator, &vectors)?;
         let forms = row_dots(&vectors, &products)?;
         let squares = row_dots(&products, &products)?;
@@ -142,8 +162,8 @@ impl Running {
                     product: 0,
                 });
             }
-            self.trace.push(form);
-            self.frobenius_squared.push(square);
+            self.trace.push(trace + form);
+            self.frobenius_squared.push(known + square);
         }
         self.probes += rows;
         Ok(())

@@ -2,6 +2,7 @@
 
 mod checks;
 mod coverage;
+mod deflation;
 mod dense;
 mod density;
 mod diagonal;

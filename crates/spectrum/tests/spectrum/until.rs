@@ -42,7 +42,7 @@ fn methods() -> [(&'static str, usize, usize, Method); 3] {
     [
         ("moments", 10, 4, |case, goal, budget, observe| {
             let operator = case.operator(DType::F64);
-            let measured = moments_until(&operator, &MOMENTS, goal, budget, observe)?;
+            let measured = moments_until(&operator, &MOMENTS, None, goal, budget, observe)?;
             Ok((measured.result.trace, measured.stop))
         }),
         ("XTrace", 20, 8, |case, goal, budget, observe| {
@@ -53,7 +53,7 @@ fn methods() -> [(&'static str, usize, usize, Method); 3] {
         ("quadrature", 120, 48, |case, goal, budget, observe| {
             let operator = case.operator(DType::F64);
             let trace = |rules: &Quadrature| rules.integrate(|value| value);
-            let measured = quadrature_until(&operator, &RULES, trace, goal, budget, observe)?;
+            let measured = quadrature_until(&operator, &RULES, None, trace, goal, budget, observe)?;
             Ok((trace(&measured.result)?, measured.stop))
         }),
     ]
@@ -150,9 +150,15 @@ fn adaptive_intervals_contain_the_truth_as_often_as_they_say() {
                 seed,
             };
             let goal = Goal::relative(0.02);
-            let measured =
-                moments_until(&operator, &settings, &goal, &Budget::UNLIMITED, &mut |_| ())
-                    .unwrap();
+            let measured = moments_until(
+                &operator,
+                &settings,
+                None,
+                &goal,
+                &Budget::UNLIMITED,
+                &mut |_| (),
+            )
+            .unwrap();
             let interval = measured.result.trace.interval(0.95).unwrap();
             interval.contains(&truth)
         })

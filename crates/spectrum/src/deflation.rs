@@ -1,0 +1,86 @@
+//! Eigenvectors taken out of random probes, which then estimate what is left of a trace.
+//!
+//! ```text
+//! Tr f(A) = Σᵢ xᵢᵀ f(A) xᵢ + Tr P f(A) P,   P = I − X Xᵀ
+//! ```
+//!
+//! holds for any orthonormal X, and where xᵢ is a Ritz vector with Ritz value θᵢ and residual rᵢ
+//!
+//! ```text
+//! xᵢᵀ A xᵢ = θᵢ,   ‖A xᵢ‖² = θᵢ² + rᵢ²,   |xᵢᵀ f(A) xᵢ − f(θᵢ)| ≤ L rᵢ
+//! ```
+//!
+//! for f with Lipschitz constant L. A random probe estimates each eigenvalue's share to within √2 of
+//! itself. The Hessian of a network has some tens of large eigenvalues above a bulk near zero, so nearly
+//! all of the error of a few probes lies in eigenvalues that a short Lanczos run knows: without
+//! them it is smaller by an order of magnitude or two (deflation: Gambhir, Stathopoulos and Orginos,
+//! SIAM J. Sci. Comput. 39, 2017; in the sketch of Hutch++: Meyer, Musco, Musco and Woodruff, SOSA 2021).
+
+use candle_core::Tensor;
+
+use crate::basis::Basis;
+use crate::product::norm;
+use crate::{Eigenvalue, Error, Probe};
+
+/// Orthonormal Ritz vectors with their Ritz values, from [`crate::Eigenpairs::deflation`]. It keeps
+/// them, len × dim elements, until it is dropped.
+#[derive(Debug, Clone)]
+pub struct Deflation {
+    /// Ritz values and residuals of the vectors, (len), in descending order.
+    pub eigenvalues: Vec<Eigenvalue>,
+    /// Matrix-vector products that it took to find them.
+    pub products: usize,
+    /// At least as many rows as eigenvalues.
+    pub(crate) basis: Basis,
+}
+
+impl Deflation {
+    /// Number of vectors, fewer than dimensions.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.eigenvalues.len()
+    }
+
+    /// Whether there is no vector.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.eigenvalues.is_empty()
+    }
+
+    /// Σ xᵢᵀ A xᵢ
+    pub(crate) fn trace(&self) -> f64 {
+        self.eigenvalues.iter().map(|one| one.value).sum()
+    }
+
+    /// Σ ‖A xᵢ‖²
+    pub(crate) fn squares(&self) -> f64 {
+        let squares = self.eigenvalues.iter();
+        squares
+            .map(|one| one.value.powi(2) + one.residual.powi(2))
+            .sum()
+    }
+}
+
+/// P z for the rows z of `probes` (rows, dim).
+pub(crate) fn outside(deflation: Option<&Deflation>, probes: Tensor) -> Result<Tensor, Error> {
+    match deflation {
+        Some(deflation) if !deflation.is_empty() => {
+            Ok(deflation.basis.project_out(deflation.len(), &probes)?.0)
+        }
+        _ => Ok(probes),
+    }
+}
+
+/// E ‖P z‖², or ‖P z‖² itself where the probe's length is not independent of its direction: what the
+/// rule of P z / ‖P z‖ is multiplied by.
+pub(crate) fn mass(
+    deflation: Option<&Deflation>,
+    probe: Probe,
+    outside: &Tensor,
+) -> Result<f64, Error> {
+    let vectors = deflation.map_or(0, Deflation::len);
+    if vectors == 0 || probe == Probe::Gaussian {
+        return Ok((outside.dim(1)? - vectors) as f64);
+    }
+    Ok(norm(outside)?.powi(2))
+}

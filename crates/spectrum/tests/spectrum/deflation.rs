@@ -1,0 +1,264 @@
+//! Estimates outside of known eigenvectors, against the eigenvalues that the matrix is made of.
+
+use candle_core::DType;
+use flatness_spectrum::{
+    Budget, Deflation, EigenpairsSettings, Estimate, Goal, Moments, MomentsSettings, Probe,
+    Quadrature, QuadratureSettings, eigenpairs, moments_until, quadrature_until,
+};
+
+use crate::matrices::{Matrix, case};
+
+/// Twelve large eigenvalues of both signs above a bulk of 288, as curvature has them.
+fn outliers() -> Matrix {
+    let large = (0..12).map(|i| if i % 4 == 3 { -4.0 } else { 30.0 } / f64::from(1 + i));
+    let bulk = (0..288).map(|i| 0.2 * (f64::from(i) * 0.7).sin().powi(3));
+    Matrix::new("outliers", large.chain(bulk).collect())
+}
+
+/// Ritz vectors after `products` products, with a residual of at most `tolerance` λ_max.
+fn deflation(case: &Matrix, dtype: DType, products: usize, tolerance: f64) -> Deflation {
+    let settings = EigenpairsSettings {
+        top: 9,
+        bottom: 3,
+        block: 2,
+        basis: products.clamp(16, case.dim()),
+        tolerance: 1e-12,
+        bytes: None,
+        seed: 5,
+    };
+    let budget = Budget::of_products(products);
+    let pairs = eigenpairs(&case.operator(dtype), &settings, &budget, &mut |_| ()).unwrap();
+    pairs.deflation(tolerance).unwrap()
+}
+
+fn moments(case: &Matrix, deflation: Option<&Deflation>, probes: usize, seed: u64) -> Moments {
+    let settings = MomentsSettings {
+        probes,
+        block: 8,
+        seed,
+    };
+    let operator = case.operator(DType::F64);
+    let (goal, budget) = (Goal::relative(1e-9), Budget::of_products(probes));
+    moments_until(&operator, &settings, deflation, &goal, &budget, &mut |_| ())
+        .unwrap()
+        .result
+}
+
+fn rules(
+    case: &Matrix,
+    deflation: Option<&Deflation>,
+    (probe, probes, steps): (Probe, usize, usize),
+    seed: u64,
+) -> Quadrature {
+    let settings = QuadratureSettings {
+        probes,
+        steps,
+        block: 8,
+        probe,
+        seed,
+    };
+    let operator = case.operator(DType::F64);
+    let (goal, budget) = (Goal::relative(1e-9), Budget::of_products(probes * steps));
+    let trace = |rules: &Quadrature| rules.integrate(|value| value);
+    quadrature_until(
+        &operator,
+        &settings,
+        deflation,
+        trace,
+        &goal,
+        &budget,
+        &mut |_| (),
+    )
+    .unwrap()
+    .result
+}
+
+fn sum(case: &Matrix, function: impl Fn(f64) -> f64) -> f64 {
+    case.eigenvalues.iter().map(|&value| function(value)).sum()
+}
+
+#[track_caller]
+fn check_within(name: &str, estimate: Estimate, truth: f64, errors: f64) {
+    let off = (estimate.value - truth).abs();
+    assert!(
+        off <= errors * estimate.standard_error,
+        "{name}: {} ± {}, not {truth}",
+        estimate.value,
+        estimate.standard_error
+    );
+}
+
+#[test]
+fn outside_of_all_eigenvectors_but_one_nothing_but_that_one_is_uncertain() {
+    for name in ["indefinite", "clustered"] {
+        let case = case(name);
+        let all = deflation(&case, DType::F64, case.dim(), 1e-8);
+        assert_eq!(all.len(), case.dim() - 1, "{name}");
+        let scale = sum(&case, f64::abs);
+        // Rounding of some hundred orthogonal directions.
+        let close = |got: f64, truth: f64| (got - truth).abs() <= 1e-9 * (1.0 + scale * scale);
+        // The one eigenvalue left is seen by the squared cosine of a probe, of variance 2.
+        let probes = 200;
+        let largest = case.eigenvalues.iter().map(|value| value.abs());
+        let largest = largest.fold(0.0, f64::max);
+        let moments = moments(&case, Some(&all), probes, 0);
+        for (estimate, truth, one) in [
+            (moments.trace, sum(&case, |value| value), largest),
+            (
+                moments.frobenius_squared,
+                sum(&case, |value| value * value),
+                largest.powi(2),
+            ),
+        ] {
+            check_within(name, estimate, truth, 4.0);
+            assert!(
+                estimate.standard_error <= 2.0 * one / (probes as f64).sqrt(),
+                "{name}"
+            );
+        }
+        for probe in [Probe::Gaussian, Probe::Rademacher] {
+            let rules = rules(&case, Some(&all), (probe, 64, 1), 0);
+            if probe == Probe::Gaussian {
+                let got = rules.integrate(f64::exp).unwrap();
+                assert!(
+                    close(got.value, sum(&case, f64::exp)),
+                    "{name}: {}",
+                    got.value
+                );
+                assert!(got.standard_error <= 1e-9 * (1.0 + scale * scale));
+            } else {
+                // The length of what is left of a Rademacher probe varies.
+                check_within(
+                    name,
+                    rules.integrate(f64::exp).unwrap(),
+                    sum(&case, f64::exp),
+                    4.0,
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn moments_have_no_bias_even_where_nothing_converged() {
+    let case = outliers();
+    // Every Ritz vector of a small space.
+    let rough = deflation(&case, DType::F64, 10, 1e3);
+    assert_eq!(rough.len(), 10);
+    assert!(rough.eigenvalues.iter().any(|one| one.residual > 0.1));
+    let moments = moments(&case, Some(&rough), 4000, 1);
+    check_within("trace", moments.trace, sum(&case, |value| value), 4.0);
+    let squares = sum(&case, |value| value * value);
+    check_within("squares", moments.frobenius_squared, squares, 4.0);
+    // The residuals' own share is a part of the sum that 4000 probes tell.
+    let missing: f64 = rough
+        .eigenvalues
+        .iter()
+        .map(|one| one.residual.powi(2))
+        .sum();
+    let error = moments.frobenius_squared.standard_error;
+    assert!(missing > 5.0 * error, "{missing} {error}");
+}
+
+#[test]
+fn outliers_taken_out_leave_a_tenth_of_the_error() {
+    let case = outliers();
+    let known = deflation(&case, DType::F64, 40, 1e-2);
+    assert!(known.len() >= 12, "{}", known.len());
+    let (plain, outside) = (
+        moments(&case, None, 64, 2),
+        moments(&case, Some(&known), 24, 2),
+    );
+    assert_eq!(known.products + outside.trace.products, 64);
+    for (name, before, after, truth) in [
+        (
+            "trace",
+            plain.trace,
+            outside.trace,
+            sum(&case, |value| value),
+        ),
+        (
+            "squares",
+            plain.frobenius_squared,
+            outside.frobenius_squared,
+            sum(&case, |value| value * value),
+        ),
+    ] {
+        check_within(name, after, truth, 4.0);
+        assert!(after.standard_error < 0.1 * before.standard_error, "{name}");
+    }
+    let before = rules(&case, None, (Probe::Gaussian, 8, 30), 2);
+    let after = rules(&case, Some(&known), (Probe::Gaussian, 5, 20), 2);
+    assert!(known.products + after.products < before.products * 3 / 5);
+    let [before, after] = [before, after].map(|rules| rules.nuclear_norm().unwrap());
+    check_within("nuclear norm", after, sum(&case, f64::abs), 4.0);
+    assert!(after.standard_error < 0.1 * before.standard_error);
+}
+
+#[test]
+fn what_is_taken_out_is_in_the_density_once() {
+    let case = outliers();
+    let known = deflation(&case, DType::F64, 40, 1e-2);
+    let rules = rules(&case, Some(&known), (Probe::Gaussian, 4, 20), 3);
+    assert_eq!(rules.deflated, known.eigenvalues);
+    let ones = rules.integrate(|_| 1.0).unwrap();
+    assert!((ones.value - case.dim() as f64).abs() < 1e-9);
+    // 30, 15, 10 and the next stand alone: each is one eigenvalue, whatever the probes.
+    let top = rules.count(9.0..=31.0).unwrap();
+    assert!((top.value - 3.0).abs() < 1e-6, "{}", top.value);
+    let grid = [30.0, 15.0];
+    let density = rules.density(&grid, 0.1).unwrap();
+    let height = (0.1 * std::f64::consts::TAU.sqrt() * case.dim() as f64).recip();
+    for (value, error) in density.values.iter().zip(&density.standard_errors) {
+        assert!(
+            (value - height).abs() < 1e-3 * height,
+            "{value} for {height}"
+        );
+        assert!(*error < 1e-6 * height);
+    }
+}
+
+#[test]
+fn single_precision_tells_the_same() {
+    let case = outliers();
+    let known = deflation(&case, DType::F32, 40, 1e-2);
+    let settings = MomentsSettings {
+        probes: 40,
+        block: 8,
+        seed: 4,
+    };
+    let measured = moments_until(
+        &case.operator(DType::F32),
+        &settings,
+        Some(&known),
+        &Goal::relative(1e-9),
+        &Budget::of_products(40),
+        &mut |_| (),
+    );
+    let moments = measured.unwrap().result;
+    check_within("trace", moments.trace, sum(&case, |value| value), 4.0);
+}
+
+#[test]
+fn a_tolerance_that_is_no_size_is_refused_and_one_too_small_takes_nothing() {
+    let case = outliers();
+    let settings = EigenpairsSettings {
+        top: 1,
+        bottom: 0,
+        block: 1,
+        basis: 4,
+        tolerance: 1e-1,
+        bytes: None,
+        seed: 0,
+    };
+    let operator = case.operator(DType::F64);
+    let pairs = eigenpairs(&operator, &settings, &Budget::of_products(4), &mut |_| ()).unwrap();
+    let message = pairs.deflation(-1.0).unwrap_err().to_string();
+    assert!(message.contains("tolerance"), "{message}");
+    let none = pairs.deflation(1e-15).unwrap();
+    assert!(none.is_empty());
+    assert_eq!(
+        moments(&case, Some(&none), 8, 0),
+        moments(&case, None, 8, 0)
+    );
+}
