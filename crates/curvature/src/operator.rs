@@ -150,8 +150,7 @@ fn centred(product: &Tensor, vectors: &Tensor, gradient: &Tensor) -> Result<Tens
 
 /// u·v of two vectors (P), with the sum in double precision.
 pub(crate) fn dot(left: &Tensor, right: &Tensor) -> Result<f64, Error> {
-    let products = (left.to_dtype(DType::F64)? * right.to_dtype(DType::F64)?)?;
-    Ok(products.sum_all()?.to_scalar::<f64>()?)
+    Ok(flatness_kernels::dot(left, right)?)
 }
 
 impl LinearOperator for CurvatureOperator<'_> {

@@ -6,13 +6,12 @@ use crate::Error;
 
 /// a·b.
 pub(crate) fn dot(a: &Tensor, b: &Tensor) -> Result<f64, Error> {
-    let product = (a.to_dtype(DType::F64)? * b.to_dtype(DType::F64)?)?;
-    sum(&product)
+    Ok(flatness_kernels::dot(a, b)?)
 }
 
 /// ‖x‖.
 pub(crate) fn norm(x: &Tensor) -> Result<f64, Error> {
-    Ok(sum(&x.to_dtype(DType::F64)?.sqr()?)?.sqrt())
+    Ok(flatness_kernels::squared_norm(x)?.sqrt())
 }
 
 /// Σ xᵢ.
