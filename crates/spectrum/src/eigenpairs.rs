@@ -150,7 +150,11 @@ pub fn eigenpairs<Operator: LinearOperator + ?Sized>(
                 break (settled_as, ritz);
             }
             invariant = Some(values);
-        } else if settled && invariant.is_none() && ending != Some(Stop::Complete) {
+        } else if settled
+            && products >= settings.least_products
+            && invariant.is_none()
+            && ending != Some(Stop::Complete)
+        {
             break (settled_as, ritz);
         }
         if let Some(stop) = ending {

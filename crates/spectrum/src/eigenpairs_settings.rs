@@ -8,8 +8,8 @@ use crate::Error;
 use crate::product::epsilon;
 use crate::settings::{check_positive, check_positive_real};
 
-/// Blocks of vectors at work beside the basis: the next block, its product, the product in
-/// segments, and what sticks out of it.
+/// Blocks of vectors at work beside the basis: the one multiplied, its product, what sticks out of
+/// it, and the next one.
 const BLOCKS_AT_WORK: u64 = 4;
 
 /// What [`crate::eigenpairs()`] is to do.
@@ -27,6 +27,9 @@ pub struct EigenpairsSettings {
     pub basis: usize,
     /// Stop when every residual is at most this fraction of the largest |Ritz value|.
     pub tolerance: f64,
+    /// Products to make even if every residual is small before: they find further Ritz vectors for
+    /// [`crate::Eigenpairs::deflation`].
+    pub least_products: usize,
     /// Bytes allowed for [`basis_bytes`]; `None` for no bound.
     pub bytes: Option<u64>,
     /// Seed of the start vectors, which are probes 0, 1, … of [`crate::Probe::Gaussian`].

@@ -59,6 +59,7 @@
 //!     block: 1,
 //!     basis: 20,
 //!     tolerance: 1e-8,
+//!     least_products: 0,
 //!     bytes: None,
 //!     seed: 7,
 //! };

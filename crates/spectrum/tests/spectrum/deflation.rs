@@ -3,7 +3,7 @@
 use candle_core::DType;
 use flatness_spectrum::{
     Budget, Deflation, EigenpairsSettings, Estimate, Goal, Moments, MomentsSettings, Probe,
-    Quadrature, QuadratureSettings, eigenpairs, moments_until, quadrature_until,
+    Quadrature, QuadratureSettings, Stop, eigenpairs, moments_until, quadrature_until,
 };
 
 use crate::matrices::{Matrix, case};
@@ -23,6 +23,7 @@ fn deflation(case: &Matrix, dtype: DType, products: usize, tolerance: f64) -> De
         block: 2,
         basis: products.clamp(16, case.dim()),
         tolerance: 1e-12,
+        least_products: 0,
         bytes: None,
         seed: 5,
     };
@@ -248,6 +249,7 @@ fn a_tolerance_that_is_no_size_is_refused_and_one_too_small_takes_nothing() {
         block: 1,
         basis: 4,
         tolerance: 1e-1,
+        least_products: 0,
         bytes: None,
         seed: 0,
     };
@@ -261,4 +263,29 @@ fn a_tolerance_that_is_no_size_is_refused_and_one_too_small_takes_nothing() {
         moments(&case, Some(&none), 8, 0),
         moments(&case, None, 8, 0)
     );
+}
+
+#[test]
+fn a_search_that_goes_on_knows_more() {
+    let case = outliers();
+    let search = |least_products| {
+        let settings = EigenpairsSettings {
+            top: 1,
+            bottom: 0,
+            block: 1,
+            basis: 40,
+            tolerance: 1e-2,
+            least_products,
+            bytes: None,
+            seed: 0,
+        };
+        let operator = case.operator(DType::F64);
+        eigenpairs(&operator, &settings, &Budget::UNLIMITED, &mut |_| ()).unwrap()
+    };
+    let (short, long) = (search(0), search(30));
+    assert_eq!([short.stop, long.stop], [Stop::Converged; 2]);
+    assert!(short.products < 12, "{}", short.products);
+    assert_eq!(long.products, 30);
+    let [short, long] = [short, long].map(|pairs| pairs.deflation(1e-2).unwrap().len());
+    assert!(long >= short + 8, "{short} then {long}");
 }

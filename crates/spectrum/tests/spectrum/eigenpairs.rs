@@ -13,6 +13,7 @@ pub(crate) const SETTINGS: EigenpairsSettings = EigenpairsSettings {
     block: 1,
     basis: 16,
     tolerance: 1e-9,
+    least_products: 0,
     bytes: None,
     seed: 5,
 };

@@ -187,6 +187,7 @@ fn eigenvalues_are_those_of_the_formula() {
             block: 1,
             basis: dim,
             tolerance: 1e-10,
+            least_products: 0,
             bytes: None,
             seed: SEED,
         };
@@ -231,6 +232,7 @@ fn the_top_eigenvector_of_the_regression_is_a_sine() {
         block: 1,
         basis: 30,
         tolerance: 1e-11,
+        least_products: 0,
         bytes: None,
         seed: SEED,
     };
