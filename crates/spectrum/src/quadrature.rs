@@ -207,6 +207,26 @@ impl Quadrature {
         Ok(accumulator.estimate(self.products, self.seed))
     }
 
+    /// The eigenvalues deflated and the nodes of every probe.
+    pub fn nodes(&self) -> impl Iterator<Item = f64> {
+        let known = self.deflated.iter().map(|one| one.value);
+        known.chain(
+            self.rules
+                .iter()
+                .flat_map(|rule| rule.nodes.iter().copied()),
+        )
+    }
+
+    /// The spectrum as one probe sees it: values, and the share of the eigenvalues that each stands
+    /// for, of sum 1 (in the mean over Rademacher probes).
+    pub fn shares(&self, rule: &Rule) -> impl Iterator<Item = (f64, f64)> {
+        let one = (self.dim as f64).recip();
+        let known = self.deflated.iter().map(move |known| (known.value, one));
+        let nodes = rule.nodes.iter().zip(&rule.weights);
+        let mass = rule.mass;
+        known.chain(nodes.map(move |(&node, weight)| (node, weight * mass * one)))
+    }
+
     /// What each probe makes of Tr f(A), (probes).
     pub(crate) fn integrals(&self, integrand: impl Fn(f64) -> f64) -> Result<Vec<f64>, Error> {
         let finite = |node: f64| {
@@ -235,14 +255,10 @@ impl Quadrature {
 
     /// Tr f(A) / dim for a bounded f, with the standard error over probes.
     pub(crate) fn share(&self, function: impl Fn(f64) -> f64) -> Estimate {
-        let known: f64 = self.deflated.iter().map(|one| function(one.value)).sum();
         let mut accumulator = Accumulator::default();
         for rule in &self.rules {
-            let weighted = rule.nodes.iter().zip(&rule.weights);
-            let sum: f64 = weighted
-                .map(|(&node, weight)| weight * function(node))
-                .sum();
-            accumulator.push((known + rule.mass * sum) / self.dim as f64);
+            let parts = self.shares(rule);
+            accumulator.push(parts.map(|(value, share)| share * function(value)).sum());
         }
         accumulator.estimate(self.products, self.seed)
     }

@@ -3,13 +3,12 @@
 use anyhow::Result;
 use flatness_operator::LinearOperator;
 use flatness_spectrum::{
-    Budget, Estimate, Goal, Probe, Quadrature, QuadratureSettings, quadrature_until,
+    Budget, Deflation, Estimate, Goal, Probe, Quadrature, QuadratureSettings, quadrature_until,
 };
 
-use super::spectral::{BLOCK, Spectral, describe};
+use super::spectral::{BLOCK, Spectral, describe, outside};
 use super::{Line, Subject};
 use crate::arguments::What;
-use crate::measurement::stochastic;
 use crate::progress::Stage;
 
 /// Whether a quadrature answers it.
@@ -29,6 +28,7 @@ pub(super) fn of_quadrature(what: &What) -> bool {
 pub(super) fn measure(
     subject: &Subject<'_>,
     operator: &dyn LinearOperator,
+    known: &Deflation,
     budget: &Budget<'_>,
     stage: &Stage,
     found: &mut Spectral,
@@ -61,6 +61,7 @@ pub(super) fn measure(
     let measured = quadrature_until(
         operator,
         &settings,
+        Some(known),
         judged,
         &goal,
         budget,
@@ -75,7 +76,7 @@ pub(super) fn measure(
         .iter()
         .filter_map(|what| function(what, &measured.result))
     {
-        let mut line = Line::new(name, stochastic(estimate?));
+        let mut line = Line::new(name, outside(estimate?, known));
         line.stop = Some(describe(measured.stop));
         found.lines.push(line);
     }
@@ -108,8 +109,8 @@ fn function(
     })
 }
 
-/// The largest |Ritz value| of any probe, but never zero.
+/// The largest |Ritz value| known or of any probe, but never zero.
 fn largest(quadrature: &Quadrature) -> f64 {
-    let nodes = quadrature.rules.iter().flat_map(|rule| &rule.nodes);
+    let nodes = quadrature.nodes();
     nodes.fold(f64::MIN_POSITIVE, |largest, node| largest.max(node.abs()))
 }

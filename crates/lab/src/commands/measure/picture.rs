@@ -112,14 +112,8 @@ fn csv<const N: usize>(heading: &str, rows: impl Iterator<Item = [f64; N]>) -> S
 }
 
 fn densities(album: &mut Album<'_>, quadrature: &Quadrature) -> Result<()> {
-    let nodes = || {
-        quadrature
-            .rules
-            .iter()
-            .flat_map(|rule| &rule.nodes)
-            .copied()
-    };
-    let (low, high) = (nodes().fold(0.0, f64::min), nodes().fold(0.0, f64::max));
+    let low = quadrature.nodes().fold(0.0, f64::min);
+    let high = quadrature.nodes().fold(0.0, f64::max);
     // A zero matrix has a range of zero; any positive width shows its one peak.
     let sigma = (BROADENING * (high - low)).max(f64::MIN_POSITIVE.sqrt());
     let grid = evenly(low - 5.0 * sigma, high + 5.0 * sigma, GRID);
@@ -177,20 +171,21 @@ fn densities(album: &mut Album<'_>, quadrature: &Quadrature) -> Result<()> {
     album.keep("log-density", &svg, &csv(heading, rows))
 }
 
-/// The nodes and weights of the first probe, which a Lanczos run of its own would have.
+/// The eigenvalues known, and the nodes and weights of the first probe.
 fn stems(album: &mut Album<'_>, quadrature: &Quadrature) -> Result<()> {
     let Some(rule) = quadrature.rules.first() else {
         return Ok(());
     };
-    let pairs = || rule.nodes.iter().zip(&rule.weights);
-    let ritz: Vec<Ritz> = pairs()
-        .map(|(&value, &weight)| Ritz {
+    let ritz: Vec<Ritz> = quadrature
+        .shares(rule)
+        .map(|(value, weight)| Ritz {
             value,
             weight,
             residual: 0.0,
         })
         .collect();
-    let data = csv("ritz_value,weight", pairs().map(|(&x, &w)| [x, w]));
+    let rows = ritz.iter().map(|one| [one.value, one.weight]);
+    let data = csv("ritz_value,weight", rows);
     album.keep("stems", &stems_svg(&album.name, &ritz)?, &data)
 }
 

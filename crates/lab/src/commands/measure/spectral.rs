@@ -7,8 +7,8 @@ use candle_core::Tensor;
 use flatness_operator::LinearOperator;
 use flatness_records::{Quantity, Uncertainty};
 use flatness_spectrum::{
-    Budget, Eigenpairs, EigenpairsSettings, Eigenvalue, Error as SpectrumError, Goal,
-    MomentsSettings, Quadrature, Stop, check_operator, eigenpairs, moments_until,
+    Budget, Deflation, Eigenpairs, EigenpairsSettings, Eigenvalue, Error as SpectrumError,
+    Estimate, Goal, MomentsSettings, Quadrature, Stop, check_operator, eigenpairs, moments_until,
 };
 
 use super::{Line, Subject, functions};
@@ -22,7 +22,14 @@ pub(super) const BLOCK: usize = 8;
 
 /// Probes of trace and Frobenius norm before their interval is looked at: with fewer, an interval that is
 /// narrow by chance would end it too early.
-const FEWEST_PROBES: usize = 32;
+const FEWEST_PROBES: usize = 16;
+
+/// Products of the search for eigenvectors that probes need not find.
+const DEFLATING_PRODUCTS: usize = 48;
+
+/// Residual, in units of the largest eigenvalue, of the Ritz vectors that count as eigenvectors in
+/// functions of the matrix. In traces of the matrix and of its square all do.
+const DEFLATED_RESIDUAL: f64 = 1e-2;
 
 /// Vectors held beyond those that are needed, so that a restart loses little.
 const SPARE_BASIS: usize = 40;
@@ -92,12 +99,16 @@ pub(super) fn measure(
     let eigen = ends != [0, 0];
     let moments = subject.asks(|what| matches!(what, What::Trace | What::Frobenius));
     let functions = subject.asks(functions::of_quadrature);
+    let probing = moments || functions;
     // A limit beyond what a clock can show is none.
     let limit = options.time_limit.map(Duration::try_from_secs_f64);
     let limit = limit.and_then(Result::ok);
     let mut purse = Purse {
         products: options.budget,
-        parts: [eigen, moments, functions].map(usize::from).iter().sum(),
+        parts: [eigen || probing, moments, functions]
+            .map(usize::from)
+            .iter()
+            .sum(),
         used: 0,
         deadline: limit.and_then(|limit| Instant::now().checked_add(limit)),
     };
@@ -113,18 +124,31 @@ pub(super) fn measure(
         let checked = check_operator(operator, subject.streams.seed("check"))?;
         purse.used += checked.products;
     }
-    if eigen {
+    let mut pairs = None;
+    if eigen || probing {
+        let least = if probing { DEFLATING_PRODUCTS } else { 0 };
         purse.spend(|budget| {
-            let pairs = search(subject, operator, ends, budget, stage)?;
-            take_eigenpairs(&pairs, &mut found)?;
+            let pairs = pairs.insert(search(subject, operator, ends, least, budget, stage)?);
             Ok(pairs.products)
         })?;
     }
-    if moments {
-        purse.spend(|budget| take_moments(subject, operator, budget, stage, &mut found))?;
-    }
-    if functions {
-        purse.spend(|budget| functions::measure(subject, operator, budget, stage, &mut found))?;
+    if let Some(pairs) = pairs {
+        if eigen {
+            take_eigenpairs(&pairs, &mut found)?;
+        }
+        if moments {
+            let known = pairs.deflation(f64::MAX)?;
+            purse.spend(|budget| {
+                take_moments(subject, operator, &known, budget, stage, &mut found)
+            })?;
+        }
+        if functions {
+            let known = pairs.deflation(DEFLATED_RESIDUAL)?;
+            drop(pairs);
+            purse.spend(|budget| {
+                functions::measure(subject, operator, &known, budget, stage, &mut found)
+            })?;
+        }
     }
     found.products = purse.used as u64;
     Ok(found)
@@ -156,21 +180,28 @@ fn search(
     subject: &Subject<'_>,
     operator: &dyn LinearOperator,
     [top, bottom]: [usize; 2],
+    least_products: usize,
     budget: &Budget<'_>,
     stage: &Stage,
 ) -> Result<Eigenpairs> {
     let options = subject.options;
     let needed = top + bottom + 2 * options.block;
     let settings = EigenpairsSettings {
-        top,
+        // Those of largest magnitude are at one of the ends.
+        top: if top + bottom == 0 { 1 } else { top },
         bottom,
         block: options.block,
         basis: options.basis.unwrap_or(needed + SPARE_BASIS),
         tolerance: options.tolerance,
+        least_products,
         bytes: None,
         seed: subject.streams.seed("lanczos"),
     };
-    let name = if top > 0 { "lambda_max" } else { "lambda_min" };
+    let name = if bottom > 0 && top == 0 {
+        "lambda_min"
+    } else {
+        "lambda_max"
+    };
     Ok(eigenpairs(operator, &settings, budget, &mut |progress| {
         stage.message(&format!(
             "{name} {:.4e}, residual {:.1e}",
@@ -231,6 +262,7 @@ fn take_eigenpairs(pairs: &Eigenpairs, found: &mut Spectral) -> Result<()> {
 fn take_moments(
     subject: &Subject<'_>,
     operator: &dyn LinearOperator,
+    known: &Deflation,
     budget: &Budget<'_>,
     stage: &Stage,
     found: &mut Spectral,
@@ -243,12 +275,19 @@ fn take_moments(
         seed: subject.streams.seed("trace"),
     };
     let goal = Goal::relative(subject.options.relative_error);
-    let measured = moments_until(operator, &settings, &goal, budget, &mut |progress| {
-        stage.message(&format!(
-            "trace {:.4e} +- {:.1e}",
-            progress.value, progress.error
-        ));
-    })?;
+    let measured = moments_until(
+        operator,
+        &settings,
+        Some(known),
+        &goal,
+        budget,
+        &mut |progress| {
+            stage.message(&format!(
+                "trace {:.4e} +- {:.1e}",
+                progress.value, progress.error
+            ));
+        },
+    )?;
     let moments = measured.result;
     let frobenius = moments.frobenius_squared.sqrt()?;
     let lines = [
@@ -257,12 +296,18 @@ fn take_moments(
     ];
     for (what, name, estimate) in lines {
         if subject.asks(|asked| *asked == what) {
-            let mut line = Line::new(name, stochastic(estimate));
+            let mut line = Line::new(name, outside(estimate, known));
             line.stop = Some(describe(measured.stop));
             found.lines.push(line);
         }
     }
     Ok(moments.trace.products)
+}
+
+/// An estimate by probes, which cost their own products and those of what they leave out.
+pub(super) fn outside(mut estimate: Estimate, known: &Deflation) -> Quantity {
+    estimate.products += known.products;
+    stochastic(estimate)
 }
 
 pub(super) fn describe(stop: Stop) -> &'static str {
