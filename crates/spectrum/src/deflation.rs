@@ -10,7 +10,8 @@
 //! xᵢᵀ A xᵢ = θᵢ,   ‖A xᵢ‖² = θᵢ² + rᵢ²,   |xᵢᵀ f(A) xᵢ − f(θᵢ)| ≤ L rᵢ
 //! ```
 //!
-//! for f with Lipschitz constant L. A random probe estimates each eigenvalue's share to within √2 of
+//! for f with Lipschitz constant L; to second order it is ½ f''(θᵢ) rᵢ², a part of (rᵢ/θᵢ)² of a power of
+//! |λ|, however small the eigenvalue. A random probe estimates each eigenvalue's share to within √2 of
 //! itself. The Hessian of a network has some tens of large eigenvalues above a bulk near zero, so nearly
 //! all of the error of a few probes lies in eigenvalues that a short Lanczos run knows: without
 //! them it is smaller by an order of magnitude or two (deflation: Gambhir, Stathopoulos and Orginos,

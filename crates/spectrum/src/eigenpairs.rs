@@ -254,9 +254,9 @@ impl Eigenpairs {
         self.vectors(&bottom.collect::<Vec<_>>())
     }
 
-    /// Every Ritz vector of the space with a residual of at most `tolerance` × the largest |Ritz
-    /// value|, wanted or not, to be taken out of random probes; all but one if they fill the space.
-    /// It takes as many vectors of memory again.
+    /// Every Ritz vector of the space with a residual of at most `tolerance` × its own |Ritz value|,
+    /// wanted or not, to be taken out of random probes; all but one if they fill the space. It takes
+    /// as many vectors of memory again.
     ///
     /// # Errors
     ///
@@ -264,9 +264,12 @@ impl Eigenpairs {
     /// operation.
     pub fn deflation(&self, tolerance: f64) -> Result<Deflation, Error> {
         check_positive_real("tolerance", tolerance)?;
-        let largest = self.eigenvalues.iter().map(|one| one.value.abs());
-        let bound = tolerance * largest.fold(0.0, f64::max);
-        let known = |&index: &usize| self.eigenvalues[index].residual <= bound;
+        let known = |&index: &usize| {
+            let Eigenvalue {
+                value, residual, ..
+            } = self.eigenvalues[index];
+            residual <= tolerance * value.abs()
+        };
         let mut indices: Vec<usize> = (0..self.eigenvalues.len()).filter(known).collect();
         indices.truncate(self.basis.dim() - 1);
         let basis = if indices.is_empty() {

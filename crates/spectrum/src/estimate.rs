@@ -8,12 +8,13 @@ use std::ops::RangeInclusive;
 use crate::Error;
 use crate::student::two_sided;
 
-/// A mean over independent probes.
+/// A mean over independent probes, or a smooth function of such means.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
     /// The mean over probes.
     pub value: f64,
-    /// Sample standard deviation over probes divided by √probes. With n probes it is itself
+    /// Sample standard deviation over probes divided by √probes; with what sharing a sketch adds for
+    /// [`crate::xtrace()`], and what the bend of a ratio adds. With n probes it is itself
     /// uncertain by about 1/√(2(n − 1)) of its size (24 % at n = 10), more where the probes' values
     /// have heavy tails.
     pub standard_error: f64,
@@ -37,17 +38,7 @@ impl Estimate {
     /// [`Error::OutOfRange`] unless the confidence is between 0 and 1, both excluded;
     /// [`Error::TooFewProbes`] for an estimate of fewer than two.
     pub fn half_width(&self, confidence: f64) -> Result<f64, Error> {
-        if !(confidence > 0.0 && confidence < 1.0) {
-            return Err(Error::OutOfRange {
-                field: "confidence",
-                expected: "between 0 and 1",
-                got: confidence,
-            });
-        }
-        if self.probes < 2 {
-            return Err(Error::TooFewProbes { got: self.probes });
-        }
-        Ok(two_sided(self.probes - 1, confidence) * self.standard_error)
+        Ok(quantile(self.probes, confidence)? * self.standard_error)
     }
 
     /// Half the width of the 95 % confidence interval.
@@ -92,6 +83,21 @@ impl Estimate {
             ..self
         })
     }
+}
+
+/// Student's t of probes − 1 degrees of freedom: half the width of an interval per standard error.
+pub(crate) fn quantile(probes: usize, confidence: f64) -> Result<f64, Error> {
+    if !(confidence > 0.0 && confidence < 1.0) {
+        return Err(Error::OutOfRange {
+            field: "confidence",
+            expected: "between 0 and 1",
+            got: confidence,
+        });
+    }
+    if probes < 2 {
+        return Err(Error::TooFewProbes { got: probes });
+    }
+    Ok(two_sided(probes - 1, confidence))
 }
 
 /// Running mean and sum of squared deviations.

@@ -7,11 +7,25 @@
 //! participation = (Σ λᵢ)² / Σ λᵢ²
 //! ```
 //!
-//! Each is a sum over all eigenvalues, or a ratio of such sums. The standard error is over probes;
-//! for a ratio it is the jackknife's (Tukey 1958; Efron and Stein, Ann. Stat. 9, 1981), whose bias
-//! correction the value takes. It does not hold the error of the rule: the functions with a kink or
-//! a step (|λ|, counts and ranks) converge slowly in the steps unless the step falls into a gap of
-//! the spectrum.
+//! Each is a sum over all eigenvalues, or a ratio θ of such sums. The standard error is over probes;
+//! that of a ratio has two parts:
+//!
+//! ```text
+//! √(Σ (θᵢ* − θ*)² / (n (n − 1))) + √(Σ_{i < j} qᵢⱼ² / n²),   θ* = (1/n) Σ θᵢ*
+//! θᵢ* = n θ − (n − 1) θ₍ᵢ₎
+//! qᵢⱼ = n θ − (n − 1) (θ₍ᵢ₎ + θ₍ⱼ₎) + (n − 2) θ₍ᵢⱼ₎
+//! ```
+//!
+//! where θ₍ᵢ₎ and θ₍ᵢⱼ₎ leave probes out. The first is Tukey's jackknife, whose bias correction the
+//! value θ* takes, and of the first order: it vanishes with the slope of the ratio at the sums found,
+//! which where the ratio is near an extremum has nothing to do with its error (the square of a mean
+//! near zero lies in intervals of the first part 79 % of the time). The second is the root of what
+//! pairs of probes add to the variance (Efron and Stein, Ann. Stat. 9, 1981). The two are added as
+//! they are at the end of an interval, where slope and bend pull the same way, and not as variances,
+//! which would still leave 88 %.
+//!
+//! No standard error holds the error of the rule: the functions with a kink or a step (|λ|, counts
+//! and ranks) converge slowly in the steps unless the step falls into a gap of the spectrum.
 
 use std::ops::RangeInclusive;
 
@@ -76,9 +90,9 @@ impl Quadrature {
     /// The effective rank exp(H) of Roy and Vetterli: H is the entropy of |λᵢ| / ‖A‖_*. Between 1
     /// (one eigenvalue) and the dimension (all of the same size).
     ///
-    /// The error is a jackknife over probes, to first order: where the ratio is nearly stationary in
-    /// them (few dimensions, or few large eigenvalues beside many equal ones) it is too small; its
-    /// 95 % intervals held the truth on 78 to 95 % of the seeds, by the spectrum.
+    /// With 8 to 32 Gaussian probes the 95 % intervals held the truth 91.5 to 99.1 % of the time on
+    /// spectra of 19 kinds, and always where the ratio is stationary: one eigenvalue of 50.5 over 24
+    /// of 0.5 is such a case, and the interval is wide for what the ratio does there.
     ///
     /// # Errors
     ///
@@ -98,6 +112,12 @@ impl Quadrature {
     /// The participation ratio (Tr A)² / ‖A‖_F²: the number of equal eigenvalues that a positive
     /// semi-definite matrix of this trace and norm would have.
     ///
+    /// With 8 to 32 Gaussian probes the 95 % intervals held the truth 92.5 to 98.7 % of the time on
+    /// spectra of 18 kinds; always where the trace all but vanishes against the norm, at which the
+    /// ratio is stationary; and 86 to 90 % where one eigenvalue holds four fifths of the trace, whose
+    /// share in a few probes is as skewed as the square of a normal number. A quadrature that knows
+    /// this eigenvalue is the remedy.
+    ///
     /// # Errors
     ///
     /// [`Error::ZeroOperator`].
@@ -107,26 +127,60 @@ impl Quadrature {
         self.jackknife(&squares, &traces, |square, trace| trace * trace / square)
     }
 
-    /// `function` of the means of two sums per probe, by the jackknife's pseudo-values; `sizes` are
-    /// not negative, and vanish for a zero matrix alone.
+    /// `function` of the means of two sums per probe, by the jackknife of first and second order;
+    /// `sizes` are not negative, and vanish for a zero matrix alone. Where a probe or two hold all
+    /// there is, the error is infinite.
     fn jackknife(
         &self,
         sizes: &[f64],
         others: &[f64],
         function: impl Fn(f64, f64) -> f64,
     ) -> Result<Estimate, Error> {
-        let count = sizes.len() as f64;
+        let probes = sizes.len();
+        let count = probes as f64;
         let (size, other) = (sizes.iter().sum::<f64>(), others.iter().sum::<f64>());
         if size == 0.0 {
             return Err(Error::ZeroOperator);
         }
         let whole = function(size / count, other / count);
+        let without = |left_out: &[usize]| {
+            let sum_of = |sums: &[f64]| left_out.iter().map(|&probe| sums[probe]).sum::<f64>();
+            let rest = size - sum_of(sizes);
+            if rest <= count * f64::EPSILON * size {
+                return f64::INFINITY;
+            }
+            let kept = (probes - left_out.len()) as f64;
+            function(rest / kept, (other - sum_of(others)) / kept)
+        };
+        let singles: Vec<f64> = (0..probes).map(|probe| without(&[probe])).collect();
         let mut accumulator = Accumulator::default();
-        for (left_out, other_left_out) in sizes.iter().zip(others) {
-            let rest = count - 1.0;
-            let without = function((size - left_out) / rest, (other - other_left_out) / rest);
-            accumulator.push(count * whole - rest * without);
+        let mut second_order = 0.0;
+        for (i, first) in singles.iter().enumerate() {
+            accumulator.push(count * whole - (count - 1.0) * first);
+            for (j, second) in singles.iter().enumerate().take(i) {
+                let ones = count * whole - (count - 1.0) * (first + second);
+                // Of two probes none is left without both, and the term has no weight.
+                let both = if probes == 2 {
+                    0.0
+                } else {
+                    (count - 2.0) * without(&[i, j])
+                };
+                second_order += (ones + both).powi(2);
+            }
         }
-        Ok(accumulator.estimate(self.products, self.seed))
+        let estimate = accumulator.estimate(self.products, self.seed);
+        let standard_error = estimate.standard_error + second_order.sqrt() / count;
+        if standard_error.is_finite() {
+            Ok(Estimate {
+                standard_error,
+                ..estimate
+            })
+        } else {
+            Ok(Estimate {
+                value: whole,
+                standard_error: f64::INFINITY,
+                ..estimate
+            })
+        }
     }
 }

@@ -2,19 +2,19 @@
 //!
 //! Of 400 intervals of exactly 95 % the number that contain the truth has a standard deviation of
 //! 1.1 %, so that 92 to 98 % is nearly three of them. Over 1000 seeds they contained it 93.5 to
-//! 95.3 % of the time, XTrace 95.8 % with 8 probes and 97.4 % with 20.
+//! 95.3 % of the time.
 
 use candle_core::DType;
 use flatness_spectrum::{
     Error, Estimate, HutchPlusPlusSettings, HutchinsonSettings, MomentsSettings, Probe, Quadrature,
-    QuadratureSettings, XTraceSettings, hutch_plus_plus, hutchinson, moments, quadrature, xtrace,
+    QuadratureSettings, hutch_plus_plus, hutchinson, moments, quadrature,
 };
 
 use crate::matrices::Matrix;
 
-const SEEDS: u64 = 400;
+pub(crate) const SEEDS: u64 = 400;
 
-fn check_coverage(name: &str, truth: f64, estimate: impl Fn(u64) -> Estimate) {
+pub(crate) fn check_coverage(name: &str, truth: f64, estimate: impl Fn(u64) -> Estimate) {
     let inside = (0..SEEDS)
         .filter(|&seed| estimate(seed).interval(0.95).unwrap().contains(&truth))
         .count() as u64;
@@ -88,23 +88,7 @@ fn hutch_plus_plus_trace() {
 }
 
 #[test]
-fn xtrace_trace() {
-    let case = decaying();
-    let operator = case.operator(DType::F64);
-    for probes in [8, 20] {
-        check_coverage("XTrace", case.eigenvalues.iter().sum(), |seed| {
-            let settings = XTraceSettings {
-                probes,
-                block: probes,
-                seed,
-            };
-            xtrace(&operator, &settings).unwrap()
-        });
-    }
-}
-
-#[test]
-fn every_function_of_the_spectrum() {
+fn sums_over_the_spectrum() {
     let case = stepped();
     let operator = case.operator(DType::F64);
     let results: Vec<Quadrature> = (0..SEEDS)
@@ -124,9 +108,8 @@ fn every_function_of_the_spectrum() {
     };
     let nuclear = sum(&f64::abs);
     let squares = sum(&|value| value * value);
-    let share = |value: f64| value.abs() / nuclear;
     type Function = fn(&Quadrature) -> Result<Estimate, Error>;
-    let functions: [(&str, f64, Function); 7] = [
+    let functions: [(&str, f64, Function); 5] = [
         (
             "log-determinant",
             sum(&|value| (value + 2.0).ln()),
@@ -136,16 +119,6 @@ fn every_function_of_the_spectrum() {
         ("squared norm", squares, Quadrature::frobenius_squared),
         ("rank", 80.0, |rules| rules.numerical_rank(0.75)),
         ("count", 60.0, |rules| rules.count(-0.75..=1.2)),
-        (
-            "effective rank",
-            (-sum(&|value| share(value) * share(value).ln())).exp(),
-            Quadrature::effective_rank,
-        ),
-        (
-            "participation ratio",
-            sum(&|value| value).powi(2) / squares,
-            Quadrature::participation_ratio,
-        ),
     ];
     for (name, truth, function) in functions {
         check_coverage(name, truth, |seed| {

@@ -11,7 +11,7 @@ fn host(tensor: &candle_core::Tensor) -> Vec<f64> {
 }
 
 #[test]
-fn it_is_the_mean_of_its_definition() {
+fn it_and_its_error_are_their_definitions() {
     // The definition leaves each probe out and orthonormalises the others anew.
     let case = case("indefinite");
     let (dim, count, seed) = (case.dim(), 6, 2);
@@ -19,19 +19,24 @@ fn it_is_the_mean_of_its_definition() {
         .rows(&identity(dim, DType::F64), 0..count, seed)
         .unwrap();
     let rows = matrix(&rows);
-    let values: Vec<DVector<f64>> = (0..count)
-        .map(|left_out| {
-            let others: Vec<_> = (0..count)
-                .filter(|&index| index != left_out)
-                .map(|index| &case.entries * rows.row(index).transpose())
-                .collect();
-            let basis: DMatrix<f64> = DMatrix::from_columns(&others).qr().q();
-            let projector = &basis * basis.transpose();
-            let probe = rows.row(left_out).transpose();
-            let outside = (DMatrix::identity(dim, dim) - &projector) * &case.entries * &probe;
-            (projector * &case.entries).diagonal() + probe.component_mul(&outside)
-        })
-        .collect();
+    let value = |probe: usize, without: &[usize]| -> DVector<f64> {
+        let others: Vec<_> = (0..count)
+            .filter(|index| !without.contains(index))
+            .map(|index| &case.entries * rows.row(index).transpose())
+            .collect();
+        let basis: DMatrix<f64> = DMatrix::from_columns(&others).qr().q();
+        let projector = &basis * basis.transpose();
+        let probe = rows.row(probe).transpose();
+        let outside = (DMatrix::identity(dim, dim) - &projector) * &case.entries * &probe;
+        (projector * &case.entries).diagonal() + probe.component_mul(&outside)
+    };
+    let values: Vec<_> = (0..count).map(|probe| value(probe, &[probe])).collect();
+    let mut debts = DVector::zeros(dim);
+    for (i, j) in (0..count).flat_map(|i| (0..i).map(move |j| (i, j))) {
+        let (owed, due) = (value(i, &[i, j]), value(j, &[i, j]));
+        debts += (&values[i] - owed).component_mul(&(&values[j] - due));
+    }
+    assert!(debts.min() < 0.0 && debts.max() > 0.0);
     for block in [1, 4, 6] {
         let settings = XDiagSettings {
             probes: count,
@@ -47,7 +52,8 @@ fn it_is_the_mean_of_its_definition() {
                 .iter()
                 .map(|value| (value[index] - mean).powi(2))
                 .sum();
-            let standard_error = (squares / (count * (count - 1)) as f64).sqrt();
+            let variance = (squares + 2.0 * debts[index].max(0.0)) / (count * (count - 1)) as f64;
+            let standard_error = variance.sqrt();
             assert!((found.0[index] - mean).abs() <= 1e-11);
             assert!((found.1[index] - standard_error).abs() <= 1e-11);
         }
@@ -70,11 +76,14 @@ fn a_sketch_of_the_whole_range_or_space_gives_the_dense_diagonal() {
                 seed: 2,
             };
             let result = xdiag(&case.operator(dtype), &settings).unwrap();
+            let tolerance = tolerance * case.norm() + 1e-17;
+            let errors = host(&result.standard_errors);
             for (index, value) in host(&result.values).into_iter().enumerate() {
                 let difference = (value - case.entries[(index, index)]).abs();
+                let error = errors[index];
                 assert!(
-                    difference <= tolerance * case.norm() + 1e-17,
-                    "{}: {difference:e}",
+                    difference.max(error) <= tolerance,
+                    "{}: {difference:e} {error:e}",
                     case.name
                 );
             }
@@ -100,4 +109,33 @@ fn errors_fall_with_the_probes_where_the_spectrum_decays() {
     };
     // 0.8^20 = 0.01 from 20 more probes; a method without a sketch would gain a factor of √2.
     assert!(error(40) <= 0.1 * error(20));
+}
+
+#[test]
+fn float32_agrees_with_float64_at_any_size() {
+    for name in ["indefinite", "tiny", "large"] {
+        let case = case(name);
+        let settings = XDiagSettings {
+            probes: 8,
+            block: 8,
+            seed: 3,
+        };
+        let [double, single] = [DType::F64, DType::F32].map(|dtype| {
+            let result = xdiag(&case.operator(dtype), &settings).unwrap();
+            let half_widths = result.half_widths(0.5).unwrap();
+            [result.values, result.standard_errors, half_widths].map(|tensor| host(&tensor))
+        });
+        // Student's quartile at 7 degrees of freedom, NIST/SEMATECH and any table: 0.711.
+        let pairs = double[1].iter().zip(&double[2]);
+        for (standard_error, half_width) in pairs {
+            assert!((half_width / standard_error - 0.711).abs() < 5.1e-4);
+        }
+        for (double, single) in double.iter().zip(&single) {
+            for (double, single) in double.iter().zip(single) {
+                // Float32 rounds at 6e-8, and a sketch of eight loses two digits of that.
+                let difference = (double - single).abs() / case.norm();
+                assert!(difference <= 1e-5, "{name}: {double:e} {single:e}");
+            }
+        }
+    }
 }

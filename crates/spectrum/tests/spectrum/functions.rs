@@ -2,7 +2,7 @@
 //! forms, and what is refused.
 
 use candle_core::DType;
-use flatness_spectrum::{Error, Probe, Quadrature, QuadratureSettings, quadrature};
+use flatness_spectrum::{Error, Probe, Quadrature, QuadratureSettings, Rule, quadrature};
 
 use crate::matrices::{Diagonal, Matrix, case};
 
@@ -59,6 +59,27 @@ fn ratios_of_a_chosen_spectrum() {
             "{estimate:?} {truth}"
         );
         assert!(estimate.standard_error < 0.1 * truth);
+    }
+}
+
+/// A rank-one matrix of ones sends a probe whose signs cancel to zero: without the other one there is
+/// no ratio, and so no telling how far off it is.
+#[test]
+fn the_error_is_infinite_where_one_probe_holds_all() {
+    let mut rules = rules(&Diagonal::new(vec![2.0, 0.0], DType::F64));
+    let rule = |node| Rule {
+        nodes: vec![node],
+        weights: vec![1.0],
+        mass: 2.0,
+    };
+    for silent in 1..4 {
+        rules.rules = vec![rule(0.0); silent];
+        rules.rules.push(rule(2.0));
+        for estimate in [rules.effective_rank(), rules.participation_ratio()] {
+            let estimate = estimate.unwrap();
+            assert!(estimate.value.is_finite(), "{estimate:?}");
+            assert_eq!(estimate.standard_error, f64::INFINITY);
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod checks;
 mod coverage;
+mod coverage_ratios;
+mod coverage_sketches;
 mod deflation;
 mod dense;
 mod density;
@@ -11,10 +13,13 @@ mod eigenpairs_stops;
 mod endings;
 mod functions;
 mod known_answers;
+mod known_sums;
 mod lanczos;
 mod matrices;
 mod moments;
 mod operator_check;
+mod peers;
+mod peers_density;
 mod power;
 mod probes;
 mod promises;

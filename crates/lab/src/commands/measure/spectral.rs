@@ -27,9 +27,9 @@ const FEWEST_PROBES: usize = 16;
 /// Products of the search for eigenvectors that probes need not find.
 const DEFLATING_PRODUCTS: usize = 48;
 
-/// Residual, in units of the largest eigenvalue, of the Ritz vectors that count as eigenvectors in
+/// Residual, in units of its own Ritz value, of a Ritz vector that counts as an eigenvector in
 /// functions of the matrix. In traces of the matrix and of its square all do.
-const DEFLATED_RESIDUAL: f64 = 1e-2;
+const DEFLATED_RESIDUAL: f64 = 0.03;
 
 /// Vectors held beyond those that are needed, so that a restart loses little.
 const SPARE_BASIS: usize = 40;
