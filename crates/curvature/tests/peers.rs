@@ -214,6 +214,7 @@ fn leading_eigenvalues_are_those_of_a_dense_hessian_by_hyper_dual_numbers() {
             block: 1,
             basis: 40,
             tolerance: 1e-9,
+            least_products: 0,
             bytes: None,
             seed: 62,
         };
