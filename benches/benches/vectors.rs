@@ -7,7 +7,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use flatness_data::Order;
 use flatness_data::mnist::{self, EmbeddedMnist, Source};
 use flatness_operator::{Error as OperatorError, LinearOperator, check_block};
-use flatness_spectrum::{LanczosSettings, lanczos};
+use flatness_spectrum::{Budget, EigenpairsSettings, LanczosSettings, eigenpairs, lanczos};
 
 /// A diagonal matrix: its product is one pass, so Lanczos on it is vector work.
 struct Diagonal(Tensor);
@@ -36,18 +36,35 @@ fn vectors(criterion: &mut Criterion) {
     batches(criterion).unwrap_or_else(|error| panic!("{error}"));
 }
 
+/// A hundred products of a million entries: one vector at a time, and in blocks that share each
+/// reading of the basis.
 fn reorthogonalisation(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
     let mut group = criterion.benchmark_group("lanczos");
     group.sample_size(10);
-    for dim in [10_000, 500_000] {
-        let operator = Diagonal(Tensor::rand(0f32, 1.0, dim, &Device::Cpu)?);
+    let operator = Diagonal(Tensor::rand(0f32, 1.0, 1_000_000, &Device::Cpu)?);
+    let products = 100;
+    group.bench_function("100-steps", |bencher| {
         let settings = LanczosSettings {
-            steps: 30,
+            steps: products,
             tolerance: 1e-3,
             seed: 0,
         };
-        group.bench_function(format!("30-steps-{dim}"), |bencher| {
-            bencher.iter(|| lanczos(&operator, &settings));
+        bencher.iter(|| lanczos(&operator, &settings));
+    });
+    for block in [1, 4, 8] {
+        let settings = EigenpairsSettings {
+            top: 1,
+            bottom: 0,
+            block,
+            basis: products + block,
+            tolerance: 1e-12,
+            least_products: 0,
+            bytes: None,
+            seed: 0,
+        };
+        group.bench_function(format!("100-products-by-{block}"), |bencher| {
+            let budget = Budget::of_products(products);
+            bencher.iter(|| eigenpairs(&operator, &settings, &budget, &mut |_| ()));
         });
     }
     group.finish();
