@@ -5,7 +5,7 @@
 //! [`Curvature`], whose operators multiply blocks of vectors by one [`Matrix`] each: the Hessian, its
 //! Gauss-Newton part and the residual between them, the empirical Fisher matrix and the covariance of
 //! the gradients. All are means over the examples, never sums, and hold no L2 term. Measured on a sample,
-//! a quadratic form comes with its [`sampling_error`].
+//! a quadratic form comes with its [`sampling_error`], the Frobenius norm with [`frobenius_sampling_error`].
 //!
 //! ```
 //! use candle_core::{DType, Device, Tensor};
@@ -54,12 +54,14 @@
 
 mod curvature;
 mod error;
+mod frobenius_sampling;
 mod mean_loss;
 mod operator;
 mod sampling;
 
 pub use curvature::{Curvature, Retention};
 pub use error::Error;
+pub use frobenius_sampling::{FrobeniusSampling, SampledNorm, frobenius_sampling_error};
 pub use mean_loss::{Evaluation, MeanLoss, Selection, Settings, TrainingGradient};
 pub use operator::{CurvatureOperator, Matrix};
 pub use sampling::{QuadraticForm, sampling_error};

@@ -63,25 +63,9 @@ pub fn sampling_error(
     population: usize,
 ) -> Result<Vec<QuadraticForm>, Error> {
     let examples = mean_loss.data().len();
-    if population < examples {
-        return Err(Error::Population {
-            examples,
-            got: population,
-        });
-    }
-    let unit = if mean_loss.network().couples_examples() {
-        mean_loss.settings().batch_size
-    } else {
-        1
-    };
-    let units = examples.div_ceil(unit);
-    if !(2..=units).contains(&folds) {
-        return Err(Error::Folds { units, got: folds });
-    }
-    let parts = (0..folds).map(|fold| {
-        let [start, end] = [fold, fold + 1].map(|edge| (edge * units / folds * unit).min(examples));
-        self::fold(mean_loss, theta, matrix, vectors, start..end)
-    });
+    let parts = self::folds(mean_loss, folds, population)?
+        .into_iter()
+        .map(|range| fold(mean_loss, theta, matrix, vectors, range));
     let parts = parts.collect::<Result<Vec<_>, Error>>()?;
     let correction = 1.0 - examples as f64 / population as f64;
     let forms = (0..vectors.dim(0)?).map(|row| {
@@ -113,6 +97,42 @@ pub fn sampling_error(
     Ok(forms.collect())
 }
 
+/// The examples of each of so many folds of the sample.
+pub(crate) fn folds(
+    mean_loss: &MeanLoss<'_>,
+    folds: usize,
+    population: usize,
+) -> Result<Vec<Range<usize>>, Error> {
+    let examples = mean_loss.data().len();
+    if population < examples {
+        return Err(Error::Population {
+            examples,
+            got: population,
+        });
+    }
+    let unit = if mean_loss.network().couples_examples() {
+        mean_loss.settings().batch_size
+    } else {
+        1
+    };
+    let units = examples.div_ceil(unit);
+    if !(2..=units).contains(&folds) {
+        return Err(Error::Folds { units, got: folds });
+    }
+    let edge = |fold: usize| (fold * units / folds * unit).min(examples);
+    Ok((0..folds).map(|fold| edge(fold)..edge(fold + 1)).collect())
+}
+
+/// The examples of `range`.
+pub(crate) fn part<'a>(
+    mean_loss: &MeanLoss<'a>,
+    range: &Range<usize>,
+) -> Result<Subset<'a>, Error> {
+    // Examples are counted in 32 bits throughout, as in `Selection::At`.
+    let indices = range.clone().map(|index| index as u32).collect();
+    Ok(Subset::new(mean_loss.data(), indices)?)
+}
+
 /// The forms over the examples of `range`.
 fn fold(
     mean_loss: &MeanLoss<'_>,
@@ -121,9 +141,7 @@ fn fold(
     vectors: &Tensor,
     range: Range<usize>,
 ) -> Result<Fold, Error> {
-    // Examples are counted in 32 bits throughout, as in `Selection::At`.
-    let indices = range.clone().map(|index| index as u32).collect();
-    let subset = Subset::new(mean_loss.data(), indices)?;
+    let subset = part(mean_loss, &range)?;
     let own = mean_loss.part(&subset)?;
     let curvature = own.curvature(theta, Retention::Recompute)?;
     let rows = 0..vectors.dim(0)?;

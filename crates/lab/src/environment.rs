@@ -28,6 +28,26 @@ pub(crate) fn peak_rss_mib() -> f64 {
         .map_or(0.0, |kib| kib / 1024.0)
 }
 
+/// Memory of this machine, or of the group of processes that this one is limited with, in bytes; `None` where
+/// the system does not say.
+pub(crate) fn memory() -> Option<u64> {
+    let kibibytes = field("/proc/meminfo", "MemTotal")
+        .and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok());
+    let limits = [
+        "/sys/fs/cgroup/memory.max",
+        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+    ];
+    let limits = limits.iter().filter_map(|path| {
+        let text = std::fs::read_to_string(path).ok()?;
+        text.trim().parse::<u64>().ok()
+    });
+    kibibytes
+        .map(|kibibytes| kibibytes.saturating_mul(1024))
+        .into_iter()
+        .chain(limits)
+        .min()
+}
+
 /// Number of cores that this process may use.
 pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)

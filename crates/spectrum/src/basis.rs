@@ -74,7 +74,7 @@ impl Basis {
 
     /// Writes vectors (rows, dim) from `index` on.
     pub(crate) fn set(&self, index: usize, vectors: &Tensor) -> Result<(), Error> {
-        Ok(self.vectors.slice_set(vectors, 0, index)?)
+        Ok(self.vectors.slice_set(&vectors.contiguous()?, 0, index)?)
     }
 
     /// The first `count` vectors, (count, dim): a view.

@@ -98,6 +98,7 @@ pub fn basis_bytes(basis: usize, block: usize, dim: usize, dtype: DType) -> u64 
     vectors.saturating_mul(vector_bytes(dim, dtype))
 }
 
-fn vector_bytes(dim: usize, dtype: DType) -> u64 {
+/// Bytes of one vector of length `dim`.
+pub(crate) fn vector_bytes(dim: usize, dtype: DType) -> u64 {
     (dim as u64).saturating_mul(dtype.size_in_bytes() as u64)
 }

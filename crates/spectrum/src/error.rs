@@ -63,6 +63,21 @@ pub enum Error {
         /// The largest basis within the bytes allowed; 0 if the vectors at work alone do not fit.
         fits: usize,
     },
+    /// The Krylov space of one probe takes more memory than is allowed.
+    #[error(
+        "{steps} Lanczos steps take {needed} bytes for one probe at a time, but {allowed} are allowed; {fits} steps \
+         would fit"
+    )]
+    KrylovTooLarge {
+        /// Lanczos steps asked for.
+        steps: usize,
+        /// Bytes they would take, with the vectors at work.
+        needed: u64,
+        /// Bytes allowed.
+        allowed: u64,
+        /// The most steps within the bytes allowed; 0 if the vectors at work alone do not fit.
+        fits: usize,
+    },
     /// The budget ends before the first number.
     #[error("the budget is {products} products, but the first result takes {needed}; raise it")]
     BudgetTooSmall {

@@ -136,6 +136,8 @@ pub use lanczos::{Lanczos, LanczosSettings, RitzValue, lanczos};
 pub use log_density::LogDensity;
 pub use power::{PowerIteration, PowerSettings, power_iteration};
 pub use probes::Probe;
-pub use quadrature::{Quadrature, QuadratureSettings, Rule, quadrature, quadrature_until};
+pub use quadrature::{
+    Quadrature, QuadratureSettings, Rule, quadrature, quadrature_bytes, quadrature_until,
+};
 pub use trace::{Moments, MomentsSettings, moments, moments_until};
 pub use xtrace::{XTraceSettings, xtrace, xtrace_until};

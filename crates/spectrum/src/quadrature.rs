@@ -10,15 +10,24 @@
 //! ch. 6; Ubaru, Chen and Saad, SIAM J. Matrix Anal. Appl. 38, 2017). E over probes of vᵀ f(A) v is
 //! Tr f(A) / dim.
 
+use candle_core::DType;
 use flatness_operator::LinearOperator;
 
 use crate::deflation::{mass, outside};
+use crate::eigenpairs_settings::vector_bytes;
 use crate::estimate::Accumulator;
-use crate::krylov::lockstep;
+use crate::krylov;
 use crate::product::epsilon;
 use crate::settings::{check_probes, check_steps};
 use crate::tridiagonal::Eigen;
 use crate::{Budget, Deflation, Eigenvalue, Error, Estimate, Goal, Measured, Probe, Progress};
+
+/// Vectors at work for each probe beside its Krylov space: its start, the current one, and both once more
+/// in the block that is multiplied and its product.
+const AT_WORK: u64 = 4;
+
+/// Vectors at work for the one probe whose next vector is made.
+const ORTHOGONALIZED: u64 = 4;
 
 /// What [`quadrature()`] is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,13 +37,50 @@ pub struct QuadratureSettings {
     /// Lanczos steps m per probe, from 1 to the operator's dimension: probes × steps products in
     /// all.
     pub steps: usize,
-    /// Probes run in lockstep, at least 1: block × steps × dim elements of memory. It changes the
-    /// speed, not the probes.
+    /// Probes added at a time, at least 1, which run in lockstep as far as `bytes` allows: block ×
+    /// steps × dim elements of memory. It changes the speed, not the probes.
     pub block: usize,
+    /// Bytes allowed for [`quadrature_bytes`]; `None` for no bound.
+    pub bytes: Option<u64>,
     /// Distribution of the start vectors, which are normalised.
     pub probe: Probe,
     /// Seed of the probes.
     pub seed: u64,
+}
+
+/// Bytes held by [`quadrature()`] while `block` probes run in lockstep over `steps` vectors of length `dim`,
+/// beside what the operator itself needs.
+#[must_use]
+pub fn quadrature_bytes(block: usize, steps: usize, dim: usize, dtype: DType) -> u64 {
+    let each = (steps as u64).saturating_add(AT_WORK);
+    let vectors = (block as u64).saturating_mul(each);
+    vectors
+        .saturating_add(ORTHOGONALIZED)
+        .saturating_mul(vector_bytes(dim, dtype))
+}
+
+impl QuadratureSettings {
+    /// The most probes in lockstep, up to the block, that the bytes allow.
+    fn lockstep<Operator: LinearOperator + ?Sized>(
+        &self,
+        operator: &Operator,
+    ) -> Result<usize, Error> {
+        let (steps, block, dim, dtype) = (self.steps, self.block, operator.dim(), operator.dtype());
+        let Some(allowed) = self.bytes else {
+            return Ok(block);
+        };
+        let vectors = (allowed / vector_bytes(dim, dtype)).saturating_sub(ORTHOGONALIZED);
+        let fits = vectors / (steps as u64).saturating_add(AT_WORK);
+        if fits == 0 {
+            return Err(Error::KrylovTooLarge {
+                steps,
+                needed: quadrature_bytes(1, steps, dim, dtype),
+                allowed,
+                fits: usize::try_from(vectors.saturating_sub(AT_WORK)).unwrap_or(usize::MAX),
+            });
+        }
+        Ok(usize::try_from(fits).map_or(block, |fits| fits.min(block)))
+    }
 }
 
 /// The Gauss rule of one probe, at most `steps` nodes.
@@ -75,18 +121,17 @@ pub struct Quadrature {
 /// # Errors
 ///
 /// [`Error::TooFewProbes`], [`Error::Zero`] for no steps or an empty block,
-/// [`Error::TooManySteps`], [`Error::UnsupportedDType`], [`Error::NonFiniteProduct`] with probe and
-/// step, [`Error::ProductMismatch`], [`Error::NotSymmetric`], [`Error::TridiagonalNotConverged`],
-/// and the operator's own.
+/// [`Error::TooManySteps`], [`Error::KrylovTooLarge`] where the bytes allowed hold not even one probe,
+/// [`Error::UnsupportedDType`], [`Error::NonFiniteProduct`] with probe and step,
+/// [`Error::ProductMismatch`], [`Error::NotSymmetric`], [`Error::TridiagonalNotConverged`], and the
+/// operator's own.
 pub fn quadrature<Operator: LinearOperator + ?Sized>(
     operator: &Operator,
     settings: &QuadratureSettings,
 ) -> Result<Quadrature, Error> {
     let mut quadrature = start(operator, settings)?;
-    while quadrature.rules.len() < settings.probes {
-        let rows = settings.block.min(settings.probes - quadrature.rules.len());
-        quadrature.extend(operator, None, rows)?;
-    }
+    let lockstep = settings.lockstep(operator)?;
+    quadrature.extend(operator, None, settings.probes, lockstep)?;
     Ok(quadrature)
 }
 
@@ -117,6 +162,7 @@ pub fn quadrature_until<Operator: LinearOperator + ?Sized>(
     if let Some(deflation) = deflation {
         result.deflated.clone_from(&deflation.eigenvalues);
     }
+    let lockstep = settings.lockstep(operator)?;
     loop {
         let missing = settings.probes.saturating_sub(result.rules.len());
         let rows = if missing > 0 {
@@ -124,7 +170,7 @@ pub fn quadrature_until<Operator: LinearOperator + ?Sized>(
         } else {
             settings.block
         };
-        result.extend(operator, deflation, rows)?;
+        result.extend(operator, deflation, rows, lockstep)?;
         if result.rules.len() < settings.probes {
             continue;
         }
@@ -147,6 +193,7 @@ fn start<Operator: LinearOperator + ?Sized>(
         block,
         probe,
         seed,
+        ..
     } = *settings;
     check_probes(probes, block)?;
     check_steps(steps, operator.dim())?;
@@ -164,8 +211,24 @@ fn start<Operator: LinearOperator + ?Sized>(
 }
 
 impl Quadrature {
-    /// Adds the rules of the next `rows` probes, in lockstep.
+    /// Adds the rules of the next `rows` probes, so many in lockstep.
     fn extend<Operator: LinearOperator + ?Sized>(
+        &mut self,
+        operator: &Operator,
+        deflation: Option<&Deflation>,
+        rows: usize,
+        lockstep: usize,
+    ) -> Result<(), Error> {
+        let end = self.rules.len() + rows;
+        while self.rules.len() < end {
+            let rows = lockstep.min(end - self.rules.len());
+            self.run(operator, deflation, rows)?;
+        }
+        Ok(())
+    }
+
+    /// Adds the rules of the next `rows` probes, in lockstep.
+    fn run<Operator: LinearOperator + ?Sized>(
         &mut self,
         operator: &Operator,
         deflation: Option<&Deflation>,
@@ -174,7 +237,7 @@ impl Quadrature {
         let first = self.rules.len();
         let probes = self.probe.rows(operator, first..first + rows, self.seed)?;
         let starts = outside(deflation, probes)?;
-        let recurrences = lockstep(operator, &starts, self.steps, first)?;
+        let recurrences = krylov::lockstep(operator, &starts, self.steps, first)?;
         for (row, recurrence) in recurrences.into_iter().enumerate() {
             let start = starts.narrow(0, row, 1)?;
             let eigen = Eigen::of(&recurrence.diagonal, &recurrence.off_diagonal)?;

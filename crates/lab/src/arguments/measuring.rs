@@ -35,7 +35,12 @@ pub(crate) struct MeasureOptions {
     #[arg(long, help_heading = "Data", value_name = "N")]
     pub(crate) examples: Option<usize>,
     /// Take N random examples of the split, and say how far all of it may be from them
-    #[arg(long, help_heading = "Data", value_name = "N", conflicts_with_all = ["examples", "parameters"])]
+    #[arg(
+        long,
+        help_heading = "Data",
+        value_name = "N",
+        conflicts_with = "examples"
+    )]
     pub(crate) sample: Option<usize>,
     /// Matrix
     #[arg(long, help_heading = "Matrix", value_enum, default_value_t = MatrixName::Hessian)]
@@ -57,6 +62,16 @@ pub(crate) struct MeasureOptions {
         value_delimiter = ','
     )]
     pub(crate) parameters: Vec<String>,
+    /// Measure the matrix of each of these groups of parameters by itself: `layer`, every layer, or PATTERNS
+    /// such as `block1.*,block2.*`, a group each
+    #[arg(
+        long,
+        help_heading = "Matrix",
+        value_name = "PATTERNS",
+        value_delimiter = ',',
+        conflicts_with = "parameters"
+    )]
+    pub(crate) each: Vec<String>,
     /// Add the L2 term of this coefficient to the matrix
     #[arg(
         long,
@@ -108,9 +123,13 @@ pub(crate) struct MeasureOptions {
         default_value_t = 1
     )]
     pub(crate) block: usize,
-    /// Vectors held in the search for eigenvalues [default: 40 more than needed]
+    /// Vectors held in the search for eigenvalues [default: 40 more than needed, or what fits the memory]
     #[arg(long, help_heading = "Accuracy and cost", value_name = "N")]
     pub(crate) basis: Option<usize>,
+    /// Memory for the vectors of eigenvalues, probes and diagonals, in MiB; what takes more is refused
+    /// [default: half of the machine's]
+    #[arg(long, help_heading = "Computing", value_name = "MIB")]
+    pub(crate) vector_memory: Option<usize>,
     /// Lanczos steps per probe of the density and of functions of the matrix
     #[arg(
         long,

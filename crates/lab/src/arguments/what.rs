@@ -15,6 +15,8 @@ pub(crate) enum What {
     Frobenius,
     /// Spectral density, and Ritz values with their weights.
     Density,
+    /// Diagonal, from so many probes.
+    Diagonal(usize),
     /// Number of eigenvalues beyond this share of the largest magnitude.
     Rank(f64),
     /// Exponential of the entropy of the magnitudes of the eigenvalues.
@@ -46,6 +48,9 @@ pub(crate) enum What {
 /// Share of the largest eigenvalue below which an eigenvalue counts as zero.
 const RANK_THRESHOLD: f64 = 1e-3;
 
+/// Twice as many products; where the spectrum falls by 1/i they leave an error of a few percent.
+const DIAGONAL_PROBES: usize = 32;
+
 /// Loss rise of Neyshabur et al. (2017) and Jiang et al. (2020).
 const PAC_BAYES_RISE: f64 = 0.1;
 
@@ -53,9 +58,36 @@ const PAC_BAYES_RISE: f64 = 0.1;
 const KESKAR_EPSILON: f64 = 5e-4;
 
 /// The names, for help and errors.
-pub(crate) const NAMES: &str = "top[=K], bottom[=K], trace, frobenius, density, rank[=SHARE], \
-    effective-rank, nuclear-norm, log-determinant=SHIFT, count=LOW:HIGH, norms, fisher-rao, \
+pub(crate) const NAMES: &str = "top[=K], bottom[=K], trace, frobenius, diagonal[=PROBES], density, \
+    rank[=SHARE], effective-rank, nuclear-norm, log-determinant=SHIFT, count=LOW:HIGH, norms, fisher-rao, \
     adaptive, relative-flatness, pac-bayes[=RISE], keskar[=EPSILON], quadratic, landscape";
+
+impl What {
+    /// Whether it is a number of the matrix alone, of any of its diagonal blocks too.
+    pub(crate) fn of_matrix(&self) -> bool {
+        match self {
+            Self::Top(_)
+            | Self::Bottom(_)
+            | Self::Trace
+            | Self::Frobenius
+            | Self::Diagonal(_)
+            | Self::Density
+            | Self::Rank(_)
+            | Self::EffectiveRank
+            | Self::NuclearNorm
+            | Self::LogDeterminant(_)
+            | Self::Count { .. } => true,
+            Self::Norms
+            | Self::FisherRao
+            | Self::Adaptive
+            | Self::RelativeFlatness
+            | Self::PacBayes(_)
+            | Self::Keskar(_)
+            | Self::Quadratic
+            | Self::Landscape => false,
+        }
+    }
+}
 
 impl FromStr for What {
     type Err = String;
@@ -88,6 +120,7 @@ impl FromStr for What {
             "bottom" => Ok(Self::Bottom(count()?)),
             "trace" => plain(Self::Trace),
             "frobenius" => plain(Self::Frobenius),
+            "diagonal" => probes(value).map(Self::Diagonal),
             "density" => plain(Self::Density),
             "rank" => Ok(Self::Rank(positive(Some(RANK_THRESHOLD))?)),
             "effective-rank" => plain(Self::EffectiveRank),
@@ -110,6 +143,14 @@ impl FromStr for What {
 fn positive(text: &str) -> Option<f64> {
     let number = text.parse().ok();
     number.filter(|number: &f64| number.is_finite() && *number > 0.0)
+}
+
+fn probes(value: Option<&str>) -> Result<usize, String> {
+    let Some(value) = value else {
+        return Ok(DIAGONAL_PROBES);
+    };
+    let probes = value.parse().ok().filter(|&probes| probes > 1);
+    probes.ok_or_else(|| format!("diagonal takes a number of at least 2, got `{value}`"))
 }
 
 fn interval(value: Option<&str>) -> Result<What, String> {
@@ -136,6 +177,8 @@ mod tests {
             ("top", What::Top(1)),
             ("top=5", What::Top(5)),
             ("bottom=2", What::Bottom(2)),
+            ("diagonal", What::Diagonal(32)),
+            ("diagonal=8", What::Diagonal(8)),
             ("rank", What::Rank(1e-3)),
             ("rank=0.01", What::Rank(0.01)),
             ("log-determinant=2", What::LogDeterminant(2.0)),
@@ -156,6 +199,10 @@ mod tests {
     fn what_cannot_be_measured_is_refused_in_a_sentence() {
         for (text, expected) in [
             ("top=0", "top takes a number of at least 1, got `0`"),
+            (
+                "diagonal=1",
+                "diagonal takes a number of at least 2, got `1`",
+            ),
             ("trace=3", "trace takes no number, got `3`"),
             ("rank=-1", "rank takes a positive number, got `-1`"),
             (

@@ -152,6 +152,7 @@ fn broadened(
         probes: spec.probes,
         steps,
         block: spec.probes,
+        bytes: None,
         probe: Probe::Gaussian,
         seed,
     };

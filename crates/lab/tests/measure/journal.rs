@@ -133,3 +133,39 @@ fn the_journal_of_another_measurement_is_refused_and_kept() {
     assert!(error.contains("is no journal"), "{error}");
     assert_eq!(fs::read(&notes).expect("it is there"), b"not a journal");
 }
+
+/// What comes after the products fails: their journal stays, and the next try reads them.
+#[test]
+fn the_journal_stays_where_a_later_measure_fails() {
+    let place = Place::new("logistic");
+    let journal = place.path("journal");
+    let notes = place.path("notes.txt");
+    fs::write(&notes, "no directory").expect("writable");
+    let line = "--examples 6 --threads 1 --what top,trace --budget 80 --json";
+    let (_, whole, _) = ended(place.start(line));
+    let journalled = format!("{line} --journal {}", journal.display());
+    for failing in [
+        // A file is where the directory of the pictures would be.
+        format!("{journalled} --out {}", notes.display()),
+        // No noise raises the loss of a few examples by so much.
+        format!("{journalled} --what top,trace,pac-bayes=1e300"),
+    ] {
+        let (code, output, error) = ended(place.start(&failing));
+        assert_eq!((code, output.as_str()), (2, ""), "{failing}: {error}");
+        let kept = length(&journal);
+        // A product of the logistic regression is of 7,850 doubles.
+        assert!(kept > 40 * 7850 * 8, "{failing}: {kept}, {error}");
+        let before = fs::read(&journal).expect("it is there");
+        let (code, _, _) = ended(place.start(&failing));
+        assert_eq!(code, 2);
+        assert_eq!(
+            fs::read(&journal).expect("it is there"),
+            before,
+            "{failing}"
+        );
+    }
+    let (code, resumed, error) = ended(place.start(&journalled));
+    assert_eq!((code, error.as_str()), (0, ""));
+    assert_eq!(resumed, whole);
+    assert!(!journal.exists());
+}

@@ -1,6 +1,9 @@
 //! `flatness measure` as a user calls it, in real processes on the embedded fixture.
 
+mod diagonal;
+mod groups;
 mod journal;
+mod memory;
 mod names;
 mod options;
 mod oracle;

@@ -17,6 +17,10 @@ fn every_name_gives_its_line() {
         ("bottom=2", &["lambda_min", "lambda_min_2"]),
         ("trace", &["trace"]),
         ("frobenius", &["frobenius"]),
+        (
+            "diagonal=4",
+            &["diagonal_sum", "diagonal_max", "diagonal_min"],
+        ),
         ("density", &[]),
         ("rank", &["rank(1e-3)"]),
         ("rank=0.25", &["rank(2.5e-1)"]),

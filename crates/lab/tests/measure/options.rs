@@ -1,6 +1,6 @@
 //! Splits, samples, the L2 term and the seed.
 
-use crate::oracle::{Digits, Of, elements, fixture, logistic, of_logistic};
+use crate::oracle::{Columns, Digits, Of, elements, fixture, logistic, of_logistic};
 use crate::program::{Place, assert_within, number, value};
 
 #[test]
@@ -93,6 +93,53 @@ fn a_sample_says_how_far_the_whole_may_be() {
     assert!(plain["sampled_from"].is_null() && plain["trace"]["sampling_error"].is_null());
     // The trace above is that of the columns, which share no code with Jacobi's rotations.
     assert_within(&plain, "trace", truth);
+}
+
+/// The norm of the whole is within four errors of that of a sample, whose error holds its own excess too; of a
+/// group as well, and of everything there is none left.
+#[test]
+fn a_sample_says_how_far_the_norm_and_a_group_may_be() {
+    let place = Place::new("logistic");
+    let options = "--what top,trace,frobenius --threads 1 --train-size 60 --budget 300";
+    let columns = of_logistic(&place, 60, Of::Hessian);
+    for (chosen, rows) in [
+        ("", 0..7850),
+        ("--parameters fc.bias", 7840..7850),
+        ("--parameters fc.weight", 0..7840),
+    ] {
+        let block = columns.0.iter().map(|column| column[rows.clone()].to_vec());
+        let exact = Columns(block.collect()).eigenvalues();
+        let truths = [
+            ("trace", exact.iter().sum::<f64>()),
+            (
+                "frobenius",
+                exact.iter().map(|value| value * value).sum::<f64>().sqrt(),
+            ),
+        ];
+        for seed in 0..2 {
+            let report = place.json(&format!("{options} {chosen} --sample 30 --seed {seed}"));
+            for (name, truth) in truths {
+                let error = number(&report, name, "sampling_error");
+                let both = error.hypot(number(&report, name, "standard_error"));
+                let distance = (value(&report, name) - truth).abs();
+                let what = format!("{chosen} {name}: {distance:e} {error:e} {truth:e}");
+                assert!(error > 0.0 && error < 0.5 * truth, "{what}");
+                assert!(distance <= 4.0 * both, "{what}");
+            }
+            assert!(number(&report, "lambda_max", "sampling_error") > 0.0);
+        }
+        let all = place.json(&format!("{options} {chosen} --sample 60"));
+        for name in ["lambda_max", "trace", "frobenius"] {
+            assert_eq!(number(&all, name, "sampling_error"), 0.0, "{chosen} {name}");
+        }
+    }
+    let report = place.json(&format!("{options} --each fc.weight,fc.bias --sample 30"));
+    for group in report["groups"].as_array().expect("an array") {
+        assert!(
+            number(group, "frobenius", "sampling_error") > 0.0,
+            "{group}"
+        );
+    }
 }
 
 #[test]

@@ -78,8 +78,14 @@ fn what_cannot_be_measured_is_refused() {
         ("--budget 0", &["--budget must be at least 1, got 0"]),
         ("--block 0", &["--block must be at least 1, got 0"]),
         ("--steps 0", &["--steps must be at least 1, got 0"]),
-        ("--what rank --budget 10", &["budget", "10 products", "60"]),
-        ("--what trace --budget 1", &["budget", "1 products", "2"]),
+        (
+            "--what rank --budget 10",
+            &["budget is 10 products", "takes 61 at least"],
+        ),
+        (
+            "--what trace --budget 1",
+            &["budget is 1 products", "takes 3 at least"],
+        ),
         (
             "--relative-error=-0.1",
             &["--relative-error must be a positive number, got -0.1"],

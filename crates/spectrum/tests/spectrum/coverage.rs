@@ -97,6 +97,7 @@ fn sums_over_the_spectrum() {
                 probes: 16,
                 steps: 6,
                 block: 16,
+                bytes: None,
                 probe: Probe::Gaussian,
                 seed,
             };

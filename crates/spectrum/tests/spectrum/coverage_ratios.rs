@@ -120,6 +120,7 @@ fn ratios_of_spectra_of_every_kind() {
             probes: 2,
             steps: 1,
             block: 2,
+            bytes: None,
             probe: Probe::Gaussian,
             seed: 0,
         };

@@ -56,6 +56,7 @@ fn rules(
         probes,
         steps,
         block: 8,
+        bytes: None,
         probe,
         seed,
     };

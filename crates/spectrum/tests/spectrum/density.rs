@@ -9,6 +9,7 @@ const SETTINGS: QuadratureSettings = QuadratureSettings {
     probes: 100,
     steps: 60,
     block: 20,
+    bytes: None,
     probe: Probe::Gaussian,
     seed: 23,
 };

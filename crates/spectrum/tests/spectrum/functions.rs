@@ -11,6 +11,7 @@ fn rules(operator: &dyn flatness_operator::LinearOperator) -> Quadrature {
         probes: 400,
         steps: operator.dim(),
         block: 50,
+        bytes: None,
         probe: Probe::Rademacher,
         seed: 4,
     };

@@ -15,6 +15,7 @@ fn rules(case: &Known) -> Quadrature {
         probes: 100,
         steps: case.dim(),
         block: 50,
+        bytes: None,
         probe: Probe::Gaussian,
         seed: SEED,
     };

@@ -58,6 +58,7 @@ pub(crate) fn rules(operator: &dyn LinearOperator, probes: usize, steps: usize) 
         probes,
         steps,
         block: probes,
+        bytes: None,
         probe: Probe::Gaussian,
         seed: 9,
     };
@@ -183,6 +184,7 @@ fn the_ends_of_small_diagonal_matrices_are_exact() {
             probes: 2,
             steps: 5,
             block: 2,
+            bytes: None,
             probe: Probe::Rademacher,
             seed: 9,
         };

@@ -1,8 +1,11 @@
 //! Quadrature against functions of matrices of a chosen spectrum.
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 use flatness_operator::Dense;
-use flatness_spectrum::{Error, Probe, Quadrature, QuadratureSettings, quadrature};
+use flatness_spectrum::{
+    Budget, Error, Goal, Probe, Quadrature, QuadratureSettings, quadrature, quadrature_bytes,
+    quadrature_until,
+};
 use nalgebra::DMatrix;
 
 use crate::matrices::{Custom, Diagonal, case, cases, identity, matrix, repeated, tensor};
@@ -14,6 +17,7 @@ fn settings(probes: usize, steps: usize, probe: Probe) -> QuadratureSettings {
         probes,
         steps,
         block: 4,
+        bytes: None,
         probe,
         seed: 23,
     }
@@ -145,6 +149,76 @@ fn the_block_changes_neither_probes_nor_rules() {
     for block in [2, 3, 7, 100] {
         assert_eq!(run(block), reference);
     }
+}
+
+/// 4 + block × (steps + 4) vectors of doubles, and the most rows that the operator was given.
+#[test]
+fn the_bytes_allowed_change_neither_probes_nor_rules_nor_where_it_ends() {
+    let entries: Vec<f64> = (0..40).map(|i| f64::from(i).sin()).collect();
+    let diagonal = Tensor::new(entries, &Device::Cpu).unwrap();
+    let run = |bytes: Option<u64>| {
+        let widest = std::cell::Cell::new(0);
+        let operator = Custom {
+            dim: 40,
+            dtype: DType::F64,
+            apply: |block: &Tensor| {
+                widest.set(widest.get().max(block.dims()[0]));
+                block.broadcast_mul(&diagonal)
+            },
+        };
+        let settings = QuadratureSettings {
+            bytes,
+            ..settings(8, 12, Probe::Gaussian)
+        };
+        let goal = Goal::relative(0.1);
+        let until = quadrature_until(
+            &operator,
+            &settings,
+            None,
+            |rules| rules.integrate(f64::exp),
+            &goal,
+            &Budget::of_products(2000),
+            &mut |_| (),
+        );
+        let until = until.unwrap();
+        let whole = quadrature(&operator, &settings).unwrap();
+        (widest.get(), until.result, until.stop, whole)
+    };
+    let (widest, until, stop, whole) = run(None);
+    assert_eq!(widest, 4);
+    assert!(until.rules.len() > 8, "the goal is to take several blocks");
+    for lockstep in 1..=5 {
+        let bytes = (4 + 16 * lockstep) * 40 * 8;
+        assert_eq!(
+            quadrature_bytes(lockstep as usize, 12, 40, DType::F64),
+            bytes
+        );
+        for (bytes, lockstep) in [(bytes, lockstep), (bytes + 40 * 8, lockstep)] {
+            let (widest, other, ending, rules) = run(Some(bytes));
+            assert_eq!(widest as u64, lockstep.min(4));
+            assert_eq!((other, ending, rules), (until.clone(), stop, whole.clone()));
+        }
+    }
+}
+
+#[test]
+fn a_probe_beyond_the_bytes_allowed_is_refused_with_the_steps_that_fit() {
+    let operator = case("indefinite").operator(DType::F64);
+    let refused = |bytes| {
+        let settings = QuadratureSettings {
+            bytes: Some(bytes),
+            ..settings(3, 5, Probe::Gaussian)
+        };
+        let error = quadrature(&operator, &settings).unwrap_err();
+        let Error::KrylovTooLarge { needed, fits, .. } = error else {
+            panic!("{error}");
+        };
+        (needed, fits)
+    };
+    let vector = 60 * 8;
+    assert_eq!(refused(13 * vector - 1), (13 * vector, 4));
+    assert_eq!(refused(9 * vector), (13 * vector, 1));
+    assert_eq!(refused(3), (13 * vector, 0));
 }
 
 #[test]

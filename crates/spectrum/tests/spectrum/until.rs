@@ -31,6 +31,7 @@ const RULES: QuadratureSettings = QuadratureSettings {
     probes: 10,
     steps: 12,
     block: 4,
+    bytes: None,
     probe: Probe::Gaussian,
     seed: 0,
 };

@@ -6,8 +6,10 @@ use flatness_spectrum::{
     Budget, Deflation, Estimate, Goal, Probe, Quadrature, QuadratureSettings, quadrature_until,
 };
 
+use super::Subject;
+use super::memory::Plan;
+use super::report::Line;
 use super::spectral::{BLOCK, Spectral, describe, outside};
-use super::{Line, Subject};
 use crate::arguments::What;
 use crate::progress::Stage;
 
@@ -29,6 +31,7 @@ pub(super) fn measure(
     subject: &Subject<'_>,
     operator: &dyn LinearOperator,
     known: &Deflation,
+    plan: &Plan,
     budget: &Budget<'_>,
     stage: &Stage,
     found: &mut Spectral,
@@ -41,6 +44,7 @@ pub(super) fn measure(
         probes: block,
         steps,
         block,
+        bytes: Some(plan.krylov),
         probe: Probe::Gaussian,
         seed: subject.streams.seed("density"),
     };

@@ -8,14 +8,15 @@ use flatness_measures::{
 };
 use flatness_records::{LanczosSpec, Quantity, Uncertainty};
 
+use super::Subject;
+use super::report::Line;
 use super::spectral::BLOCK;
-use super::{Line, Subject};
 use crate::arguments::What;
 use crate::measurement::extremes;
 use crate::progress::Watched;
 
 /// Lanczos steps for the one eigenvalue of the adaptive sharpness.
-const STEPS: usize = 40;
+pub(super) const STEPS: usize = 40;
 
 /// Random signs for a trace of the relative flatness.
 const PROBES: usize = 24;

@@ -14,8 +14,9 @@ use flatness_optim::norm;
 use flatness_records::{Quantity, Uncertainty};
 use flatness_spectrum::Probe;
 
+use super::Subject;
+use super::report::Line;
 use super::spectral::{Eigenvector, Spectral};
-use super::{Line, Subject};
 use crate::arguments::What;
 use crate::measurement::mean;
 
@@ -40,7 +41,7 @@ const ASCENT_TOLERANCE: f64 = 1e-2;
 const RADII: [f64; 3] = [1e-3, 1e-2, 1e-1];
 
 /// Random directions of the rises.
-const DIRECTIONS: usize = 8;
+pub(super) const DIRECTIONS: usize = 8;
 
 pub(super) fn measure(
     subject: &Subject<'_>,

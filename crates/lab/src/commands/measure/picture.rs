@@ -1,10 +1,9 @@
-//! Plots of a measurement and their data: SVG, PNG and CSV files in one directory.
+//! Plots of a measurement and their data, SVG, PNG and CSV files, and its diagonal, in one directory.
 
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use candle_core::Tensor;
-use flatness_curvature::Curvature;
 use flatness_measures::{loss_line, loss_plane, quadratic_form, unit};
 use flatness_operator::LinearOperator;
 use flatness_optim::norm;
@@ -15,8 +14,9 @@ use flatness_report::{
 };
 use flatness_spectrum::{Estimate, Quadrature};
 
-use super::Subject;
+use super::block::Block;
 use super::spectral::{Eigenvector, Spectral};
+use super::{Subject, diagonal};
 use crate::arguments::What;
 use crate::measurement::dot;
 
@@ -51,25 +51,40 @@ struct Album<'a> {
     written: Vec<String>,
 }
 
-/// Draws what was measured and asked for; the names of the files.
+/// Draws what was measured and asked for into `out`; the names of the files.
 pub(super) fn draw(
     subject: &Subject<'_>,
     spectral: &Spectral,
-    curvature: &Curvature<'_>,
-    gradient: &Tensor,
-    name: String,
-    directory: &Path,
+    block: &Block,
+    out: &Path,
 ) -> Result<Vec<String>> {
+    let Subject {
+        curvature,
+        gradient,
+        title,
+        ..
+    } = subject;
+    let directory = &block.directory(out);
     std::fs::create_dir_all(directory)
         .with_context(|| format!("cannot create {}", directory.display()))?;
     let mut album = Album {
         directory,
-        name,
+        name: match &block.name {
+            None => title.clone(),
+            Some(group) => format!("{title}, {group}"),
+        },
         written: Vec::new(),
     };
     if let Some(quadrature) = &spectral.quadrature {
         densities(&mut album, quadrature)?;
         stems(&mut album, quadrature)?;
+    }
+    if let Some(diagonal) = &spectral.diagonal {
+        let layout = subject.network.layout();
+        for (file, bytes) in diagonal::files(diagonal, layout, &block.ranges)? {
+            write_atomic(&album.directory.join(file), &bytes)?;
+            album.written.push(file.to_owned());
+        }
     }
     if let [first, rest @ ..] = spectral.eigenvectors.as_slice()
         && subject.asks(|what| matches!(what, What::Landscape | What::Quadratic))

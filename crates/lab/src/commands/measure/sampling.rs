@@ -2,34 +2,51 @@
 
 use anyhow::Result;
 use candle_core::Tensor;
-use flatness_curvature::{Curvature, Matrix, sampling_error};
+use flatness_curvature::{
+    CurvatureOperator, FrobeniusSampling, frobenius_sampling_error, sampling_error,
+};
+use flatness_operator::Principal;
 use flatness_spectrum::Probe;
 
+use super::Subject;
+use super::block::Block;
+use super::report::Line;
 use super::spectral::Spectral;
-use super::{Line, Subject};
+use crate::arguments::What;
 
 /// Parts of the sample that are compared.
-const FOLDS: usize = 10;
+pub(super) const FOLDS: usize = 10;
 
-/// Probes of the trace; the error of their mean is at most the mean of their errors.
-const PROBES: usize = 8;
+/// Probes of the trace, whose error is at most the mean of theirs, and of the Frobenius norm.
+pub(super) const PROBES: usize = 8;
 
-/// Adds the sampling error to the eigenvalues, at their eigenvectors, and to the trace. `population` is
+/// Adds the sampling error to the eigenvalues, at their eigenvectors, to the trace and to the Frobenius norm,
+/// which is too large over few examples: its error holds that too. `population` is
 /// the number of examples that the sample stands for.
 pub(super) fn add(
     subject: &Subject<'_>,
     spectral: &mut Spectral,
-    curvature: &Curvature<'_>,
-    matrix: Matrix,
+    whole: &CurvatureOperator<'_>,
+    block: &Block,
     population: usize,
 ) -> Result<()> {
     let Subject {
-        mean_loss, theta, ..
+        mean_loss,
+        theta,
+        matrix,
+        ..
     } = *subject;
     let folds = FOLDS.min(mean_loss.data().len());
     let errors = |vectors: &Tensor| -> Result<Vec<f64>> {
-        let forms = sampling_error(mean_loss, theta, matrix, vectors, folds, population)?;
-        Ok(forms.iter().map(|form| form.standard_error).collect())
+        let (count, rows) = (vectors.dim(0)?, block.plan.rows);
+        let mut errors = Vec::with_capacity(count);
+        for first in (0..count).step_by(rows) {
+            let some = vectors.narrow(0, first, rows.min(count - first))?;
+            let some = some.contiguous()?;
+            let forms = sampling_error(mean_loss, theta, matrix, &some, folds, population)?;
+            errors.extend(forms.iter().map(|form| form.standard_error));
+        }
+        Ok(errors)
     };
     let line = |lines: &mut [Line], name: &str, error: f64| {
         if let Some(line) = lines.iter_mut().find(|line| line.name == name) {
@@ -47,12 +64,29 @@ pub(super) fn add(
             line(&mut spectral.lines, &eigenvector.name, error);
         }
     }
-    if spectral.lines.iter().any(|line| line.name == "trace") {
-        let seed = subject.streams.seed("trace");
-        let operator = curvature.operator(matrix)?;
-        let errors = errors(&Probe::Rademacher.rows(&operator, 0..PROBES, seed)?)?;
+    let asked = |what: What| subject.asks(|asked| *asked == what);
+    if !(asked(What::Trace) || asked(What::Frobenius)) {
+        return Ok(());
+    }
+    let seed = subject.streams.seed("trace");
+    let principal = Principal::new(whole, &block.ranges)?;
+    let probes = principal.embed(&Probe::Rademacher.rows(&principal, 0..PROBES, seed)?)?;
+    if asked(What::Trace) {
+        let errors = errors(&probes)?;
         let error = errors.iter().sum::<f64>() / errors.len() as f64;
         line(&mut spectral.lines, "trace", error);
+    }
+    if asked(What::Frobenius) {
+        let settings = FrobeniusSampling {
+            matrix,
+            ranges: &block.ranges,
+            shift: subject.options.l2,
+            block: block.plan.sampled,
+            folds,
+            population,
+        };
+        let norm = frobenius_sampling_error(mean_loss, theta, &settings, &probes)?;
+        line(&mut spectral.lines, "frobenius", norm.error());
     }
     Ok(())
 }

@@ -1,17 +1,19 @@
 //! Eigenvalues, trace, Frobenius norm, density and functions of a matrix, within one budget of products.
 
-use std::time::{Duration, Instant};
-
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use candle_core::Tensor;
 use flatness_operator::LinearOperator;
 use flatness_records::{Quantity, Uncertainty};
 use flatness_spectrum::{
-    Budget, Deflation, Eigenpairs, EigenpairsSettings, Eigenvalue, Error as SpectrumError,
-    Estimate, Goal, MomentsSettings, Quadrature, Stop, check_operator, eigenpairs, moments_until,
+    Budget, Deflation, Diagonal, Eigenpairs, EigenpairsSettings, Eigenvalue, Estimate, Goal,
+    MomentsSettings, Quadrature, Stop, check_operator, eigenpairs, moments_until,
 };
 
-use super::{Line, Subject, functions};
+use super::block::Block;
+use super::memory::Plan;
+use super::purse::Purse;
+use super::report::Line;
+use super::{Subject, diagonal, functions};
 use crate::arguments::What;
 use crate::measurement::stochastic;
 use crate::progress::Stage;
@@ -32,7 +34,7 @@ const DEFLATING_PRODUCTS: usize = 48;
 const DEFLATED_RESIDUAL: f64 = 0.03;
 
 /// Vectors held beyond those that are needed, so that a restart loses little.
-const SPARE_BASIS: usize = 40;
+pub(super) const SPARE_BASIS: usize = 40;
 
 /// What was found.
 pub(super) struct Spectral {
@@ -42,6 +44,7 @@ pub(super) struct Spectral {
     /// Number of the most positive ones.
     pub(super) top: usize,
     pub(super) quadrature: Option<Quadrature>,
+    pub(super) diagonal: Option<Diagonal>,
     pub(super) products: u64,
 }
 
@@ -53,73 +56,40 @@ pub(super) struct Eigenvector {
     pub(super) vector: Tensor,
 }
 
-/// What of the budget is left, shared by the parts that are to come.
-struct Purse {
-    products: usize,
-    parts: usize,
-    used: usize,
-    deadline: Option<Instant>,
-}
-
-impl Purse {
-    /// Runs `work`, which returns its products, with its share of the budget.
-    fn spend(&mut self, work: impl FnOnce(&Budget<'_>) -> Result<usize>) -> Result<()> {
-        let deadline = self.deadline;
-        let expired = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
-        let share = self.products / self.parts;
-        let budget = Budget {
-            products: Some(share),
-            interrupt: &expired,
-        };
-        let products = work(&budget).map_err(|error| {
-            let Some(SpectrumError::BudgetTooSmall { needed, .. }) = error.downcast_ref() else {
-                return error;
-            };
-            anyhow!(
-                "--budget leaves {share} products to the first of {} measurements to come, which takes \
-                 {needed} at least; give {} more",
-                self.parts,
-                (needed - share) * self.parts
-            )
-        })?;
-        self.products = self.products.saturating_sub(products);
-        self.used += products;
-        self.parts = (self.parts - 1).max(1);
-        Ok(())
-    }
-}
-
 pub(super) fn measure(
     subject: &Subject<'_>,
     operator: &dyn LinearOperator,
+    block: &Block,
     stage: &Stage,
 ) -> Result<Spectral> {
     let options = subject.options;
-    let ends = ends(subject, operator.dim())?;
+    let ends = ends(&subject.what, operator.dim())?;
     let eigen = ends != [0, 0];
-    let moments = subject.asks(|what| matches!(what, What::Trace | What::Frobenius));
+    let moments = subject.asks(of_moments);
     let functions = subject.asks(functions::of_quadrature);
     let probing = moments || functions;
-    // A limit beyond what a clock can show is none.
-    let limit = options.time_limit.map(Duration::try_from_secs_f64);
-    let limit = limit.and_then(Result::ok);
-    let mut purse = Purse {
-        products: options.budget,
-        parts: [eigen || probing, moments, functions]
-            .map(usize::from)
-            .iter()
-            .sum(),
-        used: 0,
-        deadline: limit.and_then(|limit| Instant::now().checked_add(limit)),
-    };
+    let probes = subject.what.iter().filter_map(|what| match *what {
+        What::Diagonal(probes) => Some(probes),
+        _ => None,
+    });
+    let probes = probes.max();
+    let dim = operator.dim();
+    let needs = [
+        (eigen || probing).then_some(options.block.min(dim)),
+        moments.then_some(2),
+        functions.then_some(2 * options.steps.min(dim)),
+        probes.map(|_| diagonal::LEAST_PRODUCTS),
+    ];
+    let mut purse = Purse::new(options, needs.into_iter().flatten())?;
     let mut found = Spectral {
         lines: Vec::new(),
         eigenvectors: Vec::new(),
         top: 0,
         quadrature: None,
+        diagonal: None,
         products: 0,
     };
-    if purse.parts > 0 {
+    if needs.iter().any(Option::is_some) {
         // Not of the budget: what a broken promise would cost is more.
         let checked = check_operator(operator, subject.streams.seed("check"))?;
         purse.used += checked.products;
@@ -128,7 +98,14 @@ pub(super) fn measure(
     if eigen || probing {
         let least = if probing { DEFLATING_PRODUCTS } else { 0 };
         purse.spend(|budget| {
-            let pairs = pairs.insert(search(subject, operator, ends, least, budget, stage)?);
+            let pairs = pairs.insert(search(
+                subject,
+                operator,
+                ends,
+                (least, &block.plan),
+                budget,
+                stage,
+            )?);
             Ok(pairs.products)
         })?;
     }
@@ -146,18 +123,42 @@ pub(super) fn measure(
             let known = pairs.deflation(DEFLATED_RESIDUAL)?;
             drop(pairs);
             purse.spend(|budget| {
-                functions::measure(subject, operator, &known, budget, stage, &mut found)
+                functions::measure(
+                    subject,
+                    operator,
+                    &known,
+                    &block.plan,
+                    budget,
+                    stage,
+                    &mut found,
+                )
             })?;
         }
+    }
+    if let Some(probes) = probes {
+        purse.spend(|budget| {
+            let diagonal = diagonal::measure(subject, operator, probes, budget, stage)?;
+            let layout = subject.network.layout();
+            let lines = diagonal::lines(&diagonal, probes, layout, &block.ranges)?;
+            found.lines.extend(lines);
+            let products = diagonal.products;
+            found.diagonal = Some(diagonal);
+            Ok(products)
+        })?;
     }
     found.products = purse.used as u64;
     Ok(found)
 }
 
+/// Whether products of random vectors answer it.
+pub(super) fn of_moments(what: &What) -> bool {
+    matches!(what, What::Trace | What::Frobenius)
+}
+
 /// Eigenvalues wanted at the two ends, at most as many as there are.
-fn ends(subject: &Subject<'_>, dim: usize) -> Result<[usize; 2]> {
+pub(super) fn ends(whats: &[What], dim: usize) -> Result<[usize; 2]> {
     let (mut top, mut bottom) = (0, 0);
-    for what in &subject.what {
+    for what in whats {
         match *what {
             What::Top(count) => top = count.max(top),
             What::Bottom(count) => bottom = count.max(bottom),
@@ -180,18 +181,17 @@ fn search(
     subject: &Subject<'_>,
     operator: &dyn LinearOperator,
     [top, bottom]: [usize; 2],
-    least_products: usize,
+    (least_products, plan): (usize, &Plan),
     budget: &Budget<'_>,
     stage: &Stage,
 ) -> Result<Eigenpairs> {
     let options = subject.options;
-    let needed = top + bottom + 2 * options.block;
     let settings = EigenpairsSettings {
         // Those of largest magnitude are at one of the ends.
         top: if top + bottom == 0 { 1 } else { top },
         bottom,
         block: options.block,
-        basis: options.basis.unwrap_or(needed + SPARE_BASIS),
+        basis: plan.basis,
         tolerance: options.tolerance,
         least_products,
         bytes: None,

@@ -2,8 +2,11 @@
 
 use flatness_records::{MatrixRecord, Quantity, Split, Uncertainty};
 
-use super::{Line, Report};
+use super::report::{Line, Measured, Report};
 use crate::measurement::describe;
+
+/// Mark of a number that is not as accurate as asked.
+const INACCURATE: &str = "*";
 
 pub(super) fn table(report: &Report) -> String {
     let Report {
@@ -19,16 +22,15 @@ pub(super) fn table(report: &Report) -> String {
         gradient_norm,
         retention,
         matrix,
-        rows,
         l2,
-        products,
-        lines,
+        whole,
+        groups,
         ..
     } = report;
     let split = data.curvature_split.map_or("", name_of_split);
     let chosen = sampled_from.map_or_else(String::new, |all| format!(", a sample of {all}"));
     let mut matrix = matrix.name().to_owned();
-    if let Some(rows) = rows {
+    if let Some(rows) = whole.as_ref().and_then(|whole| whole.rows) {
         matrix += &format!(", rows and columns of {rows} parameters");
     }
     if *l2 != 0.0 {
@@ -52,22 +54,96 @@ pub(super) fn table(report: &Report) -> String {
         format!("activations {} between products", describe(*retention)),
         String::new(),
     ];
-    let width = lines.0.iter().map(|line| line.name.len()).max();
-    let width = width.unwrap_or(0).max("measure".len());
-    text.push(format!(
-        "{:<width$} {:>13} {:>10}  {:>8}  how",
-        "measure", "value", "error", "products"
-    ));
-    text.extend(lines.0.iter().map(|line| row(line, width)));
+    match whole {
+        Some(whole) => text.extend(rows(whole)),
+        None => text.extend(group_rows(groups)),
+    }
     text.push(String::new());
+    let all = whole.iter().chain(groups);
+    let products: u64 = all.map(|measured| measured.products).sum();
     text.push(format!("{products} products in all"));
     text.join("\n")
+}
+
+/// A row for each number of one matrix.
+fn rows(measured: &Measured) -> Vec<String> {
+    let lines = &measured.lines.0;
+    let width = lines.iter().map(|line| line.name.len()).max();
+    let width = width.unwrap_or(0).max("measure".len());
+    let head = format!(
+        "{:<width$} {:>13} {:>10}  {:>8}  how",
+        "measure", "value", "error", "products"
+    );
+    let rows = lines.iter().map(|line| row(line, width));
+    std::iter::once(head).chain(rows).collect()
+}
+
+/// A row for each group, and a column for each number; a star where it is not as accurate as asked.
+fn group_rows(groups: &[Measured]) -> Vec<String> {
+    let mut cells: Vec<Vec<String>> = vec![vec![
+        "group".to_owned(),
+        "rows".to_owned(),
+        "products".to_owned(),
+    ]];
+    let named = groups.first().map(|group| &group.lines.0);
+    for line in named.into_iter().flatten() {
+        cells[0].push(line.name.clone());
+    }
+    for group in groups {
+        let rows = group
+            .rows
+            .map_or_else(|| "all".to_owned(), |rows| rows.to_string());
+        let name = group.name.clone().unwrap_or_default();
+        let mut row = vec![name, rows, group.products.to_string()];
+        row.extend(group.lines.0.iter().map(cell));
+        cells.push(row);
+    }
+    let widths: Vec<usize> = (0..cells[0].len())
+        .map(|column| {
+            let lengths = cells
+                .iter()
+                .filter_map(|row| row.get(column))
+                .map(String::len);
+            lengths.max().unwrap_or(0)
+        })
+        .collect();
+    let mut text: Vec<String> = cells
+        .iter()
+        .map(|row| {
+            let padded = row
+                .iter()
+                .zip(&widths)
+                .enumerate()
+                .map(|(column, (cell, &width))| match column {
+                    0 => format!("{cell:<width$}"),
+                    _ => format!("{cell:>width$}"),
+                });
+            padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+        })
+        .collect();
+    if text.iter().any(|row| row.contains(INACCURATE)) {
+        text.push(format!("{INACCURATE} not as accurate as asked"));
+    }
+    text
+}
+
+/// A number with its error.
+fn cell(line: &Line) -> String {
+    let mark = match line.stop {
+        Some("the budget ended it" | "the time limit ended it") => INACCURATE,
+        _ => "",
+    };
+    let Quantity { value, .. } = line.quantity;
+    let error = line.quantity.error();
+    format!("{value:.4e} +- {error:.1e}{mark:1}")
 }
 
 fn row(line: &Line, width: usize) -> String {
     let Quantity {
         value, products, ..
     } = line.quantity;
+    let at = line.at.as_ref();
+    let at = at.map_or_else(String::new, |at| format!("at {at}, "));
     let mut how = match line.quantity.uncertainty {
         Uncertainty::Exact => "exact".to_owned(),
         Uncertainty::Stochastic { probes, .. } => {
@@ -84,6 +160,7 @@ fn row(line: &Line, width: usize) -> String {
             format!("residual after {steps} steps, {state}")
         }
     };
+    how.insert_str(0, &at);
     if let Some(stop) = line.stop {
         how += &format!("; {stop}");
     }

@@ -1,0 +1,231 @@
+//! The error of a Frobenius norm measured on a sample: against its definition with dense matrices, and
+//! against the norm of the whole data.
+
+use std::ops::Range;
+
+use candle_core::{DType, Device, Tensor};
+use flatness_curvature::{
+    Error, FrobeniusSampling, Matrix, MeanLoss, Retention, SampledNorm, Selection, Settings,
+    frobenius_sampling_error,
+};
+use flatness_data::{Examples, LabelledTensors, Subset};
+use flatness_layers::{Loss, Workers};
+use flatness_testkit::{Activation, Problem, assert_close, dense_matrix, values};
+use nalgebra::{DMatrix, DVector};
+
+const POPULATION: usize = 120;
+
+fn problem() -> Problem {
+    let loss = Loss::CrossEntropy;
+    Problem::new(&[3, 4, 3], Activation::Tanh, loss, POPULATION, 71)
+}
+
+fn data(problem: &Problem) -> LabelledTensors {
+    LabelledTensors::new("toy", &problem.inputs, &problem.labels, problem.classes()).unwrap()
+}
+
+fn theta(problem: &Problem) -> Tensor {
+    Tensor::new(problem.theta.as_slice(), &Device::Cpu).unwrap()
+}
+
+fn with_mean_loss<T>(
+    problem: &Problem,
+    data: &dyn Examples,
+    work: impl FnOnce(&MeanLoss<'_>) -> T,
+) -> T {
+    let workers = Workers::new(1).unwrap();
+    let settings = Settings {
+        dtype: DType::F64,
+        device: Device::Cpu,
+        batch_size: data.len(),
+    };
+    let mean_loss = MeanLoss::new(&problem.network, data, problem.loss, &workers, settings);
+    work(&mean_loss.unwrap())
+}
+
+/// √P eᵢ for i = 1 … P at the rows that are measured: their mean of z zᵀ is the identity there, exactly.
+fn exact_probes(dim: usize, ranges: &[Range<usize>]) -> Tensor {
+    let chosen: Vec<usize> = ranges.iter().cloned().flatten().collect();
+    let length = (chosen.len() as f64).sqrt();
+    let mut probes = vec![0.0; chosen.len() * dim];
+    for (row, index) in chosen.iter().enumerate() {
+        probes[row * dim + index] = length;
+    }
+    Tensor::from_vec(probes, (chosen.len(), dim), &Device::Cpu).unwrap()
+}
+
+/// The gradient of one example.
+fn gradient(problem: &Problem, data: &dyn Examples, index: usize) -> DVector<f64> {
+    let one = Subset::new(data, vec![index as u32]).unwrap();
+    let (_, gradient) = with_mean_loss(problem, &one, |mean_loss| {
+        mean_loss.gradient(&theta(problem), Selection::All).unwrap()
+    });
+    DVector::from_vec(values(&gradient))
+}
+
+/// The matrix over some examples, with gradients centred at those of `whole`.
+fn dense(
+    problem: &Problem,
+    data: &dyn Examples,
+    matrix: Matrix,
+    part: Range<usize>,
+    whole: Range<usize>,
+) -> DMatrix<f64> {
+    if matrix == Matrix::GradientCovariance {
+        let mean = whole
+            .clone()
+            .map(|index| gradient(problem, data, index))
+            .sum::<DVector<f64>>()
+            / whole.len() as f64;
+        let squares = part.clone().map(|index| {
+            let away = gradient(problem, data, index) - &mean;
+            &away * away.transpose()
+        });
+        return squares.sum::<DMatrix<f64>>() / part.len() as f64;
+    }
+    let indices = part.map(|index| index as u32).collect();
+    let subset = Subset::new(data, indices).unwrap();
+    with_mean_loss(problem, &subset, |mean_loss| {
+        let curvature = mean_loss.curvature(&theta(problem), Retention::Retain);
+        let curvature = curvature.unwrap();
+        dense_matrix(&curvature.operator(matrix).unwrap())
+    })
+}
+
+fn block(matrix: &DMatrix<f64>, ranges: &[Range<usize>], shift: f64) -> DMatrix<f64> {
+    let chosen: Vec<usize> = ranges.iter().cloned().flatten().collect();
+    let block = matrix.select_rows(&chosen).select_columns(&chosen);
+    block + DMatrix::identity(chosen.len(), chosen.len()) * shift
+}
+
+#[test]
+fn value_error_and_bias_are_their_definitions() {
+    const EXAMPLES: usize = 17;
+    let problem = problem();
+    let data = data(&problem);
+    let sample = Subset::first(&data, EXAMPLES).unwrap();
+    let all = 0..problem.dim();
+    let groups = [vec![all.clone()], vec![2..9, 14..all.end]];
+    for matrix in Matrix::ALL {
+        for (ranges, shift) in groups.iter().zip([0.0, 0.3]) {
+            for (folds, rows) in [(2, 1), (5, 4), (EXAMPLES, 100)] {
+                let edges = |fold: usize| fold * EXAMPLES / folds;
+                let dense = |part: Range<usize>| {
+                    let whole = dense(&problem, &data, matrix, part, 0..EXAMPLES);
+                    block(&whole, ranges, shift)
+                };
+                let whole = dense(0..EXAMPLES);
+                let (mut spread, mut scatter) = (0.0, 0.0);
+                for fold in 0..folds {
+                    let part = edges(fold)..edges(fold + 1);
+                    let weight = part.len() as f64 / EXAMPLES as f64;
+                    let own = dense(part);
+                    spread += weight * (whole.dot(&own) - whole.norm_squared()).powi(2);
+                    scatter += weight * (own - &whole).norm_squared();
+                }
+                let correction = (1.0 - EXAMPLES as f64 / POPULATION as f64) / (folds - 1) as f64;
+                let excess = (whole.norm_squared() - correction * scatter).max(0.0);
+                let expected = [
+                    whole.norm(),
+                    (correction * spread).sqrt() / whole.norm(),
+                    whole.norm() - excess.sqrt(),
+                ];
+                let settings = FrobeniusSampling {
+                    matrix,
+                    ranges,
+                    shift,
+                    block: rows,
+                    folds,
+                    population: POPULATION,
+                };
+                let probes = exact_probes(problem.dim(), ranges);
+                let got = with_mean_loss(&problem, &sample, |mean_loss| {
+                    frobenius_sampling_error(mean_loss, &theta(&problem), &settings, &probes)
+                });
+                let got = got.unwrap();
+                assert_eq!(got.folds, folds);
+                let numbers = [got.value, got.standard_error, got.bias];
+                // Sums of hundreds of products of order one, then differences of their squares.
+                let what = format!("{matrix} in {folds}");
+                assert_close(&what, &numbers, &expected, 1e-10);
+                assert_eq!(got.error(), got.standard_error.hypot(got.bias));
+            }
+        }
+    }
+}
+
+/// Over samples of a third of the data, the norm is too large by the bias in the mean, and what is left
+/// scatters as the error says: the mean of 300 has a deviation of a seventeenth of the scatter, and the
+/// ratio of two root mean squares one of a few hundredths beside the second order that is left out.
+#[test]
+fn the_norm_of_the_whole_data_is_where_bias_and_error_say() {
+    const SAMPLES: u64 = 300;
+    let problem = problem();
+    let data = data(&problem);
+    let ranges = [0..problem.dim()];
+    let probes = exact_probes(problem.dim(), &ranges);
+    for matrix in Matrix::ALL {
+        let of = |data: &dyn Examples, folds: usize| -> SampledNorm {
+            let settings = FrobeniusSampling {
+                matrix,
+                ranges: &ranges,
+                shift: 0.0,
+                block: 100,
+                folds,
+                population: POPULATION,
+            };
+            with_mean_loss(&problem, data, |mean_loss| {
+                let theta = theta(&problem);
+                frobenius_sampling_error(mean_loss, &theta, &settings, &probes).unwrap()
+            })
+        };
+        let whole = of(&data, 2);
+        assert_eq!((whole.standard_error, whole.bias), (0.0, 0.0), "{matrix}");
+        let (mut excess, mut bias, mut scatter, mut errors) = (0.0, 0.0, 0.0, 0.0);
+        for seed in 0..SAMPLES {
+            let sample = Subset::random(&data, POPULATION / 3, seed).unwrap();
+            let got = of(&sample, 10);
+            let away = got.value - whole.value;
+            excess += away / SAMPLES as f64;
+            bias += got.bias / SAMPLES as f64;
+            scatter += (away - got.bias).powi(2) / SAMPLES as f64;
+            errors += got.standard_error.powi(2) / SAMPLES as f64;
+        }
+        let (scatter, errors) = (scatter.sqrt(), errors.sqrt());
+        assert!(
+            (excess - bias).abs() <= 4.0 * scatter / (SAMPLES as f64).sqrt() + 0.1 * bias,
+            "{matrix}: too large by {excess:e}, said {bias:e}, scatter {scatter:e}"
+        );
+        assert!(
+            (0.8..=1.25).contains(&(errors / scatter)),
+            "{matrix}: error {errors:e}, scatter {scatter:e}"
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_estimated_is_an_error() {
+    let problem = problem();
+    let data = data(&problem);
+    let ranges = [0..problem.dim()];
+    let probes = exact_probes(problem.dim(), &ranges);
+    let of = |folds, population| {
+        let settings = FrobeniusSampling {
+            matrix: Matrix::Hessian,
+            ranges: &ranges,
+            shift: 0.0,
+            block: 8,
+            folds,
+            population,
+        };
+        with_mean_loss(&problem, &data, |mean_loss| {
+            frobenius_sampling_error(mean_loss, &theta(&problem), &settings, &probes)
+        })
+    };
+    for folds in [0, 1, POPULATION + 1] {
+        let error = of(folds, POPULATION);
+        assert!(matches!(error, Err(Error::Folds { units: POPULATION, got }) if got == folds));
+    }
+    let error = of(2, POPULATION - 1);
+    assert!(matches!(error, Err(Error::Population { got: 119, .. })));
+}

@@ -1,0 +1,157 @@
+//! The diagonal of a matrix by XDiag: its sum, its extremes and where they are, and all of it as a file with
+//! the names and shapes of the parameters.
+//!
+//! ```text
+//! se(Σ d)² ≤ 2 Σ se(dᵢ)²
+//! ```
+//!
+//! The part of dᵢ that is random is (ω ∘ B ω)ᵢ for random signs ω and B what the sketch leaves of A. It has
+//! the variance Σ_{j≠i} b_ij², and their sum ωᵀBω the variance Σ_{i<j} (b_ij + b_ji)² ≤ 2 Σ_{i≠j} b_ij².
+
+use std::ops::Range;
+
+use anyhow::Result;
+use candle_core::{DType, Tensor};
+use flatness_layers::ParamLayout;
+use flatness_operator::LinearOperator;
+use flatness_records::{Quantity, Uncertainty};
+use flatness_spectrum::{Budget, Diagonal, XDiagSettings, xdiag};
+
+use super::Subject;
+use super::report::Line;
+use super::spectral::BLOCK;
+use crate::progress::Stage;
+
+/// Products of a probe: one for the sketch, one of it.
+const PRODUCTS: usize = 2;
+
+/// Those of the fewest probes that have an error.
+pub(super) const LEAST_PRODUCTS: usize = 2 * PRODUCTS;
+
+/// The diagonal from so many probes, or fewer within the budget.
+pub(super) fn measure(
+    subject: &Subject<'_>,
+    operator: &dyn LinearOperator,
+    probes: usize,
+    budget: &Budget<'_>,
+    stage: &Stage,
+) -> Result<Diagonal> {
+    let affordable = budget.products.unwrap_or(usize::MAX) / PRODUCTS;
+    let probes = probes.min(operator.dim()).min(affordable).max(2);
+    stage.message("diagonal");
+    let settings = XDiagSettings {
+        probes,
+        block: BLOCK,
+        seed: subject.streams.seed("diagonal"),
+    };
+    Ok(xdiag(operator, &settings)?)
+}
+
+/// Sum, largest and smallest entry of the `diagonal` of the rows at `ranges` of `layout`; `asked` are the
+/// probes asked for.
+pub(super) fn lines(
+    diagonal: &Diagonal,
+    asked: usize,
+    layout: &ParamLayout,
+    ranges: &[Range<usize>],
+) -> Result<Vec<Line>> {
+    let Diagonal {
+        values,
+        standard_errors,
+        probes,
+        products,
+        seed,
+    } = diagonal;
+    let line = |name: &str, value: f64, standard_error: f64| {
+        let uncertainty = Uncertainty::Stochastic {
+            standard_error,
+            probes: *probes as u64,
+            seed: *seed,
+        };
+        let products = *products as u64;
+        let mut line = Line::new(
+            name,
+            Quantity {
+                value,
+                products,
+                uncertainty,
+            },
+        );
+        let rows: usize = ranges.iter().map(Range::len).sum();
+        line.stop = (*probes < asked.min(rows)).then_some("the budget ended it");
+        line
+    };
+    let double = |tensor: &Tensor| tensor.to_dtype(DType::F64);
+    let scalar = |tensor: &Tensor| double(tensor)?.to_scalar::<f64>();
+    let sum = scalar(&double(values)?.sum_all()?)?;
+    let squares = scalar(&double(standard_errors)?.sqr()?.sum_all()?)?;
+    let mut lines = vec![line("diagonal_sum", sum, (2.0 * squares).sqrt())];
+    for (name, row) in [
+        ("diagonal_max", values.argmax(0)?),
+        ("diagonal_min", values.argmin(0)?),
+    ] {
+        let row = row.to_scalar::<u32>()? as usize;
+        let mut line = line(
+            name,
+            scalar(&values.get(row)?)?,
+            scalar(&standard_errors.get(row)?)?,
+        );
+        line.at = element(row, layout, ranges);
+        lines.push(line);
+    }
+    Ok(lines)
+}
+
+/// The element of a parameter that row `row` of those at `ranges` belongs to, such as `fc.weight[3, 41]`.
+fn element(mut row: usize, layout: &ParamLayout, ranges: &[Range<usize>]) -> Option<String> {
+    for range in ranges {
+        if row >= range.len() {
+            row -= range.len();
+            continue;
+        }
+        let mut index = range.start + row;
+        for parameter in layout.parameters() {
+            if index >= parameter.len() {
+                index -= parameter.len();
+                continue;
+            }
+            let mut place: Vec<String> = Vec::with_capacity(parameter.shape.len());
+            for axis in parameter.shape.iter().rev() {
+                place.push((index % axis).to_string());
+                index /= axis;
+            }
+            place.reverse();
+            return Some(format!("{}[{}]", parameter.name, place.join(", ")));
+        }
+    }
+    None
+}
+
+/// The entries and their standard errors as safetensors files, with the names and shapes of the parameters.
+pub(super) fn files(
+    diagonal: &Diagonal,
+    layout: &ParamLayout,
+    ranges: &[Range<usize>],
+) -> Result<[(&'static str, Vec<u8>); 2]> {
+    let file = |vector: &Tensor| -> Result<Vec<u8>> {
+        let (mut named, mut offset, mut taken) = (Vec::new(), 0, 0);
+        for parameter in layout.parameters() {
+            let (start, len) = (offset, parameter.len());
+            offset += len;
+            // A group is of whole parameters.
+            if len > 0 && ranges.iter().any(|range| range.contains(&start)) {
+                let piece = vector.narrow(0, taken, len)?;
+                taken += len;
+                named.push((&parameter.name, piece.reshape(parameter.shape.as_slice())?));
+            }
+        }
+        Ok(safetensors::serialize(named, None)?)
+    };
+    Ok([
+        ("diagonal.safetensors", file(&diagonal.values)?),
+        (
+            "diagonal-standard-errors.safetensors",
+            file(&diagonal.standard_errors)?,
+        ),
+    ])
+}

@@ -1,0 +1,320 @@
+//! Vectors of eigenvalues, probes and diagonals within `--vector-memory`, decided before any product is
+//! made. A vector has an element for each row of the measured matrix; what a product takes for each vector
+//! that it multiplies has one for each of the P parameters.
+
+use anyhow::{Error, Result, anyhow};
+use candle_core::DType;
+use flatness_spectrum::{basis_bytes, quadrature_bytes};
+
+use super::{functions, parameters, perturbed, sampling, spectral};
+use crate::arguments::{MeasureOptions, What};
+use crate::environment;
+
+/// The share of the machine's memory that vectors take where the user does not say: data, activations and
+/// other programs have the rest.
+const SHARE: u64 = 2;
+
+/// What vectors take where the system does not say how much memory there is.
+const UNKNOWN: u64 = 4 << 30;
+
+/// What a product holds for each of its vectors, in vectors of P elements, beside itself and the sums of the
+/// sweeps that go on at a time: the vector in pieces and, where the matrix has fewer rows, among zeros.
+const MULTIPLIED: u64 = 2;
+
+/// Copies of the vectors of a search whose eigenvectors are taken out of probes.
+const DEFLATED: usize = 2;
+
+/// Copies of the eigenvectors while they are made of the basis.
+const EIGENVECTORS: u64 = 3;
+
+/// Vectors of the check of the matrix: two, and their products alone and in a block, twice.
+const CHECKED: u64 = 10;
+
+/// Vectors that a sketch of the diagonal holds for each probe (`flatness_spectrum::XDiagSettings`).
+const SKETCHED: u64 = 6;
+
+/// A matrix, and what is to be measured of it.
+pub(super) struct Asked<'a> {
+    pub(super) options: &'a MeasureOptions,
+    pub(super) what: &'a [What],
+    /// Rows of the matrix.
+    pub(super) dim: usize,
+    /// P
+    pub(super) parameters: usize,
+    pub(super) dtype: DType,
+    /// Sweeps over the data that go on at a time, each with sums of its own.
+    pub(super) sweeps: usize,
+}
+
+/// What fits.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Plan {
+    /// Vectors held in the search for eigenvalues.
+    pub(super) basis: usize,
+    /// Those that there would be with more memory.
+    pub(super) basis_wished: usize,
+    /// Bytes for the Krylov spaces of the probes of a quadrature.
+    pub(super) krylov: u64,
+    /// Vectors multiplied at a time where more are given.
+    pub(super) rows: usize,
+    /// Probes multiplied at a time for the sampling error of the Frobenius norm.
+    pub(super) sampled: usize,
+}
+
+/// Memory in bytes.
+struct Allowance {
+    allowed: u64,
+    /// One vector of the matrix.
+    vector: u64,
+    /// A vector of P elements.
+    whole: u64,
+    /// What a product takes for each of its vectors.
+    product: u64,
+    /// Eigenvectors, which stay: of all parameters, whatever the rows of the matrix.
+    kept: u64,
+}
+
+/// A part of a measurement that does not fit.
+struct Refusal {
+    what: String,
+    /// Bytes that it takes at least.
+    needed: u64,
+    /// What would fit instead.
+    fits: Option<String>,
+}
+
+impl Asked<'_> {
+    /// What fits, or a sentence with what would where the least does not.
+    pub(super) fn plan(&self) -> Result<Plan> {
+        let Self { dim, .. } = *self;
+        let element = self.dtype.size_in_bytes() as u64;
+        let whole = element * self.parameters as u64;
+        let [top, bottom] = spectral::ends(self.what, dim)?;
+        let mut memory = Allowance {
+            allowed: allowed(self.options.vector_memory),
+            vector: element * dim as u64,
+            whole,
+            product: whole * (MULTIPLIED + self.sweeps as u64),
+            kept: whole * (top + bottom) as u64,
+        };
+        let mut plan = Plan {
+            basis: 0,
+            basis_wished: 0,
+            krylov: 0,
+            rows: spectral::BLOCK,
+            sampled: 1,
+        };
+        let mut refusals = Vec::new();
+        let (moments, functions) = (
+            self.asks(spectral::of_moments),
+            self.asks(functions::of_quadrature),
+        );
+        if top + bottom > 0 || moments || functions {
+            let block = self.options.block;
+            let wanted = (top + bottom).max(1);
+            let needed = wanted.saturating_add(block.saturating_mul(2));
+            let wished = needed.saturating_add(spectral::SPARE_BASIS);
+            plan.basis_wished = self.options.basis.unwrap_or(wished);
+            let copies = if moments || functions { DEFLATED } else { 1 };
+            let basis = self.basis(&memory, wanted, plan.basis_wished, copies);
+            plan.basis = basis.unwrap_or_else(|refusal| {
+                refusals.push(refusal);
+                0
+            });
+        }
+        let known = plan.basis.min(dim) as u64 * memory.vector;
+        let mut rows = |found: Result<usize, Refusal>| match found {
+            Ok(rows) => plan.rows = plan.rows.min(rows),
+            Err(refusal) => refusals.push(refusal),
+        };
+        if moments {
+            // What is left of the probes, and its products.
+            let vectors = 2 * spectral::BLOCK as u64 * memory.vector + DEFLATED as u64 * known;
+            rows(memory.rows("the trace", vectors, None));
+        }
+        for what in self.what {
+            if let What::Diagonal(probes) = *what {
+                let each = SKETCHED * memory.vector;
+                let vectors = each.saturating_mul(probes.min(dim) as u64);
+                let fits = memory.beside(memory.kept + memory.product) / each;
+                let fits = (fits > 1).then(|| format!("--what diagonal={fits}"));
+                rows(memory.rows(&format!("--what diagonal={probes}"), vectors, fits));
+            }
+        }
+        if functions {
+            memory.kept += known;
+            match self.krylov(&memory) {
+                Ok(krylov) => plan.krylov = krylov,
+                Err(refusal) => refusals.push(refusal),
+            }
+        }
+        if self.options.sample.is_some() && self.asks(|what| *what == What::Frobenius) {
+            match memory.sampled() {
+                Ok(sampled) => plan.sampled = sampled,
+                Err(refusal) => refusals.push(refusal),
+            }
+        }
+        refusals.extend(self.others(&memory));
+        match refusals.iter().max_by_key(|refusal| refusal.needed) {
+            None => Ok(plan),
+            Some(refusal) => Err(memory.sentence(refusal)),
+        }
+    }
+
+    fn asks(&self, matches: impl Fn(&What) -> bool) -> bool {
+        self.what.iter().any(matches)
+    }
+
+    /// Vectors of the basis for so many eigenvalues: as many as wished, or fewer where the user did not ask
+    /// for them. Where the vectors are copied, for probes to come, the copies leave half of the memory.
+    fn basis(
+        &self,
+        memory: &Allowance,
+        wanted: usize,
+        wished: usize,
+        copies: usize,
+    ) -> Result<usize, Refusal> {
+        let Self { dim, dtype, .. } = *self;
+        let block = self.options.block.min(dim);
+        let beside = EIGENVECTORS * wanted as u64 * memory.vector
+            + memory.product.saturating_mul(block as u64);
+        let bytes = |basis: usize| basis_bytes(copies * basis.min(dim), block, dim, dtype) + beside;
+        let least = (wanted + 2 * block).min(dim);
+        let room = |allowed: u64| {
+            let vectors = allowed.saturating_sub(bytes(0)) / memory.vector / copies as u64;
+            usize::try_from(vectors).unwrap_or(usize::MAX)
+        };
+        let basis = match self.options.basis {
+            Some(basis) => basis,
+            None => wished.min(room(memory.allowed / copies as u64)).max(least),
+        };
+        if bytes(basis) <= memory.allowed {
+            return Ok(basis);
+        }
+        let fits = room(memory.allowed);
+        let (what, needed) = match self.options.basis {
+            None if wanted == 1 => ("the search for an eigenvalue".to_owned(), least),
+            None => (format!("the search for {wanted} eigenvalues"), least),
+            Some(basis) => (format!("--basis {basis}"), basis),
+        };
+        Err(Refusal {
+            what,
+            needed: bytes(needed),
+            fits: (fits >= least).then(|| format!("--basis {fits}")),
+        })
+    }
+
+    /// Bytes for the Krylov spaces of as many probes in lockstep as fit beside their products.
+    fn krylov(&self, memory: &Allowance) -> Result<u64, Refusal> {
+        let Self { dim, dtype, .. } = *self;
+        let steps = self.options.steps.min(dim);
+        let bytes = |probes: usize| quadrature_bytes(probes, steps, dim, dtype);
+        let beside = |probes: usize| probes as u64 * memory.product + memory.kept;
+        let needed = |probes: usize| bytes(probes).saturating_add(beside(probes));
+        let mut blocks = (1..=spectral::BLOCK).rev();
+        if let Some(block) = blocks.find(|&block| needed(block) <= memory.allowed) {
+            return Ok(bytes(block));
+        }
+        let fixed = quadrature_bytes(1, 0, dim, dtype) + beside(1);
+        let fits = memory.beside(fixed) / memory.vector;
+        Err(Refusal {
+            what: format!("one probe of --steps {steps}"),
+            needed: needed(1),
+            fits: (fits > 0).then(|| format!("--steps {fits}")),
+        })
+    }
+
+    /// What does not fit of the rest, which takes the Hessian of all parameters.
+    fn others(&self, memory: &Allowance) -> Vec<Refusal> {
+        let Allowance {
+            vector,
+            whole,
+            product,
+            kept,
+            ..
+        } = *memory;
+        let krylov = quadrature_bytes(1, parameters::STEPS, self.parameters, self.dtype);
+        let block = spectral::BLOCK as u64 * (2 * whole + product);
+        let directions = 2 * perturbed::DIRECTIONS as u64 * whole + kept + product;
+        let asks = |asked: What| self.asks(|what| *what == asked);
+        let parts = [
+            (
+                self.asks(What::of_matrix),
+                "a check of the matrix",
+                CHECKED * vector + 2 * product,
+            ),
+            (
+                asks(What::Adaptive),
+                "--what adaptive",
+                kept + krylov + product,
+            ),
+            (
+                asks(What::RelativeFlatness),
+                "--what relative-flatness",
+                kept + block,
+            ),
+            (asks(What::Quadratic), "--what quadratic", kept + directions),
+        ];
+        let refusals = parts.into_iter().map(|(asked, what, needed)| {
+            let needed = if asked { needed } else { 0 };
+            memory.hold(what, needed, None).err()
+        });
+        refusals.flatten().collect()
+    }
+}
+
+impl Allowance {
+    /// What is left beside `bytes`.
+    fn beside(&self, bytes: u64) -> u64 {
+        self.allowed.saturating_sub(bytes)
+    }
+
+    /// Refuses what takes more than is allowed.
+    fn hold(&self, what: &str, needed: u64, fits: Option<String>) -> Result<(), Refusal> {
+        if needed <= self.allowed {
+            return Ok(());
+        }
+        Err(Refusal {
+            what: what.to_owned(),
+            needed,
+            fits,
+        })
+    }
+
+    /// Vectors that are multiplied at a time beside `vectors` bytes, at most a block.
+    fn rows(&self, what: &str, vectors: u64, fits: Option<String>) -> Result<usize, Refusal> {
+        let fixed = vectors.saturating_add(self.kept);
+        self.hold(what, fixed.saturating_add(self.product), fits)?;
+        let rows = usize::try_from(self.beside(fixed) / self.product).unwrap_or(usize::MAX);
+        Ok(rows.min(spectral::BLOCK))
+    }
+
+    /// Probes multiplied at a time for the sampling error of the Frobenius norm, at most a block: each has a
+    /// product of each fold, and their mean.
+    fn sampled(&self) -> Result<usize, Refusal> {
+        let each = self.whole * (sampling::FOLDS as u64 + 2) + self.product;
+        let fixed = self.kept + self.whole * sampling::PROBES as u64;
+        self.hold("the sampling error of the norm", fixed + each, None)?;
+        let rows = usize::try_from(self.beside(fixed) / each).unwrap_or(usize::MAX);
+        Ok(rows.min(spectral::BLOCK))
+    }
+
+    fn sentence(&self, refusal: &Refusal) -> Error {
+        let Refusal { what, needed, fits } = refusal;
+        let fits = fits.as_ref();
+        let fits = fits.map_or_else(String::new, |fits| format!(", or {fits}, which fits"));
+        anyhow!(
+            "{what} takes {} MiB of vectors at least, but --vector-memory allows {} MiB; give more{fits}",
+            needed.div_ceil(1 << 20),
+            self.allowed >> 20
+        )
+    }
+}
+
+/// Bytes of `--vector-memory`, given in MiB, or the default.
+fn allowed(vector_memory: Option<usize>) -> u64 {
+    match vector_memory {
+        Some(mebibytes) => (mebibytes as u64).saturating_mul(1 << 20),
+        None => environment::memory().map_or(UNKNOWN, |bytes| bytes / SHARE),
+    }
+}
