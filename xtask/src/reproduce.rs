@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use flatness_records::{Run, TrainSpec, write_atomic};
 use flatness_report::{
     Claim, ClaimVerdict, Experiment, Reproduction, Verdict, figures, optimizer_name, report_html,
-    results_csv, results_json, terminal_table,
+    results_csv, results_json, results_markdown, terminal_table,
 };
 
 use crate::arguments::ReproduceOptions;
@@ -260,6 +260,7 @@ fn write_report(
         out.join("results.json"),
         results_json(reproduction, verdicts)?,
     ));
+    files.push((out.join("results.md"), results_markdown(claims, verdicts)));
     files.push((
         out.join("report.html"),
         report_html(reproduction, claims, verdicts, &figures),

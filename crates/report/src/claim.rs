@@ -31,6 +31,9 @@ pub struct Claim {
     pub statement: String,
     /// How the predicates stand for the claim, and what they leave out.
     pub note: String,
+    /// Why it fails where it fails, in one sentence; written after runs in which it failed, and shown beside a failure only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// Every predicate must hold for the claim to hold.
     #[serde(rename = "predicate")]
     pub predicates: Vec<Predicate>,

@@ -13,6 +13,7 @@ use std::fmt::Write as _;
 use flatness_records::Record;
 
 use self::escape::escape;
+use crate::overview::Overview;
 use crate::plot::palette;
 use crate::{Claim, ClaimVerdict, Figure, Reproduction, correlations};
 
@@ -27,16 +28,18 @@ pub fn report_html(
     verdicts: &[ClaimVerdict],
     figures: &[Figure],
 ) -> String {
-    let sections: String = verdicts::tried(claims, verdicts)
-        .map(|claim| claim_section(reproduction, claim, verdicts, figures))
+    let rows = Overview::of(claims, verdicts);
+    let sections: String = rows
+        .iter()
+        .map(|row| claim_section(reproduction, row, figures))
         .collect();
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n\
          <style>\n{palette}{STYLE}</style>\n</head>\n<body>\n<main>\n\
-         <header>\n<h1>{title}</h1>\n{summary}</header>\n\
-         <section>\n<h2>Verdicts</h2>\n{matrix}{rule}</section>\n\
+         <header>\n<h1>{title}</h1>\n{lead}</header>\n\
+         <section>\n<h2>Verdicts</h2>\n{overview}{rule}</section>\n\
          {sections}\
          <section id=\"settings\">\n<h2>Settings</h2>\n{experiments}{measurement}</section>\n\
          <section id=\"provenance\">\n<h2>Provenance</h2>\n{provenance}</section>\n\
@@ -46,8 +49,8 @@ pub fn report_html(
          </section>\n</main>\n</body>\n</html>\n",
         title = escape(TITLE),
         palette = palette(":root"),
-        summary = verdicts::summary(claims, verdicts),
-        matrix = verdicts::matrix(claims, verdicts),
+        lead = verdicts::lead(&rows),
+        overview = verdicts::overview(&rows),
         rule = RULE,
         experiments = settings::experiments(reproduction),
         measurement = settings::measurement(reproduction),
@@ -63,10 +66,10 @@ const RULE: &str = "<p class=\"quiet\">A predicate holds when the whole one-side
 
 fn claim_section(
     reproduction: &Reproduction,
-    claim: &Claim,
-    verdicts: &[ClaimVerdict],
+    overview: &Overview<'_>,
     figures: &[Figure],
 ) -> String {
+    let claim = overview.claim;
     let mut html = format!(
         "<section id=\"{id}\">\n<h2><span class=\"quiet\">{id}</span> {title}</h2>\n<p>{statement}</p>\n<p class=\"quiet\">{note}</p>\n",
         id = escape(&claim.id),
@@ -74,10 +77,16 @@ fn claim_section(
         statement = escape(&claim.statement),
         note = escape(&claim.note),
     );
+    if let Some(reason) = overview.reason() {
+        html += &format!(
+            "<p><strong>Why it fails:</strong> {}</p>\n",
+            escape(&reason)
+        );
+    }
     for figure in figures.iter().filter(|figure| figure.claim == claim.id) {
         html += &figure_html(figure);
     }
-    html += &verdicts::predicates(claim, verdicts);
+    html += &verdicts::predicates(overview);
     let records: Vec<&Record> = reproduction.records_of(&claim.id).collect();
     if claim.id == "C3" {
         html += "<p>Where each optimiser ends: means over the seeds ± one standard error, at the last iterate and, where there is one, at the average.</p>\n";
@@ -90,7 +99,7 @@ fn claim_section(
         html += &runs::correlations(&correlations(&records));
         html += "</details>\n";
     }
-    if let Some(row) = verdicts.iter().find(|row| row.claim == claim.id) {
+    if let Some(row) = overview.verdicts.first() {
         // Writing to a String cannot fail.
         let _ = writeln!(
             html,

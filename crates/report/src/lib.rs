@@ -3,7 +3,7 @@
 //! A [`Claim`] is a data file: predicates with thresholds that were frozen before the runs. A
 //! [`Predicate`] is a [`Statistic`] per seed and a [`Threshold`] for its mean. A [`Reproduction`] holds the
 //! records; judging it gives a [`Verdict`] per claim and model. Everything else renders that:
-//! [`terminal_table`], [`report_html`], [`results_csv`], [`results_json`], [`figures`]. A [`TrainedRun`] has its
+//! [`terminal_table`], [`report_html`], [`results_markdown`], [`results_csv`], [`results_json`], [`figures`]. A [`TrainedRun`] has its
 //! losses besides, for [`curves_svg`], [`curves_csv`] and [`curves_page`]. One measurement is drawn by [`density_svg`],
 //! [`signed_density_svg`], [`stems_svg`], [`loss_line_svg`] and [`landscape_svg`], from plain numbers.
 //! The feature `png` adds `png`, which turns any of these figures into pixels.
@@ -32,9 +32,11 @@ mod estimate;
 mod html;
 mod json;
 mod kendall;
+mod markdown;
 mod measure;
 mod number;
 mod optimizer;
+mod overview;
 mod plot;
 #[cfg(feature = "png")]
 mod png;
@@ -53,6 +55,7 @@ pub use estimate::Estimate;
 pub use html::report_html;
 pub use json::results_json;
 pub use kendall::kendall_tau;
+pub use markdown::results_markdown;
 pub use measure::{Measure, Reading, weight_decay};
 pub use optimizer::optimizer_name;
 pub use plot::{

@@ -244,10 +244,14 @@ fn check_length(
 
 /// Panels of one height under a heading.
 fn arranged(title: &str, panels: &[String], panel_height: i32) -> String {
-    const COLUMNS: usize = 3;
     const HEADING: i32 = 34;
-    let columns = panels.len().clamp(1, COLUMNS) as i32;
-    let rows = panels.len().div_ceil(COLUMNS) as i32;
+    // Two by two rather than three and one.
+    let columns = match panels.len() {
+        4 => 2,
+        count => count.clamp(1, 3),
+    };
+    let rows = panels.len().div_ceil(columns) as i32;
+    let columns = columns as i32;
     let (width, height) = (columns * WIDTH, HEADING + rows * panel_height);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" role=\"img\">\n\
@@ -257,7 +261,8 @@ fn arranged(title: &str, panels: &[String], panel_height: i32) -> String {
         palette = palette(":root"),
     );
     for (number, panel) in (0..).zip(panels) {
-        let (x, y) = (number % 3 * WIDTH, HEADING + number / 3 * panel_height);
+        let (column, row) = (number % columns, number / columns);
+        let (x, y) = (column * WIDTH, HEADING + row * panel_height);
         // Writing to a String cannot fail.
         let _ = writeln!(
             svg,

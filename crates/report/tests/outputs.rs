@@ -4,8 +4,8 @@ mod synthetic;
 
 use flatness_records::{Iterate, Outcome};
 use flatness_report::{
-    Claim, ClaimVerdict, Reproduction, figures, report_html, results_csv, results_json,
-    terminal_table,
+    Claim, ClaimVerdict, Reproduction, Verdict, figures, report_html, results_csv, results_json,
+    results_markdown, terminal_table,
 };
 
 fn judged() -> (Reproduction, Vec<Claim>, Vec<ClaimVerdict>) {
@@ -87,9 +87,9 @@ fn the_page_says_what_came_out() {
         "1 of the runs diverged",
         "5e−4",
         "from the embedded fixture",
-        "<td>zero up to 1e−3 λ₁</td>",
-        "<td>2 ascents of 30 steps, ε 1e−4, 1e−3, subspace of 100 dimensions</td>",
-        "<td>0.1, 1, 10</td>",
+        "; all eigenvalues, zero up to 1e−3 λ₁; ",
+        "; Keskar’s sharpness by 2 ascents of 30 steps, ε 1e−4, 1e−3, subspace of 100 dimensions; ",
+        "; rescaling by α 0.1, 1, 10</td>",
         "results.csv",
     ] {
         assert!(page.contains(expected), "the page lacks `{expected}`");
@@ -130,6 +130,63 @@ fn optimisers_are_compared_at_both_iterates_and_with_sgd() {
         assert!(page.contains(row), "the page lacks `{row}`");
     }
     assert!(!page.contains("SGD, average"));
+}
+
+/// Verdicts of which C5 fails on one of its models, and C1 on none.
+fn one_failure() -> (Vec<Claim>, Vec<ClaimVerdict>) {
+    let (_, claims, mut verdicts) = judged();
+    let mut of_claim = verdicts.iter_mut().filter(|row| row.claim == "C5");
+    let failing = of_claim.next().expect("C5 was tried");
+    failing.verdict = Verdict::Fails;
+    failing.predicates[1].verdict = Verdict::Fails;
+    (claims, verdicts)
+}
+
+#[test]
+fn a_claim_is_told_with_the_models_it_was_tried_on_and_why_it_fails() {
+    let (mut claims, verdicts) = one_failure();
+    let reproduction = synthetic::reproduction();
+    let page = |claims: &[Claim]| report_html(&reproduction, claims, &verdicts, &[]);
+    let told = page(&claims);
+    let reason = claims[4].reason.take().expect("C5 has failed before");
+    let untold = page(&claims);
+
+    // In the table and in the section of the claim, and nowhere else.
+    assert_eq!(told.matches("Why it fails:").count(), 2);
+    assert_eq!(told.matches(&reason[..40]).count(), 2);
+    let predicate = &verdicts
+        .iter()
+        .find(|row| row.claim == "C5")
+        .unwrap()
+        .predicates[1];
+    let words = format!("It does not hold that “{}”.", predicate.text);
+    assert!(untold.contains(&words), "without a reason, the predicate");
+    assert!(told.contains("</span> <span class=\"quiet\">2 of 3</span></li>"));
+    // One chip for each verdict.
+    assert_eq!(told.matches("<li>").count(), verdicts.len());
+}
+
+#[test]
+fn the_markdown_has_a_row_for_each_claim_and_a_cell_for_each_column() {
+    let (mut claims, verdicts) = one_failure();
+    claims[4].reason = Some("units of |θ| switch".to_owned());
+    let text = results_markdown(&claims, &verdicts);
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with('|')).collect();
+    assert_eq!(rows.len(), 2 + claims.len());
+    for row in &rows {
+        assert_eq!(row.replace("\\|", "").matches('|').count(), 4, "{row}");
+    }
+    assert!(text.starts_with(
+        "Of 16 verdicts (8 claims on 2 models), 15 hold, 1 fails and 0 are undecided."
+    ));
+    let of_claim = rows.iter().find(|row| row.contains("**C5**")).unwrap();
+    assert!(of_claim.contains("**fails** (2 of 3)"), "{of_claim}");
+    assert!(of_claim.contains("units of \\|θ\\| switch"), "{of_claim}");
+    assert!(
+        text.contains("mlp &lt;&\"'> **holds**"),
+        "names are no HTML"
+    );
+    assert_eq!(results_markdown(&claims, &[]), "No claim was tried.\n");
 }
 
 #[test]

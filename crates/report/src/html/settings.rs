@@ -20,9 +20,7 @@ pub(super) fn experiments(reproduction: &Reproduction) -> String {
         ("Epochs", Align::End),
         ("Batch", Align::End),
         ("Rate", Align::End),
-        ("Optimiser", Align::Start),
-        ("Schedule", Align::Start),
-        ("Average", Align::Start),
+        ("Optimiser, schedule and average", Align::Start),
         ("Weight decay", Align::Start),
         ("Seeds", Align::Start),
     ];
@@ -52,93 +50,111 @@ fn setting(records: &[&Record]) -> Option<Vec<Cell>> {
         Cell::from(train.epochs.to_string()),
         Cell::from(train.batch_size.to_string()),
         Cell::from(short(train.optimizer.learning_rate())),
-        Cell::from(training::optimizer(train)),
-        Cell::from(training::schedule(train)),
-        Cell::from(training::average(train)),
-        Cell::from(distinct(records, ", ", |record| {
-            short(weight_decay(record))
-        })),
+        Cell::from(training::course(train)),
+        Cell::from(weight_decays(records)),
         Cell::from(distinct(records, ", ", |record| {
             record.spec.seed.to_string()
         })),
     ])
 }
 
-/// The numbers that decide how precise a measurement is; one row per distinct setting.
+/// The numbers that decide how precise a measurement is; one row per distinct setting of an experiment, with the
+/// models and weight decays that have it.
 pub(super) fn measurement(reproduction: &Reproduction) -> String {
     let columns = [
-        ("Experiment", Align::Start),
+        ("Models", Align::Start),
+        ("Weight decay", Align::Start),
         ("Curvature over", Align::Start),
-        ("Matrices", Align::Start),
-        ("Lanczos", Align::Start),
-        ("Trace, Frobenius", Align::Start),
-        ("Density", Align::Start),
-        ("Perturbation", Align::Start),
-        ("Scales a", Align::Start),
-        ("Exact spectrum", Align::Start),
-        ("Keskar’s sharpness", Align::Start),
-        ("Rescaling α", Align::Start),
+        ("What is measured", Align::Start),
     ];
-    let rows = reproduction.experiments.iter().filter_map(|experiment| {
-        let record = experiment.records.first()?;
-        let measure = record.spec.measure.as_ref()?;
-        Some(measurement_row(&experiment.name, measure))
-    });
+    let mut rows = Vec::new();
+    for experiment in &reproduction.experiments {
+        rows.push(Row::Heading(experiment.name.clone()));
+        let mut settings: Vec<(&MeasureSpec, Vec<&Record>)> = Vec::new();
+        for record in &experiment.records {
+            let Some(measure) = record.spec.measure.as_ref() else {
+                continue;
+            };
+            match settings.iter_mut().find(|(same, _)| *same == measure) {
+                Some((_, records)) => records.push(record),
+                None => settings.push((measure, vec![record])),
+            }
+        }
+        rows.extend(settings.iter().map(|(measure, records)| {
+            Row::Cells(vec![
+                Cell::from(models(records.iter().copied()).join(", ")),
+                Cell::from(weight_decays(records)),
+                Cell::from(
+                    format!(
+                        "{:?} split, batches of {}",
+                        measure.split, measure.batch_size
+                    )
+                    .to_lowercase(),
+                ),
+                Cell::from(measured(measure).join("; ")),
+            ])
+        }));
+    }
     table("Measurement settings", &columns, rows)
 }
 
-fn measurement_row(experiment: &str, measure: &MeasureSpec) -> Vec<Cell> {
-    let none = || "none".to_owned();
+/// What a spec asks to be measured, and how well.
+fn measured(measure: &MeasureSpec) -> Vec<String> {
     let matrices = measure.matrices.iter().map(|matrix| matrix.name());
-    let density = measure.density.as_ref();
-    let perturbation = measure.perturbation.as_ref();
+    let matrices: Vec<&str> = matrices.collect();
     let (steps, tolerance) = (measure.lanczos.steps, measure.lanczos.tolerance);
-    vec![
-        Cell::from(experiment),
-        Cell::from(
-            format!(
-                "{:?} split, batches of {}",
-                measure.split, measure.batch_size
-            )
-            .to_lowercase(),
-        ),
-        Cell::from(matrices.collect::<Vec<_>>().join(", ")),
-        Cell::from(format!("{steps} steps, tolerance {}", short(tolerance))),
-        Cell::from(format!("{} Rademacher probes", measure.trace.probes)),
-        Cell::from(density.map_or_else(none, |d| {
-            format!("{} probes of {} steps", d.probes, d.steps)
-        })),
-        Cell::from(perturbation.map_or_else(none, |p| {
-            format!(
-                "{} directions, ‖d‖/‖θ‖ {}",
-                p.directions,
-                list(&p.relative_radii)
-            )
-        })),
-        Cell::from(if measure.scales.is_empty() {
-            none()
-        } else {
-            list(&measure.scales)
-        }),
-        Cell::from(measure.exact_spectrum.as_ref().map_or_else(none, |exact| {
-            format!("zero up to {} λ₁", short(exact.relative_threshold))
-        })),
-        Cell::from(measure.keskar.as_ref().map_or_else(none, |keskar| {
-            format!(
-                "{} ascents of {} steps, ε {}, subspace of {} dimensions",
-                keskar.starts,
-                keskar.steps,
-                list(&keskar.epsilons),
-                keskar.subspace
-            )
-        })),
-        Cell::from(
-            measure
-                .rescaling
-                .as_ref()
-                .map_or_else(none, |rescaling| list(&rescaling.alphas)),
-        ),
-    ]
+    let mut parts = vec![
+        matrices.join(", "),
+        format!("{steps} Lanczos steps, tolerance {}", short(tolerance)),
+        format!("{} Rademacher probes", measure.trace.probes),
+    ];
+    if !measure.epochs.is_empty() {
+        let epochs = measure.epochs.iter().map(u32::to_string);
+        let epochs: Vec<String> = epochs.collect();
+        parts.push(format!("after epochs {} too", epochs.join(", ")));
+    }
+    parts.extend(measure.density.as_ref().map(|density| {
+        let (probes, steps) = (density.probes, density.steps);
+        format!("density from {probes} probes of {steps} steps")
+    }));
+    parts.extend(measure.perturbation.as_ref().map(|perturbation| {
+        format!(
+            "perturbations in {} directions, ‖d‖/‖θ‖ {}",
+            perturbation.directions,
+            list(&perturbation.relative_radii)
+        )
+    }));
+    if !measure.scales.is_empty() {
+        parts.push(format!("at a·θ for a {}", list(&measure.scales)));
+    }
+    parts.extend(measure.exact_spectrum.as_ref().map(|exact| {
+        let threshold = short(exact.relative_threshold);
+        format!("all eigenvalues, zero up to {threshold} λ₁")
+    }));
+    parts.extend(measure.keskar.as_ref().map(|keskar| {
+        format!(
+            "Keskar’s sharpness by {} ascents of {} steps, ε {}, subspace of {} dimensions",
+            keskar.starts,
+            keskar.steps,
+            list(&keskar.epsilons),
+            keskar.subspace
+        )
+    }));
+    parts.extend(
+        measure
+            .rescaling
+            .as_ref()
+            .map(|rescaling| format!("rescaling by α {}", list(&rescaling.alphas))),
+    );
+    parts
+}
+
+/// The distinct weight decays of runs, ascending.
+fn weight_decays(records: &[&Record]) -> String {
+    let mut decays: Vec<f64> = records.iter().map(|record| weight_decay(record)).collect();
+    decays.sort_by(f64::total_cmp);
+    decays.dedup();
+    list(&decays)
 }
 
 /// Where data and program come from, as a list of terms; more than one value of a term is a warning to the reader.

@@ -8,8 +8,17 @@ use flatness_records::{
 use super::settings::short;
 use crate::optimizer_name;
 
+/// Optimiser, schedule and, where there is one, average.
+pub(super) fn course(train: &TrainSpec) -> String {
+    let mut course = format!("{}; {}", optimizer(train), schedule(train));
+    if let Some(average) = &train.average {
+        course += &format!("; {}", averaged(average));
+    }
+    course
+}
+
 /// Such as `Gadam: β 0.9 and 0.999, ε 1e−8, decoupled decay`.
-pub(super) fn optimizer(train: &TrainSpec) -> String {
+fn optimizer(train: &TrainSpec) -> String {
     let mut parts = vec![match train.optimizer {
         OptimizerSpec::Sgd {
             momentum,
@@ -66,19 +75,22 @@ fn moments(settings: &MomentSpec) -> String {
     format!("β {beta1} and {beta2}, ε {}", short(*epsilon))
 }
 
-/// Such as `paper’s, ratio 0.01`.
-pub(super) fn schedule(train: &TrainSpec) -> String {
+/// Such as `paper’s schedule, ratio 0.01`.
+fn schedule(train: &TrainSpec) -> String {
     let course = match train.schedule {
-        ScheduleSpec::Constant {} => "constant".to_owned(),
-        ScheduleSpec::Paper { ratio } => format!("paper’s, ratio {}", short(ratio)),
+        ScheduleSpec::Constant {} => "constant rate".to_owned(),
+        ScheduleSpec::Paper { ratio } => format!("paper’s schedule, ratio {}", short(ratio)),
         ScheduleSpec::Averaging { start_epoch, ratio } => {
-            format!("paper’s over {start_epoch} epochs, ratio {}", short(ratio))
+            format!(
+                "paper’s schedule over {start_epoch} epochs, ratio {}",
+                short(ratio)
+            )
         }
         ScheduleSpec::Step {
             every_epochs,
             factor,
-        } => format!("times {} every {every_epochs} epochs", short(factor)),
-        ScheduleSpec::Cosine { ratio } => format!("cosine, ratio {}", short(ratio)),
+        } => format!("rate times {} every {every_epochs} epochs", short(factor)),
+        ScheduleSpec::Cosine { ratio } => format!("cosine schedule, ratio {}", short(ratio)),
     };
     let warm_up = train.warm_up.as_ref().map_or_else(String::new, |warm_up| {
         let (epochs, from) = (warm_up.epochs, short(warm_up.from));
@@ -87,28 +99,30 @@ pub(super) fn schedule(train: &TrainSpec) -> String {
     course + &warm_up
 }
 
-/// Such as `uniform, every epoch after 16`.
-pub(super) fn average(train: &TrainSpec) -> String {
+/// Such as `average uniform, every epoch after epoch 16`.
+fn averaged(average: &AverageSpec) -> String {
     let unit = |every| match every {
         Interval::Epoch => "epoch",
         Interval::Step => "step",
     };
-    match train.average {
-        None => "none".to_owned(),
-        Some(AverageSpec::Uniform { from_epoch, every }) => {
-            format!("uniform, every {} after epoch {from_epoch}", unit(every))
+    match *average {
+        AverageSpec::Uniform { from_epoch, every } => {
+            format!(
+                "average uniform, every {} after epoch {from_epoch}",
+                unit(every)
+            )
         }
-        Some(AverageSpec::Exponential {
+        AverageSpec::Exponential {
             decay,
             from_epoch,
             every,
-        }) => format!(
-            "exponential, decay {}, every {} after epoch {from_epoch}",
+        } => format!(
+            "average exponential, decay {}, every {} after epoch {from_epoch}",
             short(decay),
             unit(every)
         ),
-        Some(AverageSpec::Tail { window, every }) => {
-            format!("the last {window}, one every {}", unit(every))
+        AverageSpec::Tail { window, every } => {
+            format!("average of the last {window}, one every {}", unit(every))
         }
     }
 }

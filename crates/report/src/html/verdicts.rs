@@ -1,108 +1,67 @@
-//! The verdicts: a paragraph in plain words, the table of claims and models, and the predicates of a claim.
+//! The verdicts: a sentence, the table of claims with the models they were tried on, and the predicates of a claim.
 
 use super::escape::escape;
 use super::table::{Align, Cell, Row, table};
 use crate::number::{MISSING, percent, with_error};
-use crate::{Claim, ClaimVerdict, Verdict};
+use crate::overview::{Overview, summary};
+use crate::{ClaimVerdict, Verdict};
 
 /// What came out, in a paragraph.
-pub(super) fn summary(claims: &[Claim], verdicts: &[ClaimVerdict]) -> String {
-    if verdicts.is_empty() {
-        return "<p class=\"lead\">No claim was tried.</p>\n".to_owned();
-    }
-    let count = |verdict| verdicts.iter().filter(|row| row.verdict == verdict).count();
-    let claims_tried = tried(claims, verdicts).count();
-    let mut text = format!(
-        "Of {} verdicts ({claims_tried} claims on {} models), {}, {} and {}.",
-        verdicts.len(),
-        models(verdicts).len(),
-        plural(count(Verdict::Holds), "holds", "hold"),
-        plural(count(Verdict::Fails), "fails", "fail"),
-        plural(count(Verdict::Undecided), "is undecided", "are undecided"),
-    );
-    for claim in claims {
-        let parts: Vec<String> = [Verdict::Holds, Verdict::Fails, Verdict::Undecided]
-            .into_iter()
-            .filter_map(|verdict| outcome(claim, verdicts, verdict))
-            .collect();
-        if !parts.is_empty() {
-            text += &format!(
-                " {} ({}) {}.",
-                claim.id,
-                lower_first(&claim.title),
-                parts.join(", and ")
-            );
-        }
-    }
+pub(super) fn lead(rows: &[Overview<'_>]) -> String {
+    let text = match rows {
+        [] => "No claim was tried.".to_owned(),
+        rows => summary(rows),
+    };
     format!("<p class=\"lead\">{}</p>\n", escape(&text))
 }
 
-/// Such as `holds for logistic and mlp`; `None` when no model came out so.
-fn outcome(claim: &Claim, verdicts: &[ClaimVerdict], verdict: Verdict) -> Option<String> {
-    let of_claim = || verdicts.iter().filter(|row| row.claim == claim.id);
-    let same = of_claim().filter(|row| row.verdict == verdict);
-    let models: Vec<&str> = same.map(|row| row.model.as_str()).collect();
-    let phrase = match verdict {
-        Verdict::Holds => "holds for",
-        Verdict::Fails => "fails for",
-        Verdict::Undecided => "is undecided for",
-    };
-    let (last, others) = models.split_last()?;
-    if others.len() > 1 && models.len() == of_claim().count() {
-        return Some(format!("{phrase} every model"));
-    }
-    Some(if others.is_empty() {
-        format!("{phrase} {last}")
-    } else {
-        format!("{phrase} {} and {last}", others.join(", "))
-    })
-}
-
-/// Claims in rows, models in columns, a verdict and the number of predicates that hold in each cell.
-pub(super) fn matrix(claims: &[Claim], verdicts: &[ClaimVerdict]) -> String {
-    let models = models(verdicts);
-    let columns: Vec<(&str, Align)> = [("Claim", Align::Start)]
-        .into_iter()
-        .chain(models.iter().map(|&model| (model, Align::Start)))
-        .collect();
-    let rows = tried(claims, verdicts).map(|claim| {
+/// A row for each claim, with a chip for every model that it was tried on.
+pub(super) fn overview(rows: &[Overview<'_>]) -> String {
+    let columns = [
+        ("Claim", Align::Start),
+        (
+            "Verdict on each model, and how many predicates hold",
+            Align::Start,
+        ),
+    ];
+    let rows = rows.iter().map(|row| {
+        let claim = row.claim;
         let name = format!(
-            "<a href=\"#{id}\"><strong>{id}</strong> {title}</a>",
+            "<a href=\"#{id}\"><strong>{id} {title}</strong></a><br><span class=\"formula\">{statement}</span>",
             id = escape(&claim.id),
-            title = escape(&claim.title)
+            title = escape(&claim.title),
+            statement = escape(&claim.statement),
         );
-        let cells = models.iter().map(|model| {
-            let mut rows = verdicts.iter();
-            rows.find(|row| row.claim == claim.id && row.model == *model)
-                .map_or_else(
-                    || Cell::from(MISSING),
-                    |row| {
-                        let holding = row
-                            .predicates
-                            .iter()
-                            .filter(|p| p.verdict == Verdict::Holds);
-                        Cell::Html(format!(
-                            "{} <span class=\"quiet\">{} of {}</span>",
-                            badge(row.verdict),
-                            holding.count(),
-                            row.predicates.len()
-                        ))
-                    },
-                )
+        let chips: String = row.verdicts.iter().map(|verdict| chip(verdict)).collect();
+        let reason = row.reason().map_or_else(String::new, |reason| {
+            format!(
+                "<p class=\"reason\"><strong>Why it fails:</strong> {}</p>",
+                escape(&reason)
+            )
         });
-        std::iter::once(Cell::Html(name))
-            .chain(cells)
-            .collect::<Vec<_>>()
+        vec![
+            Cell::Html(name),
+            Cell::Html(format!("<ul class=\"chips\">{chips}</ul>{reason}")),
+        ]
     });
     table(
-        "Verdict on each claim for each model, with the number of its predicates that hold",
+        "Verdict on each claim for each model that it was tried on",
         &columns,
         rows,
     )
 }
 
+fn chip(verdict: &ClaimVerdict) -> String {
+    format!(
+        "<li><span class=\"model\">{}</span> {} <span class=\"quiet\">{}</span></li>",
+        escape(&verdict.model),
+        badge(verdict.verdict),
+        verdict.share()
+    )
+}
+
 /// Every predicate of one claim for every model.
-pub(super) fn predicates(claim: &Claim, verdicts: &[ClaimVerdict]) -> String {
+pub(super) fn predicates(overview: &Overview<'_>) -> String {
     let columns = [
         ("Predicate", Align::Start),
         ("Verdict", Align::Start),
@@ -111,8 +70,7 @@ pub(super) fn predicates(claim: &Claim, verdicts: &[ClaimVerdict]) -> String {
         ("Needed", Align::End),
         ("Measurement error", Align::End),
     ];
-    let of_claim = verdicts.iter().filter(|row| row.claim == claim.id);
-    let rows = of_claim.flat_map(|row| {
+    let rows = overview.verdicts.iter().flat_map(|row| {
         let heading = Row::Heading(row.model.clone());
         std::iter::once(heading).chain(row.predicates.iter().map(|predicate| {
             let value = predicate
@@ -138,17 +96,11 @@ pub(super) fn predicates(claim: &Claim, verdicts: &[ClaimVerdict]) -> String {
             ])
         }))
     });
-    table(&format!("Predicates of {}", claim.id), &columns, rows)
-}
-
-/// The claims that have a verdict.
-pub(super) fn tried<'a>(
-    claims: &'a [Claim],
-    verdicts: &'a [ClaimVerdict],
-) -> impl Iterator<Item = &'a Claim> {
-    claims
-        .iter()
-        .filter(|claim| verdicts.iter().any(|row| row.claim == claim.id))
+    table(
+        &format!("Predicates of {}", overview.claim.id),
+        &columns,
+        rows,
+    )
 }
 
 /// A verdict as word, sign and colour.
@@ -159,31 +111,4 @@ fn badge(verdict: Verdict) -> String {
         Verdict::Undecided => ("undecided", "?", "undecided"),
     };
     format!("<span class=\"badge {class}\"><span aria-hidden=\"true\">{sign}</span> {word}</span>")
-}
-
-fn models(verdicts: &[ClaimVerdict]) -> Vec<&str> {
-    let mut models: Vec<&str> = Vec::new();
-    for row in verdicts {
-        if !models.contains(&row.model.as_str()) {
-            models.push(&row.model);
-        }
-    }
-    models
-}
-
-fn plural(count: usize, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
-}
-
-/// A title inside a sentence; names in capitals, such as `L2`, keep theirs.
-fn lower_first(title: &str) -> String {
-    let mut characters = title.chars();
-    match (characters.next(), characters.next()) {
-        (Some(first), Some(second)) if second.is_lowercase() || second == ' ' => first
-            .to_lowercase()
-            .chain([second])
-            .chain(characters)
-            .collect(),
-        _ => title.to_owned(),
-    }
 }

@@ -32,14 +32,7 @@ impl Axis {
     pub(super) fn linear(title: &str, values: impl Iterator<Item = f64>) -> Self {
         let (low, high) = extent(values).unwrap_or((0.0, 1.0));
         let (low, high) = padded(low, high);
-        let step = round_step((high - low) / 4.0);
-        let first = (low / step).ceil() as i64;
-        let decimals = (-step.log10().floor()).max(0.0) as usize;
-        let ticks = (first..first + 12)
-            .map(|index| index as f64 * step)
-            .take_while(|&value| value <= high)
-            .map(|value| (value, format!("{value:.decimals$}").replace('-', "−")))
-            .collect();
+        let ticks = linear_ticks(low, high, round_step((high - low) / 4.0));
         Self {
             title: title.to_owned(),
             ticks,
@@ -141,6 +134,17 @@ fn padded(low: f64, high: f64) -> (f64, f64) {
     (low - room, high + room)
 }
 
+/// Ticks at the multiples of `step` from `low` to `high`.
+fn linear_ticks(low: f64, high: f64, step: f64) -> Vec<(f64, String)> {
+    let first = (low / step).ceil() as i64;
+    let decimals = (-step.log10().floor()).max(0.0) as usize;
+    (first..first + 12)
+        .map(|index| index as f64 * step)
+        .take_while(|&value| value <= high)
+        .map(|value| (value, format!("{value:.decimals$}").replace('-', "−")))
+        .collect()
+}
+
 /// The largest of 1, 2, 5 times a power of ten that is at most 1.5 times `step`.
 fn round_step(step: f64) -> f64 {
     let power = 10f64.powf(step.log10().floor());
@@ -150,15 +154,29 @@ fn round_step(step: f64) -> f64 {
     power * leading.unwrap_or(1.0)
 }
 
-/// Ticks at powers of ten, thinned over many decades, at 1-2-5 within few; ends are log₁₀.
+/// Ticks at powers of ten, thinned over many decades, at 1-2-5 within few, and evenly where those are fewer than
+/// three; ends are log₁₀.
 fn logarithmic_ticks(low: f64, high: f64) -> Vec<(f64, String)> {
-    let decades = high - low;
-    let (leading, every): (&[i32], i32) = match decades {
-        span if span < 0.35 => (&[1, 2, 3, 4, 5, 6, 7, 8, 9], 1),
+    let (leading, every): (&[i32], i32) = match high - low {
         span if span < 2.0 => (&[1, 2, 5], 1),
         span if span < 6.0 => (&[1], 1),
         span => (&[1], (span / 5.0).ceil() as i32),
     };
+    let ticks = round_ticks(low, high, leading, every);
+    if ticks.len() > 2 {
+        return ticks;
+    }
+    let (low, high) = (10f64.powf(low), 10f64.powf(high));
+    let step = round_step((high - low) / 4.0);
+    // Beyond these, even ticks would need too many digits.
+    if !(1e-3..=1e4).contains(&step) {
+        return ticks;
+    }
+    linear_ticks(low, high, step)
+}
+
+/// Ticks at `leading` digits times every so many powers of ten; ends are log₁₀.
+fn round_ticks(low: f64, high: f64, leading: &[i32], every: i32) -> Vec<(f64, String)> {
     let mut ticks = Vec::new();
     for exponent in low.floor() as i32..=high.ceil() as i32 {
         for &digit in leading {
@@ -193,7 +211,7 @@ mod tests {
 
     #[test]
     fn ticks_are_round_numbers_inside_the_axis() {
-        let cases: [(Axis, &[&str]); 5] = [
+        let cases: [(Axis, &[&str]); 7] = [
             (
                 Axis::linear("", [0.0, 1.0].into_iter()),
                 &["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"],
@@ -206,6 +224,11 @@ mod tests {
                 Axis::logarithmic("", [3.0, 30.0].into_iter()),
                 &["5", "10", "20"],
             ),
+            (
+                Axis::logarithmic("", [0.8, 1.25].into_iter()),
+                &["0.8", "0.9", "1.0", "1.1", "1.2"],
+            ),
+            (Axis::logarithmic("", [3e-5, 6e-5].into_iter()), &["5·10⁻⁵"]),
             (
                 Axis::logarithmic("", [1e-8, 1e4].into_iter()),
                 &["10⁻⁶", "10⁻³", "1", "1000"],

@@ -16,7 +16,7 @@ pub(super) fn curvature(model: &str, records: &[&Record]) -> Chart {
     let series = measures
         .map(|measure| absolute(measure, Mean::Geometric, records))
         .to_vec();
-    let y = Axis::logarithmic("curvature", values(&series));
+    let y = Axis::logarithmic("curvature (nats)", values(&series));
     chart(model, y, series, Guide::None)
 }
 

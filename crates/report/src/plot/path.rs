@@ -33,7 +33,7 @@ pub(super) fn training(model: &str, records: &[&Record]) -> Chart {
         .flat_map(|series| &series.points)
         .map(|point| point.x);
     let x = Axis::logarithmic_with_zero("epoch", epochs);
-    chart(model, x, "loss, curvature", series.to_vec())
+    chart(model, x, "loss, curvature (nats)", series.to_vec())
 }
 
 /// λ₁, Tr H and ‖H‖_F of one model at a·θ against a.
@@ -54,7 +54,7 @@ pub(super) fn scaling(model: &str, records: &[&Record]) -> Chart {
         .flat_map(|series| &series.points)
         .map(|point| point.x);
     let x = Axis::logarithmic("scale a of the parameters", scales);
-    chart(model, x, "curvature at a·θ", series.to_vec())
+    chart(model, x, "curvature at a·θ (nats)", series.to_vec())
 }
 
 /// The points that are not smaller than a 10¹²th of the largest: what a plot has room for.

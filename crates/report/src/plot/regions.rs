@@ -24,7 +24,7 @@ pub(super) fn sharpness(model: &str, records: &[&Record]) -> Chart {
         all.push(series(label, found));
     }
     let epsilons = all.iter().flat_map(|series| &series.points);
-    let x = Axis::logarithmic("ε", epsilons.map(|point| point.x));
+    let x = Axis::logarithmic("size ε of the region", epsilons.map(|point| point.x));
     let y = Axis::logarithmic("φ(ε)", all.iter().flat_map(|series| reach(&series.points)));
     Chart {
         height: HEIGHT,
