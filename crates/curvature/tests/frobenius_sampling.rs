@@ -162,13 +162,14 @@ fn the_norm_of_the_whole_data_is_where_bias_and_error_say() {
     const SAMPLES: u64 = 300;
     let problem = problem();
     let data = data(&problem);
-    let ranges = [0..problem.dim()];
-    let probes = exact_probes(problem.dim(), &ranges);
+    let all = 0..problem.dim();
+    let ranges = std::slice::from_ref(&all);
+    let probes = exact_probes(problem.dim(), ranges);
     for matrix in Matrix::ALL {
         let of = |data: &dyn Examples, folds: usize| -> SampledNorm {
             let settings = FrobeniusSampling {
                 matrix,
-                ranges: &ranges,
+                ranges,
                 shift: 0.0,
                 block: 100,
                 folds,
@@ -207,12 +208,13 @@ fn the_norm_of_the_whole_data_is_where_bias_and_error_say() {
 fn what_cannot_be_estimated_is_an_error() {
     let problem = problem();
     let data = data(&problem);
-    let ranges = [0..problem.dim()];
-    let probes = exact_probes(problem.dim(), &ranges);
+    let all = 0..problem.dim();
+    let ranges = std::slice::from_ref(&all);
+    let probes = exact_probes(problem.dim(), ranges);
     let of = |folds, population| {
         let settings = FrobeniusSampling {
             matrix: Matrix::Hessian,
-            ranges: &ranges,
+            ranges,
             shift: 0.0,
             block: 8,
             folds,

@@ -147,10 +147,10 @@ pub(crate) struct MeasureOptions {
     )]
     pub(crate) seed: u64,
     /// File that keeps the products of eigenvalues, traces and functions of the matrix, so that the same
-    /// command after a kill goes on where it was
+    /// command after a kill goes on where it was; FILE.1, FILE.2 and so on for the groups of --each
     #[arg(long, value_name = "FILE")]
     pub(crate) journal: Option<PathBuf>,
-    /// Directory for plots (SVG, PNG) and their data (CSV)
+    /// Directory for plots (SVG, PNG), their data (CSV) and the diagonal (safetensors)
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     #[command(flatten)]

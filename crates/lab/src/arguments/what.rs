@@ -48,7 +48,7 @@ pub(crate) enum What {
 /// Share of the largest eigenvalue below which an eigenvalue counts as zero.
 const RANK_THRESHOLD: f64 = 1e-3;
 
-/// Twice as many products; where the spectrum falls by 1/i they leave an error of a few percent.
+/// The products of a short trace, for the sum; single entries of a whole network take hundreds (`docs/MEASURES.md`).
 const DIAGONAL_PROBES: usize = 32;
 
 /// Loss rise of Neyshabur et al. (2017) and Jiang et al. (2020).

@@ -1,8 +1,10 @@
 //! `flatness measure`: the curvature of a checkpoint.
 
+mod allowance;
 mod block;
 mod diagonal;
 mod functions;
+mod loss_picture;
 mod memory;
 mod narrow;
 mod parameters;

@@ -89,17 +89,14 @@ fn refused(place: &Place, line: &str) -> String {
 #[test]
 fn what_does_not_fit_is_refused_with_what_would() {
     let place = Place::new(MODEL);
-    for (line, option, most) in [
-        ("--what rank --steps 60", "--steps", 60),
-        ("--what top --basis 60", "--basis", 60),
-        ("--what diagonal=32", "--what diagonal", 32),
+    for (line, option, most, memory) in [
+        ("--what rank --steps 60", "--steps", 60, 2),
+        ("--what top --basis 60", "--basis", 60, 2),
+        ("--what diagonal=32", "--what diagonal", 32, 3),
     ] {
-        let error = refused(&place, &format!("{line} --vector-memory 2"));
-        for expected in [
-            "MiB of vectors at least, but --vector-memory allows 2 MiB",
-            "give more",
-            "which fits",
-        ] {
+        let error = refused(&place, &format!("{line} --vector-memory {memory}"));
+        let allows = format!("MiB of vectors at least, but --vector-memory allows {memory} MiB");
+        for expected in [allows.as_str(), "give more", "which fits"] {
             assert!(error.contains(expected), "{line}: {error}");
         }
         let fits = error.split(&format!(", or {option}")).nth(1);
@@ -118,7 +115,7 @@ fn what_does_not_fit_is_refused_with_what_would() {
             } else {
                 " "
             };
-            format!("{what}{equals}{count} --vector-memory 2")
+            format!("{what}{equals}{count} --vector-memory {memory}")
         };
         place.json(&format!("--examples 5 --threads 1 {}", of(fits)));
         refused(&place, &of(fits + 1));

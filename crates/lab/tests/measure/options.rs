@@ -1,6 +1,6 @@
 //! Splits, samples, the L2 term and the seed.
 
-use crate::oracle::{Columns, Digits, Of, elements, fixture, logistic, of_logistic};
+use crate::oracle::{Digits, Of, dot, elements, fixture, logistic, of_logistic};
 use crate::program::{Place, assert_within, number, value};
 
 #[test]
@@ -100,40 +100,43 @@ fn a_sample_says_how_far_the_whole_may_be() {
 #[test]
 fn a_sample_says_how_far_the_norm_and_a_group_may_be() {
     let place = Place::new("logistic");
-    let options = "--what top,trace,frobenius --threads 1 --train-size 60 --budget 300";
-    let columns = of_logistic(&place, 60, Of::Hessian);
+    let options = "--what top,trace,frobenius --threads 1 --train-size 40 --budget 300";
+    let columns = of_logistic(&place, 40, Of::Hessian);
     for (chosen, rows) in [
         ("", 0..7850),
         ("--parameters fc.bias", 7840..7850),
         ("--parameters fc.weight", 0..7840),
     ] {
-        let block = columns.0.iter().map(|column| column[rows.clone()].to_vec());
-        let exact = Columns(block.collect()).eigenvalues();
-        let truths = [
-            ("trace", exact.iter().sum::<f64>()),
-            (
-                "frobenius",
-                exact.iter().map(|value| value * value).sum::<f64>().sqrt(),
-            ),
-        ];
+        let block: Vec<&[f64]> = columns
+            .0
+            .iter()
+            .map(|column| &column[rows.clone()])
+            .collect();
+        // Σ over columns of ‖f‖² and over pairs of them of (f·f')².
+        let trace: f64 = block.iter().map(|column| dot(column, column)).sum();
+        let pairs = block
+            .iter()
+            .flat_map(|left| block.iter().map(|right| dot(left, right)));
+        let square: f64 = pairs.map(|product| product * product).sum();
+        let truths = [("trace", trace), ("frobenius", square.sqrt())];
         for seed in 0..2 {
-            let report = place.json(&format!("{options} {chosen} --sample 30 --seed {seed}"));
+            let report = place.json(&format!("{options} {chosen} --sample 20 --seed {seed}"));
             for (name, truth) in truths {
                 let error = number(&report, name, "sampling_error");
                 let both = error.hypot(number(&report, name, "standard_error"));
                 let distance = (value(&report, name) - truth).abs();
                 let what = format!("{chosen} {name}: {distance:e} {error:e} {truth:e}");
-                assert!(error > 0.0 && error < 0.5 * truth, "{what}");
+                assert!(error > 0.001 * truth && error < 0.5 * truth, "{what}");
                 assert!(distance <= 4.0 * both, "{what}");
             }
             assert!(number(&report, "lambda_max", "sampling_error") > 0.0);
         }
-        let all = place.json(&format!("{options} {chosen} --sample 60"));
+        let all = place.json(&format!("{options} {chosen} --sample 40"));
         for name in ["lambda_max", "trace", "frobenius"] {
             assert_eq!(number(&all, name, "sampling_error"), 0.0, "{chosen} {name}");
         }
     }
-    let report = place.json(&format!("{options} --each fc.weight,fc.bias --sample 30"));
+    let report = place.json(&format!("{options} --each fc.weight,fc.bias --sample 20"));
     for group in report["groups"].as_array().expect("an array") {
         assert!(
             number(group, "frobenius", "sampling_error") > 0.0,

@@ -15,7 +15,7 @@ use candle_core::{DType, Tensor};
 use flatness_layers::ParamLayout;
 use flatness_operator::LinearOperator;
 use flatness_records::{Quantity, Uncertainty};
-use flatness_spectrum::{Budget, Diagonal, XDiagSettings, xdiag};
+use flatness_spectrum::{Budget, Diagonal, Estimate, XDiagSettings, xdiag};
 
 use super::Subject;
 use super::report::Line;
@@ -77,8 +77,7 @@ pub(super) fn lines(
                 uncertainty,
             },
         );
-        let rows: usize = ranges.iter().map(Range::len).sum();
-        line.stop = (*probes < asked.min(rows)).then_some("the budget ended it");
+        line.stop = (*probes < asked.min(values.elem_count())).then_some("the budget ended it");
         line
     };
     let double = |tensor: &Tensor| tensor.to_dtype(DType::F64);
@@ -86,17 +85,30 @@ pub(super) fn lines(
     let sum = scalar(&double(values)?.sum_all()?)?;
     let squares = scalar(&double(standard_errors)?.sqr()?.sum_all()?)?;
     let mut lines = vec![line("diagonal_sum", sum, (2.0 * squares).sqrt())];
+    let rows = values.elem_count();
     for (name, row) in [
         ("diagonal_max", values.argmax(0)?),
         ("diagonal_min", values.argmin(0)?),
     ] {
         let row = row.to_scalar::<u32>()? as usize;
-        let mut line = line(
-            name,
-            scalar(&values.get(row)?)?,
-            scalar(&standard_errors.get(row)?)?,
-        );
+        let (value, standard_error) = (values.get(row)?, standard_errors.get(row)?);
+        let entry = Estimate {
+            value: scalar(&value)?,
+            standard_error: scalar(&standard_error)?,
+            probes: *probes,
+            products: *products,
+            seed: *seed,
+        };
+        let mut line = line(name, entry.value, entry.standard_error);
         line.at = element(row, layout, ranges);
+        // One of so many errors is beyond this in the mean.
+        let largest = match rows {
+            1 => 0.0,
+            rows => entry.half_width(1.0 - 1.0 / rows as f64)?,
+        };
+        if entry.standard_error > 0.0 && entry.value.abs() <= largest {
+            line.stop = Some("no more than the largest of so many errors");
+        }
         lines.push(line);
     }
     Ok(lines)

@@ -2,20 +2,13 @@
 //! made. A vector has an element for each row of the measured matrix; what a product takes for each vector
 //! that it multiplies has one for each of the P parameters.
 
-use anyhow::{Error, Result, anyhow};
+use anyhow::Result;
 use candle_core::DType;
 use flatness_spectrum::{basis_bytes, quadrature_bytes};
 
-use super::{functions, parameters, perturbed, sampling, spectral};
+use super::allowance::{Allowance, Refusal, allowed};
+use super::{functions, parameters, perturbed, spectral};
 use crate::arguments::{MeasureOptions, What};
-use crate::environment;
-
-/// The share of the machine's memory that vectors take where the user does not say: data, activations and
-/// other programs have the rest.
-const SHARE: u64 = 2;
-
-/// What vectors take where the system does not say how much memory there is.
-const UNKNOWN: u64 = 4 << 30;
 
 /// What a product holds for each of its vectors, in vectors of P elements, beside itself and the sums of the
 /// sweeps that go on at a time: the vector in pieces and, where the matrix has fewer rows, among zeros.
@@ -31,7 +24,7 @@ const EIGENVECTORS: u64 = 3;
 const CHECKED: u64 = 10;
 
 /// Vectors that a sketch of the diagonal holds for each probe (`flatness_spectrum::XDiagSettings`).
-const SKETCHED: u64 = 6;
+const SKETCHED: u64 = 14;
 
 /// A matrix, and what is to be measured of it.
 pub(super) struct Asked<'a> {
@@ -61,28 +54,6 @@ pub(super) struct Plan {
     pub(super) sampled: usize,
 }
 
-/// Memory in bytes.
-struct Allowance {
-    allowed: u64,
-    /// One vector of the matrix.
-    vector: u64,
-    /// A vector of P elements.
-    whole: u64,
-    /// What a product takes for each of its vectors.
-    product: u64,
-    /// Eigenvectors, which stay: of all parameters, whatever the rows of the matrix.
-    kept: u64,
-}
-
-/// A part of a measurement that does not fit.
-struct Refusal {
-    what: String,
-    /// Bytes that it takes at least.
-    needed: u64,
-    /// What would fit instead.
-    fits: Option<String>,
-}
-
 impl Asked<'_> {
     /// What fits, or a sentence with what would where the least does not.
     pub(super) fn plan(&self) -> Result<Plan> {
@@ -95,7 +66,7 @@ impl Asked<'_> {
             vector: element * dim as u64,
             whole,
             product: whole * (MULTIPLIED + self.sweeps as u64),
-            kept: whole * (top + bottom) as u64,
+            kept: whole * (top + bottom) as u64 + self.journal(spectral::BLOCK),
         };
         let mut plan = Plan {
             basis: 0,
@@ -165,6 +136,14 @@ impl Asked<'_> {
         self.what.iter().any(matches)
     }
 
+    /// Bytes that a journal holds of a block and its product.
+    fn journal(&self, block: usize) -> u64 {
+        match self.options.journal {
+            Some(_) => 2 * (block * self.dim * self.dtype.size_in_bytes()) as u64,
+            None => 0,
+        }
+    }
+
     /// Vectors of the basis for so many eigenvalues: as many as wished, or fewer where the user did not ask
     /// for them. Where the vectors are copied, for probes to come, the copies leave half of the memory.
     fn basis(
@@ -177,7 +156,8 @@ impl Asked<'_> {
         let Self { dim, dtype, .. } = *self;
         let block = self.options.block.min(dim);
         let beside = EIGENVECTORS * wanted as u64 * memory.vector
-            + memory.product.saturating_mul(block as u64);
+            + memory.product.saturating_mul(block as u64)
+            + self.journal(block);
         let bytes = |basis: usize| basis_bytes(copies * basis.min(dim), block, dim, dtype) + beside;
         let least = (wanted + 2 * block).min(dim);
         let room = |allowed: u64| {
@@ -260,61 +240,5 @@ impl Asked<'_> {
             memory.hold(what, needed, None).err()
         });
         refusals.flatten().collect()
-    }
-}
-
-impl Allowance {
-    /// What is left beside `bytes`.
-    fn beside(&self, bytes: u64) -> u64 {
-        self.allowed.saturating_sub(bytes)
-    }
-
-    /// Refuses what takes more than is allowed.
-    fn hold(&self, what: &str, needed: u64, fits: Option<String>) -> Result<(), Refusal> {
-        if needed <= self.allowed {
-            return Ok(());
-        }
-        Err(Refusal {
-            what: what.to_owned(),
-            needed,
-            fits,
-        })
-    }
-
-    /// Vectors that are multiplied at a time beside `vectors` bytes, at most a block.
-    fn rows(&self, what: &str, vectors: u64, fits: Option<String>) -> Result<usize, Refusal> {
-        let fixed = vectors.saturating_add(self.kept);
-        self.hold(what, fixed.saturating_add(self.product), fits)?;
-        let rows = usize::try_from(self.beside(fixed) / self.product).unwrap_or(usize::MAX);
-        Ok(rows.min(spectral::BLOCK))
-    }
-
-    /// Probes multiplied at a time for the sampling error of the Frobenius norm, at most a block: each has a
-    /// product of each fold, and their mean.
-    fn sampled(&self) -> Result<usize, Refusal> {
-        let each = self.whole * (sampling::FOLDS as u64 + 2) + self.product;
-        let fixed = self.kept + self.whole * sampling::PROBES as u64;
-        self.hold("the sampling error of the norm", fixed + each, None)?;
-        let rows = usize::try_from(self.beside(fixed) / each).unwrap_or(usize::MAX);
-        Ok(rows.min(spectral::BLOCK))
-    }
-
-    fn sentence(&self, refusal: &Refusal) -> Error {
-        let Refusal { what, needed, fits } = refusal;
-        let fits = fits.as_ref();
-        let fits = fits.map_or_else(String::new, |fits| format!(", or {fits}, which fits"));
-        anyhow!(
-            "{what} takes {} MiB of vectors at least, but --vector-memory allows {} MiB; give more{fits}",
-            needed.div_ceil(1 << 20),
-            self.allowed >> 20
-        )
-    }
-}
-
-/// Bytes of `--vector-memory`, given in MiB, or the default.
-fn allowed(vector_memory: Option<usize>) -> u64 {
-    match vector_memory {
-        Some(mebibytes) => (mebibytes as u64).saturating_mul(1 << 20),
-        None => environment::memory().map_or(UNKNOWN, |bytes| bytes / SHARE),
     }
 }

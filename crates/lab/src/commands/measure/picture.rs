@@ -3,22 +3,15 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use candle_core::Tensor;
-use flatness_measures::{loss_line, loss_plane, quadratic_form, unit};
-use flatness_operator::LinearOperator;
-use flatness_optim::norm;
 use flatness_records::{Ritz, write_atomic};
-use flatness_report::{
-    Curve, Landscape, LossLine, density_svg, landscape_svg, loss_line_svg, png, signed_density_svg,
-    stems_svg,
-};
+use flatness_report::{Curve, density_svg, png, signed_density_svg, stems_svg};
 use flatness_spectrum::{Estimate, Quadrature};
 
 use super::block::Block;
-use super::spectral::{Eigenvector, Spectral};
+use super::loss_picture::{along, landscape};
+use super::spectral::Spectral;
 use super::{Subject, diagonal};
 use crate::arguments::What;
-use crate::measurement::dot;
 
 /// Points of a density.
 const GRID: usize = 400;
@@ -32,22 +25,10 @@ const DECADES: f64 = 8.0;
 /// Broadening of the logarithmic density in decades.
 const DECADES_BROADENING: f64 = 0.15;
 
-/// Losses along a line.
-const LINE: usize = 41;
-
-/// Losses along either side of a plane.
-const PLANE: usize = 17;
-
-/// Rise of the quadratic loss at the border.
-const RISE: f64 = 1.0;
-
-/// Most that a picture goes away from θ, relative to ‖θ‖.
-const FARTHEST: f64 = 0.5;
-
-struct Album<'a> {
+pub(super) struct Album<'a> {
     directory: &'a Path,
     /// What the pictures are of.
-    name: String,
+    pub(super) name: String,
     written: Vec<String>,
 }
 
@@ -101,7 +82,7 @@ pub(super) fn draw(
 
 impl Album<'_> {
     /// Writes a picture as SVG and PNG with its data as CSV.
-    fn keep(&mut self, stem: &str, svg: &str, csv: &str) -> Result<()> {
+    pub(super) fn keep(&mut self, stem: &str, svg: &str, csv: &str) -> Result<()> {
         for (extension, bytes) in [
             ("svg", svg.as_bytes()),
             ("png", &png(svg)?),
@@ -116,7 +97,7 @@ impl Album<'_> {
 }
 
 /// Rows of numbers under a heading.
-fn csv<const N: usize>(heading: &str, rows: impl Iterator<Item = [f64; N]>) -> String {
+pub(super) fn csv<const N: usize>(heading: &str, rows: impl Iterator<Item = [f64; N]>) -> String {
     let mut text = format!("{heading}\n");
     for row in rows {
         let row: Vec<String> = row.iter().map(|number| format!("{number:e}")).collect();
@@ -204,108 +185,8 @@ fn stems(album: &mut Album<'_>, quadrature: &Quadrature) -> Result<()> {
     album.keep("stems", &stems_svg(&album.name, &ritz)?, &data)
 }
 
-fn along(
-    album: &mut Album<'_>,
-    subject: &Subject<'_>,
-    eigenvector: &Eigenvector,
-    hessian: &dyn LinearOperator,
-    gradient: &Tensor,
-) -> Result<()> {
-    let Subject {
-        theta, mean_loss, ..
-    } = *subject;
-    let length = norm(theta)?;
-    let direction = unit(&eigenvector.vector)?;
-    let border = border(eigenvector.value, length);
-    let steps = evenly(-border, border, LINE);
-    let offsets: Vec<f64> = steps.iter().map(|step| step * length).collect();
-    let stage = subject.progress.stage("line", "losses", LINE as u64);
-    let losses = loss_line(mean_loss, theta, &direction, &offsets, &mut |losses| {
-        stage.advance(losses, "");
-    })?;
-    let slope = dot(&direction, gradient)?;
-    // Not the eigenvalue: the measured matrix need not be the Hessian of the loss.
-    let curvature = quadratic_form(hessian, &direction)?;
-    let quadratic: Vec<f64> = offsets
-        .iter()
-        .map(|r| subject.loss + r * slope + 0.5 * curvature * r * r)
-        .collect();
-    let svg = loss_line_svg(
-        &album.name,
-        &LossLine {
-            direction: "top eigenvector",
-            steps: &steps,
-            losses: &losses,
-            quadratic: &quadratic,
-        },
-    )?;
-    let rows = steps.iter().zip(&losses).zip(&quadratic);
-    let rows = rows.map(|((&step, &loss), &quadratic)| [step, loss, quadratic]);
-    album.keep("line", &svg, &csv("step_over_norm,loss,quadratic", rows))
-}
-
-fn landscape(
-    album: &mut Album<'_>,
-    subject: &Subject<'_>,
-    eigenvectors: [&Eigenvector; 2],
-) -> Result<()> {
-    let Subject {
-        theta, mean_loss, ..
-    } = *subject;
-    let length = norm(theta)?;
-    let directions = [
-        unit(&eigenvectors[0].vector)?,
-        unit(&eigenvectors[1].vector)?,
-    ];
-    let steps = eigenvectors.map(|eigenvector| {
-        let border = border(eigenvector.value, length);
-        evenly(-border, border, PLANE)
-    });
-    let offsets = steps.each_ref().map(|steps| {
-        let offsets = steps.iter().map(|step| step * length);
-        offsets.collect::<Vec<f64>>()
-    });
-    let stage = subject
-        .progress
-        .stage("plane", "losses", (PLANE * PLANE) as u64);
-    // The second direction outside, so that the losses along the first one vary fastest.
-    let found = loss_plane(
-        mean_loss,
-        theta,
-        [&directions[1], &directions[0]],
-        [&offsets[1], &offsets[0]],
-        &mut |losses| stage.advance(losses, ""),
-    )?;
-    let losses = found.losses.concat();
-    let svg = landscape_svg(
-        &album.name,
-        &Landscape {
-            x_direction: "top eigenvector",
-            y_direction: "second eigenvector",
-            x: &steps[0],
-            y: &steps[1],
-            losses: &losses,
-        },
-    )?;
-    let points = steps[1]
-        .iter()
-        .flat_map(|&second| steps[0].iter().map(move |&first| (first, second)));
-    let rows = points.zip(&losses).map(|((a, b), &loss)| [a, b, loss]);
-    let heading = "first_over_norm,second_over_norm,loss";
-    album.keep("landscape", &svg, &csv(heading, rows))
-}
-
-/// How far to go, relative to ‖θ‖, for the quadratic loss to rise by [`RISE`].
-fn border(eigenvalue: f64, length: f64) -> f64 {
-    let radius = (2.0 * RISE / eigenvalue.abs()).sqrt() / length;
-    if radius.is_finite() {
-        radius.min(FARTHEST)
-    } else {
-        FARTHEST
-    }
-}
-
-fn evenly(low: f64, high: f64, points: usize) -> Vec<f64> {
+/// Numbers from `low` to `high`.
+pub(super) fn evenly(low: f64, high: f64, points: usize) -> Vec<f64> {
     let step = (high - low) / (points - 1) as f64;
     (0..points).map(|point| low + step * point as f64).collect()
 }
