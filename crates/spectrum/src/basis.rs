@@ -117,7 +117,7 @@ impl Basis {
         if count == 0 {
             return Ok((vectors.clone(), projections));
         }
-        let remainder = vectors.copy()?;
+        let remainder = vectors.force_contiguous()?;
         if recent > 0 {
             let taken = self.sweep(count - recent, recent, &remainder)?;
             projections

@@ -9,9 +9,13 @@ use flatness_spectrum::{
 use super::Subject;
 use super::memory::Plan;
 use super::report::Line;
-use super::spectral::{BLOCK, Spectral, describe, outside};
+use super::spectral::{Spectral, describe, outside};
 use crate::arguments::What;
 use crate::progress::Stage;
+
+/// Probes at a time, and before their interval is looked at: few, since the search before has found what
+/// they err most in.
+pub(super) const PROBES: usize = 4;
 
 /// Whether a quadrature answers it.
 pub(super) fn of_quadrature(what: &What) -> bool {
@@ -39,7 +43,7 @@ pub(super) fn measure(
     let steps = subject.options.steps.min(operator.dim());
     // The block that the budget holds; two probes are the least.
     let affordable = budget.products.unwrap_or(usize::MAX) / steps;
-    let block = BLOCK.min(affordable).max(2);
+    let block = PROBES.min(affordable).max(2);
     let settings = QuadratureSettings {
         probes: block,
         steps,

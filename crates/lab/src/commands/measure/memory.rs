@@ -191,7 +191,7 @@ impl Asked<'_> {
         let bytes = |probes: usize| quadrature_bytes(probes, steps, dim, dtype);
         let beside = |probes: usize| probes as u64 * memory.product + memory.kept;
         let needed = |probes: usize| bytes(probes).saturating_add(beside(probes));
-        let mut blocks = (1..=spectral::BLOCK).rev();
+        let mut blocks = (1..=functions::PROBES).rev();
         if let Some(block) = blocks.find(|&block| needed(block) <= memory.allowed) {
             return Ok(bytes(block));
         }
