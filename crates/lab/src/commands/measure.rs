@@ -6,6 +6,7 @@ mod diagonal;
 mod functions;
 mod loss_picture;
 mod memory;
+mod moments;
 mod narrow;
 mod parameters;
 mod perturbed;

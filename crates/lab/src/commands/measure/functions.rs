@@ -8,8 +8,9 @@ use flatness_spectrum::{
 
 use super::Subject;
 use super::memory::Plan;
+use super::moments::outside;
 use super::report::Line;
-use super::spectral::{Spectral, describe, outside};
+use super::spectral::{Spectral, describe};
 use crate::arguments::What;
 use crate::progress::Stage;
 

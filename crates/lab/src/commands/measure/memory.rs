@@ -7,7 +7,7 @@ use candle_core::DType;
 use flatness_spectrum::{basis_bytes, quadrature_bytes};
 
 use super::allowance::{Allowance, Refusal, allowed};
-use super::{functions, parameters, perturbed, spectral};
+use super::{functions, moments, parameters, perturbed, spectral};
 use crate::arguments::{MeasureOptions, What};
 
 /// What a product holds for each of its vectors, in vectors of P elements, beside itself and the sums of the
@@ -76,17 +76,21 @@ impl Asked<'_> {
             sampled: 1,
         };
         let mut refusals = Vec::new();
-        let (moments, functions) = (
-            self.asks(spectral::of_moments),
+        let (of_moments, of_functions) = (
+            self.asks(moments::of_products),
             self.asks(functions::of_quadrature),
         );
-        if top + bottom > 0 || moments || functions {
+        if top + bottom > 0 || of_moments || of_functions {
             let block = self.options.block;
             let wanted = (top + bottom).max(1);
             let needed = wanted.saturating_add(block.saturating_mul(2));
             let wished = needed.saturating_add(spectral::SPARE_BASIS);
             plan.basis_wished = self.options.basis.unwrap_or(wished);
-            let copies = if moments || functions { DEFLATED } else { 1 };
+            let copies = if of_moments || of_functions {
+                DEFLATED
+            } else {
+                1
+            };
             let basis = self.basis(&memory, wanted, plan.basis_wished, copies);
             plan.basis = basis.unwrap_or_else(|refusal| {
                 refusals.push(refusal);
@@ -98,7 +102,7 @@ impl Asked<'_> {
             Ok(rows) => plan.rows = plan.rows.min(rows),
             Err(refusal) => refusals.push(refusal),
         };
-        if moments {
+        if of_moments {
             // What is left of the probes, and its products.
             let vectors = 2 * spectral::BLOCK as u64 * memory.vector + DEFLATED as u64 * known;
             rows(memory.rows("the trace", vectors, None));
@@ -112,7 +116,7 @@ impl Asked<'_> {
                 rows(memory.rows(&format!("--what diagonal={probes}"), vectors, fits));
             }
         }
-        if functions {
+        if of_functions {
             memory.kept += known;
             match self.krylov(&memory) {
                 Ok(krylov) => plan.krylov = krylov,

@@ -5,26 +5,21 @@ use candle_core::Tensor;
 use flatness_operator::LinearOperator;
 use flatness_records::{Quantity, Uncertainty};
 use flatness_spectrum::{
-    Budget, Deflation, Diagonal, Eigenpairs, EigenpairsSettings, Eigenvalue, Estimate, Goal,
-    MomentsSettings, Quadrature, Stop, check_operator, eigenpairs, moments_until,
+    Budget, Diagonal, Eigenpairs, EigenpairsSettings, Eigenvalue, Quadrature, Stop, check_operator,
+    eigenpairs,
 };
 
 use super::block::Block;
 use super::memory::Plan;
 use super::purse::Purse;
 use super::report::Line;
-use super::{Subject, diagonal, functions};
+use super::{Subject, diagonal, functions, moments};
 use crate::arguments::What;
-use crate::measurement::stochastic;
 use crate::progress::Stage;
 
 /// Vectors per product where they are random and independent: beyond, a pass over the data costs as
 /// much per vector.
 pub(super) const BLOCK: usize = 8;
-
-/// Probes of trace and Frobenius norm before their interval is looked at: with fewer, an interval that is
-/// narrow by chance would end it too early.
-const FEWEST_PROBES: usize = 16;
 
 /// Products of the search for eigenvectors that probes need not find.
 const DEFLATING_PRODUCTS: usize = 48;
@@ -65,9 +60,9 @@ pub(super) fn measure(
     let options = subject.options;
     let ends = ends(&subject.what, operator.dim())?;
     let eigen = ends != [0, 0];
-    let moments = subject.asks(of_moments);
-    let functions = subject.asks(functions::of_quadrature);
-    let probing = moments || functions;
+    let of_moments = subject.asks(moments::of_products);
+    let of_functions = subject.asks(functions::of_quadrature);
+    let probing = of_moments || of_functions;
     let probes = subject.what.iter().filter_map(|what| match *what {
         What::Diagonal(probes) => Some(probes),
         _ => None,
@@ -76,8 +71,8 @@ pub(super) fn measure(
     let dim = operator.dim();
     let needs = [
         (eigen || probing).then_some(options.block.min(dim)),
-        moments.then_some(2),
-        functions.then_some(2 * options.steps.min(dim)),
+        of_moments.then_some(2),
+        of_functions.then_some(2 * options.steps.min(dim)),
         probes.map(|_| diagonal::LEAST_PRODUCTS),
     ];
     let mut purse = Purse::new(options, needs.into_iter().flatten())?;
@@ -113,13 +108,13 @@ pub(super) fn measure(
         if eigen {
             take_eigenpairs(&pairs, &mut found)?;
         }
-        if moments {
+        if of_moments {
             let known = pairs.deflation(f64::MAX)?;
             purse.spend(|budget| {
-                take_moments(subject, operator, &known, budget, stage, &mut found)
+                moments::measure(subject, operator, &known, budget, stage, &mut found)
             })?;
         }
-        if functions {
+        if of_functions {
             let known = pairs.deflation(DEFLATED_RESIDUAL)?;
             drop(pairs);
             purse.spend(|budget| {
@@ -148,11 +143,6 @@ pub(super) fn measure(
     }
     found.products = purse.used as u64;
     Ok(found)
-}
-
-/// Whether products of random vectors answer it.
-pub(super) fn of_moments(what: &What) -> bool {
-    matches!(what, What::Trace | What::Frobenius)
 }
 
 /// Eigenvalues wanted at the two ends, at most as many as there are.
@@ -257,57 +247,6 @@ fn take_eigenpairs(pairs: &Eigenpairs, found: &mut Spectral) -> Result<()> {
         found.lines.push(line);
     }
     Ok(())
-}
-
-fn take_moments(
-    subject: &Subject<'_>,
-    operator: &dyn LinearOperator,
-    known: &Deflation,
-    budget: &Budget<'_>,
-    stage: &Stage,
-    found: &mut Spectral,
-) -> Result<usize> {
-    let settings = MomentsSettings {
-        probes: FEWEST_PROBES
-            .min(budget.products.unwrap_or(usize::MAX))
-            .max(2),
-        block: BLOCK,
-        seed: subject.streams.seed("trace"),
-    };
-    let goal = Goal::relative(subject.options.relative_error);
-    let measured = moments_until(
-        operator,
-        &settings,
-        Some(known),
-        &goal,
-        budget,
-        &mut |progress| {
-            stage.message(&format!(
-                "trace {:.4e} +- {:.1e}",
-                progress.value, progress.error
-            ));
-        },
-    )?;
-    let moments = measured.result;
-    let frobenius = moments.frobenius_squared.sqrt()?;
-    let lines = [
-        (What::Trace, "trace", moments.trace),
-        (What::Frobenius, "frobenius", frobenius),
-    ];
-    for (what, name, estimate) in lines {
-        if subject.asks(|asked| *asked == what) {
-            let mut line = Line::new(name, outside(estimate, known));
-            line.stop = Some(describe(measured.stop));
-            found.lines.push(line);
-        }
-    }
-    Ok(moments.trace.products)
-}
-
-/// An estimate by probes, which cost their own products and those of what they leave out.
-pub(super) fn outside(mut estimate: Estimate, known: &Deflation) -> Quantity {
-    estimate.products += known.products;
-    stochastic(estimate)
 }
 
 pub(super) fn describe(stop: Stop) -> &'static str {
