@@ -15,16 +15,29 @@ const EDGES: [(&str, &[&str]); 15] = [
     ("flatness-optim", &["flatness-kernels"]),
     ("flatness-records", &[]),
     ("flatness-fixtures", &[]),
-    ("flatness-spectrum", &["flatness-operator"]),
+    (
+        "flatness-spectrum",
+        &["flatness-kernels", "flatness-operator"],
+    ),
     ("flatness-layers", &["flatness-kernels"]),
     ("flatness-models", &["flatness-layers"]),
     (
         "flatness-curvature",
-        &["flatness-data", "flatness-layers", "flatness-operator"],
+        &[
+            "flatness-data",
+            "flatness-kernels",
+            "flatness-layers",
+            "flatness-operator",
+        ],
     ),
     (
         "flatness-measures",
-        &["flatness-curvature", "flatness-layers", "flatness-operator"],
+        &[
+            "flatness-curvature",
+            "flatness-kernels",
+            "flatness-layers",
+            "flatness-operator",
+        ],
     ),
     ("flatness-report", &["flatness-records"]),
     (
@@ -37,6 +50,7 @@ const EDGES: [(&str, &[&str]); 15] = [
             "flatness-curvature",
             "flatness-data",
             "flatness-fixtures",
+            "flatness-kernels",
             "flatness-layers",
             "flatness-measures",
             "flatness-models",

@@ -237,10 +237,3 @@ pub(crate) fn describe(retention: RecordedRetention) -> &'static str {
         RecordedRetention::Recompute => "computed anew",
     }
 }
-
-/// Inner product of two vectors, summed in double precision.
-pub(crate) fn dot(a: &Tensor, b: &Tensor) -> Result<f64> {
-    let double = candle_core::DType::F64;
-    let product = (a.to_dtype(double)? * b.to_dtype(double)?)?;
-    Ok(product.sum_all()?.to_scalar::<f64>()?)
-}

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use candle_core::{DType, Device, Tensor};
 use flatness_curvature::{Retention, Selection};
 use flatness_data::{Examples, LabelledTensors};
+use flatness_kernels::dot;
 use flatness_models::{Architecture, checkpoint};
 use flatness_operator::LinearOperator;
 use flatness_optim::norm;
@@ -16,7 +17,7 @@ use flatness_spectrum::Probe;
 use serde::Serialize;
 
 use crate::arguments::{ProductOptions, RetentionName};
-use crate::measurement::{curvature_matrix, dot};
+use crate::measurement::curvature_matrix;
 use crate::output::put;
 use crate::setting::{Machine, Model, Weights, batch_size, workers};
 use crate::{device, environment};

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use candle_core::Tensor;
+use flatness_kernels::dot;
 use flatness_measures::{loss_line, loss_plane, quadratic_form, unit};
 use flatness_operator::LinearOperator;
 use flatness_optim::norm;
@@ -10,7 +11,6 @@ use flatness_report::{Landscape, LossLine, landscape_svg, loss_line_svg};
 use super::Subject;
 use super::picture::{Album, csv, evenly};
 use super::spectral::Eigenvector;
-use crate::measurement::dot;
 
 /// Losses along a line.
 const LINE: usize = 41;
