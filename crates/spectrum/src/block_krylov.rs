@@ -22,17 +22,13 @@ use nalgebra::DMatrix;
 
 use crate::Error;
 use crate::basis::Basis;
-use crate::krylov::{BREAKDOWN, GROSS_ASYMMETRY};
+use crate::krylov::{BREAKDOWN, GROSS_ASYMMETRY, ROUNDING};
 use crate::product::{epsilon, multiply, norm};
 use crate::tridiagonal::Eigen;
 
 /// A vector that keeps less than this share of its length is no longer orthogonal to working
 /// precision after it is normalised, and is projected once more.
 const CANCELLED: f64 = 0.1;
-
-/// Rounding of a product of unit vectors that a residual does not see, in units of ε ‖A‖. The norms
-/// of rounding errors of two Gram-Schmidt passes and of a matrix product come to a few.
-const ROUNDING: f64 = 8.0;
 
 /// Q, N, H and G.
 pub(crate) struct BlockKrylov {

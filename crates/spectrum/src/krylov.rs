@@ -24,6 +24,10 @@ pub(crate) const BREAKDOWN: f64 = 64.0;
 /// for float32 curvature that is a difference of much larger terms.
 pub(crate) const GROSS_ASYMMETRY: f64 = 0.1;
 
+/// Rounding of a product of unit vectors that a residual does not see, in units of ε ‖A‖. The norms
+/// of rounding errors of two Gram-Schmidt passes and of a matrix product come to a few.
+pub(crate) const ROUNDING: f64 = 8.0;
+
 /// One start vector's recurrence. It owns steps × dim elements.
 pub(crate) struct Recurrence {
     pub(crate) basis: Basis,

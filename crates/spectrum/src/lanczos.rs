@@ -9,7 +9,7 @@ use candle_core::Tensor;
 use flatness_operator::LinearOperator;
 
 use crate::basis::Basis;
-use crate::krylov::lockstep;
+use crate::krylov::{ROUNDING, lockstep};
 use crate::product::epsilon;
 use crate::settings::{check_positive, check_positive_real, check_steps};
 use crate::tridiagonal::Eigen;
@@ -36,8 +36,8 @@ pub struct RitzValue {
     /// s₁², the squared cosine between start vector and Ritz vector. All weights add up to 1.
     pub weight: f64,
     /// Some eigenvalue of the operator lies this close to θ: β_m |s_m| plus the asymmetry found,
-    /// and never less than the machine epsilon of the operator's element type times the largest
-    /// |Ritz value|.
+    /// and never less than 8 times the machine epsilon of the operator's element type times the
+    /// largest |Ritz value|.
     pub residual: f64,
     /// `residual` is at most the tolerance asked for times the largest |Ritz value|.
     pub converged: bool,
@@ -92,7 +92,7 @@ pub fn lanczos<Operator: LinearOperator + ?Sized>(
     } = *settings;
     check_steps(steps, operator.dim())?;
     check_positive_real("tolerance", tolerance)?;
-    let epsilon = epsilon(operator.dtype())?;
+    let rounding = ROUNDING * epsilon(operator.dtype())?;
     let start = Probe::Gaussian.rows(operator, 0..1, seed)?;
     let recurrence = lockstep(operator, &start, steps, 0)?.swap_remove(0);
     let eigen = Eigen::of(&recurrence.diagonal, &recurrence.off_diagonal)?;
@@ -107,7 +107,7 @@ pub fn lanczos<Operator: LinearOperator + ?Sized>(
         .zip(eigen.last_components())
         .map(|((&value, weight), last)| {
             let residual =
-                (recurrence.residual_norm * last + recurrence.asymmetry).max(epsilon * largest);
+                (recurrence.residual_norm * last + recurrence.asymmetry).max(rounding * largest);
             RitzValue {
                 value,
                 weight,
