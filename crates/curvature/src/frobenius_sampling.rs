@@ -17,8 +17,9 @@
 use std::ops::Range;
 
 use candle_core::{DType, Tensor};
+use flatness_kernels::dot;
 
-use crate::operator::{dot, mean_gradient};
+use crate::operator::mean_gradient;
 use crate::sampling::{folds, part};
 use crate::{Error, Matrix, MeanLoss, Retention};
 

@@ -19,6 +19,7 @@
 use std::fmt;
 
 use candle_core::{DType, Device, Tensor};
+use flatness_kernels::dot;
 use flatness_operator::{LinearOperator, check_block};
 
 use crate::curvature::is_finite;
@@ -146,11 +147,6 @@ fn centred(product: &Tensor, vectors: &Tensor, gradient: &Tensor) -> Result<Tens
         Ok((product.get(row)? - (gradient * slope)?)?)
     });
     Ok(Tensor::stack(&rows.collect::<Result<Vec<_>, Error>>()?, 0)?)
-}
-
-/// u·v of two vectors (P), with the sum in double precision.
-pub(crate) fn dot(left: &Tensor, right: &Tensor) -> Result<f64, Error> {
-    Ok(flatness_kernels::dot(left, right)?)
 }
 
 impl LinearOperator for CurvatureOperator<'_> {

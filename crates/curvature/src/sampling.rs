@@ -22,8 +22,9 @@ use std::ops::Range;
 
 use candle_core::Tensor;
 use flatness_data::Subset;
+use flatness_kernels::dot;
 
-use crate::operator::{dot, mean_gradient};
+use crate::operator::mean_gradient;
 use crate::{Error, Matrix, MeanLoss, Retention};
 
 /// vᵀ A v of a sample, as an estimate for the data that it was drawn from.
@@ -151,7 +152,7 @@ fn fold(
             let slopes = rows.clone().map(|row| dot(&vectors.get(row)?, &gradient));
             (
                 Matrix::EmpiricalFisher,
-                slopes.collect::<Result<_, Error>>()?,
+                slopes.collect::<candle_core::Result<_>>()?,
             )
         }
         other => (other, Vec::new()),
@@ -161,7 +162,7 @@ fn fold(
     let forms = rows.map(|row| dot(&vectors.get(row)?, &products.get(row)?));
     Ok(Fold {
         weight: range.len() as f64 / mean_loss.data().len() as f64,
-        forms: forms.collect::<Result<_, Error>>()?,
+        forms: forms.collect::<candle_core::Result<_>>()?,
         slopes,
     })
 }

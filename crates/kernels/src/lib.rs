@@ -2,8 +2,9 @@
 //!
 //! Every function has two paths. On the CPU it works on the slices of contiguous tensors in the
 //! fewest passes, and in one thread, since callers run several examples side by side, unless they
-//! grant it more by [`with_threads`]. [`update_elements`] is for vectors that belong to no example, and
-//! takes the threads of the pool that it is called in. On every other device a function is a composition of
+//! grant it more by [`with_threads`]. [`update_elements`], [`dot`], [`inner_products`] and
+//! [`subtract_combinations`] are for vectors that belong to no example, and take the threads of the pool
+//! that they are called in. On every other device a function is a composition of
 //! candle operations. Both paths give the same numbers up to rounding.
 //!
 //! Tangents and cotangents are *blocks*: an axis of V vectors stands directly behind the batch

@@ -12,11 +12,12 @@
 //! the rises is a lower bound of the maximum, and their spread a sign of how rugged L is.
 
 use candle_core::Tensor;
+use flatness_kernels::dot;
 
 use crate::draws::Draw;
 use crate::region::{Chart, Region};
 use crate::sweeps::Sweeps;
-use crate::vector::{check_positive, dot, norm};
+use crate::vector::{check_positive, norm};
 use crate::{Cost, Error};
 
 /// Part of the linear model's rise that a step has to reach: Nocedal and Wright, "Numerical

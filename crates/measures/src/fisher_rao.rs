@@ -12,11 +12,11 @@
 //! (1/N) Σᵢ (θ·∇lᵢ)². Rescaling two layers of a ReLU network does not change it: D θ meets D⁻¹ G D⁻¹.
 
 use candle_core::Tensor;
+use flatness_kernels::dot;
 use flatness_operator::LinearOperator;
 
 use crate::Error;
 use crate::sweeps::finite;
-use crate::vector::dot;
 
 /// θᵀ G θ for the Gauss-Newton operator at `theta` (P). One product.
 ///

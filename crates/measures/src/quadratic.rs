@@ -10,10 +10,11 @@
 
 use candle_core::Tensor;
 use flatness_curvature::MeanLoss;
+use flatness_kernels::dot;
 use flatness_operator::LinearOperator;
 
 use crate::sweeps::{Progress, Sweeps, finite};
-use crate::vector::{check_like, check_positive, dot, norm};
+use crate::vector::{check_like, check_positive, norm};
 use crate::{Cost, Error};
 
 /// Loss rises along directions.

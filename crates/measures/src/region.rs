@@ -8,9 +8,10 @@
 //! ```
 
 use candle_core::Tensor;
+use flatness_kernels::dot;
 
 use crate::Error;
-use crate::vector::{dot, largest, norm, sum};
+use crate::vector::{largest, norm, sum};
 
 /// C: from coordinates z to perturbations y.
 #[derive(Debug)]

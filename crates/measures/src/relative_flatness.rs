@@ -15,13 +15,14 @@
 //! product each, with a standard error (Hutchinson 1990).
 
 use candle_core::{DType, Device, Tensor};
+use flatness_kernels::dot;
 use flatness_layers::{ParamLayout, Parameter};
 use flatness_operator::LinearOperator;
 use nalgebra::DMatrix;
 
 use crate::draws::Draw;
 use crate::sweeps::{Progress, finite};
-use crate::vector::{check_draws, dot};
+use crate::vector::check_draws;
 use crate::{Error, Estimate};
 
 /// How the trace is taken.

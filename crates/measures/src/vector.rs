@@ -1,13 +1,8 @@
-//! Inner products and norms of flat vectors, in double precision whatever their own.
+//! Norms and sums of flat vectors, in double precision whatever their own.
 
 use candle_core::{DType, Tensor};
 
 use crate::Error;
-
-/// a·b.
-pub(crate) fn dot(a: &Tensor, b: &Tensor) -> Result<f64, Error> {
-    Ok(flatness_kernels::dot(a, b)?)
-}
 
 /// ‖x‖.
 pub(crate) fn norm(x: &Tensor) -> Result<f64, Error> {

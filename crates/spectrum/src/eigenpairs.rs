@@ -256,7 +256,8 @@ impl Eigenpairs {
 
     /// Every Ritz vector of the space with a residual of at most `tolerance` × its own |Ritz value|,
     /// wanted or not, to be taken out of random probes; all but one if they fill the space. It takes
-    /// as many vectors of memory again.
+    /// as many vectors of memory again. [`f64::MAX`] takes them all, which is right for moments: they
+    /// ask for no convergence.
     ///
     /// # Errors
     ///

@@ -10,7 +10,8 @@
 //! seed repeats it.
 //!
 //! What goes on until it is accurate enough takes a [`Budget`] and reports [`Progress`]; its result
-//! names the [`Stop`].
+//! names the [`Stop`]. [`moments_until`] and [`quadrature_until`] take a [`Deflation`], known
+//! eigenvectors that their probes then need not find.
 //!
 //! Vectors stay in the operator's element type, float32 or float64, and on its device; scalars are
 //! float64.

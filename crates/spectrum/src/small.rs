@@ -1,4 +1,4 @@
-//! Small float64 matrices on the host, (rows, columns), and their way to and from a device.
+//! Small float64 matrices on the host, (rows, columns), and their way to a device.
 
 use candle_core::{Device, Tensor};
 use nalgebra::DMatrix;

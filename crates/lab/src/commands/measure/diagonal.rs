@@ -15,11 +15,11 @@ use candle_core::{DType, Tensor};
 use flatness_layers::ParamLayout;
 use flatness_operator::LinearOperator;
 use flatness_records::{Quantity, Uncertainty};
-use flatness_spectrum::{Budget, Diagonal, Estimate, XDiagSettings, xdiag};
+use flatness_spectrum::{Budget, Diagonal, Estimate, Stop, XDiagSettings, xdiag};
 
 use super::Subject;
 use super::report::Line;
-use super::spectral::BLOCK;
+use super::spectral::{BLOCK, describe};
 use crate::progress::Stage;
 
 /// Products of a probe: one for the sketch, one of it.
@@ -77,7 +77,7 @@ pub(super) fn lines(
                 uncertainty,
             },
         );
-        line.stop = (*probes < asked.min(values.elem_count())).then_some("the budget ended it");
+        line.stop = (*probes < asked.min(values.elem_count())).then_some(describe(Stop::Products));
         line
     };
     let double = |tensor: &Tensor| tensor.to_dtype(DType::F64);

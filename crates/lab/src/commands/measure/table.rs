@@ -1,8 +1,10 @@
 //! The result as a table for people.
 
 use flatness_records::{MatrixRecord, Quantity, Split, Uncertainty};
+use flatness_spectrum::Stop;
 
 use super::report::{Line, Measured, Report};
+use super::spectral;
 use crate::measurement::describe;
 
 /// Mark of a number that is not as accurate as asked.
@@ -129,8 +131,9 @@ fn group_rows(groups: &[Measured]) -> Vec<String> {
 
 /// A number with its error.
 fn cell(line: &Line) -> String {
+    let ended = [Stop::Products, Stop::Interrupted].map(spectral::describe);
     let mark = match line.stop {
-        Some("the budget ended it" | "the time limit ended it") => INACCURATE,
+        Some(stop) if ended.contains(&stop) => INACCURATE,
         _ => "",
     };
     let Quantity { value, .. } = line.quantity;
