@@ -9,19 +9,23 @@ use crate::program::{MLP, Place, command, ended, states};
 fn killed() -> (Place, [PathBuf; 2]) {
     // Without measurements, whose lines are longer than those of the metrics.
     let spec = MLP.split("[measure]").next().expect("a part");
-    let place = Place::new(spec);
-    let mut child = place.start("runs", &["--quiet", "--save-every", "0"]);
-    place.wait_for("runs", "metrics.jsonl");
-    child.kill().expect("the child is ours");
-    child.wait().expect("the child is ours");
-    let states = states(&place.run_directory("runs"));
-    // A kill between a new state and the removal of the oldest leaves three.
-    if let [oldest, _, _] = states.as_slice() {
-        fs::remove_file(oldest).expect("removable");
+    loop {
+        let place = Place::new(spec);
+        let mut child = place.start("runs", &["--quiet", "--save-every", "0"]);
+        place.wait_for("runs", "metrics.jsonl");
+        child.kill().expect("the child is ours");
+        child.wait().expect("the child is ours");
+        let states = states(&place.run_directory("runs"));
+        // A kill between a new state and the removal of the oldest leaves three.
+        if let [oldest, _, _] = states.as_slice() {
+            fs::remove_file(oldest).expect("removable");
+        }
+        let newest: Vec<PathBuf> = states.into_iter().rev().take(2).rev().collect();
+        // The kill may come after the end of so short a run: then another is begun.
+        if let Ok(states) = newest.try_into() {
+            return (place, states);
+        }
     }
-    let newest: Vec<PathBuf> = states.into_iter().rev().take(2).rev().collect();
-    let states = newest.try_into().expect("two states");
-    (place, states)
 }
 
 fn cut(bytes: &[u8]) -> Vec<u8> {

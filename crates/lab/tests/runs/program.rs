@@ -125,15 +125,36 @@ impl Place {
         run_directory(&self.path(runs)).expect("there is a run")
     }
 
-    /// Waits until the run in `runs` has the file `name`.
+    /// Waits until the run in `runs` has the file `name`, which stays.
     pub(crate) fn wait_for(&self, runs: &str, name: &str) {
         let runs = self.path(runs);
-        let started = Instant::now();
-        while !run_directory(&runs).is_some_and(|run| run.join(name).exists()) {
-            let waited = started.elapsed();
-            assert!(waited < Duration::from_secs(120), "{name} does not come");
-            sleep(Duration::from_millis(2));
-        }
+        wait_until(name, || {
+            run_directory(&runs).is_some_and(|run| run.join(name).exists())
+        });
+    }
+
+    /// Waits until `child` has saved a state of `runs` after `steps` steps or more, or has ended; a
+    /// single state is gone two steps later.
+    pub(crate) fn wait_for_step(&self, child: &mut Child, runs: &str, steps: u64) {
+        let runs = self.path(runs);
+        wait_until(&format!("a state after {steps} steps"), || {
+            let saved = run_directory(&runs).and_then(|run| steps_saved(&run).last().copied());
+            saved.is_some_and(|saved| saved >= steps) || !lives(child)
+        });
+    }
+}
+
+/// Whether the process has not ended.
+pub(crate) fn lives(child: &mut Child) -> bool {
+    child.try_wait().expect("the child is ours").is_none()
+}
+
+fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !done() {
+        let waited = started.elapsed();
+        assert!(waited < Duration::from_secs(120), "{what} does not come");
+        sleep(Duration::from_millis(2));
     }
 }
 
@@ -226,16 +247,22 @@ pub(crate) fn names(directory: &Path) -> Vec<String> {
 
 /// Paths of the saved states in `directory`, the oldest first.
 pub(crate) fn states(directory: &Path) -> Vec<PathBuf> {
+    let steps = steps_saved(directory);
+    let names = steps
+        .iter()
+        .map(|steps| format!("state-{steps}.safetensors"));
+    names.map(|name| directory.join(name)).collect()
+}
+
+/// Steps after which the states in `directory` were saved, the fewest first.
+fn steps_saved(directory: &Path) -> Vec<u64> {
     let number = |name: &String| -> Option<u64> {
         let number = name.strip_prefix("state-")?;
         number.strip_suffix(".safetensors")?.parse().ok()
     };
     let mut numbers: Vec<u64> = names(directory).iter().filter_map(number).collect();
     numbers.sort_unstable();
-    let paths = numbers
-        .iter()
-        .map(|steps| format!("state-{steps}.safetensors"));
-    paths.map(|name| directory.join(name)).collect()
+    numbers
 }
 
 /// Parameters and running statistics in a checkpoint, in double precision.

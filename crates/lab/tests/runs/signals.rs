@@ -5,7 +5,7 @@ use std::process::{Child, Command};
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::program::{MLP, Place, ended, states};
+use crate::program::{MLP, Place, ended, lives, states};
 
 /// A run that lasts until it is stopped.
 fn endless() -> Place {
@@ -30,7 +30,7 @@ fn wait_for_handler(child: &mut Child) {
         }
         Ok(false)
     };
-    while child.try_wait().expect("the child is ours").is_none() {
+    while lives(child) {
         if listens().unwrap_or(false) {
             return;
         }
@@ -56,9 +56,9 @@ fn a_signal_ends_a_run_behind_a_step_and_the_same_command_goes_on() {
         assert!(error.contains(&format!("after {steps} steps")), "{error}");
 
         // Not quiet, so that it says where it goes on.
-        let child = place.start("runs", &["--save-every", "0"]);
-        let next: u64 = steps.parse().expect("a number");
-        place.wait_for("runs", &format!("state-{}.safetensors", next + 1));
+        let mut child = place.start("runs", &["--save-every", "0"]);
+        let saved: u64 = steps.parse().expect("a number");
+        place.wait_for_step(&mut child, "runs", saved + 1);
         send("-KILL", &child);
         let (_, error) = ended(child);
         assert!(error.contains(&format!("step {steps}\n")), "{error}");
@@ -69,29 +69,29 @@ fn a_signal_ends_a_run_behind_a_step_and_the_same_command_goes_on() {
 fn an_interrupted_run_ends_with_the_same_bits() {
     let place = Place::new(MLP);
     let whole = place.finish("whole");
-    let mut interrupted = 0;
-    // Until it is through.
-    loop {
-        let mut child = place.start("runs", &["--quiet"]);
-        place.wait_for("runs", "metrics.jsonl");
-        wait_for_handler(&mut child);
-        if child.try_wait().expect("the child is ours").is_none() {
-            send("-INT", &child);
-        }
-        match ended(child) {
-            (130, _) => interrupted += 1,
-            (code, error) => {
-                assert_eq!(code, 0, "{error}");
+    // A signal may come after the end of a short run: then another is begun.
+    for attempt in 0.. {
+        let runs = format!("runs-{attempt}");
+        let mut interrupted = 0;
+        while interrupted < 3 {
+            let mut child = place.start(&runs, &["--quiet"]);
+            place.wait_for(&runs, "metrics.jsonl");
+            wait_for_handler(&mut child);
+            if lives(&mut child) {
+                send("-INT", &child);
+            }
+            let (code, error) = ended(child);
+            if code == 0 {
                 break;
             }
+            assert_eq!(code, 130, "{error}");
+            interrupted += 1;
         }
-        if interrupted == 3 {
-            place.finish("runs");
+        assert_eq!(place.finish(&runs), whole);
+        if interrupted > 0 {
             break;
         }
     }
-    assert!(interrupted > 0, "the run was too short");
-    assert_eq!(place.finish("runs"), whole);
 }
 
 #[test]
@@ -122,8 +122,8 @@ fn a_second_process_is_refused_while_the_first_lives() {
     first.wait().expect("the child is ours");
     let lock = place.run_directory("runs").join("lock");
     assert!(lock.exists(), "the dead process has left its lock");
-    let next = place.start("runs", &["--quiet", "--save-every", "0"]);
-    place.wait_for("runs", "state-1.safetensors");
+    let mut next = place.start("runs", &["--quiet", "--save-every", "0"]);
+    place.wait_for_step(&mut next, "runs", 1);
     send("-TERM", &next);
     let (code, error) = ended(next);
     assert_eq!(code, 143, "{error}");
