@@ -5,11 +5,12 @@
 //! √ε (half the digits). A − Aᵀ is seen in units of A: for random vectors
 //! |uᵀ (A − Aᵀ) v| √dim / (‖A u‖ + ‖A v‖) is about ‖A − Aᵀ‖_F / ‖A‖_F.
 
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use flatness_operator::LinearOperator;
 
 use crate::product::{epsilon, multiply, norm, row_dots};
 use crate::settings::check_positive;
+use crate::verified::{block_difference, compare_bits};
 use crate::{Error, Probe};
 
 /// Asymmetry allowed in units of √ε: random forms scatter by a factor of a few.
@@ -51,14 +52,8 @@ pub fn check_operator<Operator: LinearOperator + ?Sized>(
     let alone = repeated(operator, &vectors[0])?;
     let block = repeated(operator, &Tensor::cat(&vectors, 0)?)?;
     let (first, second) = (block.narrow(0, 0, 1)?, block.narrow(0, 1, 1)?);
-    let (length, other) = (norm(&alone)?, norm(&second)?);
-    let difference = norm(&(&alone - first)?)?;
-    if difference > half * length {
-        return Err(Error::BlockDependent {
-            difference,
-            norm: length,
-        });
-    }
+    let (difference, length) = block_difference(&alone, &first, 0.0)?;
+    let other = norm(&second)?;
     let left: f64 = row_dots(&vectors[0], &second)?.iter().sum();
     let right: f64 = row_dots(&vectors[1], &alone)?.iter().sum();
     let scale = (length + other) / (dim as f64).sqrt();
@@ -78,43 +73,17 @@ pub fn check_operator<Operator: LinearOperator + ?Sized>(
     })
 }
 
-/// The product of `vectors` (rows, dim), made twice and compared bit by bit.
+/// The finite product of `vectors` (rows, dim), made twice and compared bit by bit.
 fn repeated<Operator: LinearOperator + ?Sized>(
     operator: &Operator,
     vectors: &Tensor,
 ) -> Result<Tensor, Error> {
-    let first = multiply(operator, vectors)?;
-    let second = multiply(operator, vectors)?;
-    let (entries, again) = (host(&first)?, host(&second)?);
-    let dim = vectors.dim(1)?;
-    if let Some(entry) = entries.iter().position(|entry| !entry.is_finite()) {
-        return Err(Error::NonFiniteProduct {
-            probe: entry / dim,
-            product: 0,
-        });
-    }
-    let mut worst: Option<(usize, f64)> = None;
-    for (entry, (left, right)) in entries.iter().zip(&again).enumerate() {
-        if left.to_bits() != right.to_bits() {
-            let difference = (left - right).abs();
-            if worst.is_none_or(|(_, largest)| difference > largest) {
-                worst = Some((entry, difference));
-            }
+    let product = multiply(operator, vectors)?;
+    for probe in 0..vectors.dim(0)? {
+        if !norm(&product.narrow(0, probe, 1)?)?.is_finite() {
+            return Err(Error::NonFiniteProduct { probe, product: 0 });
         }
     }
-    match worst {
-        Some((entry, difference)) => Err(Error::NotDeterministic {
-            rows: vectors.dim(0)?,
-            difference,
-            entry,
-            largest: entries
-                .iter()
-                .fold(0.0, |most, value| most.max(value.abs())),
-        }),
-        None => Ok(first),
-    }
-}
-
-fn host(tensor: &Tensor) -> Result<Vec<f64>, Error> {
-    Ok(tensor.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?)
+    compare_bits(&product, &multiply(operator, vectors)?)?;
+    Ok(product)
 }

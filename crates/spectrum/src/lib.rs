@@ -6,8 +6,8 @@
 //! Frobenius norm), [`hutchinson()`], [`hutch_plus_plus()`] or [`xtrace()`]; the [`Diagonal`] from
 //! [`xdiag`]; a [`Quadrature`] (Tr f(A), ranks, counts and the spectral [`Density`]); and a
 //! [`PowerIteration`] as an independent check of the spectral norm. [`check_operator`] asks an
-//! operator whether it keeps its promises. Every result says what it cost in products and which
-//! seed repeats it.
+//! operator whether it keeps its promises, and [`Verified`] asks it while it is measured. Every
+//! result says what it cost in products and which seed repeats it.
 //!
 //! What goes on until it is accurate enough takes a [`Budget`] and reports [`Progress`]; its result
 //! names the [`Stop`]. [`moments_until`] and [`quadrature_until`] take a [`Deflation`], known
@@ -118,6 +118,7 @@ mod small;
 mod student;
 mod trace;
 mod tridiagonal;
+mod verified;
 mod xtrace;
 
 pub use budget::{Budget, Progress, Stop};
@@ -141,4 +142,5 @@ pub use quadrature::{
     Quadrature, QuadratureSettings, Rule, quadrature, quadrature_bytes, quadrature_until,
 };
 pub use trace::{Moments, MomentsSettings, moments, moments_until};
+pub use verified::Verified;
 pub use xtrace::{XTraceSettings, xtrace, xtrace_until};

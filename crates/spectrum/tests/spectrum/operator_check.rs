@@ -2,9 +2,9 @@
 
 use std::cell::Cell;
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 use flatness_operator::{Counted, LinearOperator};
-use flatness_spectrum::{Error, check_operator};
+use flatness_spectrum::{Error, Probe, Verified, check_operator};
 
 use crate::matrices::{Custom, Diagonal, Matrix, cases, tensor};
 
@@ -24,8 +24,64 @@ fn symmetric_operators_pass_at_the_cost_told() {
     }
 }
 
+/// What the first product of each width costs beside itself: the whole block again, then one row.
+#[test]
+fn verified_products_are_the_products_and_cost_one_or_two_more() {
+    for case in cases() {
+        for dtype in [DType::F32, DType::F64] {
+            let operator = Counted::new(case.operator(dtype));
+            let verified = Verified::new(&operator);
+            let mut made = 0;
+            for (width, extra) in [(1, 1), (1, 1), (3, 2), (2, 2), (3, 2)] {
+                let block = Probe::Gaussian.rows(&operator, 0..width, 5).unwrap();
+                let product = verified.apply_block(&block).unwrap();
+                made += width;
+                assert_eq!(verified.extra_products(), extra, "{}", case.name);
+                assert_eq!(operator.products() as usize, made + extra);
+                let plain = case.operator(dtype).apply_block(&block).unwrap();
+                let rows = |tensor: &Tensor| tensor.to_dtype(DType::F64)?.to_vec2::<f64>();
+                assert_eq!(rows(&product).unwrap(), rows(&plain).unwrap());
+            }
+        }
+    }
+}
+
+/// Products at the level of rounding differ in all their digits from one width to the next.
+#[test]
+fn a_vector_that_vanishes_is_not_a_culprit() {
+    let projection = Custom {
+        dim: 3,
+        dtype: DType::F64,
+        apply: |block: &Tensor| {
+            let noise = 1e-16 * block.dim(0)? as f64;
+            let kept = Tensor::new(&[1.0, 1.0, 0.0], block.device())?;
+            block.broadcast_mul(&kept)?.affine(1.0, noise)
+        },
+    };
+    let verified = Verified::new(&projection);
+    let first = Tensor::new(&[[1.0, 2.0, 3.0]], &Device::Cpu).unwrap();
+    verified.apply_block(&first).unwrap();
+    let vanishing = Tensor::new(&[[0.0, 0.0, 1.0]; 2], &Device::Cpu).unwrap();
+    verified.apply_block(&vanishing).unwrap();
+    assert_eq!(verified.extra_products(), 2);
+}
+
 fn refused(operator: &dyn LinearOperator) -> Error {
     check_operator(operator, 1).unwrap_err()
+}
+
+/// The error of the first product, or of the first block after it.
+fn refused_on_the_way(operator: &dyn LinearOperator) -> Error {
+    let verified = Verified::new(operator);
+    let products = [1, 2].map(|rows| {
+        let block = Probe::Gaussian.rows(operator, 0..rows, 1).unwrap();
+        verified.apply_block(&block)
+    });
+    let first = products.into_iter().find_map(Result::err);
+    let Some(flatness_operator::Error::Source(error)) = first else {
+        panic!("no source: {first:?}");
+    };
+    *error.downcast().unwrap()
 }
 
 #[test]
@@ -47,6 +103,11 @@ fn the_culprit_is_named() {
         matches!(error, Error::NotDeterministic { rows: 1, difference, .. } if difference > 0.0),
         "{error}"
     );
+    let error = refused_on_the_way(&drifting);
+    assert!(
+        matches!(error, Error::NotDeterministic { rows: 1, difference, .. } if difference > 0.0),
+        "{error}"
+    );
     let summing = Custom {
         dim: 30,
         dtype: DType::F64,
@@ -57,6 +118,8 @@ fn the_culprit_is_named() {
         },
     };
     let error = refused(&summing);
+    assert!(matches!(error, Error::BlockDependent { .. }), "{error}");
+    let error = refused_on_the_way(&summing);
     assert!(matches!(error, Error::BlockDependent { .. }), "{error}");
     let case = Matrix::new("indefinite", (0..30).map(|i| f64::from(i) - 10.0).collect());
     let mut entries = case.entries.clone();

@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use flatness_operator::LinearOperator;
 use flatness_records::{Quantity, Uncertainty};
 use flatness_spectrum::{
-    Budget, Diagonal, Eigenpairs, EigenpairsSettings, Eigenvalue, Quadrature, Stop, check_operator,
+    Budget, Diagonal, Eigenpairs, EigenpairsSettings, Eigenvalue, Quadrature, Stop, Verified,
     eigenpairs,
 };
 
@@ -84,11 +84,8 @@ pub(super) fn measure(
         diagonal: None,
         products: 0,
     };
-    if needs.iter().any(Option::is_some) {
-        // Not of the budget: what a broken promise would cost is more.
-        let checked = check_operator(operator, subject.streams.seed("check"))?;
-        purse.used += checked.products;
-    }
+    let verified = Verified::new(operator);
+    let operator = &verified;
     let mut pairs = None;
     if eigen || probing {
         let least = if probing { DEFLATING_PRODUCTS } else { 0 };
@@ -141,7 +138,8 @@ pub(super) fn measure(
             Ok(products)
         })?;
     }
-    found.products = purse.used as u64;
+    // Those of the checks are not of the budget: what a broken promise would cost is more.
+    found.products = (purse.used + verified.extra_products()) as u64;
     Ok(found)
 }
 

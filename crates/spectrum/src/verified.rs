@@ -1,0 +1,143 @@
+//! An operator that is asked twice before it is believed, at the cost of a product or two.
+//!
+//! The first block of a measurement is multiplied twice, and the two products must agree in every bit; the
+//! first row of the first block of another width is multiplied alone as well, and must agree with its row of
+//! the block up to √ε (half the digits) of the product or of what the first product makes of such a vector,
+//! whichever is more: a later vector may be one that A makes vanish. A method of Lanczos sees by itself whether the operator is symmetric:
+//! see [`Lanczos::asymmetry`](crate::Lanczos::asymmetry).
+
+use std::sync::{Mutex, PoisonError};
+
+use candle_core::{DType, Device, Tensor};
+use flatness_operator::LinearOperator;
+
+use crate::Error;
+use crate::product::{epsilon, multiply, norm};
+
+/// An operator whose first products are checked as a method asks for them.
+#[derive(Debug)]
+pub struct Verified<Operator> {
+    operator: Operator,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Rows of the block V that was multiplied twice and ‖A V‖ / ‖V‖, none before it.
+    repeated: Option<(usize, f64)>,
+    /// A row has been compared with its product alone.
+    compared: bool,
+    /// Products made for checks alone.
+    products: usize,
+}
+
+impl<Operator: LinearOperator> Verified<Operator> {
+    /// Checks nothing yet.
+    pub fn new(operator: Operator) -> Self {
+        Self {
+            operator,
+            state: Mutex::default(),
+        }
+    }
+
+    /// Products made beside those asked for.
+    #[must_use]
+    pub fn extra_products(&self) -> usize {
+        let state = self.state.lock();
+        state.unwrap_or_else(PoisonError::into_inner).products
+    }
+
+    fn checked(&self, vectors: &Tensor) -> Result<Tensor, Error> {
+        let product = multiply(&self.operator, vectors)?;
+        let rows = vectors.dim(0)?;
+        let state = self.state.lock();
+        let mut state = state.unwrap_or_else(PoisonError::into_inner);
+        match state.repeated {
+            None => {
+                compare_bits(&product, &multiply(&self.operator, vectors)?)?;
+                state.repeated = Some((rows, norm(&product)? / norm(vectors)?));
+                state.products += rows;
+            }
+            Some((before, gain)) if before != rows && !state.compared => {
+                let first = |tensor: &Tensor| tensor.narrow(0, 0, 1);
+                let vector = first(vectors)?.contiguous()?;
+                let alone = multiply(&self.operator, &vector)?;
+                block_difference(&alone, &first(&product)?, gain * norm(&vector)?)?;
+                state.compared = true;
+                state.products += 1;
+            }
+            Some(_) => {}
+        }
+        Ok(product)
+    }
+}
+
+impl<Operator: LinearOperator> LinearOperator for Verified<Operator> {
+    fn dim(&self) -> usize {
+        self.operator.dim()
+    }
+
+    fn dtype(&self) -> DType {
+        self.operator.dtype()
+    }
+
+    fn device(&self) -> &Device {
+        self.operator.device()
+    }
+
+    /// As the operator's own, and [`Error::NotDeterministic`] or [`Error::BlockDependent`] as a source.
+    fn apply_block(&self, vectors: &Tensor) -> Result<Tensor, flatness_operator::Error> {
+        self.checked(vectors).map_err(|error| match error {
+            Error::Operator(error) => error,
+            error => flatness_operator::Error::from_source(error),
+        })
+    }
+}
+
+/// That two products of the same block (rows, dim) agree in every bit; infinite and undefined entries are
+/// left to the method.
+pub(crate) fn compare_bits(first: &Tensor, second: &Tensor) -> Result<(), Error> {
+    let (entries, again) = (host(first)?, host(second)?);
+    let mut worst: Option<(usize, f64)> = None;
+    for (entry, (left, right)) in entries.iter().zip(&again).enumerate() {
+        if left.to_bits() != right.to_bits() && !(left.is_nan() && right.is_nan()) {
+            let difference = (left - right).abs();
+            if worst.is_none_or(|(_, largest)| difference > largest) {
+                worst = Some((entry, difference));
+            }
+        }
+    }
+    match worst {
+        Some((entry, difference)) => Err(Error::NotDeterministic {
+            rows: first.dim(0)?,
+            difference,
+            entry,
+            largest: entries
+                .iter()
+                .fold(0.0, |most, value| most.max(value.abs())),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// ‖difference‖ and ‖A v‖ of a product alone and in a block, within √ε of each other in units of ‖A v‖ or of
+/// `scale`, the larger.
+pub(crate) fn block_difference(
+    alone: &Tensor,
+    in_block: &Tensor,
+    scale: f64,
+) -> Result<(f64, f64), Error> {
+    let length = norm(alone)?;
+    let difference = norm(&(alone - in_block)?)?;
+    if difference > epsilon(alone.dtype())?.sqrt() * length.max(scale) {
+        return Err(Error::BlockDependent {
+            difference,
+            norm: length,
+        });
+    }
+    Ok((difference, length))
+}
+
+fn host(tensor: &Tensor) -> Result<Vec<f64>, Error> {
+    Ok(tensor.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?)
+}
