@@ -7,6 +7,7 @@
 //! the optimiser is elementwise and counts nothing; a sharpness-aware step takes two gradients, and an
 //! average is measured besides the last iterate.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
@@ -49,14 +50,16 @@ pub(crate) enum Images {
     All,
 }
 
-/// Asks the binary for the sizes of its models.
-pub(crate) fn model_sizes(binary: &Path) -> Result<Vec<ModelSize>> {
+/// Asks the binary for the sizes of the models called `names`; its own sentence for one that it does not know.
+pub(crate) fn model_sizes(binary: &Path, names: &BTreeSet<&str>) -> Result<Vec<ModelSize>> {
     let output = Command::new(binary)
         .args(["models", "--json"])
+        .args(names)
         .output()
         .with_context(|| format!("cannot start {}", binary.display()))?;
     if !output.status.success() {
-        bail!("`{} models --json` failed", binary.display());
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("{}", said.trim().trim_start_matches("error: "));
     }
     serde_json::from_slice(&output.stdout).with_context(|| {
         format!(

@@ -43,8 +43,9 @@ fn experiment(profile: &Profile, experiment: &Experiment, origin: &str) -> Resul
     let mut runs = Vec::new();
     for model in &experiment.models {
         let origin = format!("{origin}, model {}", model.name);
+        let seeds = model.seeds.unwrap_or(profile.seeds);
         for &weight_decay in &experiment.weight_decay {
-            for seed in 0..profile.seeds {
+            for seed in 0..seeds {
                 runs.push(descent(experiment, model, weight_decay, seed).validate(&origin)?);
             }
         }
@@ -195,10 +196,10 @@ mod tests {
         assert_eq!(
             sizes,
             [
-                ("decay", 3 * 7 * 3 + 3 * 3),
-                ("quadratic", 3 * 3),
+                ("decay", (12 + 12 + 3) * 7 + 3 * 3),
+                ("quadratic", 12 + 2 * 3),
                 ("separable", 3 * 3 + 3),
-                ("rank", 4 * 3),
+                ("rank", 4 * 12),
                 ("regions", 3),
                 ("rescaling", 3 + 3),
                 ("optimizers", 5 * 3)
@@ -206,7 +207,7 @@ mod tests {
         );
         assert_eq!(label(&grids[0].runs[0]), "logistic, SGD, decay 0, seed 0");
         assert_eq!(
-            label(&grids[0].runs[62]),
+            label(&grids[0].runs[188]),
             "mlp-medium, SGD, decay 5e-3, seed 2"
         );
         let optimizers = grids[6].runs.iter().step_by(3).map(label);

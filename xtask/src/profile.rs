@@ -16,7 +16,7 @@ const EMBEDDED: [(&str, &str); 1] = [("quick", include_str!("../profiles/quick.t
 pub(crate) struct Profile {
     /// What it is for, in a sentence.
     pub(crate) description: String,
-    /// Seeds 0 to this minus 1.
+    /// Seeds 0 to this minus 1, where a model does not have its own number.
     pub(crate) seeds: u64,
     #[serde(default, rename = "experiment")]
     pub(crate) experiments: Vec<Experiment>,
@@ -50,6 +50,8 @@ pub(crate) struct Model {
     pub(crate) name: String,
     pub(crate) learning_rate: f64,
     pub(crate) epochs: u32,
+    /// Seeds 0 to this minus 1, where the profile's do not suffice to decide.
+    pub(crate) seeds: Option<u64>,
 }
 
 /// What of the training all models share.
@@ -120,10 +122,19 @@ impl Profile {
                 error.message().replace('\n', " ")
             )
         })?;
-        if profile.seeds == 0 {
+        let models = profile.experiments.iter().flat_map(|one| &one.models);
+        let of_models = models.filter_map(|model| model.seeds);
+        if of_models.chain([profile.seeds]).any(|seeds| seeds == 0) {
             bail!("profile {origin}: seeds must be at least 1, got 0");
         }
         Ok(profile)
+    }
+
+    /// Gives every model and comparison the seeds 0 to `seeds` - 1.
+    pub(crate) fn set_seeds(&mut self, seeds: u64) {
+        self.seeds = seeds;
+        let models = self.experiments.iter_mut().flat_map(|one| &mut one.models);
+        models.for_each(|model| model.seeds = None);
     }
 
     /// Keeps the experiments that the claims called `only` need; an empty list keeps all.
@@ -246,12 +257,29 @@ mod tests {
     }
 
     #[test]
+    fn seeds_of_the_command_line_are_those_of_every_model() {
+        let mut profile = Profile::load("quick").unwrap();
+        profile.set_seeds(2);
+        for grid in expand(&profile, "quick").unwrap() {
+            let seeds = grid.runs.iter().map(|run| run.spec().seed);
+            let of_second = seeds.clone().filter(|&seed| seed == 1).count();
+            assert_eq!(seeds.clone().max(), Some(1), "{}", grid.name);
+            assert_eq!(2 * of_second, seeds.count(), "{}", grid.name);
+        }
+    }
+
+    #[test]
     fn wrong_profiles_are_refused_with_their_place() {
         let quick = EMBEDDED[0].1;
         for (old, new, expected) in [
             (
                 "seeds = 3",
                 "seeds = 0",
+                "profile p: seeds must be at least 1, got 0",
+            ),
+            (
+                ", seeds = 12",
+                ", seeds = 0",
                 "profile p: seeds must be at least 1, got 0",
             ),
             (

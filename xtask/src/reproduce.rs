@@ -1,5 +1,6 @@
 //! `cargo xtask reproduce`: a profile in, verdicts and a report out.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread::available_parallelism;
@@ -23,7 +24,9 @@ use crate::progress::Progress;
 pub(crate) fn reproduce(options: &ReproduceOptions) -> Result<ExitCode> {
     let mut profile = Profile::load(&options.profile)?;
     profile.restrict(&options.only, &options.profile)?;
-    profile.seeds = options.seeds.unwrap_or(profile.seeds);
+    if let Some(seeds) = options.seeds {
+        profile.set_seeds(seeds);
+    }
     let grids = expand(&profile, &options.profile)?;
     let cores = available_parallelism().map_or(1, usize::from);
     let jobs = options.jobs.map_or(cores, usize::from);
@@ -59,11 +62,14 @@ pub(crate) fn reproduce(options: &ReproduceOptions) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::from(options.strict && !all_hold)))
 }
 
-/// Prints the grid with its time; without a binary nobody knows the sizes of the models.
+fn model_names(grids: &[Grid]) -> BTreeSet<&str> {
+    let runs = grids.iter().flat_map(|grid| &grid.runs);
+    runs.map(|run| run.spec().model.name.as_str()).collect()
+}
+
+/// Prints the grid with its time; without a binary of this state nobody knows the sizes of the models.
 fn dry_run(options: &ReproduceOptions, grids: &[Grid], jobs: usize) -> Result<ExitCode> {
-    let sizes = built_binary()
-        .map(|binary| model_sizes(&binary))
-        .transpose()?;
+    let sizes = built_binary().and_then(|binary| model_sizes(&binary, &model_names(grids)).ok());
     println!(
         "{:<12}{:<14}{:<46}{:>6}{:>14}",
         "experiment", "model", "weight decay or optimiser", "runs", "one core"
@@ -150,7 +156,7 @@ fn run_grids(options: &ReproduceOptions, setting: &Setting, grids: &[Grid]) -> R
     runs.sort_by_key(|run| run.id());
     runs.dedup_by_key(|run| run.id());
     write_specs(setting, &runs)?;
-    let sizes = model_sizes(&setting.binary)?;
+    let sizes = model_sizes(&setting.binary, &model_names(grids))?;
     let jobs: Vec<Job<'_>> = runs
         .into_iter()
         .map(|run| Job {

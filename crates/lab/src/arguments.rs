@@ -71,6 +71,9 @@ pub(crate) struct Output {
 
 #[derive(Debug, Args)]
 pub(crate) struct ModelsOptions {
+    /// Networks by name, such as wrn-40-4 [default: those of the paper and small ones]
+    #[arg(value_name = "MODEL")]
+    pub(crate) names: Vec<String>,
     /// Print a JSON array
     #[arg(long)]
     pub(crate) json: bool,

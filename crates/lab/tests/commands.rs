@@ -62,6 +62,22 @@ fn models_lists_the_zoo_with_pytorchs_parameter_counts() {
 }
 
 #[test]
+fn models_by_name_may_be_of_any_size() {
+    let (code, output, error) = flatness(&["models", "mlp-pooled-2", "wrn-40-4", "--json"]);
+    assert_eq!((code, error.as_str()), (0, ""));
+    let rows: Vec<serde_json::Value> = serde_json::from_str(&output).expect("a JSON array");
+    let names: Vec<_> = rows.iter().map(|row| row["name"].as_str()).collect();
+    assert_eq!(names, [Some("mlp-pooled-2"), Some("wrn-40-4")]);
+    // Means over 2 x 2 pixels of 28 x 28, 2 units, 10 classes.
+    assert_eq!(rows[0]["parameters"], 14 * 14 * 2 + 2 + 2 * 10 + 10);
+
+    let (code, output, error) = flatness(&["models", "wrn-41-4"]);
+    assert_eq!((code, output.as_str()), (2, ""));
+    assert!(error.contains("wrn-41-4"), "{error}");
+    assert_eq!(error.trim_end().lines().count(), 1, "{error}");
+}
+
+#[test]
 fn train_then_measure_agree_with_the_record_of_the_same_run() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let runs = directory.path().join("runs").display().to_string();

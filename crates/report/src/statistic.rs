@@ -115,7 +115,8 @@ pub enum Statistic {
         /// One of the ε that were measured.
         epsilon: f64,
     },
-    /// Largest over smallest value over the factors α of Dinh's rescaling, mean over the seed's runs.
+    /// ln of the largest over the smallest value over the factors α of Dinh's rescaling, mean over the seed's
+    /// runs.
     RescalingRange {
         /// The q in question.
         quantity: RescaledQuantity,

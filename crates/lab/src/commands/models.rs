@@ -57,7 +57,9 @@ impl Row {
 }
 
 pub(crate) fn models(options: &ModelsOptions) -> Result<()> {
-    let rows: Vec<Row> = ZOO
+    let asked: Vec<&str> = options.names.iter().map(String::as_str).collect();
+    let names = if asked.is_empty() { ZOO } else { &asked };
+    let rows: Vec<Row> = names
         .iter()
         .map(|name| Row::new(name))
         .collect::<Result<_>>()?;

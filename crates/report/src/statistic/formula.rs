@@ -89,7 +89,10 @@ impl Statistic {
                 format!("φ(ε) / (λ₁ε²/2(1 + L)), {region}, ε = {epsilon:e}")
             }
             Self::RescalingRange { quantity } => {
-                format!("largest {q} / smallest {q} over α", q = quantity.symbol())
+                format!(
+                    "ln(largest {q} / smallest {q} over α)",
+                    q = quantity.symbol()
+                )
             }
         }
     }

@@ -1,4 +1,4 @@
-//! How far Dinh's rescaling moves a number: max over α of q / min over α of q, and 1 where nothing moves.
+//! How far Dinh's rescaling moves a number: ln(max over α of q / min over α of q), and 0 where nothing moves.
 
 use flatness_records::{Record, RescalingPoint};
 use serde::{Deserialize, Serialize};
@@ -32,7 +32,7 @@ pub(super) fn range(
     readings.extend(&curve);
     let values = || curve.iter().map(|reading| reading.value);
     let (smallest, largest) = (values().reduce(f64::min)?, values().reduce(f64::max)?);
-    (curve.len() > 1 && smallest > 0.0).then_some(largest / smallest)
+    (curve.len() > 1 && smallest > 0.0).then(|| (largest / smallest).ln())
 }
 
 impl RescaledQuantity {
