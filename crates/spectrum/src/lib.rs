@@ -112,6 +112,7 @@ mod power;
 mod probes;
 mod product;
 mod quadrature;
+mod rule;
 mod settings;
 mod sketch;
 mod small;
@@ -139,8 +140,9 @@ pub use log_density::LogDensity;
 pub use power::{PowerIteration, PowerSettings, power_iteration};
 pub use probes::Probe;
 pub use quadrature::{
-    Quadrature, QuadratureSettings, Rule, quadrature, quadrature_bytes, quadrature_until,
+    Quadrature, QuadratureSettings, quadrature, quadrature_bytes, quadrature_until,
 };
+pub use rule::{Rule, Tridiagonal};
 pub use trace::{Moments, MomentsSettings, moments, moments_until};
 pub use verified::Verified;
 pub use xtrace::{XTraceSettings, xtrace, xtrace_until};

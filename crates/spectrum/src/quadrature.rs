@@ -19,8 +19,9 @@ use crate::estimate::Accumulator;
 use crate::krylov;
 use crate::product::epsilon;
 use crate::settings::{check_probes, check_steps};
-use crate::tridiagonal::Eigen;
-use crate::{Budget, Deflation, Eigenvalue, Error, Estimate, Goal, Measured, Probe, Progress};
+use crate::{
+    Budget, Deflation, Eigenvalue, Error, Estimate, Goal, Measured, Probe, Progress, Rule,
+};
 
 /// Vectors at work for each probe beside its Krylov space: its start, the current one, and both once more
 /// in the block that is multiplied and its product.
@@ -81,18 +82,6 @@ impl QuadratureSettings {
         }
         Ok(usize::try_from(fits).map_or(block, |fits| fits.min(block)))
     }
-}
-
-/// The Gauss rule of one probe, at most `steps` nodes.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Rule {
-    /// Ritz values in descending order.
-    pub nodes: Vec<f64>,
-    /// One weight per node, not negative, of sum 1.
-    pub weights: Vec<f64>,
-    /// Number of eigenvalues that the rule stands for: the dimension, less those deflated; for a
-    /// Rademacher probe this is the mean over probes.
-    pub mass: f64,
 }
 
 /// The outcome of [`quadrature()`].
@@ -240,15 +229,10 @@ impl Quadrature {
         let recurrences = krylov::lockstep(operator, &starts, self.steps, first)?;
         for (row, recurrence) in recurrences.into_iter().enumerate() {
             let start = starts.narrow(0, row, 1)?;
-            let eigen = Eigen::of(&recurrence.diagonal, &recurrence.off_diagonal)?;
-            let weights = eigen.weights();
             self.products += recurrence.diagonal.len();
             self.asymmetry = self.asymmetry.max(recurrence.asymmetry);
-            self.rules.push(Rule {
-                nodes: eigen.values,
-                weights,
-                mass: mass(deflation, self.probe, &start)?,
-            });
+            let mass = mass(deflation, self.probe, &start)?;
+            self.rules.push(Rule::new(recurrence, mass)?);
         }
         Ok(())
     }
@@ -256,8 +240,8 @@ impl Quadrature {
     /// Tr f(A), with the standard error over probes.
     ///
     /// The standard error does not hold the quadrature error of too few steps, which is the same
-    /// for every probe, and with few probes it is itself uncertain: see
-    /// [`Estimate::standard_error`].
+    /// for every probe and which [`rule_error`](Self::rule_error) estimates, and with few probes it is
+    /// itself uncertain: see [`Estimate::standard_error`].
     ///
     /// # Errors
     ///

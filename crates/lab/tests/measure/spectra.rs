@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::oracle::{Columns, Digits, Of, elements, of_logistic, relu_network};
-use crate::program::{Place, assert_within, number, value};
+use crate::program::{Place, assert_within, ended, number, value};
 
 const PARAMETERS: f64 = 7850.0;
 
@@ -133,6 +133,59 @@ fn functions_of_the_matrix_are_those_of_its_eigenvalues() {
     ] {
         assert_within(&report, name, truth);
         assert_eq!(report[name]["stop"], "as accurate as asked", "{name}");
+        let rule_error = number(&report, name, "rule_error");
+        assert!(rule_error <= 1e-3 * truth.abs(), "{name}: {rule_error:e}");
+    }
+}
+
+/// Twenty examples have 180 eigenvalues besides zero, of which the search finds the largest; three steps see
+/// no more than three of the others.
+#[test]
+fn a_function_of_too_few_steps_asks_for_more() {
+    let place = Place::new("logistic");
+    let exact = of_logistic(&place, 20, Of::Hessian).eigenvalues();
+    let sum: f64 = exact.iter().sum();
+    let positive = exact[..180].iter();
+    let entropy = positive.map(|value| -(value / sum) * (value / sum).ln());
+    let truth = entropy.sum::<f64>().exp();
+    let options =
+        "--examples 20 --threads 1 --what trace,effective-rank --steps 3 --relative-error";
+    for (goal, products, stop) in [
+        ("5e-2", 2000, "enough probes; more --steps"),
+        ("1e-6", 300, "the budget ended it; more --steps"),
+    ] {
+        let options = format!("{options} {goal} --budget {products}");
+        let report = place.json(&options);
+        let rule_error = number(&report, "effective_rank", "rule_error");
+        assert!(rule_error > 5e-2 * truth, "{rule_error:e} of {truth:e}");
+        let away = (value(&report, "effective_rank") - truth).abs();
+        let error = 4.0 * number(&report, "effective_rank", "standard_error") + rule_error;
+        assert!(away <= error, "{away:e} {error:e}");
+        assert_eq!(report["effective_rank"]["stop"], stop);
+        assert_eq!(report["trace"].get("rule_error"), None);
+        let (code, table, _) = ended(place.start(&options));
+        assert_eq!(code, 0);
+        let lines: Vec<&str> = table.lines().collect();
+        let row = |name| lines.iter().find(|line| line.starts_with(name));
+        let (head, row) = (row("measure"), row("effective_rank"));
+        let (head, row) = (head.expect("a head"), row.expect("a row"));
+        assert!(row.ends_with(&format!("; {stop}")), "{table}");
+        // The number ends where its head does.
+        let column = |head: &str| {
+            head.find("step error")
+                .map(|start| start + "step error".len())
+        };
+        let end = column(head).expect("a column");
+        assert!(
+            row[..end].ends_with(&format!(" {rule_error:.2e}")),
+            "{table}"
+        );
+        let (_, table, _) = ended(place.start(&format!("{options} --each layer")));
+        assert!(table.contains(&format!(" +- {rule_error:.1e}*")), "{table}");
+        assert!(
+            table.contains("\nvalue +- standard error +- step error\n"),
+            "{table}"
+        );
     }
 }
 

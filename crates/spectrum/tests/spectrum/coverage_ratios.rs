@@ -108,6 +108,7 @@ fn rules(eigenvalues: &[f64], probes: usize, seed: u64) -> Vec<Rule> {
             nodes: eigenvalues.to_vec(),
             weights: squares.iter().map(|square| square / sum).collect(),
             mass: eigenvalues.len() as f64,
+            tridiagonal: None,
         }
     };
     (0..probes).map(|_| rule()).collect()

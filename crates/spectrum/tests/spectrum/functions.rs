@@ -72,6 +72,7 @@ fn the_error_is_infinite_where_one_probe_holds_all() {
         nodes: vec![node],
         weights: vec![1.0],
         mass: 2.0,
+        tridiagonal: None,
     };
     for silent in 1..4 {
         rules.rules = vec![rule(0.0); silent];

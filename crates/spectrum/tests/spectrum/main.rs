@@ -24,6 +24,7 @@ mod power;
 mod probes;
 mod promises;
 mod quadrature;
+mod rule_error;
 mod student;
 mod traces;
 mod until;

@@ -1,9 +1,9 @@
 //! Functions of a matrix and its density, from one stochastic Lanczos quadrature.
 
-use anyhow::Result;
 use flatness_operator::LinearOperator;
 use flatness_spectrum::{
-    Budget, Deflation, Estimate, Goal, Probe, Quadrature, QuadratureSettings, quadrature_until,
+    Budget, Deflation, Error, Estimate, Goal, Probe, Quadrature, QuadratureSettings, Stop,
+    quadrature_until,
 };
 
 use super::Subject;
@@ -40,7 +40,7 @@ pub(super) fn measure(
     budget: &Budget<'_>,
     stage: &Stage,
     found: &mut Spectral,
-) -> Result<usize> {
+) -> anyhow::Result<usize> {
     let steps = subject.options.steps.min(operator.dim());
     // The block that the budget holds; two probes are the least.
     let affordable = budget.products.unwrap_or(usize::MAX) / steps;
@@ -54,12 +54,12 @@ pub(super) fn measure(
         seed: subject.streams.seed("density"),
     };
     let goal = Goal::relative(subject.options.relative_error);
-    let whats = &subject.what;
+    let functions: Vec<(String, Function)> = subject.what.iter().filter_map(function).collect();
     // The least accurate of what was asked for; a density alone is judged by its second moment.
     let judged = |quadrature: &Quadrature| {
         let mut worst: Option<Estimate> = None;
-        for (_, estimate) in whats.iter().filter_map(|what| function(what, quadrature)) {
-            let estimate = estimate?;
+        for (_, function) in &functions {
+            let estimate = function(quadrature)?;
             let relative = |one: &Estimate| one.standard_error / one.value.abs();
             if worst.is_none_or(|worst| relative(&estimate) > relative(&worst)) {
                 worst = Some(estimate);
@@ -81,38 +81,58 @@ pub(super) fn measure(
             ));
         },
     )?;
-    for (name, estimate) in whats
-        .iter()
-        .filter_map(|what| function(what, &measured.result))
-    {
-        let mut line = Line::new(name, outside(estimate?, known));
-        line.stop = Some(describe(measured.stop));
+    let quadrature = measured.result;
+    for (name, function) in functions {
+        let estimate = function(&quadrature)?;
+        let rule_error = quadrature.rule_error(function)?;
+        let allowed = goal.relative_error * estimate.value.abs();
+        let mut line = Line::new(name, outside(estimate, known));
+        line.rule_error = Some(rule_error);
+        line.stop = Some(if rule_error > allowed {
+            too_few_steps(measured.stop)
+        } else {
+            describe(measured.stop)
+        });
         found.lines.push(line);
     }
-    let products = measured.result.products;
-    found.quadrature = Some(measured.result);
+    let products = quadrature.products;
+    found.quadrature = Some(quadrature);
     Ok(products)
 }
 
-/// Name and estimate of what a quadrature gives a number of.
-fn function(
-    what: &What,
-    quadrature: &Quadrature,
-) -> Option<(String, Result<Estimate, flatness_spectrum::Error>)> {
+/// What ended the probes, where the error of their rules is more than was asked for.
+pub(super) fn too_few_steps(stop: Stop) -> &'static str {
+    match stop {
+        Stop::Products => "the budget ended it; more --steps",
+        Stop::Interrupted => "the time limit ended it; more --steps",
+        Stop::Converged | Stop::Rounding | Stop::Complete => "enough probes; more --steps",
+    }
+}
+
+type Function = Box<dyn Fn(&Quadrature) -> Result<Estimate, Error>>;
+
+/// Name of what a quadrature gives a number of, and how it does.
+fn function(what: &What) -> Option<(String, Function)> {
     Some(match *what {
         What::Rank(share) => (
             format!("rank({share:e})"),
-            quadrature.numerical_rank(share * largest(quadrature)),
+            Box::new(move |rules| rules.numerical_rank(share * largest(rules))),
         ),
-        What::EffectiveRank => ("effective_rank".to_owned(), quadrature.effective_rank()),
-        What::NuclearNorm => ("nuclear_norm".to_owned(), quadrature.nuclear_norm()),
+        What::EffectiveRank => (
+            "effective_rank".to_owned(),
+            Box::new(Quadrature::effective_rank),
+        ),
+        What::NuclearNorm => (
+            "nuclear_norm".to_owned(),
+            Box::new(Quadrature::nuclear_norm),
+        ),
         What::LogDeterminant(shift) => (
             format!("log_determinant({shift:e})"),
-            quadrature.log_determinant(shift),
+            Box::new(move |rules| rules.log_determinant(shift)),
         ),
         What::Count { low, high } => (
             format!("count({low:e}:{high:e})"),
-            quadrature.count(low..=high),
+            Box::new(move |rules| rules.count(low..=high)),
         ),
         _ => return None,
     })

@@ -65,6 +65,9 @@ pub(super) struct Line {
     pub(super) name: String,
     #[serde(flatten)]
     pub(super) quantity: Quantity,
+    /// Error of too few Lanczos steps, on top of the standard error: an estimate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rule_error: Option<f64>,
     /// The element of a parameter that it is of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) at: Option<String>,
@@ -81,6 +84,7 @@ impl Line {
         Self {
             name: name.into(),
             quantity,
+            rule_error: None,
             at: None,
             stop: None,
             sampling_error: None,

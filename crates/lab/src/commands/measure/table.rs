@@ -4,11 +4,14 @@ use flatness_records::{MatrixRecord, Quantity, Split, Uncertainty};
 use flatness_spectrum::Stop;
 
 use super::report::{Line, Measured, Report};
-use super::spectral;
+use super::{functions, spectral};
 use crate::measurement::describe;
 
 /// Mark of a number that is not as accurate as asked.
 const INACCURATE: &str = "*";
+
+/// What the error of too few Lanczos steps is called.
+const STEP_ERROR: &str = "step error";
 
 pub(super) fn table(report: &Report) -> String {
     let Report {
@@ -72,11 +75,16 @@ fn rows(measured: &Measured) -> Vec<String> {
     let lines = &measured.lines.0;
     let width = lines.iter().map(|line| line.name.len()).max();
     let width = width.unwrap_or(0).max("measure".len());
+    let (steps, step_width) = if lines.iter().any(|line| line.rule_error.is_some()) {
+        (STEP_ERROR, STEP_ERROR.len() + 2)
+    } else {
+        ("", 0)
+    };
     let head = format!(
-        "{:<width$} {:>13} {:>10}  {:>8}  how",
+        "{:<width$} {:>13} {:>10}{steps:>step_width$}  {:>8}  how",
         "measure", "value", "error", "products"
     );
-    let rows = lines.iter().map(|line| row(line, width));
+    let rows = lines.iter().map(|line| row(line, width, step_width));
     std::iter::once(head).chain(rows).collect()
 }
 
@@ -123,25 +131,32 @@ fn group_rows(groups: &[Measured]) -> Vec<String> {
             padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
         })
         .collect();
+    let mut lines = groups.iter().flat_map(|group| &group.lines.0);
+    if lines.any(|line| line.rule_error.is_some()) {
+        text.push(format!("value +- standard error +- {STEP_ERROR}"));
+    }
     if text.iter().any(|row| row.contains(INACCURATE)) {
         text.push(format!("{INACCURATE} not as accurate as asked"));
     }
     text
 }
 
-/// A number with its error.
+/// A number with its error, or both of its errors.
 fn cell(line: &Line) -> String {
     let ended = [Stop::Products, Stop::Interrupted].map(spectral::describe);
+    let few = [Stop::Products, Stop::Interrupted, Stop::Converged].map(functions::too_few_steps);
     let mark = match line.stop {
-        Some(stop) if ended.contains(&stop) => INACCURATE,
+        Some(stop) if ended.contains(&stop) || few.contains(&stop) => INACCURATE,
         _ => "",
     };
     let Quantity { value, .. } = line.quantity;
     let error = line.quantity.error();
-    format!("{value:.4e} +- {error:.1e}{mark:1}")
+    let steps = line.rule_error;
+    let steps = steps.map_or_else(String::new, |error| format!(" +- {error:.1e}"));
+    format!("{value:.4e} +- {error:.1e}{steps}{mark:1}")
 }
 
-fn row(line: &Line, width: usize) -> String {
+fn row(line: &Line, width: usize, step_width: usize) -> String {
     let Quantity {
         value, products, ..
     } = line.quantity;
@@ -164,6 +179,11 @@ fn row(line: &Line, width: usize) -> String {
         }
     };
     how.insert_str(0, &at);
+    let mut steps = String::new();
+    if let Some(error) = line.rule_error {
+        how += &format!(", {STEP_ERROR} from fewer steps");
+        steps = format!("{error:.2e}");
+    }
     if let Some(stop) = line.stop {
         how += &format!("; {stop}");
     }
@@ -175,7 +195,7 @@ fn row(line: &Line, width: usize) -> String {
         products => products.to_string(),
     };
     format!(
-        "{:<width$} {value:>13.6e} {:>10.2e}  {products:>8}  {how}",
+        "{:<width$} {value:>13.6e} {:>10.2e}{steps:>step_width$}  {products:>8}  {how}",
         line.name,
         line.quantity.error()
     )

@@ -1,0 +1,153 @@
+//! The Gauss rule of one probe, and how wrong it is: what rules of fewer steps say instead.
+//!
+//! ```text
+//! δ = max_k |I_m − I_k|,   k = m/2, 5m/8, 3m/4, 7m/8
+//! ```
+//!
+//! I_k is the function by the rules of k steps, those of the leading k × k blocks of the same
+//! tridiagonal matrices, which cost no product. All probes share the error I_m − I of the rule, and no
+//! standard error holds it. Where it falls as C / mᵖ,
+//!
+//! ```text
+//! |I_m − I_{m/2}| = (2ᵖ − 1) |I_m − I| ≥ |I_m − I|   for p ≥ 1
+//! ```
+//!
+//! and p = 1 is what a step (counts, ranks) or a kink (|λ|) leaves at worst where the density is bounded: a
+//! node stands for an interval of width O(1/m). Such an error also changes its sign with m, as nodes
+//! pass by, so that one k alone may agree with m by chance; four, odd and even, seldom do.
+//!
+//! It is an estimate and no bound. Over 84 diagonal operators (semicircles, Laplace distributions, power
+//! laws and geometric ones, of one sign and of both, with outliers, with half of all zero, with 90 % below 10⁻⁴ λ₁;
+//! dimensions 500 to 4,000), each with 10 to 60 steps and 8 functions, the error of the rule was within
+//! δ + 2 s.e. of 32 probes in 96 % of the cases, and δ was 3.6 times that error in the median; k = m/2 alone
+//! gives 88 %, so does k = 2m/3. The misses are ranks and counts whose threshold lies closer to a heap of
+//! eigenvalues than nodes lie to each other, where all the rules are wrong alike: without thresholds of 10⁻³ λ₁ and
+//! below it is 99.6 %.
+
+use crate::krylov::Recurrence;
+use crate::settings::check_positive;
+use crate::tridiagonal::Eigen;
+use crate::{Error, Estimate, Quadrature};
+
+/// Steps of the shorter rules, in eighths of those of the rule.
+const EIGHTHS: [usize; 4] = [4, 5, 6, 7];
+
+/// The Gauss rule of one probe, at most `steps` nodes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule {
+    /// Ritz values in descending order.
+    pub nodes: Vec<f64>,
+    /// One weight per node, not negative, of sum 1.
+    pub weights: Vec<f64>,
+    /// Number of eigenvalues that the rule stands for: the dimension, less those deflated; for a
+    /// Rademacher probe this is the mean over probes.
+    pub mass: f64,
+    /// What shorter rules are made of; `None` where the rule is exact for every function, since the
+    /// Krylov space is invariant.
+    pub tridiagonal: Option<Tridiagonal>,
+}
+
+/// T of a Lanczos recurrence.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tridiagonal {
+    /// α₁ … α_m, (m)
+    pub diagonal: Vec<f64>,
+    /// β₁ … β_{m−1}, (m − 1)
+    pub off_diagonal: Vec<f64>,
+}
+
+impl Rule {
+    pub(crate) fn new(recurrence: Recurrence, mass: f64) -> Result<Self, Error> {
+        let tridiagonal = Tridiagonal {
+            diagonal: recurrence.diagonal,
+            off_diagonal: recurrence.off_diagonal,
+        };
+        let mut rule = Self::of(tridiagonal, mass)?;
+        if recurrence.invariant {
+            rule.tridiagonal = None;
+        }
+        Ok(rule)
+    }
+
+    fn of(tridiagonal: Tridiagonal, mass: f64) -> Result<Self, Error> {
+        let eigen = Eigen::of(&tridiagonal.diagonal, &tridiagonal.off_diagonal)?;
+        let weights = eigen.weights();
+        Ok(Self {
+            nodes: eigen.values,
+            weights,
+            mass,
+            tridiagonal: Some(tridiagonal),
+        })
+    }
+
+    /// The rule of `steps` steps, at least 1, or this one if it is exact or has no more.
+    fn truncated(&self, steps: usize) -> Result<Self, Error> {
+        match &self.tridiagonal {
+            Some(whole) if steps < whole.diagonal.len() => {
+                let tridiagonal = Tridiagonal {
+                    diagonal: whole.diagonal[..steps].to_vec(),
+                    off_diagonal: whole.off_diagonal[..steps - 1].to_vec(),
+                };
+                Self::of(tridiagonal, self.mass)
+            }
+            _ => Ok(self.clone()),
+        }
+    }
+}
+
+impl Quadrature {
+    /// What the same probes give after `steps` steps, at no product: `products` are those that it
+    /// would have taken, `asymmetry` stays that of all steps. Rules that are exact stay whole.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Zero`] for no steps, [`Error::TridiagonalNotConverged`].
+    pub fn truncated(&self, steps: usize) -> Result<Self, Error> {
+        check_positive("steps", steps)?;
+        let rules = self.rules.iter().map(|rule| rule.truncated(steps));
+        let rules: Vec<Rule> = rules.collect::<Result<_, _>>()?;
+        Ok(Self {
+            deflated: self.deflated.clone(),
+            products: rules.iter().map(|rule| rule.nodes.len()).sum(),
+            rules,
+            steps: steps.min(self.steps),
+            ..*self
+        })
+    }
+
+    /// How wrong `function` may be because of too few steps: the largest difference from what shorter
+    /// rules make of it, an estimate and no bound. It is in the units of the function and comes on top
+    /// of the standard error.
+    ///
+    /// Zero where all rules are exact, and up to rounding for polynomials of a degree below `steps`;
+    /// infinite where nothing is to be compared: a single step, or a function that a shorter rule has
+    /// no value of.
+    ///
+    /// # Errors
+    ///
+    /// Those of `function` of this quadrature, [`Error::TridiagonalNotConverged`].
+    pub fn rule_error(
+        &self,
+        function: impl Fn(&Self) -> Result<Estimate, Error>,
+    ) -> Result<f64, Error> {
+        let whole = function(self)?.value;
+        if self.rules.iter().all(|rule| rule.tridiagonal.is_none()) {
+            return Ok(0.0);
+        }
+        // Rounded to the nearest.
+        let mut shorter = EIGHTHS
+            .map(|eighths| (eighths * self.steps + 4) / 8)
+            .to_vec();
+        shorter.dedup();
+        shorter.retain(|steps| (1..self.steps).contains(steps));
+        if shorter.is_empty() {
+            return Ok(f64::INFINITY);
+        }
+        let mut error = 0.0_f64;
+        for steps in shorter {
+            let value = function(&self.truncated(steps)?).map(|estimate| estimate.value);
+            error = error.max(value.map_or(f64::INFINITY, |value| (whole - value).abs()));
+        }
+        Ok(error)
+    }
+}

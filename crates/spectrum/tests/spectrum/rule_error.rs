@@ -1,0 +1,307 @@
+//! The error of too few steps against what the same probes make of the chosen eigenvalues, and shorter
+//! rules against runs of fewer steps.
+
+use candle_core::DType;
+use flatness_spectrum::{
+    Budget, EigenpairsSettings, Error, Estimate, Goal, Probe, Quadrature, QuadratureSettings,
+    eigenpairs, quadrature, quadrature_until,
+};
+
+use crate::matrices::{Diagonal, Matrix, case, cases, repeated};
+
+type Function = fn(&Quadrature) -> Result<Estimate, Error>;
+
+const PROBES: usize = 16;
+
+const SEED: u64 = 31;
+
+/// Seeds of each spectrum: the functions of one quadrature err together.
+const SEEDS: u64 = 6;
+
+fn settings(steps: usize, probe: Probe) -> QuadratureSettings {
+    QuadratureSettings {
+        probes: PROBES,
+        steps,
+        block: 8,
+        bytes: None,
+        probe,
+        seed: SEED,
+    }
+}
+
+/// Every third one negative.
+fn sign(index: usize) -> f64 {
+    if index % 3 == 1 { -1.0 } else { 1.0 }
+}
+
+/// Quantiles of a Laplace distribution.
+fn laplace(dim: usize, scale: f64) -> impl Iterator<Item = f64> {
+    (0..dim).map(move |i| {
+        let quantile = (i as f64 + 0.5) / dim as f64 - 0.5;
+        -scale * quantile.signum() * (1.0 - 2.0 * quantile.abs()).ln()
+    })
+}
+
+fn power(dim: usize, exponent: f64) -> impl Iterator<Item = f64> {
+    (1..=dim).map(move |i| sign(i) * (i as f64).powf(exponent))
+}
+
+/// Chebyshev points: a bulk from −1 to 1 with sharp edges.
+fn arcsine(dim: usize) -> impl Iterator<Item = f64> {
+    (0..dim).map(move |i| (std::f64::consts::PI * (i as f64 + 0.5) / dim as f64).cos())
+}
+
+/// Bulks around zero with and without outliers and heaps at zero, as curvature has them, of 600.
+fn spectra() -> [Vec<f64>; 11] {
+    let zeros = || std::iter::repeat_n(0.0, 300);
+    let outliers = |size: f64| (1..=10).map(move |i| size * sign(i) / i as f64);
+    [
+        arcsine(600).collect(),
+        arcsine(590).chain(outliers(50.0)).collect(),
+        laplace(600, 1.0).collect(),
+        laplace(590, 1.0).chain(outliers(200.0)).collect(),
+        laplace(300, 1.0).chain(zeros()).collect(),
+        power(600, -1.0).collect(),
+        power(300, -1.0).chain(zeros()).collect(),
+        power(600, -2.0).collect(),
+        power(300, -2.0).chain(zeros()).collect(),
+        power(600, -0.5).collect(),
+        power(60, -1.5).chain(laplace(540, 2e-5)).collect(),
+    ]
+}
+
+/// Σ f(λ), and the mean over the probes of dim Σ vᵢ² f(λᵢ), v of unit length.
+fn sums(eigenvalues: &[f64], probes: &[Vec<f64>], function: impl Fn(f64) -> f64) -> (f64, f64) {
+    let dim = eigenvalues.len() as f64;
+    let form = |probe: &Vec<f64>| -> f64 {
+        let squares = || probe.iter().map(|entry| entry * entry);
+        let weighted = eigenvalues.iter().zip(squares());
+        let weighted = weighted.map(|(value, square)| square * function(*value));
+        weighted.sum::<f64>() / squares().sum::<f64>()
+    };
+    let forms: f64 = probes.iter().map(form).sum();
+    let truth = eigenvalues.iter().map(|value| function(*value)).sum();
+    (truth, dim * forms / probes.len() as f64)
+}
+
+/// exp(−Σ p ln p) from Σ |λ| and Σ |λ| ln |λ|.
+fn effective_rank(sizes: f64, logarithms: f64) -> f64 {
+    (sizes.ln() - logarithms / sizes).exp()
+}
+
+/// How often errors hold what they are to hold.
+#[derive(Default)]
+struct Tally {
+    cases: u32,
+    /// Truths within the 95 % interval over probes and the error of the rule.
+    inside: u32,
+    /// Truths within the interval.
+    by_probes: u32,
+    /// Error of the rule as estimated over that found.
+    widths: Vec<f64>,
+}
+
+impl Tally {
+    /// `truth` is that of all eigenvalues, `form` that of the probes.
+    fn add(
+        &mut self,
+        rules: &Quadrature,
+        (truth, form): (f64, f64),
+        function: &dyn Fn(&Quadrature) -> Result<Estimate, Error>,
+    ) {
+        let estimate = function(rules).unwrap();
+        let rule_error = rules.rule_error(function).unwrap();
+        let away = (estimate.value - truth).abs();
+        // Rounding where every probe is right.
+        let by_probes = estimate.half_width_95().unwrap() + 1e-9 * truth.abs();
+        self.cases += 1;
+        self.by_probes += u32::from(away <= by_probes);
+        self.inside += u32::from(away <= by_probes + rule_error);
+        let error = (estimate.value - form).abs();
+        // A ratio to what is all rounding means nothing.
+        if error > 1e-6 * truth.abs() {
+            self.widths.push(rule_error / error);
+        }
+    }
+}
+
+/// Interval and error of the rule together hold the truth, the interval alone does not; and the error of
+/// the rule is not much wider than what it estimates.
+#[test]
+fn interval_and_rule_error_hold_the_truth() {
+    let mut tally = Tally::default();
+    for (seed, eigenvalues) in (0..SEEDS).flat_map(|seed| spectra().map(|one| (seed, one))) {
+        let operator = Diagonal::new(eigenvalues.clone(), DType::F64);
+        let probes = Probe::Gaussian.rows(&operator, 0..PROBES, seed).unwrap();
+        let probes: Vec<Vec<f64>> = probes.to_vec2().unwrap();
+        let of = |function: &dyn Fn(f64) -> f64| sums(&eigenvalues, &probes, function);
+        let sizes = of(&f64::abs);
+        let logarithms = of(&|value| {
+            let size = value.abs();
+            if size == 0.0 { 0.0 } else { size * size.ln() }
+        });
+        let ranks = (
+            effective_rank(sizes.0, logarithms.0),
+            effective_rank(sizes.1, logarithms.1),
+        );
+        let norm = eigenvalues
+            .iter()
+            .fold(0.0, |norm: f64, value| norm.max(value.abs()));
+        // No eigenvalue is at an end, where rounding would count it or not.
+        let (low, high, shift) = (0.107 * norm, 0.53 * norm, 1.2 * norm);
+        let logarithm = of(&|value| (value + shift).ln());
+        let rank = of(&|value| f64::from(u8::from(value.abs() > low)));
+        let count = of(&|value| f64::from(u8::from((low..=high).contains(&value))));
+        for steps in [10, 20, 31] {
+            let settings = QuadratureSettings {
+                seed,
+                ..settings(steps, Probe::Gaussian)
+            };
+            let rules = quadrature(&operator, &settings).unwrap();
+            tally.add(&rules, sizes, &Quadrature::nuclear_norm);
+            tally.add(&rules, ranks, &Quadrature::effective_rank);
+            tally.add(&rules, logarithm, &|rules| rules.log_determinant(shift));
+            tally.add(&rules, rank, &|rules| rules.numerical_rank(low));
+            tally.add(&rules, count, &|rules| rules.count(low..=high));
+        }
+    }
+    let share = |count: u32| f64::from(count) / f64::from(tally.cases);
+    let (inside, by_probes) = (share(tally.inside), share(tally.by_probes));
+    assert!(inside >= 0.95, "{inside}");
+    assert!(
+        by_probes <= 0.8,
+        "{by_probes} without the error of the rule"
+    );
+    tally.widths.sort_by(f64::total_cmp);
+    let median = tally.widths[tally.widths.len() / 2];
+    assert!((1.0..=8.0).contains(&median), "{median}");
+}
+
+#[test]
+fn a_truncation_is_a_run_of_fewer_steps() {
+    for probe in [Probe::Gaussian, Probe::Rademacher] {
+        for dtype in [DType::F64, DType::F32] {
+            let operator = case("outliers over a bulk").operator(dtype);
+            let whole = quadrature(&operator, &settings(24, probe)).unwrap();
+            for steps in [1, 2, 7, 12, 23, 24, 90] {
+                let run = quadrature(&operator, &settings(steps.min(24), probe)).unwrap();
+                let truncated = whole.truncated(steps).unwrap();
+                // Entries outside of the tridiagonal matrix are not kept.
+                let asymmetry = whole.asymmetry;
+                assert_eq!(truncated, Quadrature { asymmetry, ..run }, "{steps} steps");
+            }
+            assert!(matches!(whole.truncated(0), Err(Error::Zero { .. })));
+        }
+    }
+}
+
+#[test]
+fn rules_are_exact_for_the_moments() {
+    let moments: [Function; 3] = [
+        |rules| rules.integrate(|_| 1.0),
+        |rules| rules.integrate(|value| value),
+        Quadrature::frobenius_squared,
+    ];
+    for case in cases() {
+        let operator = case.operator(DType::F64);
+        for steps in [3, 4, 9, 20] {
+            let rules = quadrature(&operator, &settings(steps, Probe::Gaussian)).unwrap();
+            for (degree, moment) in moments.into_iter().enumerate() {
+                let error = rules.rule_error(moment).unwrap();
+                // Rounding of sums of `dim` terms of that size.
+                let size = case.dim() as f64 * case.norm().powi(degree as i32);
+                assert!(error <= 1e-13 * size, "{}: {error:e}", case.name);
+            }
+        }
+    }
+    // Beyond the degree of a rule there is an error, else the moments would show nothing.
+    let rules = quadrature(
+        &case("indefinite").operator(DType::F64),
+        &settings(4, Probe::Gaussian),
+    );
+    let eighth = |rules: &Quadrature| rules.integrate(|value| (value / 5.0).powi(8));
+    assert!(rules.unwrap().rule_error(eighth).unwrap() > 0.1);
+}
+
+/// Three distinct eigenvalues are a rule of three nodes, all of them with as many steps as dimensions; shorter
+/// rules differ, and say nothing.
+#[test]
+fn a_rule_of_an_invariant_space_has_no_error() {
+    let sphere = Matrix::new("sphere", vec![2.0; 20]);
+    let few = Matrix::new("few", vec![3.0, 2.0, 1.0, 0.5, -1.0]);
+    let few_steps = few.dim();
+    for (case, steps, nodes) in [
+        (repeated(), 4, 3),
+        (repeated(), 30, 3),
+        (sphere, 1, 1),
+        (few, few_steps, 5),
+    ] {
+        let operator = case.operator(DType::F64);
+        let rules = quadrature(&operator, &settings(steps, Probe::Gaussian)).unwrap();
+        assert!(rules.rules.iter().all(|rule| rule.nodes.len() == nodes));
+        for function in [
+            Quadrature::nuclear_norm as Function,
+            Quadrature::effective_rank,
+        ] {
+            let error = rules.rule_error(function).unwrap();
+            assert!(error == 0.0, "{}: {error:e}", case.name);
+        }
+        assert_eq!(rules.truncated(1).unwrap().rules, rules.rules);
+    }
+}
+
+#[test]
+fn an_error_that_nothing_is_known_of_is_infinite() {
+    let operator = case("indefinite").operator(DType::F64);
+    let rules = quadrature(&operator, &settings(1, Probe::Gaussian)).unwrap();
+    let error = rules.rule_error(Quadrature::nuclear_norm).unwrap();
+    assert_eq!(error, f64::INFINITY);
+    // The one node of a probe of signs is the mean eigenvalue, zero, of which there is no ratio.
+    let signs = Diagonal::new(vec![2.0, 1.0, -1.0, -2.0], DType::F64);
+    let rules = quadrature(&signs, &settings(2, Probe::Rademacher)).unwrap();
+    assert!(rules.effective_rank().is_ok());
+    let error = rules.rule_error(Quadrature::effective_rank).unwrap();
+    assert_eq!(error, f64::INFINITY);
+    // What the function itself refuses is refused.
+    assert!(
+        rules
+            .rule_error(|rules| rules.log_determinant(-9.0))
+            .is_err()
+    );
+}
+
+#[test]
+fn eigenvalues_taken_out_stay_in_shorter_rules() {
+    let case = case("outliers over a bulk");
+    let operator = case.operator(DType::F64);
+    let search = EigenpairsSettings {
+        top: 3,
+        bottom: 1,
+        block: 2,
+        basis: 20,
+        tolerance: 1e-10,
+        least_products: 0,
+        bytes: None,
+        seed: 5,
+    };
+    let pairs = eigenpairs(&operator, &search, &Budget::UNLIMITED, &mut |_| ()).unwrap();
+    let known = pairs.deflation(1e-6).unwrap();
+    assert!(known.len() >= 4);
+    let rules = quadrature_until(
+        &operator,
+        &settings(16, Probe::Gaussian),
+        Some(&known),
+        Quadrature::nuclear_norm,
+        &Goal::relative(1e-9),
+        &Budget::of_products(16 * PROBES),
+        &mut |_| (),
+    );
+    let rules = rules.unwrap().result;
+    let shorter = rules.truncated(8).unwrap();
+    assert_eq!(shorter.deflated, rules.deflated);
+    // 10 and more, of which shorter rules would see a part each.
+    let outliers = |rules: &Quadrature| rules.numerical_rank(5.0);
+    assert_eq!(outliers(&shorter).unwrap().value, 4.0);
+    assert_eq!(rules.rule_error(outliers).unwrap(), 0.0);
+    assert!(rules.rule_error(Quadrature::nuclear_norm).unwrap() > 0.0);
+}
