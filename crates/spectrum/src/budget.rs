@@ -70,6 +70,8 @@ pub enum Stop {
     Products,
     /// The caller interrupted.
     Interrupted,
+    /// The bytes allowed hold no more vectors.
+    Memory,
     /// The residuals are down to the rounding of the products, which is more than the tolerance.
     Rounding,
     /// The whole space is covered, so that further products add nothing: exact up to rounding.

@@ -78,6 +78,20 @@ pub enum Error {
         /// The most steps within the bytes allowed; 0 if the vectors at work alone do not fit.
         fits: usize,
     },
+    /// The sketch of a diagonal takes more memory than is allowed.
+    #[error(
+        "a sketch of {probes} probes takes {needed} bytes, but {allowed} are allowed; {fits} probes would fit"
+    )]
+    SketchTooLarge {
+        /// Probes asked for.
+        probes: usize,
+        /// Bytes they would take, with the vectors at work.
+        needed: u64,
+        /// Bytes allowed.
+        allowed: u64,
+        /// The most probes within the bytes allowed; 0 if the vectors at work alone do not fit.
+        fits: usize,
+    },
     /// The budget ends before the first number.
     #[error("the budget is {products} products, but the first result takes {needed}; raise it")]
     BudgetTooSmall {

@@ -4,7 +4,7 @@
 //! The nouns: [`Eigenpairs`] at both ends of the spectrum, to a tolerance and in bounded memory; a
 //! [`RitzValue`] from a plain [`lanczos()`] run; an [`Estimate`] from [`moments`] (trace and squared
 //! Frobenius norm), [`hutchinson()`], [`hutch_plus_plus()`] or [`xtrace()`]; the [`Diagonal`] from
-//! [`xdiag`]; a [`Quadrature`] (Tr f(A), ranks, counts and the spectral [`Density`]); and a
+//! [`xdiag()`]; a [`Quadrature`] (Tr f(A), ranks, counts and the spectral [`Density`]); and a
 //! [`PowerIteration`] as an independent check of the spectral norm. [`check_operator`] asks an
 //! operator whether it keeps its promises, and [`Verified`] asks it while it is measured. Every
 //! result says what it cost in products and which seed repeats it.
@@ -97,6 +97,7 @@ mod deflation;
 mod dense;
 mod density;
 mod diagonal;
+mod diagonal_entries;
 mod eigenpairs;
 mod eigenpairs_settings;
 mod error;
@@ -120,6 +121,7 @@ mod student;
 mod trace;
 mod tridiagonal;
 mod verified;
+mod xdiag;
 mod xtrace;
 
 pub use budget::{Budget, Progress, Stop};
@@ -127,7 +129,7 @@ pub use check::{OperatorCheck, check_operator};
 pub use deflation::Deflation;
 pub use dense::{DenseSpectrum, dense_spectrum};
 pub use density::Density;
-pub use diagonal::{Diagonal, XDiagSettings, xdiag};
+pub use diagonal::Diagonal;
 pub use eigenpairs::{Eigenpairs, Eigenvalue, eigenpairs};
 pub use eigenpairs_settings::{EigenpairsSettings, basis_bytes};
 pub use error::Error;
@@ -145,4 +147,5 @@ pub use quadrature::{
 pub use rule::{Rule, Tridiagonal};
 pub use trace::{Moments, MomentsSettings, moments, moments_until};
 pub use verified::Verified;
+pub use xdiag::{XDiagSettings, xdiag, xdiag_bytes, xdiag_until};
 pub use xtrace::{XTraceSettings, xtrace, xtrace_until};

@@ -65,6 +65,13 @@ impl Sketch {
         self.factor.ncols()
     }
 
+    /// Moves to room for `capacity` probes, not fewer than there are.
+    pub(crate) fn reserve(&mut self, capacity: usize) -> Result<(), Error> {
+        let count = self.count();
+        self.basis.grow(count, capacity)?;
+        self.probes.grow(count, capacity)
+    }
+
     /// Takes `rows` more probes with 2 × rows products, not more in all than the dimension. Returns
     /// A q for the vectors q added, (rows, dim).
     pub(crate) fn extend<Operator: LinearOperator + ?Sized>(
@@ -76,8 +83,7 @@ impl Sketch {
         let count = old + rows;
         if count > self.basis.capacity() {
             let capacity = (2 * self.basis.capacity()).clamp(count, operator.dim().max(count));
-            self.basis.grow(old, capacity)?;
-            self.probes.grow(old, capacity)?;
+            self.reserve(capacity)?;
         }
         let probes = self.unit_rows(operator, old, rows)?;
         let probes = probes.affine((operator.dim() as f64).sqrt(), 0.0)?;
@@ -140,8 +146,7 @@ impl Sketch {
             .copy_from(&inside.transpose());
         let mut length = norm(&remainder)?;
         let floor = BREAKDOWN * epsilon(operator.dtype())? * before;
-        // The least that keeps R invertible, also where every product is zero.
-        self.factor[(index, index)] = length.max(floor).max(f64::MIN_POSITIVE.sqrt());
+        self.factor[(index, index)] = length.max(floor).max(least());
         if length <= floor {
             let random = self.unit_rows(operator, STAND_INS + index, 1)?;
             remainder = self.basis.project_out(index, &random)?.0;
@@ -175,6 +180,11 @@ impl Sketch {
         Ok(self.basis.rows(first + rows)?.narrow(0, first, rows)?)
     }
 
+    /// Whether every product was zero, or so small that its square is.
+    pub(crate) fn vanishes(&self) -> bool {
+        self.factor.amax() <= least()
+    }
+
     /// S, (probes, probes): column i is the unit vector orthogonal to every column of R but column
     /// i.
     pub(crate) fn left_out(&self) -> DMatrix<f64> {
@@ -199,6 +209,11 @@ impl Sketch {
         }
         directions
     }
+}
+
+/// The least entry that keeps R invertible, also where every product is zero.
+fn least() -> f64 {
+    f64::MIN_POSITIVE.sqrt()
 }
 
 /// Checks the number of vectors of a sketch.

@@ -14,6 +14,9 @@ use flatness_operator::LinearOperator;
 use crate::Error;
 use crate::product::{epsilon, multiply, norm};
 
+/// Entries compared at a time, for which they are copied.
+const AT_A_TIME: usize = 1 << 16;
+
 /// An operator whose first products are checked as a method asks for them.
 #[derive(Debug)]
 pub struct Verified<Operator> {
@@ -97,13 +100,21 @@ impl<Operator: LinearOperator> LinearOperator for Verified<Operator> {
 /// That two products of the same block (rows, dim) agree in every bit; infinite and undefined entries are
 /// left to the method.
 pub(crate) fn compare_bits(first: &Tensor, second: &Tensor) -> Result<(), Error> {
-    let (entries, again) = (host(first)?, host(second)?);
-    let mut worst: Option<(usize, f64)> = None;
-    for (entry, (left, right)) in entries.iter().zip(&again).enumerate() {
-        if left.to_bits() != right.to_bits() && !(left.is_nan() && right.is_nan()) {
-            let difference = (left - right).abs();
-            if worst.is_none_or(|(_, largest)| difference > largest) {
-                worst = Some((entry, difference));
+    let (mut largest, mut worst) = (0.0_f64, None::<(usize, f64)>);
+    let [first_entries, second_entries] = [first, second].map(Tensor::flatten_all);
+    let (first_entries, second_entries) = (first_entries?, second_entries?);
+    let count = first.elem_count();
+    for start in (0..count).step_by(AT_A_TIME) {
+        let len = AT_A_TIME.min(count - start);
+        let entries = host(&first_entries.narrow(0, start, len)?)?;
+        let again = host(&second_entries.narrow(0, start, len)?)?;
+        for (entry, (left, right)) in (start..).zip(entries.iter().zip(&again)) {
+            largest = largest.max(left.abs());
+            if left.to_bits() != right.to_bits() && !(left.is_nan() && right.is_nan()) {
+                let difference = (left - right).abs();
+                if worst.is_none_or(|(_, most)| difference > most) {
+                    worst = Some((entry, difference));
+                }
             }
         }
     }
@@ -112,9 +123,7 @@ pub(crate) fn compare_bits(first: &Tensor, second: &Tensor) -> Result<(), Error>
             rows: first.dim(0)?,
             difference,
             entry,
-            largest: entries
-                .iter()
-                .fold(0.0, |most, value| most.max(value.abs())),
+            largest,
         }),
         None => Ok(()),
     }
@@ -139,5 +148,5 @@ pub(crate) fn block_difference(
 }
 
 fn host(tensor: &Tensor) -> Result<Vec<f64>, Error> {
-    Ok(tensor.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?)
+    Ok(tensor.to_dtype(DType::F64)?.to_vec1()?)
 }

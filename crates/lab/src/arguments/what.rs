@@ -15,8 +15,8 @@ pub(crate) enum What {
     Frobenius,
     /// Spectral density, and Ritz values with their weights.
     Density,
-    /// Diagonal, from so many probes.
-    Diagonal(usize),
+    /// Diagonal, from so many probes or until it is accurate enough.
+    Diagonal(Option<usize>),
     /// Number of eigenvalues beyond this share of the largest magnitude.
     Rank(f64),
     /// Exponential of the entropy of the magnitudes of the eigenvalues.
@@ -47,9 +47,6 @@ pub(crate) enum What {
 
 /// Share of the largest eigenvalue below which an eigenvalue counts as zero.
 const RANK_THRESHOLD: f64 = 1e-3;
-
-/// The products of a short trace, for the sum; single entries of a whole network take hundreds (`docs/MEASURES.md`).
-const DIAGONAL_PROBES: usize = 32;
 
 /// Loss rise of Neyshabur et al. (2017) and Jiang et al. (2020).
 const PAC_BAYES_RISE: f64 = 0.1;
@@ -120,7 +117,7 @@ impl FromStr for What {
             "bottom" => Ok(Self::Bottom(count()?)),
             "trace" => plain(Self::Trace),
             "frobenius" => plain(Self::Frobenius),
-            "diagonal" => probes(value).map(Self::Diagonal),
+            "diagonal" => value.map(probes).transpose().map(Self::Diagonal),
             "density" => plain(Self::Density),
             "rank" => Ok(Self::Rank(positive(Some(RANK_THRESHOLD))?)),
             "effective-rank" => plain(Self::EffectiveRank),
@@ -145,10 +142,7 @@ fn positive(text: &str) -> Option<f64> {
     number.filter(|number: &f64| number.is_finite() && *number > 0.0)
 }
 
-fn probes(value: Option<&str>) -> Result<usize, String> {
-    let Some(value) = value else {
-        return Ok(DIAGONAL_PROBES);
-    };
+fn probes(value: &str) -> Result<usize, String> {
     let probes = value.parse().ok().filter(|&probes| probes > 1);
     probes.ok_or_else(|| format!("diagonal takes a number of at least 2, got `{value}`"))
 }
@@ -177,8 +171,8 @@ mod tests {
             ("top", What::Top(1)),
             ("top=5", What::Top(5)),
             ("bottom=2", What::Bottom(2)),
-            ("diagonal", What::Diagonal(32)),
-            ("diagonal=8", What::Diagonal(8)),
+            ("diagonal", What::Diagonal(None)),
+            ("diagonal=8", What::Diagonal(Some(8))),
             ("rank", What::Rank(1e-3)),
             ("rank=0.01", What::Rank(0.01)),
             ("log-determinant=2", What::LogDeterminant(2.0)),

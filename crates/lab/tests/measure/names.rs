@@ -19,8 +19,14 @@ fn every_name_gives_its_line() {
         ("frobenius", &["frobenius"]),
         (
             "diagonal=4",
-            &["diagonal_sum", "diagonal_max", "diagonal_min"],
+            &[
+                "diagonal_sum",
+                "diagonal_norm",
+                "diagonal_max",
+                "diagonal_min",
+            ],
         ),
+        ("diagonal", &["diagonal_sum", "diagonal_norm"]),
         ("density", &[]),
         ("rank", &["rank(1e-3)"]),
         ("rank=0.25", &["rank(2.5e-1)"]),

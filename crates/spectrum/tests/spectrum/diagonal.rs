@@ -12,9 +12,18 @@ fn host(tensor: &candle_core::Tensor) -> Vec<f64> {
 
 #[test]
 fn it_and_its_error_are_their_definitions() {
-    // The definition leaves each probe out and orthonormalises the others anew.
-    let case = case("indefinite");
-    let (dim, count, seed) = (case.dim(), 6, 2);
+    check_definitions(&case("indefinite"), 6, &[1, 4, 6]);
+    // So large that not all entries are at work at a time.
+    let large = Matrix::new(
+        "large",
+        (0..200).map(|i| f64::from(50 - i).cbrt()).collect(),
+    );
+    check_definitions(&large, 45, &[45]);
+}
+
+/// The definition leaves each probe out and orthonormalises the others anew.
+fn check_definitions(case: &Matrix, count: usize, blocks: &[usize]) {
+    let (dim, seed) = (case.dim(), 2);
     let rows = Probe::Rademacher
         .rows(&identity(dim, DType::F64), 0..count, seed)
         .unwrap();
@@ -25,10 +34,12 @@ fn it_and_its_error_are_their_definitions() {
             .map(|index| &case.entries * rows.row(index).transpose())
             .collect();
         let basis: DMatrix<f64> = DMatrix::from_columns(&others).qr().q();
-        let projector = &basis * basis.transpose();
         let probe = rows.row(probe).transpose();
-        let outside = (DMatrix::identity(dim, dim) - &projector) * &case.entries * &probe;
-        (projector * &case.entries).diagonal() + probe.component_mul(&outside)
+        let product = &case.entries * &probe;
+        let outside = &product - &basis * basis.tr_mul(&product);
+        let image = &case.entries * &basis;
+        let inside = basis.component_mul(&image).column_sum();
+        inside + probe.component_mul(&outside)
     };
     let values: Vec<_> = (0..count).map(|probe| value(probe, &[probe])).collect();
     let mut debts = DVector::zeros(dim);
@@ -37,10 +48,11 @@ fn it_and_its_error_are_their_definitions() {
         debts += (&values[i] - owed).component_mul(&(&values[j] - due));
     }
     assert!(debts.min() < 0.0 && debts.max() > 0.0);
-    for block in [1, 4, 6] {
+    for &block in blocks {
         let settings = XDiagSettings {
             probes: count,
             block,
+            bytes: None,
             seed,
         };
         let result = xdiag(&case.operator(DType::F64), &settings).unwrap();
@@ -54,8 +66,9 @@ fn it_and_its_error_are_their_definitions() {
                 .sum();
             let variance = (squares + 2.0 * debts[index].max(0.0)) / (count * (count - 1)) as f64;
             let standard_error = variance.sqrt();
-            assert!((found.0[index] - mean).abs() <= 1e-11);
-            assert!((found.1[index] - standard_error).abs() <= 1e-11);
+            assert!((found.0[index] - mean).abs() <= 1e-11, "{}", case.name);
+            let away = (found.1[index] - standard_error).abs();
+            assert!(away <= 1e-11, "{}: {away:e}", case.name);
         }
     }
 }
@@ -73,6 +86,7 @@ fn a_sketch_of_the_whole_range_or_space_gives_the_dense_diagonal() {
             let settings = XDiagSettings {
                 probes,
                 block: 5,
+                bytes: None,
                 seed: 2,
             };
             let result = xdiag(&case.operator(dtype), &settings).unwrap();
@@ -98,6 +112,7 @@ fn errors_fall_with_the_probes_where_the_spectrum_decays() {
         let settings = XDiagSettings {
             probes,
             block: probes,
+            bytes: None,
             seed: 3,
         };
         let values = host(&xdiag(&case.operator(DType::F64), &settings).unwrap().values);
@@ -118,6 +133,7 @@ fn float32_agrees_with_float64_at_any_size() {
         let settings = XDiagSettings {
             probes: 8,
             block: 8,
+            bytes: None,
             seed: 3,
         };
         let [double, single] = [DType::F64, DType::F32].map(|dtype| {

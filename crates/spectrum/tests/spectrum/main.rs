@@ -8,6 +8,8 @@ mod deflation;
 mod dense;
 mod density;
 mod diagonal;
+mod diagonal_stops;
+mod diagonal_until;
 mod eigenpairs;
 mod eigenpairs_stops;
 mod endings;

@@ -213,6 +213,7 @@ fn estimates_of_a_uniform_matrix_are_unbiased() {
             let diagonal = XDiagSettings {
                 probes,
                 block,
+                bytes: None,
                 seed,
             };
             let trace = XTraceSettings {

@@ -1,5 +1,5 @@
-//! The diagonal of a matrix by XDiag: its sum, its extremes and where they are, and all of it as a file with
-//! the names and shapes of the parameters.
+//! The diagonal of a matrix by XDiag: its sum, its norm with the error of the whole, its extremes and where
+//! they are, and all of it as a file with the names and shapes of the parameters.
 //!
 //! ```text
 //! se(Σ d)² ≤ 2 Σ se(dᵢ)²
@@ -15,53 +15,106 @@ use candle_core::{DType, Tensor};
 use flatness_layers::ParamLayout;
 use flatness_operator::LinearOperator;
 use flatness_records::{Quantity, Uncertainty};
-use flatness_spectrum::{Budget, Diagonal, Estimate, Stop, XDiagSettings, xdiag};
+use flatness_spectrum::{
+    Budget, Diagonal, Estimate, Goal, Measured, Stop, XDiagSettings, xdiag_bytes, xdiag_until,
+};
 
 use super::Subject;
+use super::memory::Plan;
 use super::report::Line;
-use super::spectral::{BLOCK, describe};
+use super::spectral::describe;
 use crate::progress::Stage;
 
 /// Products of a probe: one for the sketch, one of it.
 const PRODUCTS: usize = 2;
 
-/// Those of the fewest probes that have an error.
-pub(super) const LEAST_PRODUCTS: usize = 2 * PRODUCTS;
+/// The fewest probes that have an error.
+pub(super) const LEAST_PROBES: usize = 2;
 
-/// The diagonal from so many probes, or fewer within the budget.
+/// Probes before the errors are looked at, where no number is asked for: with fewer, errors that are small by
+/// chance would end it too early.
+pub(super) const FIRST_PROBES: usize = 16;
+
+/// Confidence of the relative error, that of [`Goal::relative`].
+const CONFIDENCE: f64 = 0.95;
+
+/// Products of the fewest probes.
+pub(super) fn least_products(dim: usize) -> usize {
+    PRODUCTS * LEAST_PROBES.min(dim)
+}
+
+/// The diagonal from so many probes, or until it is as accurate as asked; from fewer where the budget ends.
 pub(super) fn measure(
     subject: &Subject<'_>,
     operator: &dyn LinearOperator,
-    probes: usize,
+    probes: Option<usize>,
+    plan: &Plan,
     budget: &Budget<'_>,
     stage: &Stage,
-) -> Result<Diagonal> {
-    let affordable = budget.products.unwrap_or(usize::MAX) / PRODUCTS;
-    let probes = probes.min(operator.dim()).min(affordable).max(2);
+) -> Result<Measured<Diagonal>> {
     stage.message("diagonal");
+    let (dim, block) = (operator.dim(), plan.rows);
+    let affordable = budget.products.unwrap_or(usize::MAX) / PRODUCTS;
+    let least = LEAST_PROBES.min(dim);
+    let first = probes.unwrap_or(FIRST_PROBES).min(dim).min(affordable);
+    let held = |&probes: &usize| xdiag_bytes(probes, block, dim, operator.dtype()) <= plan.sketch;
+    let first = (least..=first).rev().find(held).unwrap_or(least);
     let settings = XDiagSettings {
-        probes,
-        block: BLOCK,
+        probes: first,
+        block,
+        bytes: Some(plan.sketch),
         seed: subject.streams.seed("diagonal"),
     };
-    Ok(xdiag(operator, &settings)?)
+    let (goal, products) = match probes {
+        None => (subject.options.relative_error, budget.products),
+        // No other goal than their number.
+        Some(_) => (f64::MIN_POSITIVE, Some(PRODUCTS * first)),
+    };
+    let budget = Budget {
+        products,
+        interrupt: budget.interrupt,
+    };
+    let goal = Goal {
+        relative_error: goal,
+        confidence: CONFIDENCE,
+    };
+    Ok(xdiag_until(
+        operator,
+        &settings,
+        &goal,
+        &budget,
+        &mut |progress| {
+            let relative = progress.error / progress.value;
+            stage.message(&format!(
+                "diagonal of norm {:.4e}, relative error {relative:.1e}",
+                progress.value
+            ));
+        },
+    )?)
 }
 
-/// Sum, largest and smallest entry of the `diagonal` of the rows at `ranges` of `layout`; `asked` are the
+/// Sum, norm, largest and smallest entry of the diagonal of the rows at `ranges` of `layout`; `asked` are the
 /// probes asked for.
 pub(super) fn lines(
-    diagonal: &Diagonal,
-    asked: usize,
+    measured: &Measured<Diagonal>,
+    asked: Option<usize>,
     layout: &ParamLayout,
     ranges: &[Range<usize>],
 ) -> Result<Vec<Line>> {
+    let Measured { result, stop } = measured;
     let Diagonal {
         values,
         standard_errors,
         probes,
         products,
         seed,
-    } = diagonal;
+    } = result;
+    let whole = asked.is_some_and(|asked| *probes == asked);
+    let stop = match stop {
+        // As many probes as asked for are not for want of products.
+        Stop::Products | Stop::Converged if whole => None,
+        stop => Some(describe(*stop)),
+    };
     let line = |name: &str, value: f64, standard_error: f64| {
         let uncertainty = Uncertainty::Stochastic {
             standard_error,
@@ -77,14 +130,17 @@ pub(super) fn lines(
                 uncertainty,
             },
         );
-        line.stop = (*probes < asked.min(values.elem_count())).then_some(describe(Stop::Products));
+        line.stop = stop;
         line
     };
     let double = |tensor: &Tensor| tensor.to_dtype(DType::F64);
     let scalar = |tensor: &Tensor| double(tensor)?.to_scalar::<f64>();
     let sum = scalar(&double(values)?.sum_all()?)?;
     let squares = scalar(&double(standard_errors)?.sqr()?.sum_all()?)?;
-    let mut lines = vec![line("diagonal_sum", sum, (2.0 * squares).sqrt())];
+    let norm = result.norm()?;
+    let mut of_all = line("diagonal_norm", norm.value, norm.standard_error);
+    of_all.relative_error = Some(result.relative_error(CONFIDENCE)?);
+    let mut lines = vec![line("diagonal_sum", sum, (2.0 * squares).sqrt()), of_all];
     let rows = values.elem_count();
     for (name, row) in [
         ("diagonal_max", values.argmax(0)?),

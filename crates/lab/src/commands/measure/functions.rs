@@ -105,6 +105,7 @@ pub(super) fn too_few_steps(stop: Stop) -> &'static str {
     match stop {
         Stop::Products => "the budget ended it; more --steps",
         Stop::Interrupted => "the time limit ended it; more --steps",
+        Stop::Memory => "the memory ended it; more --steps",
         Stop::Converged | Stop::Rounding | Stop::Complete => "enough probes; more --steps",
     }
 }

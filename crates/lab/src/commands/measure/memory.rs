@@ -4,10 +4,10 @@
 
 use anyhow::Result;
 use candle_core::DType;
-use flatness_spectrum::{basis_bytes, quadrature_bytes};
+use flatness_spectrum::{basis_bytes, quadrature_bytes, xdiag_bytes};
 
 use super::allowance::{Allowance, Refusal, allowed};
-use super::{functions, moments, parameters, perturbed, spectral};
+use super::{diagonal, functions, moments, parameters, perturbed, spectral};
 use crate::arguments::{MeasureOptions, What};
 
 /// What a product holds for each of its vectors, in vectors of P elements, beside itself and the sums of the
@@ -19,12 +19,6 @@ const DEFLATED: usize = 2;
 
 /// Copies of the eigenvectors while they are made of the basis.
 const EIGENVECTORS: u64 = 3;
-
-/// Vectors of the check of the matrix: two, and their products alone and in a block, twice.
-const CHECKED: u64 = 10;
-
-/// Vectors that a sketch of the diagonal holds for each probe (`flatness_spectrum::XDiagSettings`).
-const SKETCHED: u64 = 14;
 
 /// A matrix, and what is to be measured of it.
 pub(super) struct Asked<'a> {
@@ -48,6 +42,8 @@ pub(super) struct Plan {
     pub(super) basis_wished: usize,
     /// Bytes for the Krylov spaces of the probes of a quadrature.
     pub(super) krylov: u64,
+    /// Bytes for the sketch of a diagonal.
+    pub(super) sketch: u64,
     /// Vectors multiplied at a time where more are given.
     pub(super) rows: usize,
     /// Probes multiplied at a time for the sampling error of the Frobenius norm.
@@ -72,6 +68,7 @@ impl Asked<'_> {
             basis: 0,
             basis_wished: 0,
             krylov: 0,
+            sketch: 0,
             rows: spectral::BLOCK,
             sampled: 1,
         };
@@ -109,13 +106,10 @@ impl Asked<'_> {
         }
         for what in self.what {
             if let What::Diagonal(probes) = *what {
-                let each = SKETCHED * memory.vector;
-                let vectors = each.saturating_mul(probes.min(dim) as u64);
-                let fits = memory.beside(memory.kept + memory.product) / each;
-                let fits = (fits > 1).then(|| format!("--what diagonal={fits}"));
-                rows(memory.rows(&format!("--what diagonal={probes}"), vectors, fits));
+                rows(self.sketched(&memory, probes));
             }
         }
+        plan.sketch = memory.beside(memory.kept + memory.product * plan.rows as u64);
         if of_functions {
             memory.kept += known;
             match self.krylov(&memory) {
@@ -188,6 +182,35 @@ impl Asked<'_> {
         })
     }
 
+    /// Probes multiplied at a time for the sketch of a diagonal: as many as leave room for those asked for,
+    /// or for the first ones of a sketch that grows.
+    fn sketched(&self, memory: &Allowance, probes: Option<usize>) -> Result<usize, Refusal> {
+        let Self { dim, dtype, .. } = *self;
+        let needed = |probes: usize, rows: usize| {
+            let products = memory.product.saturating_mul(rows as u64);
+            let beside = products.saturating_add(memory.kept);
+            xdiag_bytes(probes, rows, dim, dtype).saturating_add(beside)
+        };
+        let least = probes.unwrap_or(diagonal::LEAST_PROBES).min(dim);
+        let first = probes.unwrap_or(diagonal::FIRST_PROBES).min(dim);
+        for probes in [first, least] {
+            let mut rows = (1..=spectral::BLOCK).rev();
+            if let Some(rows) = rows.find(|&rows| needed(probes, rows) <= memory.allowed) {
+                return Ok(rows);
+            }
+        }
+        let fits = memory.beside(needed(0, 1)) / (needed(1, 1) - needed(0, 1));
+        let fits = (fits > 1).then(|| format!("--what diagonal={fits}"));
+        Err(Refusal {
+            what: probes.map_or_else(
+                || "the diagonal".to_owned(),
+                |probes| format!("--what diagonal={probes}"),
+            ),
+            needed: needed(least, 1),
+            fits,
+        })
+    }
+
     /// Bytes for the Krylov spaces of as many probes in lockstep as fit beside their products.
     fn krylov(&self, memory: &Allowance) -> Result<u64, Refusal> {
         let Self { dim, dtype, .. } = *self;
@@ -211,7 +234,6 @@ impl Asked<'_> {
     /// What does not fit of the rest, which takes the Hessian of all parameters.
     fn others(&self, memory: &Allowance) -> Vec<Refusal> {
         let Allowance {
-            vector,
             whole,
             product,
             kept,
@@ -222,11 +244,6 @@ impl Asked<'_> {
         let directions = 2 * perturbed::DIRECTIONS as u64 * whole + kept + product;
         let asks = |asked: What| self.asks(|what| *what == asked);
         let parts = [
-            (
-                self.asks(What::of_matrix),
-                "a check of the matrix",
-                CHECKED * vector + 2 * product,
-            ),
             (
                 asks(What::Adaptive),
                 "--what adaptive",

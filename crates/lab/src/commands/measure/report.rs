@@ -71,6 +71,9 @@ pub(super) struct Line {
     /// The element of a parameter that it is of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) at: Option<String>,
+    /// Half-width of 95 % confidence relative to the value, where the error is not that of the value alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) relative_error: Option<f64>,
     /// What ended the measurement.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) stop: Option<&'static str>,
@@ -86,6 +89,7 @@ impl Line {
             quantity,
             rule_error: None,
             at: None,
+            relative_error: None,
             stop: None,
             sampling_error: None,
         }

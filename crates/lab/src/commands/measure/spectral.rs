@@ -67,13 +67,14 @@ pub(super) fn measure(
         What::Diagonal(probes) => Some(probes),
         _ => None,
     });
+    // A number of probes goes before none.
     let probes = probes.max();
     let dim = operator.dim();
     let needs = [
         (eigen || probing).then_some(options.block.min(dim)),
         of_moments.then_some(2),
         of_functions.then_some(2 * options.steps.min(dim)),
-        probes.map(|_| diagonal::LEAST_PRODUCTS),
+        probes.map(|_| diagonal::least_products(dim)),
     ];
     let mut purse = Purse::new(options, needs.into_iter().flatten())?;
     let mut found = Spectral {
@@ -129,12 +130,13 @@ pub(super) fn measure(
     }
     if let Some(probes) = probes {
         purse.spend(|budget| {
-            let diagonal = diagonal::measure(subject, operator, probes, budget, stage)?;
+            let measured =
+                diagonal::measure(subject, operator, probes, &block.plan, budget, stage)?;
             let layout = subject.network.layout();
-            let lines = diagonal::lines(&diagonal, probes, layout, &block.ranges)?;
+            let lines = diagonal::lines(&measured, probes, layout, &block.ranges)?;
             found.lines.extend(lines);
-            let products = diagonal.products;
-            found.diagonal = Some(diagonal);
+            let products = measured.result.products;
+            found.diagonal = Some(measured.result);
             Ok(products)
         })?;
     }
@@ -252,6 +254,7 @@ pub(super) fn describe(stop: Stop) -> &'static str {
         Stop::Converged => "as accurate as asked",
         Stop::Products => "the budget ended it",
         Stop::Interrupted => "the time limit ended it",
+        Stop::Memory => "the memory ended it",
         Stop::Rounding => "down to rounding",
         Stop::Complete => "complete",
     }

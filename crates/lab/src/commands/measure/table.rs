@@ -143,7 +143,7 @@ fn group_rows(groups: &[Measured]) -> Vec<String> {
 
 /// A number with its error, or both of its errors.
 fn cell(line: &Line) -> String {
-    let ended = [Stop::Products, Stop::Interrupted].map(spectral::describe);
+    let ended = [Stop::Products, Stop::Interrupted, Stop::Memory].map(spectral::describe);
     let few = [Stop::Products, Stop::Interrupted, Stop::Converged].map(functions::too_few_steps);
     let mark = match line.stop {
         Some(stop) if ended.contains(&stop) || few.contains(&stop) => INACCURATE,
@@ -186,6 +186,9 @@ fn row(line: &Line, width: usize, step_width: usize) -> String {
     }
     if let Some(stop) = line.stop {
         how += &format!("; {stop}");
+    }
+    if let Some(error) = line.relative_error {
+        how += &format!("; relative error {error:.2e}");
     }
     if let Some(error) = line.sampling_error {
         how += &format!("; sampling error {error:.2e}");

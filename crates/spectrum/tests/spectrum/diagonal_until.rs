@@ -1,0 +1,190 @@
+//! XDiag that goes on until the whole diagonal is accurate enough, against the dense diagonal.
+
+use std::cell::Cell;
+
+use candle_core::{DType, Tensor};
+use flatness_spectrum::{
+    Budget, Diagonal, Error, Goal, Measured, Progress, Stop, XDiagSettings, xdiag, xdiag_until,
+};
+use nalgebra::DVector;
+
+use crate::matrices::{Custom, Matrix, tensor};
+
+pub(crate) const SETTINGS: XDiagSettings = XDiagSettings {
+    probes: 8,
+    block: 4,
+    bytes: None,
+    seed: 5,
+};
+
+pub(crate) fn decaying() -> Matrix {
+    let eigenvalues = (0..120).map(|i| 0.9_f64.powi(i) * if i % 5 == 4 { -1.0 } else { 1.0 });
+    Matrix::new("decaying", eigenvalues.collect())
+}
+
+pub(crate) fn host(tensor: &Tensor) -> Vec<f64> {
+    tensor.to_vec1().unwrap()
+}
+
+/// ‖d − diag A‖
+fn distance(result: &Diagonal, case: &Matrix) -> f64 {
+    let values = DVector::from_vec(host(&result.values));
+    (values - case.entries.diagonal()).norm()
+}
+
+pub(crate) fn until(
+    case: &Matrix,
+    settings: &XDiagSettings,
+    goal: f64,
+    budget: &Budget<'_>,
+) -> Result<Measured<Diagonal>, Error> {
+    let (operator, goal) = (case.operator(DType::F64), Goal::relative(goal));
+    xdiag_until(&operator, settings, &goal, budget, &mut |_| ())
+}
+
+#[test]
+fn a_tighter_goal_takes_more_products_and_each_is_reached() {
+    let case = decaying();
+    let truth = case.entries.diagonal().norm();
+    let mut before = 0;
+    for goal in [0.5, 0.1, 0.01, 1e-3] {
+        let mut seen: Vec<Progress> = Vec::new();
+        let measured = xdiag_until(
+            &case.operator(DType::F64),
+            &SETTINGS,
+            &Goal::relative(goal),
+            &Budget::UNLIMITED,
+            &mut |at| seen.push(*at),
+        )
+        .unwrap();
+        let Measured { result, stop } = measured;
+        assert_eq!(stop, Stop::Converged, "{goal}");
+        assert!(result.products > before, "{goal}");
+        before = result.products;
+        assert!(result.relative_error(0.95).unwrap() <= goal);
+        let away = distance(&result, &case);
+        assert!(away <= goal * truth, "{goal}: {away:e}");
+        // The norm and the relative error by their formulas.
+        let square = |tensor: &Tensor| host(tensor).iter().map(|x| x * x).sum::<f64>();
+        let (whole, error) = (square(&result.values), square(&result.standard_errors));
+        let norm = result.norm().unwrap();
+        assert!((norm.value - (whole - error).sqrt()).abs() <= 1e-12 * truth);
+        assert!((norm.standard_error - error.sqrt()).abs() <= 1e-12 * truth);
+        let half_width = norm.half_width_95().unwrap();
+        let relative = result.relative_error(0.95).unwrap();
+        assert!((relative - half_width / norm.value).abs() <= 1e-14);
+        let last = seen.last().unwrap();
+        assert_eq!(
+            (last.products, last.value, last.error),
+            (result.products, norm.value, half_width)
+        );
+        for at in &seen[..seen.len() - 1] {
+            assert!(at.error > goal * at.value);
+        }
+        // An eighth or a block more at a time.
+        for pair in seen.windows(2) {
+            let more = pair[1].products - pair[0].products;
+            assert!(more <= pair[0].products / 8 + 8, "{more}");
+        }
+    }
+}
+
+/// The products made by the operator are those of the result, and none of them twice.
+#[test]
+fn it_is_the_fixed_form_that_stopped_there() {
+    let case = decaying();
+    let transposed = tensor(&case.entries.transpose());
+    let rows = Cell::new(0);
+    let operator = Custom {
+        dim: case.dim(),
+        dtype: DType::F64,
+        apply: |block: &Tensor| {
+            rows.set(rows.get() + block.dim(0)?);
+            block.matmul(&transposed)
+        },
+    };
+    // In the same blocks to the last bit; in others to the rounding of products of several rows.
+    for (first, tolerance) in [(8, 0.0), (6, 1e-12)] {
+        let settings = XDiagSettings {
+            probes: first,
+            ..SETTINGS
+        };
+        rows.set(0);
+        let goal = Goal::relative(0.02);
+        let budget = Budget::UNLIMITED;
+        let grown = xdiag_until(&operator, &settings, &goal, &budget, &mut |_| ()).unwrap();
+        let grown = grown.result;
+        assert_eq!(rows.get(), grown.products);
+        assert_eq!(grown.products, 2 * grown.probes);
+        assert!(grown.probes > 16);
+        let settings = XDiagSettings {
+            probes: grown.probes,
+            ..SETTINGS
+        };
+        let fixed = xdiag(&operator, &settings).unwrap();
+        for (grown, fixed) in [
+            (&grown.values, &fixed.values),
+            (&grown.standard_errors, &fixed.standard_errors),
+        ] {
+            for (grown, fixed) in host(grown).into_iter().zip(host(fixed)) {
+                assert!((grown - fixed).abs() <= tolerance, "{grown:e} {fixed:e}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_sketch_of_the_whole_space_is_complete_and_has_no_error() {
+    for (name, eigenvalues) in [
+        ("one", vec![-7.0]),
+        ("two", vec![3.0, -1.0]),
+        ("thirty", (1..=30).map(f64::from).collect()),
+    ] {
+        let case = Matrix::new(name, eigenvalues);
+        let settings = XDiagSettings {
+            probes: case.dim().min(2),
+            ..SETTINGS
+        };
+        let measured = until(&case, &settings, 1e-13, &Budget::UNLIMITED).unwrap();
+        let Measured { result, stop } = measured;
+        assert_eq!(
+            (stop, result.probes),
+            (Stop::Complete, case.dim()),
+            "{name}"
+        );
+        assert!(distance(&result, &case) <= 1e-13 * case.norm(), "{name}");
+        assert_eq!(result.relative_error(0.95).unwrap(), 0.0, "{name}");
+        let half_widths = host(&result.half_widths(0.95).unwrap());
+        assert!(half_widths.iter().all(|&half_width| half_width == 0.0));
+        let fixed = XDiagSettings {
+            probes: case.dim(),
+            ..SETTINGS
+        };
+        let fixed = xdiag(&case.operator(DType::F64), &fixed).unwrap();
+        assert!(distance(&fixed, &case) <= 1e-13 * case.norm(), "{name}");
+    }
+    // Nothing but zeros is known from the first probes.
+    let zero = Matrix::new("zero", vec![0.0; 20]);
+    let measured = until(&zero, &SETTINGS, 0.1, &Budget::UNLIMITED).unwrap();
+    assert_eq!(
+        (measured.stop, measured.result.probes),
+        (Stop::Converged, 8)
+    );
+}
+
+/// It ends where the errors happen to look small, and is still right as often as it says.
+#[test]
+fn what_has_reached_its_goal_is_that_accurate() {
+    let case = decaying();
+    let truth = case.entries.diagonal().norm();
+    for goal in [0.3, 0.05] {
+        let inside = (0..100).filter(|&seed| {
+            let settings = XDiagSettings { seed, ..SETTINGS };
+            let measured = until(&case, &settings, goal, &Budget::UNLIMITED).unwrap();
+            assert_eq!(measured.stop, Stop::Converged);
+            distance(&measured.result, &case) <= goal * truth
+        });
+        let inside = inside.count();
+        assert!(inside >= 95, "{goal}: {inside} of 100");
+    }
+}
