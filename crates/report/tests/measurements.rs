@@ -100,12 +100,12 @@ fn both_signs_share_their_axes_and_a_line_breaks_where_there_is_nothing() {
 }
 
 #[test]
-fn every_ritz_value_is_a_stem() {
+fn every_ritz_value_with_a_weight_is_a_stem() {
     let svg = stems_svg(NAME, &ritz()).unwrap();
-    assert_eq!(count(&svg, "polyline", "stroke", FIRST), 4);
+    assert_eq!(count(&svg, "polyline", "stroke", FIRST), 3);
     // A dot each, and one in the legend.
-    assert_eq!(count(&svg, "circle", "fill", FIRST), 5);
-    assert!(texts(&svg).contains("4 Ritz values"));
+    assert_eq!(count(&svg, "circle", "fill", FIRST), 4);
+    assert!(texts(&svg).contains("3 Ritz values"));
 }
 
 #[test]

@@ -9,7 +9,8 @@ use super::axis::Axis;
 use super::chart::{Bar, Chart, Guide, HEIGHT, Mark, Point, Series};
 use crate::Error;
 
-/// Weights below this are rounding: they are drawn at it.
+/// Weights below this are rounding, such as of an eigenvector that was taken out of the start vector: they
+/// are not drawn.
 const FLOOR: f64 = 1e-12;
 
 /// The Ritz values of one Lanczos run as one SVG file; `name` says of which matrix.
@@ -19,9 +20,10 @@ const FLOOR: f64 = 1e-12;
 pub fn stems_svg(name: &str, ritz: &[Ritz]) -> Result<String, Error> {
     let points: Vec<Point> = ritz
         .iter()
+        .filter(|ritz| ritz.weight >= FLOOR)
         .map(|ritz| Point {
             x: ritz.value,
-            y: ritz.weight.max(FLOOR),
+            y: ritz.weight,
             bar: Bar::None,
         })
         .collect();
@@ -33,7 +35,7 @@ pub fn stems_svg(name: &str, ritz: &[Ritz]) -> Result<String, Error> {
         x,
         y,
         series: vec![Series {
-            label: format!("{} Ritz values", ritz.len()),
+            label: format!("{} Ritz values", points.len()),
             points,
             mark: Mark::Stems,
         }],
