@@ -198,7 +198,7 @@ mod tests {
             [
                 ("decay", (12 + 12 + 3) * 7 + 3 * 3),
                 ("quadratic", 12 + 2 * 3),
-                ("separable", 3 * 3 + 3),
+                ("separable", 3 + 12 + 3 + 3),
                 ("rank", 4 * 12),
                 ("regions", 3),
                 ("rescaling", 3 + 3),

@@ -87,7 +87,7 @@ fn a_dry_run_shows_the_grid_and_writes_nothing() {
         "mlp-medium",
         "1e-5 5e-5",
         "SGD SWA Adam Gadam GadamX",
-        "225 runs for C1,C2,C3, 2 at a time",
+        "234 runs for C1,C2,C3, 2 at a time",
     ] {
         assert!(
             shown.contains(expected),
