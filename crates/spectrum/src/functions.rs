@@ -24,7 +24,7 @@
 //! they are at the end of an interval, where slope and bend pull the same way, and not as variances,
 //! which would still leave 88 %.
 //!
-//! No standard error holds the error of the rule, which [`Quadrature::rule_error`] estimates: the
+//! No standard error holds the error of the rule, which [`Quadrature::step_error`] estimates: the
 //! functions with a kink or a step (|λ|, counts and ranks) converge slowly in the steps unless the step
 //! falls into a gap of the spectrum.
 

@@ -240,7 +240,7 @@ impl Quadrature {
     /// Tr f(A), with the standard error over probes.
     ///
     /// The standard error does not hold the quadrature error of too few steps, which is the same
-    /// for every probe and which [`rule_error`](Self::rule_error) estimates, and with few probes it is
+    /// for every probe and which [`step_error`](Self::step_error) estimates, and with few probes it is
     /// itself uncertain: see [`Estimate::standard_error`].
     ///
     /// # Errors

@@ -126,7 +126,7 @@ impl Quadrature {
     /// # Errors
     ///
     /// Those of `function` of this quadrature, [`Error::TridiagonalNotConverged`].
-    pub fn rule_error(
+    pub fn step_error(
         &self,
         function: impl Fn(&Self) -> Result<Estimate, Error>,
     ) -> Result<f64, Error> {

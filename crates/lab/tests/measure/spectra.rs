@@ -133,8 +133,8 @@ fn functions_of_the_matrix_are_those_of_its_eigenvalues() {
     ] {
         assert_within(&report, name, truth);
         assert_eq!(report[name]["stop"], "as accurate as asked", "{name}");
-        let rule_error = number(&report, name, "rule_error");
-        assert!(rule_error <= 1e-3 * truth.abs(), "{name}: {rule_error:e}");
+        let step_error = number(&report, name, "step_error");
+        assert!(step_error <= 1e-3 * truth.abs(), "{name}: {step_error:e}");
     }
 }
 
@@ -156,13 +156,13 @@ fn a_function_of_too_few_steps_asks_for_more() {
     ] {
         let options = format!("{options} {goal} --budget {products}");
         let report = place.json(&options);
-        let rule_error = number(&report, "effective_rank", "rule_error");
-        assert!(rule_error > 5e-2 * truth, "{rule_error:e} of {truth:e}");
+        let step_error = number(&report, "effective_rank", "step_error");
+        assert!(step_error > 5e-2 * truth, "{step_error:e} of {truth:e}");
         let away = (value(&report, "effective_rank") - truth).abs();
-        let error = 4.0 * number(&report, "effective_rank", "standard_error") + rule_error;
+        let error = 4.0 * number(&report, "effective_rank", "standard_error") + step_error;
         assert!(away <= error, "{away:e} {error:e}");
         assert_eq!(report["effective_rank"]["stop"], stop);
-        assert_eq!(report["trace"].get("rule_error"), None);
+        assert_eq!(report["trace"].get("step_error"), None);
         let (code, table, _) = ended(place.start(&options));
         assert_eq!(code, 0);
         let lines: Vec<&str> = table.lines().collect();
@@ -177,11 +177,11 @@ fn a_function_of_too_few_steps_asks_for_more() {
         };
         let end = column(head).expect("a column");
         assert!(
-            row[..end].ends_with(&format!(" {rule_error:.2e}")),
+            row[..end].ends_with(&format!(" {step_error:.2e}")),
             "{table}"
         );
         let (_, table, _) = ended(place.start(&format!("{options} --each layer")));
-        assert!(table.contains(&format!(" +- {rule_error:.1e}*")), "{table}");
+        assert!(table.contains(&format!(" +- {step_error:.1e}*")), "{table}");
         assert!(
             table.contains("\nvalue +- standard error +- step error\n"),
             "{table}"

@@ -26,7 +26,7 @@ mod power;
 mod probes;
 mod promises;
 mod quadrature;
-mod rule_error;
+mod step_error;
 mod student;
 mod traces;
 mod until;

@@ -84,11 +84,11 @@ pub(super) fn measure(
     let quadrature = measured.result;
     for (name, function) in functions {
         let estimate = function(&quadrature)?;
-        let rule_error = quadrature.rule_error(function)?;
+        let step_error = quadrature.step_error(function)?;
         let allowed = goal.relative_error * estimate.value.abs();
         let mut line = Line::new(name, outside(estimate, known));
-        line.rule_error = Some(rule_error);
-        line.stop = Some(if rule_error > allowed {
+        line.step_error = Some(step_error);
+        line.stop = Some(if step_error > allowed {
             too_few_steps(measured.stop)
         } else {
             describe(measured.stop)

@@ -67,7 +67,7 @@ pub(super) struct Line {
     pub(super) quantity: Quantity,
     /// Error of too few Lanczos steps, on top of the standard error: an estimate.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) rule_error: Option<f64>,
+    pub(super) step_error: Option<f64>,
     /// The element of a parameter that it is of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) at: Option<String>,
@@ -87,7 +87,7 @@ impl Line {
         Self {
             name: name.into(),
             quantity,
-            rule_error: None,
+            step_error: None,
             at: None,
             relative_error: None,
             stop: None,

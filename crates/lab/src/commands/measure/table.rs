@@ -75,7 +75,7 @@ fn rows(measured: &Measured) -> Vec<String> {
     let lines = &measured.lines.0;
     let width = lines.iter().map(|line| line.name.len()).max();
     let width = width.unwrap_or(0).max("measure".len());
-    let (steps, step_width) = if lines.iter().any(|line| line.rule_error.is_some()) {
+    let (steps, step_width) = if lines.iter().any(|line| line.step_error.is_some()) {
         (STEP_ERROR, STEP_ERROR.len() + 2)
     } else {
         ("", 0)
@@ -132,7 +132,7 @@ fn group_rows(groups: &[Measured]) -> Vec<String> {
         })
         .collect();
     let mut lines = groups.iter().flat_map(|group| &group.lines.0);
-    if lines.any(|line| line.rule_error.is_some()) {
+    if lines.any(|line| line.step_error.is_some()) {
         text.push(format!("value +- standard error +- {STEP_ERROR}"));
     }
     if text.iter().any(|row| row.contains(INACCURATE)) {
@@ -151,7 +151,7 @@ fn cell(line: &Line) -> String {
     };
     let Quantity { value, .. } = line.quantity;
     let error = line.quantity.error();
-    let steps = line.rule_error;
+    let steps = line.step_error;
     let steps = steps.map_or_else(String::new, |error| format!(" +- {error:.1e}"));
     format!("{value:.4e} +- {error:.1e}{steps}{mark:1}")
 }
@@ -180,7 +180,7 @@ fn row(line: &Line, width: usize, step_width: usize) -> String {
     };
     how.insert_str(0, &at);
     let mut steps = String::new();
-    if let Some(error) = line.rule_error {
+    if let Some(error) = line.step_error {
         how += &format!(", {STEP_ERROR} from fewer steps");
         steps = format!("{error:.2e}");
     }

@@ -110,17 +110,17 @@ impl Tally {
         function: &dyn Fn(&Quadrature) -> Result<Estimate, Error>,
     ) {
         let estimate = function(rules).unwrap();
-        let rule_error = rules.rule_error(function).unwrap();
+        let step_error = rules.step_error(function).unwrap();
         let away = (estimate.value - truth).abs();
         // Rounding where every probe is right.
         let by_probes = estimate.half_width_95().unwrap() + 1e-9 * truth.abs();
         self.cases += 1;
         self.by_probes += u32::from(away <= by_probes);
-        self.inside += u32::from(away <= by_probes + rule_error);
+        self.inside += u32::from(away <= by_probes + step_error);
         let error = (estimate.value - form).abs();
         // A ratio to what is all rounding means nothing.
         if error > 1e-6 * truth.abs() {
-            self.widths.push(rule_error / error);
+            self.widths.push(step_error / error);
         }
     }
 }
@@ -128,7 +128,7 @@ impl Tally {
 /// Interval and error of the rule together hold the truth, the interval alone does not; and the error of
 /// the rule is not much wider than what it estimates.
 #[test]
-fn interval_and_rule_error_hold_the_truth() {
+fn interval_and_step_error_hold_the_truth() {
     let mut tally = Tally::default();
     for (seed, eigenvalues) in (0..SEEDS).flat_map(|seed| spectra().map(|one| (seed, one))) {
         let operator = Diagonal::new(eigenvalues.clone(), DType::F64);
@@ -207,7 +207,7 @@ fn rules_are_exact_for_the_moments() {
         for steps in [3, 4, 9, 20] {
             let rules = quadrature(&operator, &settings(steps, Probe::Gaussian)).unwrap();
             for (degree, moment) in moments.into_iter().enumerate() {
-                let error = rules.rule_error(moment).unwrap();
+                let error = rules.step_error(moment).unwrap();
                 // Rounding of sums of `dim` terms of that size.
                 let size = case.dim() as f64 * case.norm().powi(degree as i32);
                 assert!(error <= 1e-13 * size, "{}: {error:e}", case.name);
@@ -220,7 +220,7 @@ fn rules_are_exact_for_the_moments() {
         &settings(4, Probe::Gaussian),
     );
     let eighth = |rules: &Quadrature| rules.integrate(|value| (value / 5.0).powi(8));
-    assert!(rules.unwrap().rule_error(eighth).unwrap() > 0.1);
+    assert!(rules.unwrap().step_error(eighth).unwrap() > 0.1);
 }
 
 /// Three distinct eigenvalues are a rule of three nodes, all of them with as many steps as dimensions; shorter
@@ -243,7 +243,7 @@ fn a_rule_of_an_invariant_space_has_no_error() {
             Quadrature::nuclear_norm as Function,
             Quadrature::effective_rank,
         ] {
-            let error = rules.rule_error(function).unwrap();
+            let error = rules.step_error(function).unwrap();
             assert!(error == 0.0, "{}: {error:e}", case.name);
         }
         assert_eq!(rules.truncated(1).unwrap().rules, rules.rules);
@@ -254,18 +254,18 @@ fn a_rule_of_an_invariant_space_has_no_error() {
 fn an_error_that_nothing_is_known_of_is_infinite() {
     let operator = case("indefinite").operator(DType::F64);
     let rules = quadrature(&operator, &settings(1, Probe::Gaussian)).unwrap();
-    let error = rules.rule_error(Quadrature::nuclear_norm).unwrap();
+    let error = rules.step_error(Quadrature::nuclear_norm).unwrap();
     assert_eq!(error, f64::INFINITY);
     // The one node of a probe of signs is the mean eigenvalue, zero, of which there is no ratio.
     let signs = Diagonal::new(vec![2.0, 1.0, -1.0, -2.0], DType::F64);
     let rules = quadrature(&signs, &settings(2, Probe::Rademacher)).unwrap();
     assert!(rules.effective_rank().is_ok());
-    let error = rules.rule_error(Quadrature::effective_rank).unwrap();
+    let error = rules.step_error(Quadrature::effective_rank).unwrap();
     assert_eq!(error, f64::INFINITY);
     // What the function itself refuses is refused.
     assert!(
         rules
-            .rule_error(|rules| rules.log_determinant(-9.0))
+            .step_error(|rules| rules.log_determinant(-9.0))
             .is_err()
     );
 }
@@ -302,6 +302,6 @@ fn eigenvalues_taken_out_stay_in_shorter_rules() {
     // 10 and more, of which shorter rules would see a part each.
     let outliers = |rules: &Quadrature| rules.numerical_rank(5.0);
     assert_eq!(outliers(&shorter).unwrap().value, 4.0);
-    assert_eq!(rules.rule_error(outliers).unwrap(), 0.0);
-    assert!(rules.rule_error(Quadrature::nuclear_norm).unwrap() > 0.0);
+    assert_eq!(rules.step_error(outliers).unwrap(), 0.0);
+    assert!(rules.step_error(Quadrature::nuclear_norm).unwrap() > 0.0);
 }
