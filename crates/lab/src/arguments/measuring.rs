@@ -104,7 +104,7 @@ pub(crate) struct MeasureOptions {
         default_value_t = 1e-3
     )]
     pub(crate) tolerance: f64,
-    /// Most matrix-vector products of eigenvalues, trace, Frobenius norm and functions of the matrix
+    /// Most matrix-vector products of eigenvalues, trace, Frobenius norm, diagonal and functions of the matrix
     #[arg(
         long,
         help_heading = "Accuracy and cost",
@@ -146,7 +146,7 @@ pub(crate) struct MeasureOptions {
         default_value_t = 0
     )]
     pub(crate) seed: u64,
-    /// File that keeps the products of eigenvalues, traces and functions of the matrix, so that the same
+    /// File that keeps the products of eigenvalues, traces, diagonals and functions of the matrix, so that the same
     /// command after a kill goes on where it was; FILE.1, FILE.2 and so on for the groups of --each
     #[arg(long, value_name = "FILE")]
     pub(crate) journal: Option<PathBuf>,
