@@ -3,8 +3,9 @@
 //! The first block of a measurement is multiplied twice, and the two products must agree in every bit; the
 //! first row of the first block of another width is multiplied alone as well, and must agree with its row of
 //! the block up to √ε (half the digits) of the product or of what the first product makes of such a vector,
-//! whichever is more: a later vector may be one that A makes vanish. A method of Lanczos sees by itself whether the operator is symmetric:
-//! see [`Lanczos::asymmetry`](crate::Lanczos::asymmetry).
+//! whichever is more: a later vector may be one that A makes vanish. A first block of random vectors, two at
+//! least, shows whether the operator is symmetric as [`check_operator`](crate::check_operator) sees it; from a
+//! single one a method of Lanczos sees it by itself: see [`Lanczos::asymmetry`](crate::Lanczos::asymmetry).
 
 use std::sync::{Mutex, PoisonError};
 
@@ -12,6 +13,7 @@ use candle_core::{DType, Device, Tensor};
 use flatness_operator::LinearOperator;
 
 use crate::Error;
+use crate::check::asymmetry;
 use crate::product::{epsilon, multiply, norm};
 
 /// Entries compared at a time, for which they are copied.
@@ -58,6 +60,13 @@ impl<Operator: LinearOperator> Verified<Operator> {
         match state.repeated {
             None => {
                 compare_bits(&product, &multiply(&self.operator, vectors)?)?;
+                if rows > 1 {
+                    let pair = |tensor: &Tensor| -> Result<[Tensor; 2], Error> {
+                        Ok([tensor.narrow(0, 0, 1)?, tensor.narrow(0, 1, 1)?])
+                    };
+                    let ([u, v], [first, second]) = (pair(vectors)?, pair(&product)?);
+                    asymmetry([&u, &v], [&first, &second])?;
+                }
                 state.repeated = Some((rows, norm(&product)? / norm(vectors)?));
                 state.products += rows;
             }
@@ -88,7 +97,8 @@ impl<Operator: LinearOperator> LinearOperator for Verified<Operator> {
         self.operator.device()
     }
 
-    /// As the operator's own, and [`Error::NotDeterministic`] or [`Error::BlockDependent`] as a source.
+    /// As the operator's own, and [`Error::NotDeterministic`], [`Error::Asymmetric`] or
+    /// [`Error::BlockDependent`] as a source.
     fn apply_block(&self, vectors: &Tensor) -> Result<Tensor, flatness_operator::Error> {
         self.checked(vectors).map_err(|error| match error {
             Error::Operator(error) => error,

@@ -70,10 +70,10 @@ fn refused(operator: &dyn LinearOperator) -> Error {
     check_operator(operator, 1).unwrap_err()
 }
 
-/// The error of the first product, or of the first block after it.
-fn refused_on_the_way(operator: &dyn LinearOperator) -> Error {
+/// The error of products of random blocks of so many rows.
+fn refused_on_the_way(operator: &dyn LinearOperator, widths: [usize; 2]) -> Error {
     let verified = Verified::new(operator);
-    let products = [1, 2].map(|rows| {
+    let products = widths.map(|rows| {
         let block = Probe::Gaussian.rows(operator, 0..rows, 1).unwrap();
         verified.apply_block(&block)
     });
@@ -103,7 +103,7 @@ fn the_culprit_is_named() {
         matches!(error, Error::NotDeterministic { rows: 1, difference, .. } if difference > 0.0),
         "{error}"
     );
-    let error = refused_on_the_way(&drifting);
+    let error = refused_on_the_way(&drifting, [1, 2]);
     assert!(
         matches!(error, Error::NotDeterministic { rows: 1, difference, .. } if difference > 0.0),
         "{error}"
@@ -119,7 +119,7 @@ fn the_culprit_is_named() {
     };
     let error = refused(&summing);
     assert!(matches!(error, Error::BlockDependent { .. }), "{error}");
-    let error = refused_on_the_way(&summing);
+    let error = refused_on_the_way(&summing, [1, 2]);
     assert!(matches!(error, Error::BlockDependent { .. }), "{error}");
     let case = Matrix::new("indefinite", (0..30).map(|i| f64::from(i) - 10.0).collect());
     let mut entries = case.entries.clone();
@@ -131,6 +131,8 @@ fn the_culprit_is_named() {
         apply: |block: &Tensor| block.matmul(&transposed),
     };
     let error = refused(&skewed);
+    assert!(matches!(error, Error::Asymmetric { .. }), "{error}");
+    let error = refused_on_the_way(&skewed, [2, 2]);
     assert!(matches!(error, Error::Asymmetric { .. }), "{error}");
     let poisoned = Diagonal::new(vec![f64::NAN; 3], DType::F64);
     let error = refused(&poisoned);
