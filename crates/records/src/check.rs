@@ -13,14 +13,14 @@ impl Check<'_> {
     pub(crate) fn require(
         &self,
         holds: bool,
-        field: &'static str,
+        field: impl Into<String>,
         expected: &'static str,
         got: impl ToString,
     ) -> Result<(), Error> {
         if holds {
             return Ok(());
         }
-        let (origin, got) = (self.origin.to_owned(), got.to_string());
+        let (origin, field, got) = (self.origin.to_owned(), field.into(), got.to_string());
         Err(Error::Field {
             origin,
             field,

@@ -22,7 +22,7 @@ pub enum Error {
         /// File or other origin of the spec.
         origin: String,
         /// Dotted path of the field.
-        field: &'static str,
+        field: String,
         /// Range the field must lie in.
         expected: &'static str,
         /// Value found.

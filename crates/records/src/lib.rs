@@ -35,32 +35,37 @@
 mod check;
 mod error;
 mod file;
+mod measurement;
 mod metrics;
 mod number;
 mod optimizer;
 mod provenance;
 mod quantity;
 mod record;
+mod request;
 mod run;
 mod spec;
 mod streams;
+mod what;
 
 pub use error::Error;
 pub use file::{TEMPORARY_PREFIX, read_json, write_atomic, write_json};
+pub use measurement::{
+    Curve, CurvePoint, Density, Iterate, LogDensity, MatrixRecord, Measured, Measurement,
+    Retention, Stem,
+};
 pub use metrics::{
     EpochEvaluation, EpochMetrics, SplitEvaluation, append_json_line, read_json_lines,
 };
 pub use optimizer::{Decay, DecayExclusion, MomentSpec, OptimizerSpec, PadamSpec};
 pub use provenance::{DataRecord, ModelRecord, Provenance};
-pub use quantity::{Quantity, Uncertainty};
-pub use record::{
-    Density, ExactSpectrum, Iterate, KeskarPoint, MatrixRecord, Measurement, Outcome, Perturbation,
-    Record, Region, RescalingPoint, Retention, Ritz, ScalePoint, Training,
-};
+pub use quantity::{Cost, Numbers, Quantity, Stop, Uncertainty};
+pub use record::{Outcome, Record, Training};
+pub use request::{BatchNorm, Matrix, Request, Split};
 pub use run::Run;
 pub use spec::{
-    AugmentationSpec, AverageSpec, BatchNorm, DataSpec, DensitySpec, Dtype, ExactSpectrumSpec,
-    Interval, KeskarSpec, LanczosSpec, Matrix, MeasureSpec, ModelSpec, PerturbationSpec, PowerSpec,
-    RescalingSpec, ScheduleSpec, Spec, Split, TraceSpec, TrainSpec, WarmUpSpec,
+    AugmentationSpec, AverageSpec, DataSpec, Dtype, Interval, ModelSpec, ScheduleSpec, Spec,
+    TrainSpec, WarmUpSpec,
 };
 pub use streams::Streams;
+pub use what::What;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Dtype, Split};
+use crate::Dtype;
 
 /// Program and machine that made a record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,8 +42,6 @@ pub struct DataRecord {
     pub validation_examples: usize,
     /// Test examples.
     pub test_examples: usize,
-    /// Split that the curvature is the mean over; absent when nothing was measured.
-    pub curvature_split: Option<Split>,
 }
 
 /// Network that a run has used.
@@ -53,6 +51,10 @@ pub struct ModelRecord {
     pub name: String,
     /// Number of parameters P.
     pub parameters: usize,
+    /// Hidden units: the outputs of all layers with weights but the last.
+    pub hidden_units: usize,
+    /// Classes C, the outputs of the last layer.
+    pub classes: usize,
     /// Kind of batch normalisation in the Hessian: `none`, `frozen` or `batch`.
     pub batch_norm: String,
     /// Number type.

@@ -1,16 +1,9 @@
 //! What a user asks for: the TOML of one run. Unknown fields are refused.
 
-mod measure;
-
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
 use crate::optimizer::{DecayExclusion, OptimizerSpec};
-
-pub use measure::{
-    BatchNorm, DensitySpec, ExactSpectrumSpec, KeskarSpec, LanczosSpec, Matrix, MeasureSpec,
-    PerturbationSpec, PowerSpec, RescalingSpec, Split, TraceSpec,
-};
+use crate::{Error, Request};
 
 /// One training run and what is to be measured on it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,7 +19,7 @@ pub struct Spec {
     pub train: TrainSpec,
     /// Measurements; without this table the run only trains.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub measure: Option<MeasureSpec>,
+    pub measure: Option<Request>,
 }
 
 /// Data set and splits.

@@ -3,8 +3,8 @@
 use std::fs;
 
 use flatness_records::{
-    EpochMetrics, Error, Outcome, Quantity, TEMPORARY_PREFIX, Uncertainty, append_json_line,
-    read_json, read_json_lines, write_atomic, write_json,
+    Cost, EpochMetrics, Error, Outcome, Quantity, Stop, TEMPORARY_PREFIX, Uncertainty,
+    append_json_line, read_json, read_json_lines, write_atomic, write_json,
 };
 
 fn metrics(epoch: u32) -> EpochMetrics {
@@ -83,30 +83,33 @@ fn quantities_come_back_from_json_to_the_last_bit() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path().join("quantities.json");
     let uncertainties = [
-        Uncertainty::Exact,
+        Uncertainty::Computed { rounding: 0.0 },
         Uncertainty::Stochastic {
             standard_error: 0.1 + 0.2,
             probes: 3,
-            seed: u64::MAX,
         },
         Uncertainty::Iterative {
             residual: 1e-300,
             steps: 9,
             converged: false,
-            seed: 0,
+        },
+        Uncertainty::LowerBound {
+            gap: 2.0,
+            steps: 9,
+            converged: true,
         },
     ];
     let quantities = uncertainties.map(|uncertainty| Quantity {
-        value: -1.0 / 3.0,
-        products: 4,
-        uncertainty,
+        stop: Some(Stop::Budget),
+        at: Some("fc.weight[0, 1]".to_owned()),
+        ..Quantity::new(-1.0 / 3.0, uncertainty, Cost::products(4))
     });
     write_json(&path, &quantities.to_vec()).expect("writable");
     let back: Vec<Quantity> = read_json(&path, "list of quantities").expect("readable");
     assert_eq!(back, quantities);
     assert_eq!(
         quantities.map(|quantity| quantity.error()),
-        [0.0, 0.1 + 0.2, 1e-300]
+        [0.0, 0.1 + 0.2, 1e-300, 2.0]
     );
 }
 

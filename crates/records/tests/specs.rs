@@ -26,12 +26,10 @@ epochs = [0, 2]
 split = "train"
 matrices = ["hessian", "gauss-newton"]
 batch_size = 50
-lanczos = { steps = 20, tolerance = 1e-3 }
-power = { iterations = 50, tolerance = 1e-2 }
-trace = { probes = 4, block = 2 }
-density = { probes = 2, steps = 10 }
-scales = [0.5, 2.0]
-perturbation = { relative_radii = [1e-2], directions = 2 }
+along = ["top", "trace"]
+what = ["top=3", "bottom", "trace", "density", "scaling=0.5:2", "quadratic=1e-2"]
+budget = 200
+steps = 10
 "#;
 
 fn spec() -> Spec {
@@ -63,20 +61,18 @@ fn the_id_names_the_contents_and_nothing_else() {
         GOLDEN_ID
     );
     assert_ne!(id(&SPEC.replace("seed = 7", "seed = 8")), GOLDEN_ID);
-    assert_ne!(
-        id(&SPEC.replace("scales = [0.5, 2.0]", "scales = [0.5]")),
-        GOLDEN_ID
-    );
+    assert_ne!(id(&SPEC.replace("scaling=0.5:2", "scaling=0.5")), GOLDEN_ID);
 }
 
-const GOLDEN_ID: &str = "ee32eeade3f1720e";
+const GOLDEN_ID: &str = "97c27e1adda12b7c";
 
 #[test]
 fn an_unknown_field_is_refused_with_its_line() {
     for (good, bad, line) in [
         ("seed = 7", "seed = 7\nsead = 8", 3),
         ("set = \"mnist\"", "set = \"mnist\"\nsplit = 3", 6),
-        ("trace = { probes = 4,", "trace = { probs = 4,", 25),
+        ("budget = 200", "buget = 200", 21),
+        ("\"trace\", \"density\"", "\"trace=2\", \"density\"", 21),
     ] {
         match Spec::from_toml(&SPEC.replace(good, bad), "spec.toml") {
             Err(Error::Syntax {
@@ -128,45 +124,26 @@ fn every_field_is_held_to_its_range() {
         ("epochs = [0, 2]", "epochs = [6]", "measure.epochs"),
         ("[\"hessian\", \"gauss-newton\"]", "[]", "measure.matrices"),
         ("batch_size = 50", "batch_size = 0", "measure.batch_size"),
-        ("steps = 20", "steps = 0", "measure.lanczos.steps"),
+        ("along = [\"top\", \"trace\"]", "", "measure.along"),
+        ("epochs = [0, 2]", "", "measure.along"),
+        ("budget = 200", "budget = 0", "measure.budget"),
+        ("budget = 200", "tolerance = -1.0", "measure.tolerance"),
         (
-            "tolerance = 1e-3",
-            "tolerance = -1.0",
-            "measure.lanczos.tolerance",
+            "budget = 200",
+            "relative_error = 0.0",
+            "measure.relative_error",
         ),
+        ("budget = 200", "l2 = -1.0", "measure.l2"),
+        ("budget = 200", "examples = 0", "measure.examples"),
+        ("budget = 200", "sample = 1", "measure.sample"),
+        ("budget = 200", "sample = 5\nexamples = 5", "measure.sample"),
         (
-            "iterations = 50",
-            "iterations = 0",
-            "measure.power.iterations",
+            "budget = 200",
+            "parameters = [\"a\"]\neach = [\"b\"]",
+            "measure.parameters",
         ),
-        (
-            "tolerance = 1e-2",
-            "tolerance = 0.0",
-            "measure.power.tolerance",
-        ),
-        (
-            "trace = { probes = 4",
-            "trace = { probes = 1",
-            "measure.trace.probes",
-        ),
-        ("block = 2", "block = 0", "measure.trace.block"),
-        (
-            "density = { probes = 2",
-            "density = { probes = 1",
-            "measure.density.probes",
-        ),
-        ("steps = 10", "steps = 0", "measure.density.steps"),
-        ("scales = [0.5, 2.0]", "scales = [0.0]", "measure.scales"),
-        (
-            "relative_radii = [1e-2]",
-            "relative_radii = [nan]",
-            "measure.perturbation.relative_radii",
-        ),
-        (
-            "directions = 2",
-            "directions = 1",
-            "measure.perturbation.directions",
-        ),
+        ("budget = 200", "block = 0", "measure.block"),
+        ("steps = 10", "steps = 0", "measure.steps"),
     ] {
         check_refused(SPEC, good, bad, expected);
     }
