@@ -1,10 +1,178 @@
 //! What can be wrong with a measurement.
 
+use crate::JournalError;
+
 /// Why a measurement cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// The memory for vectors does not hold the least.
+    #[error(
+        "{what} takes {} MiB of vectors at least, but --vector-memory allows {} MiB; give more{}",
+        needed.div_ceil(1 << 20),
+        allowed >> 20,
+        fits.as_ref().map_or_else(String::new, |fits| format!(", or {fits}, which fits"))
+    )]
+    Vectors {
+        /// The part of the measurement.
+        what: String,
+        /// Bytes that it takes at least.
+        needed: u64,
+        /// Bytes there are.
+        allowed: u64,
+        /// What would fit instead.
+        fits: Option<String>,
+    },
+    /// The memory for activations does not hold the sweeps that go on at a time.
+    #[error(
+        "--memory-budget must be at least {} MiB for {sweeps} batches of {batch} examples at a time, got {} MiB; give \
+         more memory{}",
+        needed.div_ceil(1 << 20),
+        allowed.div_ceil(1 << 20),
+        match fits { 0 => String::new(), fits => format!(" or batches of {fits} examples") }
+    )]
+    Activations {
+        /// Sweeps that go on at a time.
+        sweeps: usize,
+        /// Examples in each.
+        batch: usize,
+        /// Bytes needed.
+        needed: usize,
+        /// Bytes there are.
+        allowed: usize,
+        /// Examples of a batch that would fit.
+        fits: usize,
+    },
+    /// The budget does not hold the least.
+    #[error(
+        "--budget is {products} products, but what is asked for takes {least} at least; give as many, or ask for less"
+    )]
+    Budget {
+        /// Products allowed.
+        products: usize,
+        /// Products needed.
+        least: usize,
+    },
+    /// More eigenvalues than the matrix has.
+    #[error("--what {end}={count}: the matrix has {rows} eigenvalues; ask for at most as many")]
+    Eigenvalues {
+        /// `top` or `bottom`.
+        end: &'static str,
+        /// Eigenvalues asked for.
+        count: usize,
+        /// Rows of the matrix.
+        rows: usize,
+    },
+    /// A dense matrix that is too large.
+    #[error(
+        "--what spectrum takes at most {most} parameters, got {rows}; choose some, or leave it out"
+    )]
+    Dense {
+        /// Rows that are not too many.
+        most: usize,
+        /// Rows of the matrix.
+        rows: usize,
+    },
+    /// Measures of the whole network beside `each`.
+    #[error(
+        "--each measures blocks of the matrix: top, bottom, trace, frobenius, diagonal, density, spectrum and what comes \
+         from them; ask for {what} without it"
+    )]
+    Groups {
+        /// The measure.
+        what: String,
+    },
+    /// A measure that cannot do what is asked of all.
+    #[error(
+        "--what {what} is of the loss itself and of all parameters, and cannot obey {option}; ask for it without"
+    )]
+    Disobedient {
+        /// The measure.
+        what: String,
+        /// What it cannot obey.
+        option: &'static str,
+    },
+    /// A measure without a meaning for this network.
+    #[error("--what {what}: {reason}; leave it out")]
+    Meaningless {
+        /// The measure.
+        what: &'static str,
+        /// Why not.
+        reason: String,
+    },
+    /// Batches of more examples than there are, or none.
+    #[error("--batch-size must be in 1..={examples}, the examples of {data}, got {got}")]
+    BatchSize {
+        /// Name of the data.
+        data: String,
+        /// Examples that there are.
+        examples: usize,
+        /// Examples of a batch.
+        got: usize,
+    },
+    /// A group of parameters failed.
+    #[error("{group}: {source}")]
+    Group {
+        /// Its name.
+        group: String,
+        /// How.
+        source: Box<Error>,
+    },
+    /// The caller's limit ended it before there was a number.
+    #[error("the time limit ended it before there was a number")]
+    Interrupted,
+    /// A journal failed.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A product or the loss failed.
+    #[error(transparent)]
+    Curvature(#[from] flatness_curvature::Error),
+    /// The examples failed.
+    #[error(transparent)]
+    Data(#[from] flatness_data::Error),
+    /// The network failed.
+    #[error(transparent)]
+    Network(#[from] flatness_layers::Error),
+    /// A measure failed.
+    #[error(transparent)]
+    Measures(#[from] flatness_measures::Error),
+    /// An operator failed.
+    #[error(transparent)]
+    Operator(#[from] flatness_operator::Error),
+    /// An estimator failed.
+    #[error(transparent)]
+    Spectrum(#[from] flatness_spectrum::Error),
     /// A tensor operation failed.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
+}
+
+impl Error {
+    /// Whether a number does not exist here, and nothing is wrong with the others.
+    pub(crate) fn leaves_others(&self) -> bool {
+        use flatness_measures::Error as Measures;
+        match self {
+            Self::Interrupted => true,
+            Self::Spectrum(error) => is_undefined(error),
+            Self::Measures(error) => matches!(
+                error,
+                Measures::NoCrossing { .. }
+                    | Measures::NoDirection { .. }
+                    | Measures::Unresolved { .. }
+                    | Measures::Interrupted
+            ),
+            _ => false,
+        }
+    }
+}
+
+/// Whether an estimator has no value here.
+pub(crate) fn is_undefined(error: &flatness_spectrum::Error) -> bool {
+    use flatness_spectrum::Error as Spectrum;
+    matches!(
+        error,
+        Spectrum::NonFiniteIntegrand { .. }
+            | Spectrum::NegativeEstimate { .. }
+            | Spectrum::ZeroOperator
+    )
 }

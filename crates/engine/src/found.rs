@@ -1,9 +1,10 @@
 //! What was measured.
 
 use candle_core::Tensor;
-use flatness_records::{Matrix, Measured, Request, Streams};
+use flatness_records::{Matrix, Measured};
 
-use crate::{Error, Observer, Resources, Subject};
+use crate::Error;
+use crate::journal::Journal;
 
 /// What was measured, with what no record holds.
 #[derive(Debug)]
@@ -16,6 +17,7 @@ pub struct Found {
     pub line: Option<Line>,
     /// Losses over the plane of the two leading eigenvectors.
     pub plane: Option<Plane>,
+    pub(crate) journals: Vec<Journal>,
 }
 
 impl Found {
@@ -24,7 +26,8 @@ impl Found {
     /// # Errors
     /// A file that cannot be removed.
     pub fn remove_journals(self) -> Result<(), Error> {
-        Ok(())
+        let mut journals = self.journals.into_iter();
+        Ok(journals.try_for_each(Journal::remove)?)
     }
 }
 
@@ -61,37 +64,4 @@ pub struct Plane {
     pub second: Vec<f64>,
     /// Losses, those along the first direction one behind the other.
     pub losses: Vec<f64>,
-}
-
-/// What is to be done, all of which can be.
-#[derive(Debug)]
-pub struct Plan {}
-
-/// Refuses what cannot be measured, before any work.
-///
-/// # Errors
-/// A measure without a meaning for this network or this request, a budget below what is needed, memory that does not
-/// hold the least.
-pub fn plan(
-    subject: &Subject<'_>,
-    request: &Request,
-    resources: &Resources<'_>,
-) -> Result<Plan, Error> {
-    let _ = (subject, request, resources);
-    todo!()
-}
-
-/// Measures what `request` names, with random numbers from `streams`.
-///
-/// # Errors
-/// Those of [`plan`], and those of the work. A number that does not exist is none: it stands among the undefined ones.
-pub fn measure(
-    subject: &Subject<'_>,
-    request: &Request,
-    streams: Streams,
-    resources: &Resources<'_>,
-    observer: &dyn Observer,
-) -> Result<Found, Error> {
-    let _ = (subject, request, streams, resources, observer);
-    todo!()
 }

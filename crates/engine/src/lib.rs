@@ -10,12 +10,28 @@
 //!
 //! Deliberately not known here: names of models, files of data, the command line, a clock, and how results are shown.
 
+mod context;
 mod cost;
 mod error;
 mod found;
+mod journal;
+mod measures;
+mod meter;
+mod operators;
+mod plan;
+mod point;
+mod purse;
+mod quantity;
+mod room;
+mod sampling;
+mod session;
 mod subject;
+mod suite;
 
 pub use cost::{Size, Span, Work, cost};
 pub use error::Error;
-pub use found::{Found, Line, NamedDiagonal, Plan, Plane, measure, plan};
+pub use found::{Found, Line, NamedDiagonal, Plane};
+pub use journal::JournalError;
+pub use plan::{Plan, plan};
+pub use session::measure;
 pub use subject::{JournalFile, Observer, Resources, Subject, Weights};

@@ -1,8 +1,7 @@
 //! One product on record: rows k | SHA-256 of V | W (k, dim) | SHA-256 of all before.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 
-use anyhow::Result;
 use sha2::{Digest, Sha256};
 
 /// Bytes of a SHA-256.
@@ -32,16 +31,16 @@ impl Record {
         digest.finalize().into()
     }
 
-    pub(super) fn write(&self, file: &mut impl Write) -> Result<()> {
+    pub(super) fn write(&self, file: &mut impl Write) -> io::Result<()> {
         file.write_all(&self.rows.to_le_bytes())?;
         file.write_all(&self.block)?;
         file.write_all(&self.product)?;
-        Ok(file.write_all(&self.digest())?)
+        file.write_all(&self.digest())
     }
 
     /// The record at the beginning of the `rest` bytes of `reader`, its rows of `row` bytes, unless it
     /// is torn.
-    pub(super) fn read(reader: &mut impl Read, row: u64, rest: u64) -> Result<Option<Self>> {
+    pub(super) fn read(reader: &mut impl Read, row: u64, rest: u64) -> io::Result<Option<Self>> {
         if rest < HEAD as u64 {
             return Ok(None);
         }
@@ -57,7 +56,7 @@ impl Record {
         let mut record = Self {
             rows,
             block,
-            product: vec![0; usize::try_from(product)?],
+            product: vec![0; usize::try_from(product).map_err(io::Error::other)?],
         };
         reader.read_exact(&mut record.product)?;
         let mut digest = [0; DIGEST];

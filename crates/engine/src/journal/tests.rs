@@ -1,12 +1,14 @@
 //! Cut, changed, foreign and whole journals.
 
+use std::cell::Cell;
 use std::fs;
+use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
-use flatness_operator::{Counted, Dense, LinearOperator};
+use flatness_operator::{Dense, Error, LinearOperator, check_block};
 
 use super::record::DIGEST;
-use super::{Journal, MAGIC};
+use super::{Journal, JournalError, MAGIC};
 
 const IDENTITY: &str = "weights 1, data 2";
 const HEADER: usize = MAGIC.len() + DIGEST + 16;
@@ -23,6 +25,47 @@ fn dense(dim: usize, dtype: DType) -> Dense {
     });
     let matrix = Tensor::from_vec(entries.collect(), (dim, dim), &Device::Cpu).unwrap();
     Dense::new(&matrix.to_dtype(dtype).unwrap()).unwrap()
+}
+
+/// An operator with a journal, and the vectors that it had to multiply.
+struct Journalled<'a> {
+    operator: &'a Dense,
+    journal: Journal,
+    products: Cell<u64>,
+}
+
+fn open<'a>(
+    operator: &'a Dense,
+    path: &Path,
+    identity: &str,
+) -> Result<Journalled<'a>, JournalError> {
+    Ok(Journalled {
+        operator,
+        journal: Journal::open(operator, path, identity)?,
+        products: Cell::new(0),
+    })
+}
+
+impl LinearOperator for Journalled<'_> {
+    fn dim(&self) -> usize {
+        self.operator.dim()
+    }
+
+    fn dtype(&self) -> DType {
+        self.operator.dtype()
+    }
+
+    fn device(&self) -> &Device {
+        self.operator.device()
+    }
+
+    fn apply_block(&self, vectors: &Tensor) -> Result<Tensor, Error> {
+        let rows = check_block(self, vectors)?;
+        self.journal.product(vectors, || {
+            self.products.set(self.products.get() + rows as u64);
+            self.operator.apply_block(vectors)
+        })
+    }
 }
 
 /// Blocks that depend on the products before them, as those of a Krylov method do, and the bits
@@ -69,7 +112,7 @@ fn a_journal_cut_off_anywhere_goes_on_to_the_same_bits() {
     for dtype in [DType::F32, DType::F64] {
         let plain = dense(3, dtype);
         let expected = measure(&plain, 3).unwrap();
-        let journal = Journal::open(&plain, &path, IDENTITY).unwrap();
+        let journal = open(&plain, &path, IDENTITY).unwrap();
         assert_eq!(measure(&journal, 3).unwrap(), expected);
         drop(journal);
         let whole = fs::read(&path).unwrap();
@@ -77,13 +120,12 @@ fn a_journal_cut_off_anywhere_goes_on_to_the_same_bits() {
         assert_eq!(whole.len(), ends[2].0);
         for cut in 0..=whole.len() {
             fs::write(&path, &whole[..cut]).unwrap();
-            let counted = Counted::new(&plain);
-            let journal = Journal::open(&counted, &path, IDENTITY).unwrap();
+            let journal = open(&plain, &path, IDENTITY).unwrap();
             let kept = ends.iter().rev().find(|(end, _)| *end <= cut);
             let kept = kept.map_or(0, |(_, rows)| *rows);
-            assert_eq!(journal.recorded(), kept, "cut at {cut}");
+            assert_eq!(journal.journal.recorded(), kept, "cut at {cut}");
             assert_eq!(measure(&journal, 3).unwrap(), expected, "cut at {cut}");
-            assert_eq!(counted.products(), 4 - kept, "cut at {cut}");
+            assert_eq!(journal.products.get(), 4 - kept, "cut at {cut}");
             drop(journal);
             assert_eq!(fs::read(&path).unwrap(), whole, "cut at {cut}");
         }
@@ -101,7 +143,7 @@ fn a_changed_byte_costs_the_records_from_there_on_or_the_journal() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("journal");
     let plain = dense(3, DType::F64);
-    let journal = Journal::open(&plain, &path, IDENTITY).unwrap();
+    let journal = open(&plain, &path, IDENTITY).unwrap();
     let expected = measure(&journal, 3).unwrap();
     drop(journal);
     let whole = fs::read(&path).unwrap();
@@ -110,21 +152,17 @@ fn a_changed_byte_costs_the_records_from_there_on_or_the_journal() {
         let mut changed = whole.clone();
         changed[place] ^= 0x81;
         fs::write(&path, &changed).unwrap();
-        let counted = Counted::new(&plain);
-        let opened = Journal::open(&counted, &path, IDENTITY);
+        let opened = open(&plain, &path, IDENTITY);
         if place < HEADER {
             assert!(opened.is_err(), "byte {place}");
             assert_eq!(fs::read(&path).unwrap(), changed, "byte {place}");
             continue;
         }
-        assert_eq!(
-            measure(&opened.unwrap(), 3).unwrap(),
-            expected,
-            "byte {place}"
-        );
+        let journal = opened.unwrap();
+        assert_eq!(measure(&journal, 3).unwrap(), expected, "byte {place}");
         let kept = ends.iter().rev().find(|(end, _)| *end <= place);
         let kept = kept.map_or(0, |(_, rows)| *rows);
-        assert_eq!(counted.products(), 4 - kept, "byte {place}");
+        assert_eq!(journal.products.get(), 4 - kept, "byte {place}");
     }
 }
 
@@ -135,11 +173,10 @@ fn a_measurement_goes_on_behind_what_is_on_record() {
     let plain = dense(3, DType::F64);
     let expected = measure(&plain, 3).unwrap();
     for blocks in [0, 1, 2, 3] {
-        let counted = Counted::new(&plain);
-        let journal = Journal::open(&counted, &path, IDENTITY).unwrap();
+        let journal = open(&plain, &path, IDENTITY).unwrap();
         let bits = measure(&journal, blocks).unwrap();
         assert_eq!(bits, expected[..bits.len()]);
-        assert_eq!(counted.products(), [0, 1, 2, 1][blocks]);
+        assert_eq!(journal.products.get(), [0, 1, 2, 1][blocks]);
     }
 }
 
@@ -148,12 +185,9 @@ fn the_journal_of_another_measurement_is_refused_and_kept() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("journal");
     let plain = dense(3, DType::F64);
-    let journal = Journal::open(&plain, &path, IDENTITY).unwrap();
+    let journal = open(&plain, &path, IDENTITY).unwrap();
     measure(&journal, 3).unwrap();
-    let again = Journal::open(&plain, &path, IDENTITY)
-        .err()
-        .unwrap()
-        .to_string();
+    let again = open(&plain, &path, IDENTITY).err().unwrap().to_string();
     assert!(again.contains("in use by another process"), "{again}");
     drop(journal);
     let whole = fs::read(&path).unwrap();
@@ -163,13 +197,13 @@ fn the_journal_of_another_measurement_is_refused_and_kept() {
         (dense(3, DType::F32), IDENTITY),
     ];
     for (operator, identity) in others {
-        let error = Journal::open(operator, &path, identity).err().unwrap();
+        let error = open(&operator, &path, identity).err().unwrap();
         let message = format!("{error:#}");
         assert!(message.contains("another measurement"), "{message}");
         assert_eq!(fs::read(&path).unwrap(), whole);
     }
     fs::write(&path, "something that somebody wants to keep").unwrap();
-    assert!(Journal::open(&plain, &path, IDENTITY).is_err());
+    assert!(open(&plain, &path, IDENTITY).is_err());
     let kept = fs::read_to_string(&path).unwrap();
     assert_eq!(kept, "something that somebody wants to keep");
 }
@@ -179,8 +213,8 @@ fn other_vectors_than_those_on_record_are_an_error_that_says_what_to_do() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("journal");
     let plain = dense(3, DType::F64);
-    measure(&Journal::open(&plain, &path, IDENTITY).unwrap(), 3).unwrap();
-    let journal = Journal::open(&plain, &path, IDENTITY).unwrap();
+    measure(&open(&plain, &path, IDENTITY).unwrap(), 3).unwrap();
+    let journal = open(&plain, &path, IDENTITY).unwrap();
     measure(&journal, 1).unwrap();
     let other = Tensor::full(0.5, (2, 3), &Device::Cpu).unwrap();
     // It stays one, however often it is asked.

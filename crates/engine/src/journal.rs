@@ -1,0 +1,289 @@
+//! Products written down as they are made, so that a long measurement goes on after any kill with the
+//! same bits.
+//!
+//! ```text
+//! header   "flatness journal 1\n" | SHA-256 of the identity | dim | bytes per element
+//! record   rows k | SHA-256 of V | W = A V (k, dim) | SHA-256 of the record before it
+//! ```
+//!
+//! Numbers are u64, all little-endian. Methods that are deterministic ask for the same blocks V in the
+//! same order: as long as they ask for those on record, the products W are read instead of made. A last
+//! record that a kill tore is cut off. What the bits of a product depend on (weights, data, matrix, batch
+//! size, threads, version) belongs into the identity.
+
+mod record;
+#[cfg(test)]
+mod tests;
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use candle_core::{DType, Tensor};
+use flatness_operator::{Error, LinearOperator};
+use sha2::{Digest, Sha256};
+
+use record::Record;
+
+const MAGIC: &[u8] = b"flatness journal 1\n";
+
+/// Work that a loss of power may undo. A kill alone undoes no record.
+const SYNC_EVERY: Duration = Duration::from_secs(5);
+
+/// What can be wrong with a journal.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JournalError {
+    /// The file cannot be used.
+    #[error("cannot {doing} the journal {}: {source}", path.display())]
+    File {
+        /// `open`, `read`, `write` or `remove`.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Two processes at one file.
+    #[error("the journal {} is in use by another process; wait for it to end", .0.display())]
+    InUse(PathBuf),
+    /// Another measurement's, or no journal.
+    #[error(
+        "cannot go on from the journal {}: it belongs to another measurement or is no journal; remove it, or name another \
+         file",
+        .0.display()
+    )]
+    Foreign(PathBuf),
+    /// Products of other vectors than those asked for.
+    #[error(
+        "the journal {} belongs to another measurement: its product {product} is of other vectors; remove it, or repeat the \
+         command that began it",
+        path.display()
+    )]
+    OtherVectors {
+        /// The file.
+        path: PathBuf,
+        /// Which product, from 1.
+        product: u64,
+    },
+    /// Neither float32 nor float64.
+    #[error("a journal holds float32 and float64, got {0:?}")]
+    NumberType(DType),
+    /// A tensor operation failed.
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+}
+
+/// Products on record.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    path: PathBuf,
+    /// Bytes of one row of a product.
+    row: u64,
+    /// Vectors on record when it was opened.
+    recorded: u64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    file: File,
+    /// Where the next record that was not asked for yet begins, in bytes.
+    next: u64,
+    /// Where the last record ends.
+    end: u64,
+    /// Records asked for so far.
+    asked: u64,
+    synced: Instant,
+}
+
+impl Journal {
+    /// Opens the journal of products with `operator` at `path`, or begins one. `identity` says which measurement it is of.
+    ///
+    /// # Errors
+    /// A file that is no journal or that of another measurement, which is left as it is, one that
+    /// another process has open, or one that cannot be read or written.
+    pub(crate) fn open<Operator: LinearOperator + ?Sized>(
+        operator: &Operator,
+        path: &Path,
+        identity: &str,
+    ) -> Result<Self, JournalError> {
+        let failed = |source| JournalError::File {
+            doing: "open",
+            path: path.to_owned(),
+            source,
+        };
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(failed)?;
+        if file.try_lock().is_err() {
+            return Err(JournalError::InUse(path.to_owned()));
+        }
+        let element = operator.dtype().size_in_bytes() as u64;
+        let mut header = MAGIC.to_vec();
+        header.extend(Sha256::digest(identity));
+        header.extend((operator.dim() as u64).to_le_bytes());
+        header.extend(element.to_le_bytes());
+        let row = element * operator.dim() as u64;
+        match State::open(file, &header, row).map_err(failed)? {
+            None => Err(JournalError::Foreign(path.to_owned())),
+            Some((state, recorded)) => Ok(Self {
+                path: path.to_owned(),
+                row,
+                recorded,
+                state: Mutex::new(state),
+            }),
+        }
+    }
+
+    /// Vectors whose products were on record when it was opened.
+    pub(crate) fn recorded(&self) -> u64 {
+        self.recorded
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Removes the file, once the measurement is done.
+    pub(crate) fn remove(self) -> Result<(), JournalError> {
+        std::fs::remove_file(&self.path).map_err(|source| self.failed("remove", source))
+    }
+
+    /// The product of `vectors` (k, dim) on record, or what `make` makes of them, which is then put on record.
+    ///
+    /// # Errors
+    /// Those of `make`, and as [`JournalError`] others than on record and a file that cannot be read or written.
+    pub(crate) fn product(
+        &self,
+        vectors: &Tensor,
+        make: impl FnOnce() -> Result<Tensor, Error>,
+    ) -> Result<Tensor, Error> {
+        let block = Sha256::digest(bytes(vectors).map_err(Error::from_source)?).into();
+        // A thread that panicked while writing left a torn record at most, which `end` does not hold.
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.next == state.end {
+            let product = make()?;
+            let record = Record {
+                rows: vectors.dim(0)? as u64,
+                block,
+                product: bytes(&product).map_err(Error::from_source)?,
+            };
+            let written = state.append(&record);
+            written.map_err(|source| Error::from_source(self.failed("write", source)))?;
+            return Ok(product);
+        }
+        let record = state.next(self.row);
+        let record = record.map_err(|source| Error::from_source(self.failed("read", source)))?;
+        if record.block != block {
+            return Err(Error::from_source(JournalError::OtherVectors {
+                path: self.path.clone(),
+                product: state.asked + 1,
+            }));
+        }
+        state.step(&record);
+        let (dtype, shape) = (vectors.dtype(), vectors.dims());
+        Ok(Tensor::from_raw_buffer(
+            &record.product,
+            dtype,
+            shape,
+            vectors.device(),
+        )?)
+    }
+
+    fn failed(&self, doing: &'static str, source: io::Error) -> JournalError {
+        JournalError::File {
+            doing,
+            path: self.path.clone(),
+            source,
+        }
+    }
+}
+
+impl State {
+    /// The state of `file` and the vectors on record in it, a torn record cut off; none where it has another `header`.
+    fn open(mut file: File, header: &[u8], row: u64) -> io::Result<Option<(Self, u64)>> {
+        let mut found = Vec::new();
+        (&file).take(header.len() as u64).read_to_end(&mut found)?;
+        if !header.starts_with(&found) {
+            return Ok(None);
+        }
+        let mut recorded = 0;
+        let mut end = header.len() as u64;
+        if found.len() < header.len() {
+            // A kill tore the header itself.
+            file.set_len(0)?;
+            file.seek(SeekFrom::Start(0))?;
+            file.write_all(header)?;
+            file.sync_all()?;
+        } else {
+            let mut reader = BufReader::new(&file);
+            let mut rest = file.metadata()?.len() - end;
+            while let Some(record) = Record::read(&mut reader, row, rest)? {
+                recorded += record.rows;
+                end += record.bytes();
+                rest -= record.bytes();
+            }
+            file.set_len(end)?;
+        }
+        let state = Self {
+            file,
+            next: header.len() as u64,
+            end,
+            asked: 0,
+            synced: Instant::now(),
+        };
+        Ok(Some((state, recorded)))
+    }
+
+    /// The next record, its rows of `row` bytes.
+    fn next(&mut self, row: u64) -> io::Result<Record> {
+        self.file.seek(SeekFrom::Start(self.next))?;
+        let rest = self.end - self.next;
+        let record = Record::read(&mut BufReader::new(&self.file), row, rest)?;
+        record.ok_or_else(|| io::Error::other("it changed while it was in use"))
+    }
+
+    /// Goes past `record`.
+    fn step(&mut self, record: &Record) {
+        self.next += record.bytes();
+        self.asked += 1;
+    }
+
+    fn append(&mut self, record: &Record) -> io::Result<()> {
+        // Behind the last whole record, wherever a write that failed before came to.
+        self.file.seek(SeekFrom::Start(self.end))?;
+        record.write(&mut self.file)?;
+        self.end += record.bytes();
+        self.step(record);
+        if self.synced.elapsed() >= SYNC_EVERY {
+            self.file.sync_data()?;
+            self.synced = Instant::now();
+        }
+        Ok(())
+    }
+}
+
+/// The elements row by row, little-endian.
+fn bytes(tensor: &Tensor) -> Result<Vec<u8>, JournalError> {
+    let flat = tensor.flatten_all()?;
+    let mut bytes = Vec::with_capacity(tensor.elem_count() * tensor.dtype().size_in_bytes());
+    match tensor.dtype() {
+        DType::F32 => {
+            let elements = flat.to_vec1::<f32>()?.into_iter();
+            elements.for_each(|x| bytes.extend_from_slice(&x.to_le_bytes()));
+        }
+        DType::F64 => {
+            let elements = flat.to_vec1::<f64>()?.into_iter();
+            elements.for_each(|x| bytes.extend_from_slice(&x.to_le_bytes()));
+        }
+        other => return Err(JournalError::NumberType(other)),
+    }
+    Ok(bytes)
+}

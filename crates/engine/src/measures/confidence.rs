@@ -1,0 +1,52 @@
+//! How sure the network is of its labels: where it is, curvature vanishes, whatever the solution is worth.
+//!
+//! ```text
+//! mean over the examples of Tr(diag p − p pᵀ) = 1 − Σ p²;   margin  z_y − max over c ≠ y of z_c
+//! ```
+//!
+//! Memory: none. Cost: one loss, in double precision. Error: rounding.
+
+use flatness_records::{Cost, Request};
+
+use super::{Kind, Measure};
+use crate::Error;
+use crate::context::Context;
+use crate::cost::Span;
+use crate::point::Precision;
+use crate::quantity::{computed, rounding};
+
+#[derive(Debug)]
+pub(super) struct Confidence;
+
+/// One forward sweep.
+pub(super) const SWEEP: Cost = Cost {
+    products: 0,
+    losses: 1,
+    gradients: 0,
+};
+
+impl Measure for Confidence {
+    fn kind(&self) -> Kind {
+        Kind {
+            precision: Precision::Double,
+            ..Kind::APART
+        }
+    }
+
+    fn cost(&self, _: &Request, _: usize) -> Span {
+        Span::of([0, 1, 0])
+    }
+
+    fn measure(&self, context: &mut Context<'_>) -> Result<(), Error> {
+        let found = context.mean_loss.confidence(context.theta)?;
+        context.meter.count(SWEEP);
+        for (name, value) in [
+            ("confidence_trace", found.mean_trace),
+            ("smallest_margin", found.smallest_margin),
+        ] {
+            let number = computed(value, rounding(context.room.dtype, value), SWEEP);
+            context.results.numbers.insert(name.to_owned(), number);
+        }
+        Ok(())
+    }
+}

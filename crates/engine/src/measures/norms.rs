@@ -1,0 +1,51 @@
+//! Norms of the parameters: of each layer, and of those that batch-norm makes scale-invariant. ‖θ‖ and ‖θ − θ₀‖ come always.
+//!
+//! ```text
+//! ‖θ‖² = Σ ‖θ_l‖²,   z(a W) = z(W) for a W before batch-norm
+//! ```
+//!
+//! Memory: a vector. Cost: none. Error: rounding.
+
+use flatness_measures::{scale_invariant_norm, scale_invariant_weights, weight_norms};
+use flatness_records::{Cost, Request};
+
+use super::{Kind, Measure};
+use crate::Error;
+use crate::context::Context;
+use crate::cost::Span;
+use crate::quantity::{computed, rounding};
+
+#[derive(Debug)]
+pub(super) struct Norms;
+
+impl Measure for Norms {
+    fn kind(&self) -> Kind {
+        Kind::APART
+    }
+
+    fn cost(&self, _: &Request, _: usize) -> Span {
+        Span::of([0, 0, 0])
+    }
+
+    fn measure(&self, context: &mut Context<'_>) -> Result<(), Error> {
+        let Context { subject, theta, .. } = *context;
+        // As it is trained: a frozen network has no scale-invariant weights.
+        let network = subject.network;
+        let mut norms: Vec<(String, f64)> = weight_norms(network.layout(), theta)?
+            .layers
+            .into_iter()
+            .map(|layer| (format!("norm({})", layer.name), layer.norm))
+            .collect();
+        if !scale_invariant_weights(network).is_empty() {
+            norms.push((
+                "scale_invariant_norm".to_owned(),
+                scale_invariant_norm(network, theta)?,
+            ));
+        }
+        for (name, norm) in norms {
+            let number = computed(norm, rounding(theta.dtype(), norm), Cost::default());
+            context.results.numbers.insert(name, number);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,122 @@
+//! The operator of a block of a matrix, put together in one place:
+//!
+//! ```text
+//! W = V (E A Eᵀ + s I)      E the rows and columns of the block, s an L2 coefficient
+//! ```
+//!
+//! a few rows of V at a time, for what a product takes for each; from the journal where they are on record; counted and
+//! shown.
+
+use candle_core::{DType, Device, Tensor};
+use flatness_curvature::{Curvature, CurvatureOperator};
+use flatness_operator::{Error, LinearOperator, Principal, check_block};
+use flatness_records::Matrix;
+
+use crate::context::Place;
+use crate::journal::Journal;
+use crate::meter::Meter;
+
+/// A block of a curvature matrix.
+pub(crate) struct Block<'c> {
+    matrix: Principal<CurvatureOperator<'c>>,
+    shift: f64,
+    /// Rows at a time, at least 1.
+    rows: usize,
+    journal: Option<Journal>,
+    meter: &'c Meter<'c>,
+    /// Whether the caller's limit fails a product, for methods that cannot end early.
+    limited: bool,
+}
+
+impl<'c> Block<'c> {
+    /// The block at `place`, with `shift` on its diagonal.
+    pub(crate) fn new(
+        curvature: &'c Curvature<'c>,
+        place: &Place,
+        shift: f64,
+        rows: usize,
+        meter: &'c Meter<'c>,
+    ) -> Result<Self, crate::Error> {
+        let whole = curvature.operator(kind(place.matrix))?;
+        Ok(Self {
+            matrix: Principal::new(whole, &place.ranges)?,
+            shift,
+            rows,
+            journal: None,
+            meter,
+            limited: false,
+        })
+    }
+
+    pub(crate) fn journalled(mut self, journal: Option<Journal>) -> Self {
+        self.journal = journal;
+        self
+    }
+
+    pub(crate) fn limited(mut self) -> Self {
+        self.limited = true;
+        self
+    }
+
+    pub(crate) fn into_journal(self) -> Option<Journal> {
+        self.journal
+    }
+
+    fn product(&self, vectors: &Tensor) -> Result<Tensor, Error> {
+        let product = self.matrix.apply_block(vectors)?;
+        if self.shift == 0.0 {
+            return Ok(product);
+        }
+        Ok((product + (vectors * self.shift)?)?)
+    }
+
+    fn narrow(&self, vectors: &Tensor, count: usize) -> Result<Tensor, Error> {
+        if count <= self.rows {
+            return self.product(vectors);
+        }
+        let pieces = (0..count).step_by(self.rows).map(|first| {
+            let rows = self.rows.min(count - first);
+            self.product(&vectors.narrow(0, first, rows)?.contiguous()?)
+        });
+        Ok(Tensor::cat(&pieces.collect::<Result<Vec<_>, _>>()?, 0)?)
+    }
+}
+
+impl LinearOperator for Block<'_> {
+    fn dim(&self) -> usize {
+        self.matrix.dim()
+    }
+
+    fn dtype(&self) -> DType {
+        self.matrix.dtype()
+    }
+
+    fn device(&self) -> &Device {
+        self.matrix.device()
+    }
+
+    fn apply_block(&self, vectors: &Tensor) -> Result<Tensor, Error> {
+        let count = check_block(self, vectors)?;
+        if self.limited {
+            self.meter.ask().map_err(Error::from_source)?;
+        }
+        let product = match &self.journal {
+            None => self.narrow(vectors, count)?,
+            Some(journal) => journal.product(vectors, || self.narrow(vectors, count))?,
+        };
+        self.meter.products(count as u64);
+        Ok(product)
+    }
+}
+
+/// The curvature matrix that a record calls `matrix`.
+pub(crate) fn kind(matrix: Matrix) -> flatness_curvature::Matrix {
+    use flatness_curvature::Matrix as Curved;
+    match matrix {
+        Matrix::Hessian => Curved::Hessian,
+        Matrix::GaussNewton => Curved::GaussNewton,
+        Matrix::Residual => Curved::Residual,
+        Matrix::EmpiricalFisher => Curved::EmpiricalFisher,
+        Matrix::GradientCovariance => Curved::GradientCovariance,
+    }
+}

@@ -1,0 +1,433 @@
+//! One call of [`measure`]: the matrices one by one, then the network, first in the number type of the parameters, then in double
+//! precision, so that activations are kept for one of them at a time.
+
+use candle_core::{DType, Tensor};
+use flatness_curvature::{Curvature, MeanLoss, Retention as Kept, Selection};
+use flatness_data::Examples;
+use flatness_kernels::squared_norm;
+use flatness_operator::LinearOperator;
+use flatness_records::{
+    BatchNorm, Cost, Matrix, MatrixRecord, Measured, Request, Retention, Streams,
+};
+use flatness_spectrum::Verified;
+use sha2::{Digest, Sha256};
+
+use crate::context::{Context, Known, Place, Results};
+use crate::cost::of_network;
+use crate::found::Found;
+use crate::journal::Journal;
+use crate::measures::Asked;
+use crate::meter::Meter;
+use crate::operators::Block;
+use crate::plan::{plan, precisions, suite};
+use crate::point::{Point, Precision, batch_size, curvature, part};
+use crate::purse::Purse;
+use crate::quantity::{computed, rounding};
+use crate::room::Room;
+use crate::suite::{Fit, Suite};
+use crate::{Error, JournalFile, Observer, Resources, Subject, sampling};
+
+/// Measures what `request` names, with random numbers from `streams`.
+///
+/// # Errors
+/// Those of [`plan`], and those of the work. A number that does not exist is none: it stands among the undefined ones.
+pub fn measure(
+    subject: &Subject<'_>,
+    request: &Request,
+    streams: Streams,
+    resources: &Resources<'_>,
+    observer: &dyn Observer,
+) -> Result<Found, Error> {
+    let plan = plan(subject, request, resources)?;
+    plan.notes.iter().for_each(|note| observer.say(note));
+    let part = part(subject, request, streams)?;
+    let examples: &dyn Examples = match &part {
+        Some(part) => part,
+        None => subject.examples,
+    };
+    let mut session = Session {
+        subject,
+        request,
+        streams,
+        resources,
+        observer,
+        identity: None,
+        places: plan.places.into_iter().map(Measuring::new).collect(),
+        network: Results::default(),
+        known: Known::default(),
+        cost: Cost::default(),
+        retention: Retention::Recompute,
+    };
+    let batch_size = batch_size(request, examples)?;
+    for precision in precisions(request) {
+        let point = Point::new(subject, request.batch_norm, precision)?;
+        let mean_loss = point.mean_loss(examples, batch_size, resources)?;
+        if precision == Precision::Own {
+            session.begin(&mean_loss, &point.theta)?;
+        }
+        let curvature = curvature(&mean_loss, &point.theta, resources)?;
+        session.run(precision, &mean_loss, &point.theta, &curvature)?;
+    }
+    session.end(examples.len())
+}
+
+struct Session<'s> {
+    subject: &'s Subject<'s>,
+    request: &'s Request,
+    streams: Streams,
+    resources: &'s Resources<'s>,
+    observer: &'s dyn Observer,
+    /// What products on record belong to, where they are.
+    identity: Option<String>,
+    places: Vec<Measuring>,
+    network: Results,
+    known: Known,
+    cost: Cost,
+    retention: Retention,
+}
+
+/// A matrix, or a block of it, and what was found.
+struct Measuring {
+    place: Place,
+    basis: usize,
+    products: u64,
+    results: Results,
+    journal: Option<Journal>,
+}
+
+impl Measuring {
+    fn new(place: Place) -> Self {
+        Self {
+            place,
+            basis: 0,
+            products: 0,
+            results: Results::default(),
+            journal: None,
+        }
+    }
+}
+
+impl Session<'_> {
+    /// Loss, gradient and norms, which everybody gets.
+    fn begin(&mut self, mean_loss: &MeanLoss<'_>, theta: &Tensor) -> Result<(), Error> {
+        if let Some(JournalFile { identity, .. }) = self.resources.journal {
+            self.identity = Some(self.identity(mean_loss, identity)?);
+        }
+        let gradients = Cost {
+            gradients: 1,
+            ..Cost::default()
+        };
+        let (evaluation, gradient) = mean_loss.gradient(theta, Selection::All)?;
+        self.cost += gradients;
+        let mut norms = vec![
+            ("accuracy", evaluation.accuracy, gradients),
+            ("gradient_norm", squared_norm(&gradient)?.sqrt(), gradients),
+            (
+                "parameter_norm",
+                squared_norm(theta)?.sqrt(),
+                Cost::default(),
+            ),
+        ];
+        if let Some(initial) = self.subject.initial {
+            let distance = squared_norm(&(theta - initial)?)?.sqrt();
+            norms.push(("distance_from_initialization", distance, Cost::default()));
+        }
+        for (name, value, cost) in norms {
+            let number = computed(value, rounding(theta.dtype(), value), cost);
+            self.network.numbers.insert(name.to_owned(), number);
+        }
+        self.known.loss = evaluation.loss;
+        self.known.gradient = Some(gradient);
+        Ok(())
+    }
+
+    /// All measures of one number type.
+    fn run(
+        &mut self,
+        precision: Precision,
+        mean_loss: &MeanLoss<'_>,
+        theta: &Tensor,
+        curvature: &Curvature<'_>,
+    ) -> Result<(), Error> {
+        if precision == Precision::Own {
+            self.retention = match curvature.retention() {
+                Kept::Retain => Retention::Retain,
+                Kept::Recompute => Retention::Recompute,
+            };
+        }
+        let parameters = theta.elem_count();
+        let (resources, sweeps) = (self.resources, mean_loss.sweeps_at_a_time());
+        let room = |request, rows: usize| {
+            Room::new(
+                request,
+                [rows, parameters, sweeps],
+                theta.dtype(),
+                resources.vectors,
+            )
+        };
+        let numbered = self.places.len() > 1;
+        for index in 0..self.places.len() {
+            let place = self.places[index].place.clone();
+            let suite = suite(self.request, &place, precision);
+            if suite.measures.is_empty() {
+                continue;
+            }
+            let mut room = room(self.request, place.rows());
+            room.journalled = precision == Precision::Own && resources.journal.is_some();
+            let number = numbered.then_some(index + 1);
+            place.named(|| {
+                self.matrix(index, &suite, room, number, (mean_loss, theta, curvature))
+            })?;
+        }
+        let whole = mean_loss.network().layout().select(&["*"])?;
+        let place = Place {
+            matrix: Matrix::Hessian,
+            group: None,
+            ranges: whole,
+            parameters,
+            recorded: true,
+        };
+        for one in of_network(self.request, precision) {
+            let mut room = room(self.request, parameters);
+            room.kept = room.whole * one.measure.kind().leading as u64;
+            self.once(&one, room, &place, (mean_loss, theta, curvature))?;
+        }
+        Ok(())
+    }
+
+    /// The measures of one matrix.
+    fn matrix(
+        &mut self,
+        index: usize,
+        suite: &Suite,
+        mut room: Room<'_>,
+        number: Option<usize>,
+        (mean_loss, theta, curvature): (&MeanLoss<'_>, &Tensor, &Curvature<'_>),
+    ) -> Result<(), Error> {
+        let fit = suite
+            .fit(&mut room)
+            .map_err(|refusal| room.refuse(refusal))?;
+        let meter = Meter::new(self.observer, self.resources.interrupt);
+        let place = self.places[index].place.clone();
+        let l2 = if place.recorded { self.request.l2 } else { 0.0 };
+        let mut operator = Block::new(curvature, &place, l2, fit.rows, &meter)?;
+        if room.dtype == DType::F64 && fit.basis == 0 {
+            operator = operator.limited();
+        }
+        let journal = self.journal(&operator, &place, number, room.journalled)?;
+        let operator = operator.journalled(journal);
+        let verified = Verified::new(&operator);
+        let mut context = self.context(
+            (mean_loss, theta, curvature),
+            &place,
+            room,
+            &fit,
+            &meter,
+            &verified,
+        );
+        context.purse = suite.purse(self.request, place.rows())?;
+        suite.run(&mut context)?;
+        if self.request.sample.is_some() && fit.basis > 0 {
+            let done = sampling::add(&mut context, self.subject.examples.len());
+            context.unless_ended(&["sampling error".to_owned()], done)?;
+        }
+        let Context {
+            results,
+            eigenvectors,
+            ..
+        } = context;
+        if place.matrix == Matrix::Hessian && place.is_whole() && l2 == 0.0 && fit.basis > 0 {
+            let top = eigenvectors
+                .into_iter()
+                .filter(|one| one.name.starts_with("lambda_max"));
+            self.known.top = top.collect();
+            self.known.trace = results.numbers.get("trace").cloned();
+        }
+        let journal = operator.into_journal();
+        self.cost += meter.cost();
+        let measuring = &mut self.places[index];
+        measuring.results.extend(results);
+        measuring.products += meter.cost().products;
+        measuring.basis = measuring.basis.max(fit.basis);
+        measuring.journal = measuring.journal.take().or(journal);
+        Ok(())
+    }
+
+    /// A measure of the network.
+    fn once(
+        &mut self,
+        Asked { what, measure }: &Asked,
+        room: Room<'_>,
+        place: &Place,
+        (mean_loss, theta, curvature): (&MeanLoss<'_>, &Tensor, &Curvature<'_>),
+    ) -> Result<(), Error> {
+        let fit = Fit {
+            basis: 0,
+            wished: 0,
+            rows: measure
+                .memory(&room)
+                .map_err(|refusal| room.refuse(refusal))?,
+        };
+        let meter = Meter::new(self.observer, self.resources.interrupt);
+        let operator = Block::new(curvature, place, 0.0, fit.rows, &meter)?.limited();
+        let mut context = self.context(
+            (mean_loss, theta, curvature),
+            place,
+            room,
+            &fit,
+            &meter,
+            &operator,
+        );
+        let done = meter.ask().and_then(|()| measure.measure(&mut context));
+        context.unless_ended(what, done)?;
+        let results = context.results;
+        self.cost += meter.cost();
+        self.network.extend(results);
+        Ok(())
+    }
+
+    fn context<'c>(
+        &'c self,
+        (mean_loss, theta, curvature): (&'c MeanLoss<'c>, &'c Tensor, &'c Curvature<'c>),
+        place: &'c Place,
+        room: Room<'c>,
+        fit: &'c Fit,
+        meter: &'c Meter<'c>,
+        operator: &'c dyn LinearOperator,
+    ) -> Context<'c> {
+        Context {
+            subject: self.subject,
+            request: self.request,
+            streams: self.streams,
+            resources: self.resources,
+            meter,
+            mean_loss,
+            theta,
+            curvature,
+            place,
+            room,
+            fit,
+            operator,
+            hessian: &self.known,
+            purse: Purse::default(),
+            pairs: None,
+            eigenvectors: Vec::new(),
+            results: Results::default(),
+        }
+    }
+
+    /// The journal of a block, one for each where there are several.
+    fn journal(
+        &self,
+        operator: &Block<'_>,
+        place: &Place,
+        number: Option<usize>,
+        journalled: bool,
+    ) -> Result<Option<Journal>, Error> {
+        let (true, Some(file), Some(identity)) =
+            (journalled, self.resources.journal, &self.identity)
+        else {
+            return Ok(None);
+        };
+        let mut path = file.path.as_os_str().to_owned();
+        if let Some(number) = number {
+            path.push(format!(".{number}"));
+        }
+        let Place { matrix, ranges, .. } = place;
+        let identity = format!("{identity} {} {ranges:?}", matrix.name());
+        let journal = Journal::open(operator, path.as_ref(), &identity)?;
+        if journal.recorded() > 0 {
+            let (recorded, path) = (journal.recorded(), journal.path().display());
+            self.observer
+                .say(&format!("{recorded} products are in {path}"));
+        }
+        Ok(Some(journal))
+    }
+
+    /// What products belong to: the operator, down to every bit of the parameters.
+    fn identity(&self, mean_loss: &MeanLoss<'_>, data: &str) -> Result<String, Error> {
+        let Request {
+            examples,
+            sample,
+            batch_norm,
+            l2,
+            ..
+        } = self.request;
+        let weights = self.subject.weights;
+        let mut hash = Sha256::new();
+        let mut add = |tensor: &Tensor| -> Result<(), Error> {
+            let values = tensor.to_dtype(DType::F64)?.to_vec1::<f64>()?;
+            values
+                .into_iter()
+                .for_each(|value| hash.update(value.to_le_bytes()));
+            Ok(())
+        };
+        add(&weights.theta)?;
+        if *batch_norm == BatchNorm::Frozen {
+            add(&weights.buffers)?;
+        }
+        let settings = mean_loss.settings();
+        let shapes: Vec<_> = mean_loss.network().layout().parameters().iter().collect();
+        Ok(format!(
+            "{} {:x} {shapes:?} {data} {examples:?} {sample:?} {:?} {batch_norm:?} {l2} {:?} {} {:?} {}",
+            env!("CARGO_PKG_VERSION"),
+            hash.finalize(),
+            self.streams,
+            settings.dtype,
+            settings.batch_size,
+            settings.device.location(),
+            self.resources.workers.threads(),
+        ))
+    }
+
+    fn end(self, examples: usize) -> Result<Found, Error> {
+        let mut network = self.network;
+        let (mut matrices, mut diagonals, mut journals) = (Vec::new(), Vec::new(), Vec::new());
+        for measuring in self.places {
+            let Measuring {
+                place,
+                basis,
+                products,
+                results,
+                journal,
+            } = measuring;
+            journals.extend(journal);
+            if !place.recorded || results.is_empty() {
+                continue;
+            }
+            network.curves.extend(results.curves);
+            diagonals.extend(results.diagonal);
+            matrices.push(MatrixRecord {
+                matrix: place.matrix,
+                rows: (!place.is_whole()).then_some(place.rows()),
+                group: place.group,
+                basis: (basis > 0).then_some(basis),
+                products,
+                numbers: results.numbers,
+                stems: results.stems,
+                density: results.density,
+                log_density: results.log_density,
+                eigenvalues: results.eigenvalues,
+                undefined: results.undefined,
+            });
+        }
+        let sampled = self.request.sample.is_some();
+        Ok(Found {
+            measured: Measured {
+                examples,
+                sampled_from: sampled.then(|| self.subject.examples.len()),
+                loss: self.known.loss,
+                retention: self.retention,
+                numbers: network.numbers,
+                matrices,
+                curves: network.curves,
+                undefined: network.undefined,
+                cost: self.cost,
+            },
+            diagonals,
+            line: network.line,
+            plane: network.plane,
+            journals,
+        })
+    }
+}
