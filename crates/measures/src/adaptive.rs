@@ -5,7 +5,7 @@
 //! second order  ½ ρ² λ_max(T H T)
 //! ```
 //!
-//! L is a mean over the data. Elementwise: T = diag(|θ|) is unchanged in relation to θ when two layers
+//! L is a mean over the data, with the L2 term of the [`Objective`] where there is one. Elementwise: T = diag(|θ|) is unchanged in relation to θ when two layers
 //! of a ReLU network are rescaled, and so are both numbers. Source: Kwon, Kim, Park, Choi, "ASAM:
 //! Adaptive Sharpness-Aware Minimization for Scale-Invariant Learning of Deep Neural Networks", ICML
 //! 2021, definition 2 with p = 2; η, 0.01 there, is their remedy for weights near zero and breaks
@@ -13,14 +13,12 @@
 //! [`Ascent`](crate::Ascent): a lower bound.
 
 use candle_core::Tensor;
-use flatness_curvature::MeanLoss;
 use flatness_operator::{Congruence, LinearOperator};
 
 use crate::ball::rise_in_ball;
 use crate::region::Chart;
-use crate::sweeps::Progress;
-use crate::vector::check_like;
-use crate::{Ascent, AscentSettings, BallSettings, Error};
+use crate::vector::{check_from_zero, check_like};
+use crate::{Ascent, AscentSettings, BallSettings, Error, Objective, Watch};
 
 /// What [`adaptive_rise`] is to do.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +34,8 @@ pub struct AdaptiveSettings<'s> {
     pub ascent: AscentSettings,
 }
 
-/// T A T with T = diag(|θ| + η), whose largest eigenvalue is the adaptive sharpness to second order.
+/// T A T with T = diag(|θ| + η), whose largest eigenvalue is the adaptive sharpness to second order where A is
+/// the Hessian of the objective; any other matrix, or H + γ I, gives its own.
 ///
 /// # Errors
 /// [`Error::OutOfRange`] for a negative `offset`, and a `theta` that is not of the operator.
@@ -48,16 +47,17 @@ pub fn adaptive<Operator: LinearOperator>(
     Ok(Congruence::new(operator, &scales(theta, offset)?)?)
 }
 
-/// The worst-case rise of the loss in the ellipsoid around `theta` (P).
+/// The worst-case rise of the objective in the ellipsoid around `theta` (P).
 ///
 /// # Errors
 /// [`Error::OutOfRange`] and [`Error::Zero`] for settings, directions that are not like `theta` or
-/// have no length in the ellipsoid, a loss that is not finite, and those of the mean loss.
+/// have no length in the ellipsoid, [`Error::Interrupted`] before there is a rise, a loss that is not
+/// finite, and those of the mean loss.
 pub fn adaptive_rise(
-    mean_loss: &MeanLoss<'_>,
+    objective: &Objective<'_>,
     theta: &Tensor,
     settings: &AdaptiveSettings<'_>,
-    progress: Progress<'_>,
+    watch: Watch<'_>,
 ) -> Result<Ascent, Error> {
     let scales = scales(theta, settings.offset)?;
     let what = "a direction of the ellipsoid";
@@ -73,17 +73,11 @@ pub fn adaptive_rise(
         ascent: settings.ascent,
     };
     let chart = Chart::Diagonal(scales);
-    rise_in_ball(mean_loss, theta, &chart, what, &ball, progress)
+    rise_in_ball(objective, theta, &chart, what, &ball, watch)
 }
 
 /// |θ| + η, (P).
 fn scales(theta: &Tensor, offset: f64) -> Result<Tensor, Error> {
-    if !(offset.is_finite() && offset >= 0.0) {
-        return Err(Error::OutOfRange {
-            field: "the offset",
-            expected: "from 0",
-            got: offset,
-        });
-    }
+    check_from_zero("the offset", offset)?;
     Ok((theta.abs()? + offset)?)
 }

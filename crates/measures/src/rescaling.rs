@@ -18,7 +18,8 @@ use candle_core::{DType, Device, Tensor};
 use flatness_layers::{Homogeneity, Network, Step};
 
 use crate::Error;
-use crate::vector::check_positive;
+use crate::graph::{span, users, weighted};
+use crate::vector::{check_dim, check_positive};
 
 /// Two layers of one network that can be rescaled against each other.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,13 +105,7 @@ impl Rescaling {
     /// # Errors
     /// [`Error::OutOfRange`] for an `alpha` that is not a positive number, [`Error::Shape`].
     pub fn apply(&self, theta: &Tensor, alpha: f64) -> Result<Tensor, Error> {
-        if theta.dims() != [self.dim] {
-            return Err(Error::Shape {
-                what: "theta",
-                expected: self.dim,
-                got: theta.dims().to_vec(),
-            });
-        }
+        check_dim("theta", self.dim, theta)?;
         let diagonal = self.diagonal(alpha, theta.dtype(), theta.device())?;
         Ok((theta * diagonal)?)
     }
@@ -130,30 +125,12 @@ impl Rescaling {
     }
 }
 
-/// Name and parameters of a step that is affine in weights and inputs.
-fn weighted<'n>(step: &Step<'n>) -> Option<(&'n str, Range<usize>)> {
-    match step {
-        Step::Layer {
-            name,
-            layer,
-            parameters,
-            ..
-        } if layer.homogeneity() == Homogeneity::Affine => Some((name, parameters.clone())),
-        _ => None,
-    }
-}
-
 /// The layer with weights that takes the output of step `first` up to a positive factor, or what
 /// stands in the way.
 fn next_weighted<'n>(steps: &[Step<'n>], first: usize) -> Result<(&'n str, Range<usize>), String> {
     let mut step = first;
     loop {
-        // Value k + 1 is the output of step k.
-        let value = step + 1;
-        let mut users = (0..steps.len()).filter(|&user| match &steps[user] {
-            Step::Layer { input, .. } => *input == value,
-            Step::Sum(inputs) => inputs.contains(&value),
-        });
+        let mut users = users(steps, step + 1);
         step = match (users.next(), users.next()) {
             (None, _) => return Err("no layer with weights follows the first".to_owned()),
             (Some(user), None) => user,
@@ -171,18 +148,6 @@ fn next_weighted<'n>(steps: &[Step<'n>], first: usize) -> Result<(&'n str, Range
         }
     }
     weighted(&steps[step]).ok_or_else(|| "no layer with weights follows the first".to_owned())
-}
-
-/// Elements of the flat vector that belong to these `parameters` of the layout.
-fn span(network: &Network, parameters: Range<usize>) -> Range<usize> {
-    let lengths: Vec<usize> = network
-        .layout()
-        .parameters()
-        .iter()
-        .map(flatness_layers::Parameter::len)
-        .collect();
-    let start = lengths[..parameters.start].iter().sum();
-    start..start + lengths[parameters].iter().sum::<usize>()
 }
 
 fn listed(pairs: &[Rescaling]) -> String {

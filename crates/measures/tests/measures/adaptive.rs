@@ -3,10 +3,12 @@
 
 use flatness_curvature::Retention;
 use flatness_layers::Loss;
-use flatness_measures::{AdaptiveSettings, AscentSettings, Rescaling, adaptive, adaptive_rise};
+use flatness_measures::{
+    AdaptiveSettings, AscentSettings, Rescaling, Stop, Watch, adaptive, adaptive_rise,
+};
 use flatness_testkit::{Activation, Problem, assert_close, dense_matrix, gaussian, values};
 
-use crate::toy::{Toy, unwatched, vector};
+use crate::toy::{Toy, vector};
 use crate::two_parameters::CASES;
 
 const EXAMPLES: usize = 9;
@@ -60,13 +62,8 @@ fn the_worst_case_agrees_with_a_grid_of_the_ellipse() {
         let center = formula(&x, &y, theta);
         for radius in [1e-2, 0.5, 3.0] {
             let settings = settings(radius, 0.01);
-            let ascent = adaptive_rise(
-                &toy.mean_loss(),
-                &vector(&theta),
-                &settings,
-                &mut unwatched(),
-            );
-            let ascent = ascent.unwrap();
+            let ascent = toy
+                .on(|loss| adaptive_rise(loss, &vector(&theta), &settings, Watch::NOBODY).unwrap());
             let rise = |ring: i32, angle: i32| {
                 let length = radius * f64::from(ring) / f64::from(RINGS);
                 let angle = std::f64::consts::TAU * f64::from(angle) / f64::from(ANGLES);
@@ -86,7 +83,7 @@ fn the_worst_case_agrees_with_a_grid_of_the_ellipse() {
             // a maximum it misses as little of a ring.
             assert!(got >= expected * (1.0 - 1e-6), "{got:e} below {expected:e}");
             assert!(got <= expected * (1.0 + 1e-3), "{got:e} above {expected:e}");
-            assert!(ascent.converged, "{ascent:?}");
+            assert_eq!(ascent.stop, Stop::Converged, "{ascent:?}");
         }
     }
 }
@@ -109,7 +106,7 @@ fn rescaling_two_layers_changes_neither_number() {
         let operator = adaptive(curvature.hessian(), &theta, 0.0).unwrap();
         let lambda_max = dense_matrix(&operator).symmetric_eigenvalues().max();
         let settings = settings(0.05, 0.0);
-        let ascent = adaptive_rise(&mean_loss, &theta, &settings, &mut unwatched()).unwrap();
+        let ascent = toy.on(|loss| adaptive_rise(loss, &theta, &settings, Watch::NOBODY).unwrap());
         // ½ ρ² λ_max is the rise to second order at a stationary point, which this is not: the slope
         // along the ellipsoid makes the rise the larger of the two.
         assert!(ascent.rise > 0.5 * 0.05_f64.powi(2) * lambda_max);
@@ -141,7 +138,7 @@ fn directions_are_starts_and_settings_that_make_no_sense_are_errors() {
         directions: std::slice::from_ref(&direction),
         ..settings(0.1, 0.0)
     };
-    let rise = |settings| adaptive_rise(&mean_loss, &theta, &settings, &mut unwatched());
+    let rise = |settings| toy.on(|loss| adaptive_rise(loss, &theta, &settings, Watch::NOBODY));
     let ascent = rise(sound).unwrap();
     assert_eq!(ascent.start_rises.len(), 13);
     let pairs = values(&direction).into_iter().zip(&toy.problem.theta);
