@@ -36,28 +36,13 @@ pub fn ball_rise(
     settings: &BallSettings<'_>,
     watch: Watch<'_>,
 ) -> Result<Ascent, Error> {
-    let what = "a direction of the ball";
-    for direction in settings.directions {
-        check_like(what, theta, direction)?;
-    }
-    rise_in_ball(objective, theta, &Chart::Identity, what, settings, watch)
-}
-
-/// The greatest rise over ‖z‖ ≤ r of L(θ + C z) for the `chart` C, whose coordinates the directions are
-/// in; `what` names one of them in errors.
-pub(crate) fn rise_in_ball(
-    objective: &Objective<'_>,
-    theta: &Tensor,
-    chart: &Chart,
-    what: &'static str,
-    settings: &BallSettings<'_>,
-    watch: Watch<'_>,
-) -> Result<Ascent, Error> {
     settings.ascent.check()?;
     check_positive("the radius", settings.radius)?;
+    let what = "a direction of the ball";
     let region = Region::Ball(settings.radius);
     let mut starts = Vec::with_capacity(2 * settings.directions.len());
     for direction in settings.directions {
+        check_like(what, theta, direction)?;
         length(what, direction)?;
         let end = region.onto_border(direction)?;
         starts.extend([end.neg()?, end]);
@@ -67,7 +52,7 @@ pub(crate) fn rise_in_ball(
     let search = Search {
         theta,
         loss,
-        chart,
+        chart: &Chart::Identity,
         region: &region,
     };
     let (ascent, _) = search.maximize(&mut sweeps, theta.elem_count(), starts, &settings.ascent)?;

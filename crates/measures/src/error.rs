@@ -102,20 +102,6 @@ pub enum Error {
         /// The vector at fault.
         what: &'static str,
     },
-    /// Two layers whose weights cannot be rescaled against each other.
-    #[error(
-        "{first} and {second} cannot be rescaled against each other: {reason}; pairs that can: {pairs}"
-    )]
-    NoSuchPair {
-        /// The layer whose output grows.
-        first: String,
-        /// The layer that undoes it.
-        second: String,
-        /// Why not.
-        reason: String,
-        /// The pairs of the network that can, or a word for none.
-        pairs: String,
-    },
     /// A network that homogeneous scaling would change.
     #[error(
         "the layers of the network cannot be scaled together: {reason}; it takes a chain of affine or \

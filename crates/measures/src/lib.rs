@@ -8,7 +8,7 @@
 //! | the same predictions with another confidence | [`HomogeneousScaling`] | θ | none |
 //! | φ(ε), worst relative rise in a box (Keskar et al. 2017) | [`keskar_sharpness`] | objective | gradients, losses |
 //! | greatest rise in a ball | [`ball_rise`] | objective | gradients, losses |
-//! | adaptive sharpness (Kwon et al. 2021) | [`adaptive`], [`adaptive_rise`] | any matrix, objective | products, or as above |
+//! | adaptive sharpness (Kwon et al. 2021) | [`adaptive`] | any matrix | products |
 //! | rise under Gaussian noise, and its σ (Jiang et al. 2020) | [`pac_bayes_sigma`] | objective | losses |
 //! | rise along directions, against ½ r² uᵀHu | [`loss_rises`], [`quadratic_form`], [`rise_over_quadratic`] | objective, H + γ I | losses, products |
 //! | loss on a line or in a plane (Li et al. 2018) | [`loss_line`], [`loss_plane`] | objective | losses |
@@ -66,7 +66,7 @@
 //!     let fisher_rao = fisher_rao(&curvature.gauss_newton(), theta)?.value;
 //!     Ok([phi[1].loss, phi[1].phi, fisher_rao])
 //! };
-//! let pair = Rescaling::find(&network, "fc0", "fc1")?;
+//! let pair = &Rescaling::pairs(&network)[0];
 //! let [loss, phi, fisher_rao] = measure(&theta)?;
 //! let [same_loss, other_phi, same_fisher_rao] = measure(&pair.apply(&theta, 0.01)?)?;
 //! assert!((same_loss - loss).abs() < 1e-12);
@@ -96,7 +96,7 @@ mod rescaling;
 mod scaling;
 mod vector;
 
-pub use adaptive::{AdaptiveSettings, adaptive, adaptive_rise};
+pub use adaptive::adaptive;
 pub use ascent::{Ascent, AscentSettings};
 pub use ball::{BallSettings, ball_rise};
 pub use error::Error;
