@@ -3,22 +3,25 @@
 //! ```text
 //! mean of n draws      x̄ = (1/n) Σ xᵢ           s.e. = √(Σ (xᵢ − x̄)² / (n (n − 1)))
 //! ratio of means       r = ā / b̄                s.e. = √(Σ (aᵢ − r bᵢ)² / (n (n − 1))) / |b̄|
-//! rounding             64 ε Σ |terms|
+//! rounding             256 ε |L| of each loss subtracted, 64 ε ‖v‖ ‖A v‖ of a form vᵀ A v
 //! ```
 //!
 //! The error of a ratio is that of the delta method on pairs (Cochran, "Sampling Techniques", 1977, section 2.11). A mean of
 //! ratios has no error where the denominators change their sign.
 //!
-//! ε is the distance from 1 to the next number. 64 of it is our allowance for one loss or product: logits z of a
-//! few units, off by a few ε each, change a loss l by 2 l times as much. Losses of networks here scatter by less than 8 ε
-//! when their parameters are moved by less than can matter.
+//! ε is the distance from 1 to the next number. The factors are ours. A logit z is off by a few ε |z|, and a small
+//! loss l by 2 l times as much: losses whose parameters were moved by less than matters scattered by 3 ε |L| where
+//! logits were of order one, and by 100 ε |L| at logits of 200, more than networks that are fitted have.
 
 use candle_core::DType;
 
 use crate::Error;
 
-/// ε Σ |terms| that rounding may change a sum by.
-const ROUNDING: f64 = 64.0;
+/// ε |L| that rounding may change a loss by.
+const OF_LOSS: f64 = 256.0;
+
+/// ε ‖v‖ ‖A v‖ that rounding may change vᵀ A v by.
+const OF_FORM: f64 = 64.0;
 
 /// A number estimated from random draws, or from none.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -100,15 +103,16 @@ fn error_of_mean(deviations: &[f64]) -> f64 {
     (squares / (count * (count - 1.0))).sqrt()
 }
 
-/// What rounding may change a sum by whose terms have the magnitudes `terms` together, in float64.
-pub(crate) fn rounding(terms: f64) -> f64 {
-    ROUNDING * f64::EPSILON * terms
+/// What rounding may change a difference by of losses that have these `magnitudes` together.
+pub(crate) fn rounding(magnitudes: f64) -> f64 {
+    OF_LOSS * f64::EPSILON * magnitudes
 }
 
-/// The same in `dtype`.
-pub(crate) fn rounding_in(dtype: DType, terms: f64) -> f64 {
-    match dtype {
-        DType::F64 => rounding(terms),
-        _ => ROUNDING * f64::from(f32::EPSILON) * terms,
-    }
+/// What rounding in `dtype` may change vᵀ A v by, for this ‖v‖ ‖A v‖.
+pub(crate) fn rounding_of_form(dtype: DType, norms: f64) -> f64 {
+    let epsilon = match dtype {
+        DType::F64 => f64::EPSILON,
+        _ => f64::from(f32::EPSILON),
+    };
+    OF_FORM * epsilon * norms
 }

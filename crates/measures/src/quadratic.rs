@@ -20,7 +20,7 @@ use candle_core::Tensor;
 use flatness_kernels::dot;
 use flatness_operator::LinearOperator;
 
-use crate::estimate::{average, rounding, rounding_in};
+use crate::estimate::{average, rounding, rounding_of_form};
 use crate::objective::{Sweeps, finite, unless_interrupted};
 use crate::vector::{check_like, check_positive, norm};
 use crate::{Cost, Error, Estimate, Objective, Stop, Watch};
@@ -182,7 +182,7 @@ pub(crate) fn form(vector: &Tensor, product: &Tensor) -> Result<Form, Error> {
     let value = finite("the quadratic form", dot(vector, product)?)?;
     Ok(Form {
         value,
-        rounding: rounding_in(product.dtype(), norm(vector)? * norm(product)?),
+        rounding: rounding_of_form(product.dtype(), norm(vector)? * norm(product)?),
         cost: Cost {
             products: 1,
             ..Cost::default()

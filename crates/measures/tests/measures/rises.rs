@@ -103,7 +103,7 @@ fn lines_and_planes_are_losses_at_their_points() {
     assert_close(
         "rounding",
         &[got.rounding],
-        &[64.0 * f64::EPSILON * largest],
+        &[256.0 * f64::EPSILON * largest],
         1e-9,
     );
 }
@@ -117,7 +117,16 @@ fn the_rounding_of_a_rise_holds_what_is_seen_of_steps_of_nothing() {
     let images = independent_images(40, 64)
         .into_iter()
         .map(|(_, problem)| problem);
-    for problem in images.chain([tanh]) {
+    // Sure of all labels, with logits of up to 50 and 200: these scatter most.
+    let sure = [10.0, 20.0].map(|factor| {
+        let mut sure = Problem::new(&[9, 20, 5], Activation::Relu, Loss::CrossEntropy, 40, 65);
+        sure.theta.iter_mut().for_each(|weight| *weight *= factor);
+        let views = sure.network.layout().views(&vector(&sure.theta)).unwrap();
+        let logits = sure.network.forward(&views, &sure.inputs).unwrap();
+        sure.labels = logits.argmax(1).unwrap();
+        sure
+    });
+    for problem in images.chain([tanh]).chain(sure) {
         let toy = Toy::new(problem);
         let dim = toy.problem.dim();
         let units: Vec<Tensor> = (0..40)
@@ -157,8 +166,8 @@ fn the_ratio_of_a_convex_loss_is_one_within_its_error() {
             let ratio = rise_over_quadratic(&rises, &forms).unwrap();
             let error = (ratio.value - 1.0).abs();
             assert!(error <= ratio.rounding + curved, "{error:e} {ratio:?}");
-            // What the rounding of a loss of order one is to a rise of order r².
-            assert!(ratio.rounding < 1e-12 / (radius * radius), "{ratio:?}");
+            // What the rounding of losses of order one, 512 ε, is to a rise of some hundredths of r².
+            assert!(ratio.rounding < 4e-12 / (radius * radius), "{ratio:?}");
             let alone = rise_over_quadratic(&rises[..1], &forms[..1]).unwrap();
             assert_eq!((alone.draws, alone.standard_error), (1, 0.0));
             assert!(
