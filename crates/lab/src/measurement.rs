@@ -28,7 +28,7 @@ use crate::source::Splits;
 
 pub(crate) use exact::exact_spectrum;
 pub(crate) use keskar::keskar;
-pub(crate) use perturbation::{mean, perturbations};
+pub(crate) use perturbation::perturbations;
 pub(crate) use rescaling::rescaling;
 pub(crate) use scaling::scaling;
 pub(crate) use spectrum::{extremes, matrix_record, stochastic};
@@ -127,7 +127,7 @@ impl Instrument<'_> {
             operator: curvature.gauss_newton(),
             stage: &stage,
         };
-        let fisher_rao = fisher_rao(&gauss_newton, theta)?;
+        let fisher_rao = fisher_rao(&gauss_newton, theta)?.value;
         let adaptive = adaptive(&hessian, theta, 0.0)?;
         let seed = self.streams.seed("adaptive");
         let (adaptive_lambda_max, _) = extremes(&adaptive, &self.spec.lanczos, seed)?;

@@ -19,10 +19,11 @@ mod subject;
 mod table;
 
 use anyhow::{Context, Result, bail};
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use flatness_curvature::{Curvature, MeanLoss, Selection};
 use flatness_data::{Examples, Subset};
 use flatness_layers::Network;
+use flatness_measures::Objective;
 use flatness_models::checkpoint;
 use flatness_records::{Dtype, Matrix, ModelSpec, Split, Streams};
 
@@ -45,6 +46,8 @@ struct Subject<'a> {
     network: &'a Network,
     mean_loss: &'a MeanLoss<'a>,
     theta: &'a Tensor,
+    /// Mean loss and parameters in double precision, for differences of losses.
+    double: (Objective<'a>, &'a Tensor),
     loss: f64,
     /// ∇L (P)
     gradient: &'a Tensor,
@@ -113,6 +116,9 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
     let network = model.measured(batch_norm, &buffers)?;
     let batch_size = batch_size("--batch-size", options.batch_size, examples)?;
     let mean_loss = model.mean_loss(&network, examples, &machine, batch_size)?;
+    let double_theta = theta.to_dtype(DType::F64)?;
+    let double_network = model.measured(batch_norm, &buffers.to_dtype(DType::F64)?)?;
+    let double = mean_loss.double(&double_network)?;
     let mut what: Vec<What> = Vec::new();
     for &one in &options.what {
         if !what.contains(&one) {
@@ -130,6 +136,7 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
         network: &network,
         mean_loss: &mean_loss,
         theta: &theta,
+        double: (Objective::new(&double, 0.0)?, &double_theta),
         loss: evaluation.loss,
         gradient: &gradient,
         curvature: &curvature,

@@ -3,7 +3,8 @@
 
 use anyhow::Result;
 use flatness_measures::{
-    Ascent, AscentSettings, BallSettings, BoxSpace, KeskarSettings, ball_rise, keskar_sharpness,
+    Ascent, AscentSettings, BallSettings, BoxSpace, KeskarSettings, Objective, Stop, Watch,
+    ball_rise, keskar_sharpness,
 };
 use flatness_records::{KeskarPoint, KeskarSpec, Region};
 
@@ -53,7 +54,11 @@ pub(crate) fn keskar(
     let starts = 2 * top.len() + spec.starts;
     let gradients = 3 * spec.epsilons.len() * starts * spec.steps;
     let stage = progress.stage("climbing", "sweeps", gradients as u64);
-    let mut advance = |sweeps| stage.advance(sweeps, "");
+    let watch = Watch {
+        advance: &|sweeps| stage.advance(sweeps, ""),
+        ..Watch::NOBODY
+    };
+    let objective = Objective::new(&mean_loss, 0.0)?;
     let loss = mean_loss.evaluate(theta)?.loss;
     let point = |region, epsilon: f64, phi, ascent: &Ascent| KeskarPoint {
         region,
@@ -62,7 +67,7 @@ pub(crate) fn keskar(
         loss,
         predicted: scaled(lambda, 0.5 * epsilon * epsilon / (1.0 + loss)),
         gradients: ascent.cost.gradients,
-        converged: ascent.converged,
+        converged: ascent.stop == Stop::Converged,
     };
     let subspace = BoxSpace::RandomColumns {
         dimension: spec.subspace.min(theta.elem_count()),
@@ -76,7 +81,7 @@ pub(crate) fn keskar(
             directions: &top,
             ascent,
         };
-        for found in keskar_sharpness(&mean_loss, theta, &settings, &mut advance)? {
+        for found in keskar_sharpness(&objective, theta, &settings, watch)? {
             points.push(point(region, found.epsilon, found.phi, &found.ascent));
         }
     }
@@ -86,7 +91,7 @@ pub(crate) fn keskar(
             directions: &top,
             ascent,
         };
-        let found = ball_rise(&mean_loss, theta, &settings, &mut advance)?;
+        let found = ball_rise(&objective, theta, &settings, watch)?;
         points.push(point(
             Region::Ball,
             epsilon,

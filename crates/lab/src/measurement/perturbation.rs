@@ -11,7 +11,7 @@ use anyhow::Result;
 use candle_core::Tensor;
 use flatness_curvature::MeanLoss;
 use flatness_data::LabelledTensors;
-use flatness_measures::{LossRise, loss_rises, quadratic_form, unit};
+use flatness_measures::{LossRise, Objective, Watch, loss_rises, quadratic_form, unit};
 use flatness_optim::norm;
 use flatness_records::{Perturbation, PerturbationSpec, Quantity, Uncertainty};
 use flatness_spectrum::Probe;
@@ -57,8 +57,12 @@ pub(crate) fn perturbations(
     let stage = instrument
         .progress
         .stage("perturbing theta", "losses", evaluations as u64);
-    let advance = &mut |losses| stage.advance(losses, "");
-    let mut rises = loss_rises(&mean_loss, theta, &units, &radii, advance)?
+    let watch = Watch {
+        advance: &|losses| stage.advance(losses, ""),
+        ..Watch::NOBODY
+    };
+    let objective = Objective::new(&mean_loss, 0.0)?;
+    let mut rises = loss_rises(&objective, theta, &units, &radii, watch)?
         .rises
         .into_iter();
     let mut lines = Vec::new();
@@ -118,8 +122,8 @@ fn directions(
     let curvatures = |units: &[Tensor]| {
         units
             .iter()
-            .map(|unit| quadratic_form(&hessian, unit))
-            .collect::<Result<Vec<f64>, _>>()
+            .map(|unit| Ok(quadratic_form(&hessian, unit)?.value))
+            .collect::<Result<Vec<f64>>>()
     };
     let random = random.collect::<Result<Vec<_>>>()?;
     let top = vec![unit(&top)?];
@@ -142,7 +146,7 @@ fn directions(
 }
 
 /// Mean over directions; a single direction is exact.
-pub(crate) fn mean(values: &[f64], products: usize, seed: u64) -> Quantity {
+fn mean(values: &[f64], products: usize, seed: u64) -> Quantity {
     let count = values.len() as f64;
     let value = values.iter().sum::<f64>() / count;
     if values.len() < 2 {

@@ -1,9 +1,9 @@
 //! Plots of the loss along eigenvectors: a line and a plane.
 
 use anyhow::Result;
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use flatness_kernels::dot;
-use flatness_measures::{loss_line, loss_plane, quadratic_form, unit};
+use flatness_measures::{Watch, loss_line, loss_plane, quadratic_form, unit};
 use flatness_operator::LinearOperator;
 use flatness_optim::norm;
 use flatness_report::{Landscape, LossLine, landscape_svg, loss_line_svg};
@@ -31,21 +31,22 @@ pub(super) fn along(
     hessian: &dyn LinearOperator,
     gradient: &Tensor,
 ) -> Result<()> {
-    let Subject {
-        theta, mean_loss, ..
-    } = *subject;
+    let (objective, theta) = subject.double;
     let length = norm(theta)?;
     let direction = unit(&eigenvector.vector)?;
     let border = border(eigenvector.value, length);
     let steps = evenly(-border, border, LINE);
     let offsets: Vec<f64> = steps.iter().map(|step| step * length).collect();
     let stage = subject.progress.stage("line", "losses", LINE as u64);
-    let losses = loss_line(mean_loss, theta, &direction, &offsets, &mut |losses| {
-        stage.advance(losses, "");
-    })?;
+    let watch = Watch {
+        advance: &|losses| stage.advance(losses, ""),
+        ..Watch::NOBODY
+    };
+    let double = direction.to_dtype(DType::F64)?;
+    let losses = loss_line(&objective, theta, &double, &offsets, watch)?.losses;
     let slope = dot(&direction, gradient)?;
     // Not the eigenvalue: the measured matrix need not be the Hessian of the loss.
-    let curvature = quadratic_form(hessian, &direction)?;
+    let curvature = quadratic_form(hessian, &direction)?.value;
     let quadratic: Vec<f64> = offsets
         .iter()
         .map(|r| subject.loss + r * slope + 0.5 * curvature * r * r)
@@ -69,13 +70,11 @@ pub(super) fn landscape(
     subject: &Subject<'_>,
     eigenvectors: [&Eigenvector; 2],
 ) -> Result<()> {
-    let Subject {
-        theta, mean_loss, ..
-    } = *subject;
+    let (objective, theta) = subject.double;
     let length = norm(theta)?;
     let directions = [
-        unit(&eigenvectors[0].vector)?,
-        unit(&eigenvectors[1].vector)?,
+        unit(&eigenvectors[0].vector.to_dtype(DType::F64)?)?,
+        unit(&eigenvectors[1].vector.to_dtype(DType::F64)?)?,
     ];
     let steps = eigenvectors.map(|eigenvector| {
         let border = border(eigenvector.value, length);
@@ -89,14 +88,18 @@ pub(super) fn landscape(
         .progress
         .stage("plane", "losses", (PLANE * PLANE) as u64);
     // The second direction outside, so that the losses along the first one vary fastest.
+    let watch = Watch {
+        advance: &|losses| stage.advance(losses, ""),
+        ..Watch::NOBODY
+    };
     let found = loss_plane(
-        mean_loss,
+        &objective,
         theta,
         [&directions[1], &directions[0]],
         [&offsets[1], &offsets[0]],
-        &mut |losses| stage.advance(losses, ""),
+        watch,
     )?;
-    let losses = found.losses.concat();
+    let losses = found.losses;
     let svg = landscape_svg(
         &album.name,
         &Landscape {

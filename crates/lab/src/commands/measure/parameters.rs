@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use flatness_curvature::Curvature;
 use flatness_measures::{
-    RelativeFlatnessSettings, RelativeTrace, adaptive, fisher_rao, neuron_weights,
+    RelativeFlatnessSettings, RelativeTrace, Watch, adaptive, fisher_rao, neuron_weights,
     relative_flatness, weight_norms,
 };
 use flatness_records::{LanczosSpec, Quantity, Uncertainty};
@@ -34,8 +34,9 @@ pub(super) fn measure(subject: &Subject<'_>, curvature: &Curvature<'_>) -> Resul
         }));
     }
     if subject.asks(|what| *what == What::FisherRao) {
-        let value = fisher_rao(&curvature.gauss_newton(), theta)?;
-        lines.push(Line::new("fisher_rao", Quantity::exact(value, 1)));
+        let form = fisher_rao(&curvature.gauss_newton(), theta)?;
+        let exact = Quantity::exact(form.value, form.cost.products);
+        lines.push(Line::new("fisher_rao", exact));
     }
     let stage = |total: usize| {
         let progress = subject.progress;
@@ -69,29 +70,22 @@ pub(super) fn measure(subject: &Subject<'_>, curvature: &Curvature<'_>) -> Resul
         };
         let stage = stage(PROBES);
         let hessian = curvature.hessian();
-        let mut advance = |products| stage.advance(products, "");
-        let found = relative_flatness(
-            &hessian,
-            layout,
-            theta,
-            &weight.name,
-            &settings,
-            &mut advance,
-        )?;
-        let uncertainty = match found.estimate {
-            None => Uncertainty::Exact,
-            Some(estimate) => Uncertainty::Stochastic {
-                standard_error: estimate.standard_error,
-                probes: estimate.draws as u64,
-                seed,
-            },
+        let watch = Watch {
+            advance: &|products| stage.advance(products, ""),
+            ..Watch::NOBODY
         };
+        let found = relative_flatness(&hessian, layout, theta, &weight.name, &settings, watch)?;
+        let estimate = found.estimate;
         lines.push(Line::new(
             format!("relative_flatness of {}", found.weight),
             Quantity {
-                value: found.value,
-                products: found.products,
-                uncertainty,
+                value: estimate.value,
+                products: found.cost.products,
+                uncertainty: Uncertainty::Stochastic {
+                    standard_error: estimate.error(),
+                    probes: estimate.draws as u64,
+                    seed,
+                },
             },
         ));
     }

@@ -3,11 +3,12 @@
 use std::ops::Range;
 
 use anyhow::Result;
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use flatness_curvature::Curvature;
 use flatness_measures::{
-    AscentSettings, BoxSpace, Draws, KeskarSettings, Noise, SigmaSettings, keskar_sharpness,
-    loss_rises, pac_bayes_sigma, quadratic_form, unit,
+    AscentSettings, BoxSpace, Draws, Estimate, Form, KeskarSettings, LossRise, Noise,
+    SigmaSettings, Stop, Watch, keskar_sharpness, loss_rises, pac_bayes_sigma, quadratic_form,
+    rise_over_quadratic, unit,
 };
 use flatness_operator::LinearOperator;
 use flatness_optim::norm;
@@ -18,7 +19,6 @@ use super::Subject;
 use super::report::Line;
 use super::spectral::{Eigenvector, Spectral};
 use crate::arguments::What;
-use crate::measurement::mean;
 
 /// Antithetic pairs of noise.
 const PAIRS: usize = 8;
@@ -62,9 +62,7 @@ pub(super) fn measure(
 }
 
 fn sigma(subject: &Subject<'_>, target: f64) -> Result<Line> {
-    let Subject {
-        theta, mean_loss, ..
-    } = *subject;
+    let (objective, theta) = subject.double;
     let seed = subject.streams.seed("pac-bayes");
     let settings = SigmaSettings {
         target,
@@ -80,29 +78,19 @@ fn sigma(subject: &Subject<'_>, target: f64) -> Result<Line> {
     let stage = subject
         .progress
         .stage("noise", "losses", 2 * (PAIRS * BISECTIONS) as u64);
-    let found = pac_bayes_sigma(mean_loss, theta, &settings, &mut |losses| {
-        stage.advance(losses, "");
-    })?;
-    Ok(Line::new(
-        "pac_bayes_sigma",
-        Quantity {
-            value: found.sigma,
-            products: 0,
-            uncertainty: Uncertainty::Stochastic {
-                standard_error: found.standard_error,
-                probes: found.rise.draws as u64,
-                seed,
-            },
-        },
-    ))
+    let watch = Watch {
+        advance: &|losses| stage.advance(losses, ""),
+        ..Watch::NOBODY
+    };
+    let found = pac_bayes_sigma(&objective, theta, &settings, watch)?;
+    Ok(Line::new("pac_bayes_sigma", drawn(found.sigma, 0, seed)))
 }
 
 fn keskar(subject: &Subject<'_>, epsilon: f64, top: &[Eigenvector]) -> Result<Line> {
-    let Subject {
-        theta, mean_loss, ..
-    } = *subject;
+    let (objective, theta) = subject.double;
     let seed = subject.streams.seed("keskar");
-    let directions: Vec<Tensor> = top.iter().map(|top| top.vector.clone()).collect();
+    let directions = top.iter().map(|top| top.vector.to_dtype(DType::F64));
+    let directions: Vec<Tensor> = directions.collect::<Result<_, _>>()?;
     let settings = KeskarSettings {
         epsilons: &[epsilon],
         space: BoxSpace::Full,
@@ -118,9 +106,11 @@ fn keskar(subject: &Subject<'_>, epsilon: f64, top: &[Eigenvector]) -> Result<Li
     let stage = subject
         .progress
         .stage("climbing", "sweeps", (3 * starts * ASCENT_STEPS) as u64);
-    let found = keskar_sharpness(mean_loss, theta, &settings, &mut |sweeps| {
-        stage.advance(sweeps, "");
-    })?;
+    let watch = Watch {
+        advance: &|sweeps| stage.advance(sweeps, ""),
+        ..Watch::NOBODY
+    };
+    let found = keskar_sharpness(&objective, theta, &settings, watch)?;
     let found = &found[0];
     let mut line = Line::new(
         format!("keskar_phi({epsilon:e})"),
@@ -130,7 +120,7 @@ fn keskar(subject: &Subject<'_>, epsilon: f64, top: &[Eigenvector]) -> Result<Li
             uncertainty: Uncertainty::Iterative {
                 residual: found.ascent.gap / (1.0 + found.loss),
                 steps: found.ascent.iterations as u64,
-                converged: found.ascent.converged,
+                converged: found.ascent.stop == Stop::Converged,
                 seed,
             },
         },
@@ -145,9 +135,7 @@ fn quadratic(
     top: &[Eigenvector],
     hessian: &dyn LinearOperator,
 ) -> Result<Vec<Line>> {
-    let Subject {
-        theta, mean_loss, ..
-    } = *subject;
+    let (objective, theta) = subject.double;
     let seed = subject.streams.seed("perturbation");
     let random = Probe::Gaussian.rows(hessian, 0..DIRECTIONS, seed)?;
     let mut units = Vec::new();
@@ -158,39 +146,49 @@ fn quadratic(
         units.push(unit(&random.get(index)?)?);
     }
     // Not the eigenvalues: the measured matrix need not be the Hessian of the loss.
-    let curvatures = units.iter().map(|unit| quadratic_form(hessian, unit));
-    let curvatures: Vec<f64> = curvatures.collect::<Result<_, _>>()?;
+    let forms = units.iter().map(|unit| quadratic_form(hessian, unit));
+    let forms: Vec<Form> = forms.collect::<Result<_, _>>()?;
     let length = norm(theta)?;
     let radii = RADII.map(|radius| radius * length);
     let losses = 1 + 2 * units.len() * radii.len();
     let stage = subject
         .progress
         .stage("loss rises", "losses", losses as u64);
-    let found = loss_rises(mean_loss, theta, &units, &radii, &mut |losses| {
-        stage.advance(losses, "");
-    })?;
-    let ratios = |range: Range<usize>, radius: usize| -> Vec<f64> {
-        let directions = found.rises[range.clone()].iter().zip(&curvatures[range]);
-        directions
-            .map(|(rises, &curvature)| rises[radius].even() / rises[radius].quadratic(curvature))
-            .collect()
+    let watch = Watch {
+        advance: &|losses| stage.advance(losses, ""),
+        ..Watch::NOBODY
     };
+    let units = units.iter().map(|unit| unit.to_dtype(DType::F64));
+    let units: Vec<Tensor> = units.collect::<Result<_, _>>()?;
+    let found = loss_rises(&objective, theta, &units, &radii, watch)?;
+    let ratio = |range: Range<usize>, radius: usize| {
+        let rises = found.rises[range.clone()].iter().map(|along| along[radius]);
+        rise_over_quadratic(&rises.collect::<Vec<LossRise>>(), &forms[range])
+    };
+    let named = top
+        .iter()
+        .enumerate()
+        .map(|(index, top)| (top.name.as_str(), index..index + 1));
     let mut lines = Vec::new();
-    for (index, eigenvector) in top.iter().enumerate() {
+    for (name, range) in named.chain([("random", top.len()..units.len())]) {
         for (radius, relative) in RADII.iter().enumerate() {
-            let ratio = ratios(index..index + 1, radius)[0];
             lines.push(Line::new(
-                format!("rise_over_quadratic({}, {relative:e})", eigenvector.name),
-                Quantity::exact(ratio, 0),
+                format!("rise_over_quadratic({name}, {relative:e})"),
+                drawn(ratio(range.clone(), radius)?, range.len(), seed),
             ));
         }
     }
-    for (radius, relative) in RADII.iter().enumerate() {
-        let ratios = ratios(top.len()..units.len(), radius);
-        lines.push(Line::new(
-            format!("rise_over_quadratic(random, {relative:e})"),
-            mean(&ratios, DIRECTIONS, seed),
-        ));
-    }
     Ok(lines)
+}
+
+fn drawn(estimate: Estimate, products: usize, seed: u64) -> Quantity {
+    Quantity {
+        value: estimate.value,
+        products: products as u64,
+        uncertainty: Uncertainty::Stochastic {
+            standard_error: estimate.error(),
+            probes: estimate.draws as u64,
+            seed,
+        },
+    }
 }
