@@ -2,15 +2,16 @@
 //!
 //! For two random unit vectors u and v: the same product twice must agree in every bit; a row of
 //! the block product A [u v] must equal the product alone, and uᵀ A v must equal vᵀ A u, up to
-//! √ε (half the digits). A − Aᵀ is seen in units of A: for random vectors
+//! √ε (half the digits), or up to the rounding of the terms that the matrix is a difference of
+//! ([`LinearOperator::scale`]). A − Aᵀ is seen in units of A: for random vectors
 //! |uᵀ (A − Aᵀ) v| √dim / (‖A u‖ + ‖A v‖) is about ‖A − Aᵀ‖_F / ‖A‖_F.
 
 use candle_core::Tensor;
 use flatness_kernels::dot;
 use flatness_operator::LinearOperator;
 
-use crate::product::{epsilon, multiply, norm};
-use crate::settings::check_positive;
+use crate::error::check_positive;
+use crate::product::{Precision, multiply, norm};
 use crate::verified::{block_difference, compare_bits};
 use crate::{Error, Probe};
 
@@ -42,7 +43,7 @@ pub fn check_operator<Operator: LinearOperator + ?Sized>(
 ) -> Result<OperatorCheck, Error> {
     let dim = operator.dim();
     check_positive("the operator's dimension", dim)?;
-    epsilon(operator.dtype())?;
+    let precision = Precision::of(operator)?;
     let rows = Probe::Gaussian.rows(operator, 0..2, seed)?;
     let vectors: Vec<Tensor> = (0..2)
         .map(|row| {
@@ -53,17 +54,21 @@ pub fn check_operator<Operator: LinearOperator + ?Sized>(
     let alone = repeated(operator, &vectors[0])?;
     let block = repeated(operator, &Tensor::cat(&vectors, 0)?)?;
     let (first, second) = (block.narrow(0, 0, 1)?, block.narrow(0, 1, 1)?);
-    let (difference, length) = block_difference(&alone, &first, 0.0)?;
+    let (difference, length) = block_difference(&alone, &first, 0.0, precision)?;
     Ok(OperatorCheck {
         products: 6,
         block_difference: relative(difference, length),
-        asymmetry: asymmetry([&vectors[0], &vectors[1]], [&alone, &second])?,
+        asymmetry: asymmetry([&vectors[0], &vectors[1]], [&alone, &second], precision)?,
     })
 }
 
 /// |uᵀ A v − vᵀ A u| √dim / (‖A u‖ + ‖A v‖) for u and v over their lengths, two independent random
 /// vectors (1, dim) with their products; an error beyond what rounding explains.
-pub(crate) fn asymmetry([u, v]: [&Tensor; 2], products: [&Tensor; 2]) -> Result<f64, Error> {
+pub(crate) fn asymmetry(
+    [u, v]: [&Tensor; 2],
+    products: [&Tensor; 2],
+    precision: Precision,
+) -> Result<f64, Error> {
     let lengths = [norm(u)?, norm(v)?];
     let form = |left: &Tensor, right: &Tensor| -> Result<f64, Error> {
         Ok(dot(left, right)? / (lengths[0] * lengths[1]))
@@ -71,7 +76,8 @@ pub(crate) fn asymmetry([u, v]: [&Tensor; 2], products: [&Tensor; 2]) -> Result<
     let (left, right) = (form(u, products[1])?, form(v, products[0])?);
     let gains = norm(products[0])? / lengths[0] + norm(products[1])? / lengths[1];
     let scale = gains / (u.dim(1)? as f64).sqrt();
-    let tolerance = SCATTER * epsilon(u.dtype())?.sqrt() * scale;
+    let tolerance = SCATTER * precision.epsilon.sqrt() * scale;
+    let tolerance = tolerance.max(precision.breakdown(0.0));
     if (left - right).abs() > tolerance {
         return Err(Error::Asymmetric {
             left,

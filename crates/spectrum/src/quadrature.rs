@@ -15,12 +15,13 @@ use flatness_operator::LinearOperator;
 
 use crate::deflation::{mass, outside};
 use crate::eigenpairs_settings::vector_bytes;
+use crate::error::{check_probes, check_steps};
 use crate::estimate::Accumulator;
 use crate::krylov;
-use crate::product::epsilon;
-use crate::settings::{check_probes, check_steps};
+use crate::product::Precision;
+use crate::rule::InDoubt;
 use crate::{
-    Budget, Deflation, Eigenvalue, Error, Estimate, Goal, Measured, Probe, Progress, Rule,
+    Budget, Deflation, Eigenvalue, Error, Estimate, Goal, Measured, Probe, Progress, Rule, Stop,
 };
 
 /// Vectors at work for each probe beside its Krylov space: its start, the current one, and both once more
@@ -93,9 +94,10 @@ pub struct Quadrature {
     pub rules: Vec<Rule>,
     /// Dimension of the operator.
     pub dim: usize,
-    /// Lanczos steps asked for per probe.
+    /// Lanczos steps asked for per probe, or to which an interrupt came.
     pub steps: usize,
-    /// Matrix-vector products used, without those of the deflation.
+    /// Matrix-vector products used, without those of the deflation; an interrupt may leave the last ones
+    /// without use.
     pub products: usize,
     /// Distribution of the start vectors.
     pub probe: Probe,
@@ -103,7 +105,12 @@ pub struct Quadrature {
     pub seed: u64,
     /// The largest asymmetry found by any probe, see [`crate::Lanczos::asymmetry`].
     pub asymmetry: f64,
+    pub(crate) precision: Precision,
+    pub(crate) in_doubt: InDoubt,
 }
+
+/// A function of the spectrum as [`quadrature_until`] is asked for it.
+pub type Function<'a> = &'a dyn Fn(&Quadrature) -> Result<Estimate, Error>;
 
 /// Computes the Gauss rules of `settings.probes` random probes.
 ///
@@ -118,35 +125,61 @@ pub fn quadrature<Operator: LinearOperator + ?Sized>(
     operator: &Operator,
     settings: &QuadratureSettings,
 ) -> Result<Quadrature, Error> {
-    let mut quadrature = start(operator, settings)?;
-    let lockstep = settings.lockstep(operator)?;
-    quadrature.extend(operator, None, settings.probes, lockstep)?;
-    Ok(quadrature)
+    let any: Function<'_> = &|rules| rules.integrate(|_| 1.0);
+    let budget = Budget::UNLIMITED;
+    let measured = grow(
+        operator,
+        settings,
+        None,
+        &[any],
+        &Goal::NONE,
+        &budget,
+        &mut |_| (),
+    );
+    Ok(measured?.result)
 }
 
 /// Computes the Gauss rules of `settings.probes` random probes and then of a block more at a time,
-/// until `function` of them is as accurate as the goal asks, or the budget ends it:
-/// `Quadrature::nuclear_norm`, for instance, or `|rules| rules.integrate(f64::exp)`.
+/// until each of `functions` of them is as accurate as the goal asks, or the budget ends it:
+/// `&Quadrature::nuclear_norm`, for instance, or `&|rules| rules.integrate(f64::exp)`. What has no value is
+/// left out of the judgement: each function gives its number or its own error when asked of the result.
 ///
 /// Given a `deflation`, its Ritz values count as eigenvalues and the probes see the rest alone: the
 /// errors shrink as the large eigenvalues are taken out, and those are in the density as the lines
 /// that they are.
 ///
+/// An interrupt before there are two probes of all steps leaves rules of the steps that were made, if
+/// there are two.
+///
 /// # Errors
 ///
-/// As [`quadrature()`], those of `function`, [`Error::OutOfRange`] for a goal that makes no sense,
-/// and [`Error::BudgetTooSmall`].
+/// As [`quadrature()`], [`Error::OutOfRange`] for a goal that makes no sense,
+/// [`Error::BudgetTooSmall`], and [`Error::Interrupted`] before there are two probes of one step.
 pub fn quadrature_until<Operator: LinearOperator + ?Sized>(
     operator: &Operator,
     settings: &QuadratureSettings,
     deflation: Option<&Deflation>,
-    function: impl Fn(&Quadrature) -> Result<Estimate, Error>,
+    functions: &[Function<'_>],
     goal: &Goal,
     budget: &Budget<'_>,
     observe: &mut dyn FnMut(&Progress),
 ) -> Result<Measured<Quadrature>, Error> {
     goal.check()?;
     budget.check(settings.probes.saturating_mul(settings.steps))?;
+    grow(
+        operator, settings, deflation, functions, goal, budget, observe,
+    )
+}
+
+fn grow<Operator: LinearOperator + ?Sized>(
+    operator: &Operator,
+    settings: &QuadratureSettings,
+    deflation: Option<&Deflation>,
+    functions: &[Function<'_>],
+    goal: &Goal,
+    budget: &Budget<'_>,
+    observe: &mut dyn FnMut(&Progress),
+) -> Result<Measured<Quadrature>, Error> {
     let mut result = start(operator, settings)?;
     if let Some(deflation) = deflation {
         result.deflated.clone_from(&deflation.eigenvalues);
@@ -159,13 +192,21 @@ pub fn quadrature_until<Operator: LinearOperator + ?Sized>(
         } else {
             settings.block
         };
-        result.extend(operator, deflation, rows, lockstep)?;
+        let end = result.rules.len() + rows;
+        while result.rules.len() < end {
+            let rows = lockstep.min(end - result.rules.len());
+            if let Some(stop) = result.run(operator, deflation, rows, budget)? {
+                return Ok(Measured { result, stop });
+            }
+        }
         if result.rules.len() < settings.probes {
             continue;
         }
-        let estimate = function(&result)?;
+        let estimates = functions.iter().map(|function| function(&result));
+        let estimates: Vec<Estimate> = estimates.filter_map(Result::ok).collect();
         let next = settings.block.saturating_mul(settings.steps);
-        if let Some(stop) = goal.judge(&[estimate], next, budget, observe)? {
+        let made = (result.products, next);
+        if let Some(stop) = goal.judge(&estimates, made, budget, observe)? {
             return Ok(Measured { result, stop });
         }
     }
@@ -186,7 +227,6 @@ fn start<Operator: LinearOperator + ?Sized>(
     } = *settings;
     check_probes(probes, block)?;
     check_steps(steps, operator.dim())?;
-    epsilon(operator.dtype())?;
     Ok(Quadrature {
         deflated: Vec::new(),
         rules: Vec::with_capacity(probes),
@@ -196,45 +236,53 @@ fn start<Operator: LinearOperator + ?Sized>(
         probe,
         seed,
         asymmetry: 0.0,
+        precision: Precision::of(operator)?,
+        in_doubt: InDoubt::AsFound,
     })
 }
 
 impl Quadrature {
-    /// Adds the rules of the next `rows` probes, so many in lockstep.
-    fn extend<Operator: LinearOperator + ?Sized>(
-        &mut self,
-        operator: &Operator,
-        deflation: Option<&Deflation>,
-        rows: usize,
-        lockstep: usize,
-    ) -> Result<(), Error> {
-        let end = self.rules.len() + rows;
-        while self.rules.len() < end {
-            let rows = lockstep.min(end - self.rules.len());
-            self.run(operator, deflation, rows)?;
-        }
-        Ok(())
-    }
-
-    /// Adds the rules of the next `rows` probes, in lockstep.
+    /// Adds the rules of the next `rows` probes, in lockstep; says where an interrupt ended it.
     fn run<Operator: LinearOperator + ?Sized>(
         &mut self,
         operator: &Operator,
         deflation: Option<&Deflation>,
         rows: usize,
-    ) -> Result<(), Error> {
+        budget: &Budget<'_>,
+    ) -> Result<Option<Stop>, Error> {
         let first = self.rules.len();
         let probes = self.probe.rows(operator, first..first + rows, self.seed)?;
         let starts = outside(deflation, probes)?;
-        let recurrences = krylov::lockstep(operator, &starts, self.steps, first)?;
+        let recurrences = krylov::lockstep(operator, &starts, self.steps, first, budget)?;
+        let whole = |recurrence: &krylov::Recurrence| {
+            recurrence.invariant || recurrence.diagonal.len() == self.steps
+        };
+        let interrupted = !recurrences.iter().all(whole);
+        let steps = recurrences.iter().map(|one| one.diagonal.len());
+        self.products += steps.clone().sum::<usize>();
+        let steps = steps.max().unwrap_or_default();
+        if interrupted && (steps == 0 || first >= 2 || first + rows < 2) {
+            if first < 2 {
+                return Err(Error::Interrupted {
+                    products: self.products,
+                });
+            }
+            return Ok(Some(Stop::Interrupted));
+        }
         for (row, recurrence) in recurrences.into_iter().enumerate() {
             let start = starts.narrow(0, row, 1)?;
-            self.products += recurrence.diagonal.len();
             self.asymmetry = self.asymmetry.max(recurrence.asymmetry);
             let mass = mass(deflation, self.probe, &start)?;
-            self.rules.push(Rule::new(recurrence, mass)?);
+            self.rules
+                .push(Rule::new(recurrence, mass, self.precision)?);
         }
-        Ok(())
+        if interrupted {
+            let products = self.products;
+            *self = self.truncated(steps)?;
+            self.products = products;
+            return Ok(Some(Stop::Interrupted));
+        }
+        Ok(None)
     }
 
     /// Tr f(A), with the standard error over probes.
@@ -248,10 +296,58 @@ impl Quadrature {
     /// [`Error::NonFiniteIntegrand`], such as for a logarithm where a node is not positive.
     pub fn integrate(&self, integrand: impl Fn(f64) -> f64) -> Result<Estimate, Error> {
         let mut accumulator = Accumulator::default();
-        for integral in self.integrals(integrand)? {
-            accumulator.push(integral);
+        for Integral { value, size } in self.integrals(integrand)? {
+            accumulator.push(value, self.precision.of_sum(size));
         }
         Ok(accumulator.estimate(self.products, self.seed))
+    }
+
+    /// Number of eigenvalues that are `inside` of a set with these ends, which the nodes in doubt are taken
+    /// for as `self.in_doubt` says.
+    pub(crate) fn number(&self, ends: [f64; 2], inside: impl Fn(f64) -> bool) -> Estimate {
+        let counts = |value: f64, in_doubt: bool| match self.in_doubt {
+            InDoubt::None if in_doubt => false,
+            InDoubt::All if in_doubt => true,
+            _ => inside(value),
+        };
+        let known = self.deflated.iter().filter(|known| {
+            let near = |end: &f64| (known.value - end).abs() <= known.residual;
+            counts(known.value, ends.iter().any(near))
+        });
+        let known = known.count() as f64;
+        let rounding = self.rounding();
+        let mut accumulator = Accumulator::default();
+        for rule in &self.rules {
+            let doubts = rule.in_doubt(&ends, self.asymmetry, rounding);
+            let nodes = rule.nodes.iter().zip(&rule.weights).zip(doubts);
+            let share: f64 = nodes
+                .filter(|((node, _), in_doubt)| counts(**node, *in_doubt))
+                .map(|((_, weight), _)| weight)
+                .sum();
+            let number = known + rule.mass * share;
+            accumulator.push(number, self.precision.of_sum(number));
+        }
+        accumulator.estimate(self.products, self.seed)
+    }
+
+    /// The largest |eigenvalue| known or seen by a probe.
+    #[must_use]
+    pub fn largest(&self) -> f64 {
+        self.nodes()
+            .fold(0.0, |largest, node| largest.max(node.abs()))
+    }
+
+    /// What rounding makes of a node at most.
+    fn rounding(&self) -> f64 {
+        self.precision.rounding(self.largest())
+    }
+
+    /// Refuses a matrix that is zero up to rounding.
+    pub(crate) fn check_range(&self) -> Result<(), Error> {
+        if self.largest() <= self.rounding() {
+            return Err(Error::ZeroOperator);
+        }
+        Ok(())
     }
 
     /// The eigenvalues deflated and the nodes of every probe.
@@ -275,7 +371,7 @@ impl Quadrature {
     }
 
     /// What each probe makes of Tr f(A), (probes).
-    pub(crate) fn integrals(&self, integrand: impl Fn(f64) -> f64) -> Result<Vec<f64>, Error> {
+    pub(crate) fn integrals(&self, integrand: impl Fn(f64) -> f64) -> Result<Vec<Integral>, Error> {
         let finite = |node: f64| {
             let got = integrand(node);
             if got.is_finite() {
@@ -284,29 +380,58 @@ impl Quadrature {
                 Err(Error::NonFiniteIntegrand { node, got })
             }
         };
-        let mut known = 0.0;
+        let mut known = Integral::default();
         for eigenvalue in &self.deflated {
-            known += finite(eigenvalue.value)?;
+            known.add(finite(eigenvalue.value)?, 1.0);
         }
         self.rules
             .iter()
             .map(|rule| {
-                let mut integral = 0.0;
+                let mut integral = known;
+                let mut inside = Integral::default();
                 for (&node, &weight) in rule.nodes.iter().zip(&rule.weights) {
-                    integral += weight * finite(node)?;
+                    inside.add(finite(node)?, weight);
                 }
-                Ok(known + rule.mass * integral)
+                integral.value += rule.mass * inside.value;
+                integral.size += rule.mass * inside.size;
+                Ok(integral)
             })
             .collect()
     }
 
-    /// Tr f(A) / dim for a bounded f, with the standard error over probes.
-    pub(crate) fn share(&self, function: impl Fn(f64) -> f64) -> Estimate {
+    /// Tr f(A) / dim for a bounded f that is not negative, with the standard error over probes; f takes a
+    /// value, and how close to it an eigenvalue is known to be.
+    pub(crate) fn share(&self, function: impl Fn(f64, f64) -> f64) -> Estimate {
         let mut accumulator = Accumulator::default();
+        let one = (self.dim as f64).recip();
+        let known = self.deflated.iter();
+        let known: f64 = known
+            .map(|known| one * function(known.value, known.residual))
+            .sum();
         for rule in &self.rules {
-            let parts = self.shares(rule);
-            accumulator.push(parts.map(|(value, share)| share * function(value)).sum());
+            let nodes = rule.nodes.iter().zip(&rule.residuals).zip(&rule.weights);
+            let share: f64 = nodes
+                .map(|((&node, &residual), weight)| {
+                    weight * function(node, residual + self.asymmetry)
+                })
+                .sum();
+            let share = known + one * rule.mass * share;
+            accumulator.push(share, self.precision.of_sum(share));
         }
         accumulator.estimate(self.products, self.seed)
+    }
+}
+
+/// A sum over the spectrum, and that of the magnitudes of its terms.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Integral {
+    pub(crate) value: f64,
+    pub(crate) size: f64,
+}
+
+impl Integral {
+    fn add(&mut self, value: f64, weight: f64) {
+        self.value += weight * value;
+        self.size += weight * value.abs();
     }
 }
