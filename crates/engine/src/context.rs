@@ -206,12 +206,7 @@ impl Context<'_> {
         done: Result<(), Error>,
     ) -> Result<(), Error> {
         match done {
-            Err(error) if error.leaves_others() || self.meter.refused() => {
-                let error = if self.meter.refused() {
-                    Error::Interrupted
-                } else {
-                    error
-                };
+            Err(error) if error.leaves_others() => {
                 let why = what.iter().map(|what| (what.clone(), error.to_string()));
                 self.results.undefined.extend(why);
                 Ok(())

@@ -151,9 +151,16 @@ impl Error {
     /// Whether a number does not exist here, and nothing is wrong with the others.
     pub(crate) fn leaves_others(&self) -> bool {
         use flatness_measures::Error as Measures;
+        use flatness_spectrum::Error as Spectrum;
         match self {
             Self::Interrupted => true,
-            Self::Spectrum(error) => is_undefined(error),
+            Self::Spectrum(error) => matches!(
+                error,
+                Spectrum::NonFiniteIntegrand { .. }
+                    | Spectrum::NegativeEstimate { .. }
+                    | Spectrum::ZeroOperator
+                    | Spectrum::Interrupted { .. }
+            ),
             Self::Measures(error) => matches!(
                 error,
                 Measures::NoCrossing { .. }
@@ -164,15 +171,4 @@ impl Error {
             _ => false,
         }
     }
-}
-
-/// Whether an estimator has no value here.
-pub(crate) fn is_undefined(error: &flatness_spectrum::Error) -> bool {
-    use flatness_spectrum::Error as Spectrum;
-    matches!(
-        error,
-        Spectrum::NonFiniteIntegrand { .. }
-            | Spectrum::NegativeEstimate { .. }
-            | Spectrum::ZeroOperator
-    )
 }

@@ -11,7 +11,6 @@ pub(crate) struct Meter<'c> {
     observer: &'c dyn Observer,
     interrupt: &'c dyn Fn() -> bool,
     cost: Cell<Cost>,
-    refused: Cell<bool>,
 }
 
 impl<'c> Meter<'c> {
@@ -20,7 +19,6 @@ impl<'c> Meter<'c> {
             observer,
             interrupt,
             cost: Cell::default(),
-            refused: Cell::default(),
         }
     }
 
@@ -73,15 +71,9 @@ impl<'c> Meter<'c> {
     /// Asks whether to go on, before there is a number.
     pub(crate) fn ask(&self) -> Result<(), Error> {
         if self.interrupted() {
-            self.refused.set(true);
             return Err(Error::Interrupted);
         }
         Ok(())
-    }
-
-    /// Whether the caller has ended something that had no number yet.
-    pub(crate) fn refused(&self) -> bool {
-        self.refused.get()
     }
 
     /// At most so many products, unless the caller ends it before.

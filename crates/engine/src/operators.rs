@@ -24,8 +24,6 @@ pub(crate) struct Block<'c> {
     rows: usize,
     journal: Option<Journal>,
     meter: &'c Meter<'c>,
-    /// Whether the caller's limit fails a product, for methods that cannot end early.
-    limited: bool,
 }
 
 impl<'c> Block<'c> {
@@ -44,17 +42,11 @@ impl<'c> Block<'c> {
             rows,
             journal: None,
             meter,
-            limited: false,
         })
     }
 
     pub(crate) fn journalled(mut self, journal: Option<Journal>) -> Self {
         self.journal = journal;
-        self
-    }
-
-    pub(crate) fn limited(mut self) -> Self {
-        self.limited = true;
         self
     }
 
@@ -95,11 +87,12 @@ impl LinearOperator for Block<'_> {
         self.matrix.device()
     }
 
+    fn scale(&self) -> f64 {
+        self.matrix.scale().max(self.shift.abs())
+    }
+
     fn apply_block(&self, vectors: &Tensor) -> Result<Tensor, Error> {
         let count = check_block(self, vectors)?;
-        if self.limited {
-            self.meter.ask().map_err(Error::from_source)?;
-        }
         let product = match &self.journal {
             None => self.narrow(vectors, count)?,
             Some(journal) => journal.product(vectors, || self.narrow(vectors, count))?,

@@ -15,7 +15,8 @@ pub(crate) fn stop(stop: flatness_spectrum::Stop) -> Stop {
         Ended::Interrupted => Stop::Time,
         Ended::Memory => Stop::Memory,
         Ended::Rounding => Stop::Rounding,
-        Ended::Complete => Stop::Complete,
+        // Where nothing is defined, nothing has this stop.
+        Ended::Complete | Ended::Undefined => Stop::Complete,
     }
 }
 

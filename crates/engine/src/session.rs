@@ -9,7 +9,7 @@ use flatness_operator::LinearOperator;
 use flatness_records::{
     BatchNorm, Cost, Matrix, MatrixRecord, Measured, Request, Retention, Streams,
 };
-use flatness_spectrum::Verified;
+use flatness_spectrum::{Budget, Verified};
 use sha2::{Digest, Sha256};
 
 use crate::context::{Context, Known, Place, Results};
@@ -210,13 +210,11 @@ impl Session<'_> {
         let meter = Meter::new(self.observer, self.resources.interrupt);
         let place = self.places[index].place.clone();
         let l2 = if place.recorded { self.request.l2 } else { 0.0 };
-        let mut operator = Block::new(curvature, &place, l2, fit.rows, &meter)?;
-        if room.dtype == DType::F64 && fit.basis == 0 {
-            operator = operator.limited();
-        }
+        let operator = Block::new(curvature, &place, l2, fit.rows, &meter)?;
         let journal = self.journal(&operator, &place, number, room.journalled)?;
         let operator = operator.journalled(journal);
-        let verified = Verified::new(&operator);
+        // The limit of time is looked at between the blocks of each measure.
+        let verified = Verified::new(&operator, Budget::UNLIMITED);
         let mut context = self.context(
             (mean_loss, theta, curvature),
             &place,
@@ -269,7 +267,7 @@ impl Session<'_> {
                 .map_err(|refusal| room.refuse(refusal))?,
         };
         let meter = Meter::new(self.observer, self.resources.interrupt);
-        let operator = Block::new(curvature, place, 0.0, fit.rows, &meter)?.limited();
+        let operator = Block::new(curvature, place, 0.0, fit.rows, &meter)?;
         let mut context = self.context(
             (mean_loss, theta, curvature),
             place,

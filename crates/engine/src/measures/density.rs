@@ -29,8 +29,7 @@ const DECADES_BROADENING: f64 = 0.15;
 pub(super) fn take(quadrature: &Quadrature, results: &mut Results) -> Result<(), Error> {
     let low = quadrature.nodes().fold(0.0, f64::min);
     let high = quadrature.nodes().fold(0.0, f64::max);
-    // A zero matrix has a range of zero; any positive width shows its one peak.
-    let sigma = (BROADENING * (high - low)).max(f64::MIN_POSITIVE.sqrt());
+    let sigma = (BROADENING * (high - low)).max(f64::MIN_POSITIVE);
     let grid = evenly(low - 5.0 * sigma, high + 5.0 * sigma, GRID);
     let density = quadrature.density(&grid, sigma)?;
     results.density = Some(Density {
@@ -47,14 +46,9 @@ pub(super) fn take(quadrature: &Quadrature, results: &mut Results) -> Result<(),
             .map(|(value, weight)| Stem { value, weight })
             .collect();
     }
-    let largest = high.max(-low);
-    if largest == 0.0 {
-        return Ok(());
-    }
-    let top = largest.log10() + 0.5;
+    let top = high.max(-low).log10() + 0.5;
     let decades = evenly(top - DECADES, top, GRID);
-    let floor = largest * 10f64.powf(-DECADES);
-    let density = quadrature.log_density(&decades, DECADES_BROADENING, floor)?;
+    let density = quadrature.log_density(&decades, DECADES_BROADENING)?;
     let columns = |half: &[Estimate]| -> (Vec<f64>, Vec<f64>) {
         half.iter()
             .map(|estimate| (estimate.value, estimate.standard_error))
@@ -62,7 +56,7 @@ pub(super) fn take(quadrature: &Quadrature, results: &mut Results) -> Result<(),
     };
     let (positive, positive_error) = columns(&density.positive);
     let (negative, negative_error) = columns(&density.negative);
-    let mut unresolved = stochastic(&density.negligible, 0);
+    let mut unresolved = stochastic(&density.signs.below_resolution, 0);
     unresolved.cost = Cost::default();
     results.log_density = Some(LogDensity {
         magnitude: decades.iter().map(|decade| 10f64.powf(*decade)).collect(),
@@ -71,7 +65,7 @@ pub(super) fn take(quadrature: &Quadrature, results: &mut Results) -> Result<(),
         negative,
         negative_error,
         unresolved,
-        resolution: density.floor,
+        resolution: density.signs.resolution,
         sigma: density.sigma,
     });
     Ok(())

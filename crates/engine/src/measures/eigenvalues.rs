@@ -83,7 +83,6 @@ impl Measure for Eigenvalues {
             ),
             ("lambda_min", &pairs.bottom, Eigenpairs::bottom_vectors),
         ];
-        let mut norm: Option<Quantity> = None;
         for (end, eigenvalues, vectors) in ends {
             if eigenvalues.is_empty() {
                 continue;
@@ -95,16 +94,6 @@ impl Measure for Eigenvalues {
                     index => format!("{end}_{}", index + 1),
                 };
                 let found = quantity(eigenvalue, pairs);
-                if norm
-                    .as_ref()
-                    .is_none_or(|norm| found.value.abs() > norm.value)
-                {
-                    let value = found.value.abs();
-                    norm = Some(Quantity {
-                        value,
-                        ..found.clone()
-                    });
-                }
                 context.eigenvectors.push(Eigenvector {
                     name: name.clone(),
                     quantity: found.clone(),
@@ -113,7 +102,8 @@ impl Measure for Eigenvalues {
                 context.results.numbers.insert(name, found);
             }
         }
-        if let Some(norm) = norm.filter(|_| !pairs.top.is_empty() && !pairs.bottom.is_empty()) {
+        if let Some(norm) = pairs.spectral_norm() {
+            let norm = quantity(&norm, pairs);
             context
                 .results
                 .numbers

@@ -19,7 +19,6 @@ use super::{Kind, Measure, density};
 use crate::Error;
 use crate::context::Context;
 use crate::cost::Span;
-use crate::error::is_undefined;
 use crate::quantity::{stochastic, stop};
 use crate::room::{BLOCK, Refusal, Room};
 
@@ -108,27 +107,20 @@ impl Measure for Functions {
         let budget = meter.budget(products);
         let goal = Goal::relative(request.relative_error);
         let functions: Vec<(String, Function)> = self.0.iter().filter_map(function).collect();
-        // The least accurate of what was asked for and exists; a density alone is judged by its second moment.
-        let judged = |quadrature: &Quadrature| {
-            let mut worst: Option<Estimate> = None;
-            for (_, function) in &functions {
-                let estimate = match function(quadrature) {
-                    Err(error) if is_undefined(&error) => continue,
-                    estimate => estimate?,
-                };
-                let relative = |one: &Estimate| one.standard_error / one.value.abs();
-                if worst.is_none_or(|worst| relative(&estimate) > relative(&worst)) {
-                    worst = Some(estimate);
-                }
-            }
-            worst.map_or_else(|| quadrature.frobenius_squared(), Ok)
-        };
+        let mut judged: Vec<flatness_spectrum::Function<'_>> = Vec::new();
+        for (_, function) in &functions {
+            judged.push(&**function);
+        }
+        // A density alone is judged by its second moment.
+        if judged.is_empty() {
+            judged.push(&Quadrature::frobenius_squared);
+        }
         meter.stage(&context.label("functions"), "products", block * steps);
         let measured = quadrature_until(
             context.operator,
             &settings,
             Some(&known),
-            judged,
+            &judged,
             &goal,
             &budget,
             &mut |progress| {
@@ -158,7 +150,13 @@ impl Measure for Functions {
             context.results.keep(&name, number())?;
         }
         if self.0.contains(&What::Density) {
-            density::take(&quadrature, &mut context.results)?;
+            match density::take(&quadrature, &mut context.results) {
+                Err(error) if error.leaves_others() => {
+                    let density = What::Density.to_string();
+                    context.results.undefined.insert(density, error.to_string());
+                }
+                done => done?,
+            }
         }
         Ok(())
     }

@@ -189,7 +189,8 @@ impl Rises {
             };
             let estimate = Estimate {
                 value: ratio.value,
-                standard_error: ratio.standard_error,
+                standard_error: ratio.error(),
+                rounding: ratio.rounding,
                 probes: ratio.draws,
                 products: 0,
                 seed: 0,

@@ -63,7 +63,7 @@ impl Measure for Spectrum {
         context
             .meter
             .stage(&context.label("dense matrix"), "products", rows);
-        let spectrum = dense_spectrum(context.operator, BLOCK)?;
+        let spectrum = dense_spectrum(context.operator, BLOCK, &context.meter.budget(rows))?;
         let eigenvalues = &spectrum.eigenvalues;
         let cost = Cost::products(spectrum.products as u64);
         let norm = eigenvalues
