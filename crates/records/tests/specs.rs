@@ -71,8 +71,8 @@ fn an_unknown_field_is_refused_with_its_line() {
     for (good, bad, line) in [
         ("seed = 7", "seed = 7\nsead = 8", 3),
         ("set = \"mnist\"", "set = \"mnist\"\nsplit = 3", 6),
-        ("budget = 200", "buget = 200", 21),
-        ("\"trace\", \"density\"", "\"trace=2\", \"density\"", 21),
+        ("budget = 200", "buget = 200", 25),
+        ("\"trace\", \"density\"", "\"trace=2\", \"density\"", 24),
     ] {
         match Spec::from_toml(&SPEC.replace(good, bad), "spec.toml") {
             Err(Error::Syntax {
