@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// Workspace crates that a crate may depend on; an edge not drawn in `docs/ARCHITECTURE.md` is
 /// forbidden. Edges for tests alone are free.
-const EDGES: [(&str, &[&str]); 15] = [
+const EDGES: [(&str, &[&str]); 16] = [
     ("flatness-operator", &[]),
     ("flatness-kernels", &[]),
     ("flatness-data", &[]),
@@ -39,6 +39,19 @@ const EDGES: [(&str, &[&str]); 15] = [
             "flatness-operator",
         ],
     ),
+    (
+        "flatness-engine",
+        &[
+            "flatness-curvature",
+            "flatness-data",
+            "flatness-kernels",
+            "flatness-layers",
+            "flatness-measures",
+            "flatness-operator",
+            "flatness-records",
+            "flatness-spectrum",
+        ],
+    ),
     ("flatness-report", &["flatness-records"]),
     (
         "flatness-testkit",
@@ -49,6 +62,7 @@ const EDGES: [(&str, &[&str]); 15] = [
         &[
             "flatness-curvature",
             "flatness-data",
+            "flatness-engine",
             "flatness-fixtures",
             "flatness-kernels",
             "flatness-layers",
