@@ -33,16 +33,6 @@ impl Check<'_> {
         self.require(value > 0, field, "at least 1", value)
     }
 
-    pub(crate) fn at_most(
-        &self,
-        field: &'static str,
-        value: u64,
-        limit: u64,
-        expected: &'static str,
-    ) -> Result<(), Error> {
-        self.require(value <= limit, field, expected, value)
-    }
-
     fn positive_number(&self, field: &'static str, value: f64) -> Result<(), Error> {
         self.require(
             value.is_finite() && value > 0.0,

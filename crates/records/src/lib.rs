@@ -60,7 +60,7 @@ pub use metrics::{
     EpochEvaluation, EpochMetrics, SplitEvaluation, append_json_line, read_json_lines,
 };
 pub use optimizer::{Decay, DecayExclusion, MomentSpec, OptimizerSpec, PadamSpec};
-pub use provenance::{DataRecord, ModelRecord, Provenance};
+pub use provenance::{DataRecord, ModelRecord, Provenance, Segment};
 pub use quantity::{Cost, Numbers, Quantity, Stop, Uncertainty};
 pub use record::{Outcome, Record, Training};
 pub use request::{BatchNorm, Matrix, Request, Split};

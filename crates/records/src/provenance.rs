@@ -7,24 +7,48 @@ use crate::Dtype;
 /// Program and machine that made a record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
+    /// Compiler.
+    pub rustc: String,
+    /// Command line that makes this record again.
+    pub command: String,
+    /// The parts of the run in order, at least one: a new one begins where the run went on with something else.
+    pub segments: Vec<Segment>,
+    /// End of the run, RFC 3339, UTC.
+    pub finished: String,
+}
+
+/// A part of a run by one program on one machine: what the bits of a result depend on besides spec and data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Segment {
+    /// Optimiser steps done before it.
+    pub from_step: u64,
+    /// Worker threads.
+    pub threads: usize,
     /// Version of the program.
     pub version: String,
     /// Commit the program was built from, or `unknown`.
     pub commit: String,
     /// Whether the source differed from that commit.
     pub dirty: bool,
-    /// Compiler.
-    pub rustc: String,
     /// Processor.
     pub cpu: String,
-    /// Worker threads (the bits of a result depend on their number).
-    pub threads: usize,
     /// Device, such as `cpu` or `cuda:0`.
     pub device: String,
-    /// Start of the run, RFC 3339, UTC.
+    /// Its start, RFC 3339, UTC.
     pub started: String,
-    /// Command line that makes this record again.
-    pub command: String,
+}
+
+impl Segment {
+    /// Whether both were made by the same program, machine and number of threads.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        let of_the_other = Self {
+            from_step: other.from_step,
+            started: other.started.clone(),
+            ..self.clone()
+        };
+        of_the_other == *other
+    }
 }
 
 /// Data that a run has used.

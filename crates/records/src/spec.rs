@@ -199,7 +199,7 @@ impl Spec {
                     .iter()
                     .filter(|&&byte| byte == b'\n')
                     .count(),
-                message: error.message().replace('\n', " "),
+                message: in_words(&error.message().replace('\n', " ")),
             }
         })
     }
@@ -207,7 +207,7 @@ impl Spec {
     /// The spec as TOML that [`Spec::from_toml`] reads back to the same value.
     ///
     /// # Errors
-    /// [`Error::Syntax`] when a value has no TOML form (a seed above 2⁶³ − 1).
+    /// [`Error::Syntax`] when a value has no TOML form, as of a spec that is not valid.
     pub fn to_toml(&self) -> Result<String, Error> {
         toml::to_string(self).map_err(|error| Error::Syntax {
             origin: "spec".to_owned(),
@@ -215,4 +215,35 @@ impl Spec {
             message: error.to_string(),
         })
     }
+}
+
+/// What is wrong with a value, without the types of this program: `expected u32` says nothing to who writes a spec.
+fn in_words(message: &str) -> String {
+    let said = message.strip_prefix("invalid type: ");
+    let said = said.or_else(|| message.strip_prefix("invalid value: "));
+    if message == "wanted string or table" {
+        return "expected a name in quotes".to_owned();
+    }
+    let Some((got, expected)) = said.and_then(|said| said.split_once(", expected ")) else {
+        return message.to_owned();
+    };
+    let first = expected.split(' ').next().unwrap_or_default();
+    let expected = match first {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number of at least 0",
+        "f64" => "a number",
+        "struct" | "internally" | "map" => "a table",
+        "enum" | "variant" => "a name in quotes",
+        _ => match expected {
+            "a boolean" => "true or false",
+            "a string" => "a name in quotes",
+            "a sequence" => "a list",
+            other => other,
+        },
+    };
+    let got = match got {
+        "map" => "a table",
+        "sequence" => "a list",
+        other => other,
+    };
+    format!("expected {expected}, got {got}")
 }
