@@ -67,7 +67,7 @@ pub use request::{BatchNorm, Matrix, Request, Split};
 pub use run::Run;
 pub use spec::{
     AugmentationSpec, AverageSpec, DataSpec, Dtype, Interval, ModelSpec, ScheduleSpec, Spec,
-    TrainSpec, WarmUpSpec,
+    SubsetSpec, TrainSpec, WarmUpSpec,
 };
 pub use streams::Streams;
 pub use what::What;
