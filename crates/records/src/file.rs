@@ -14,7 +14,7 @@ use crate::Error;
 pub const TEMPORARY_PREFIX: &str = ".flatness-";
 
 /// Replaces `path` by `bytes`: temporary file in the same directory, fsync, rename, fsync of the
-/// directory. Creates missing parent directories.
+/// directory where it can be had. Creates missing parent directories.
 ///
 /// # Errors
 /// [`Error::Write`] when any step fails; `path` then still has its old content.
@@ -34,7 +34,9 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;
-        File::open(directory)?.sync_all()
+        // Some file systems cannot: there the file is whole all the same, and a power cut may undo the rename.
+        let _ = File::open(directory).and_then(|directory| directory.sync_all());
+        Ok(())
     };
     write().map_err(|source| Error::Write {
         path: path.to_owned(),

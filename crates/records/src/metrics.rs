@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::{Error, number};
 
 /// Training metrics of one epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,11 +19,9 @@ pub struct EpochMetrics {
     /// Mean cross-entropy over the epoch's batches, before each step, without the L2 term.
     pub running_loss: f64,
     /// Fraction of the examples classified correctly, before each step.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub running_accuracy: Option<f64>,
+    pub running_accuracy: f64,
     /// Examples trained on per second of the epoch, without measurements and files.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub examples_per_second: Option<f64>,
+    pub examples_per_second: f64,
     /// Loss and accuracies after the epoch, where they were asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evaluation: Option<EpochEvaluation>,
@@ -52,6 +50,7 @@ pub struct EpochEvaluation {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct SplitEvaluation {
     /// Mean cross-entropy.
+    #[serde(with = "number")]
     pub loss: f64,
     /// Fraction classified correctly.
     pub accuracy: f64,

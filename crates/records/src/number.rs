@@ -10,27 +10,22 @@ enum Number {
     Other(String),
 }
 
-pub(crate) fn serialize<S: Serializer>(
-    number: &Option<f64>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    let number = number.map(|number| {
-        if number.is_finite() {
-            Number::Finite(number)
-        } else {
-            Number::Other(number.to_string())
-        }
-    });
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature is what serde calls"
+)]
+pub(crate) fn serialize<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    let number = if number.is_finite() {
+        Number::Finite(*number)
+    } else {
+        Number::Other(number.to_string())
+    };
     number.serialize(serializer)
 }
 
-pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<f64>, D::Error> {
-    let number = Option::<Number>::deserialize(deserializer)?;
-    let number = number.map(|number| match number {
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    match Number::deserialize(deserializer)? {
         Number::Finite(number) => Ok(number),
         Number::Other(text) => text.parse().map_err(de::Error::custom),
-    });
-    number.transpose()
+    }
 }

@@ -1,36 +1,63 @@
 //! Where a record comes from: program, machine, data, network.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
-use crate::Dtype;
+use crate::{Dtype, SubsetSpec};
 
 /// Program and machine that made a record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
+    /// Compiler.
+    pub rustc: String,
+    /// Command line that makes this record again.
+    pub command: String,
+    /// The parts of the run in order, at least one: a new one begins where the run went on with something else.
+    pub segments: Vec<Segment>,
+    /// End of the run, RFC 3339, UTC.
+    pub finished: String,
+}
+
+/// A part of a run by one program on one machine: what the bits of a result depend on besides spec and data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Segment {
+    /// Optimiser steps done before it.
+    pub from_step: u64,
+    /// Worker threads.
+    pub threads: usize,
     /// Version of the program.
     pub version: String,
     /// Commit the program was built from, or `unknown`.
     pub commit: String,
     /// Whether the source differed from that commit.
     pub dirty: bool,
-    /// Compiler.
-    pub rustc: String,
     /// Processor.
     pub cpu: String,
-    /// Worker threads (the bits of a result depend on their number).
-    pub threads: usize,
     /// Device, such as `cpu` or `cuda:0`.
     pub device: String,
-    /// Start of the run, RFC 3339, UTC.
+    /// Its start, RFC 3339, UTC.
     pub started: String,
-    /// Command line that makes this record again.
-    pub command: String,
+}
+
+impl Segment {
+    /// Whether both were made by the same program, machine and number of threads.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        let of_the_other = Self {
+            from_step: other.from_step,
+            started: other.started.clone(),
+            ..self.clone()
+        };
+        of_the_other == *other
+    }
 }
 
 /// Data that a run has used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DataRecord {
-    /// Name of the data set.
+    /// Name of the data set; where the digest is not that of its published examples, `<name>-like (unknown
+    /// digest)`.
     pub set: String,
     /// Where it came from: a directory, the cache, or the embedded fixture.
     pub source: String,
@@ -38,10 +65,36 @@ pub struct DataRecord {
     pub digest: String,
     /// Training examples used.
     pub train_examples: usize,
+    /// Which of the training examples these are.
+    #[serde(default)]
+    pub subset: SubsetSpec,
     /// Validation examples held out.
     pub validation_examples: usize,
     /// Test examples.
     pub test_examples: usize,
+    /// Mean of each channel (C) on the scale from 0 to 1 that was subtracted; empty in records of former versions.
+    #[serde(default)]
+    pub mean: Vec<f64>,
+    /// Deviation of each channel (C) that the difference was divided by; empty in records of former versions.
+    #[serde(default)]
+    pub deviation: Vec<f64>,
+}
+
+impl fmt::Display for DataRecord {
+    /// Name, source and normalisation, as a line about a measurement says them.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} ({}", self.set, self.source)?;
+        if !self.mean.is_empty() {
+            let Self {
+                mean, deviation, ..
+            } = self;
+            write!(
+                formatter,
+                "; normalised with mean {mean:?} and deviation {deviation:?}"
+            )?;
+        }
+        formatter.write_str(")")
+    }
 }
 
 /// Network that a run has used.

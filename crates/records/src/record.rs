@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DataRecord, Measurement, ModelRecord, Provenance, Spec, number};
+use crate::{
+    DataRecord, EpochEvaluation, Hits, Measurement, ModelRecord, Provenance, Spec, number,
+};
 
 /// Everything known about one finished run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,9 +23,18 @@ pub struct Record {
     pub model: ModelRecord,
     /// Training as a whole.
     pub training: Training,
+    /// Loss and accuracies of the finished parameters; where training diverged, of those before that epoch.
+    pub evaluation: EpochEvaluation,
+    /// The same of the average of the iterates, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average_evaluation: Option<EpochEvaluation>,
     /// Measurements in order of their epoch; the last belongs to the finished parameters. With an
     /// average these are the average, and the last iterate comes before it.
     pub measurements: Vec<Measurement>,
+    /// Which test examples the finished parameters (the average where there is one) classify correctly: what two
+    /// runs' accuracies are compared by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_correct: Option<Hits>,
 }
 
 /// How a run ended.
@@ -39,14 +50,13 @@ pub enum Outcome {
         /// Learning rate at that moment.
         learning_rate: f64,
         /// Step at which it was seen, from 1 at the beginning of training.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        step: Option<u64>,
-        /// Mean loss of that step's batch.
-        #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
-        loss: Option<f64>,
+        step: u64,
+        /// Mean loss of that step's batch; where all steps were finite and the end is not, of the examples evaluated.
+        #[serde(with = "number")]
+        loss: f64,
         /// ‖θ‖ at that moment.
-        #[serde(default, skip_serializing_if = "Option::is_none", with = "number")]
-        parameter_norm: Option<f64>,
+        #[serde(with = "number")]
+        parameter_norm: f64,
     },
 }
 
@@ -55,8 +65,9 @@ pub enum Outcome {
 pub struct Training {
     /// Optimiser steps done.
     pub steps: u64,
-    /// D = Σ rate · decay / (1 − momentum) over the steps: how much weight decay there was (coupled decay of SGD; of
-    /// adaptive methods with decoupled decay the sum of rate · decay).
+    /// How much weight decay there was, summed over the steps: rate · decay · (1 − dampening) / (1 − momentum) with
+    /// the coupled decay of SGD, whose velocity repeats it; rate · decay with decoupled decay, and with the coupled
+    /// decay of adaptive methods, which divide it by a denominator besides.
     pub dose: f64,
     /// Wall time of training in seconds, all parts of an interrupted run together.
     pub train_seconds: f64,

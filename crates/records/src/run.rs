@@ -45,10 +45,10 @@ impl Spec {
     /// [`Error::Field`] for the first field out of range.
     pub fn validate(self, origin: &str) -> Result<Run, Error> {
         let check = Check { origin };
-        check.at_most("seed", self.seed, i64::MAX as u64, "at most 2^63 - 1")?;
-        if let Some(examples) = self.data.train_examples {
-            check.positive("data.train_examples", examples)?;
-        }
+        // What a reader of JSON with floats alone, such as JavaScript, can tell from its neighbours.
+        let expected = "at most 2^53 = 9007199254740992";
+        check.require(self.seed <= 1 << 53, "seed", expected, self.seed)?;
+        check.data(&self.data)?;
         check.train(&self.train)?;
         if let Some(measure) = &self.measure {
             check.require(

@@ -28,12 +28,38 @@ pub struct Spec {
 pub struct DataSpec {
     /// Name of the data set, such as `mnist`.
     pub set: String,
-    /// Train on the first this many examples; absent: on all there are.
+    /// Train on this many examples; absent: on all there are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train_examples: Option<usize>,
+    /// Which ones.
+    #[serde(default, skip_serializing_if = "SubsetSpec::is_first")]
+    pub subset: SubsetSpec,
     /// Hold out the last this many training examples for validation.
     #[serde(default)]
     pub validation_examples: usize,
+    /// Subtracted from the pixels of each channel, on the scale from 0 to 1; absent: the network's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean: Option<Vec<f64>>,
+    /// What the difference is divided by; absent: the network's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deviation: Option<Vec<f64>>,
+}
+
+/// Which of the examples are trained on, where it is not all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SubsetSpec {
+    /// The first ones, whatever the seed.
+    #[default]
+    First,
+    /// A random choice without repetition, another one for each seed.
+    Seeded,
+}
+
+impl SubsetSpec {
+    fn is_first(&self) -> bool {
+        *self == Self::First
+    }
 }
 
 /// Network and its number type.
@@ -199,7 +225,7 @@ impl Spec {
                     .iter()
                     .filter(|&&byte| byte == b'\n')
                     .count(),
-                message: error.message().replace('\n', " "),
+                message: in_words(&error.message().replace('\n', " ")),
             }
         })
     }
@@ -207,7 +233,7 @@ impl Spec {
     /// The spec as TOML that [`Spec::from_toml`] reads back to the same value.
     ///
     /// # Errors
-    /// [`Error::Syntax`] when a value has no TOML form (a seed above 2⁶³ − 1).
+    /// [`Error::Syntax`] when a value has no TOML form, as of a spec that is not valid.
     pub fn to_toml(&self) -> Result<String, Error> {
         toml::to_string(self).map_err(|error| Error::Syntax {
             origin: "spec".to_owned(),
@@ -215,4 +241,35 @@ impl Spec {
             message: error.to_string(),
         })
     }
+}
+
+/// What is wrong with a value, without the types of this program: `expected u32` says nothing to who writes a spec.
+fn in_words(message: &str) -> String {
+    let said = message.strip_prefix("invalid type: ");
+    let said = said.or_else(|| message.strip_prefix("invalid value: "));
+    if message == "wanted string or table" {
+        return "expected a name in quotes".to_owned();
+    }
+    let Some((got, expected)) = said.and_then(|said| said.split_once(", expected ")) else {
+        return message.to_owned();
+    };
+    let first = expected.split(' ').next().unwrap_or_default();
+    let expected = match first {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number of at least 0",
+        "f64" => "a number",
+        "struct" | "internally" | "map" => "a table",
+        "enum" | "variant" => "a name in quotes",
+        _ => match expected {
+            "a boolean" => "true or false",
+            "a string" => "a name in quotes",
+            "a sequence" => "a list",
+            other => other,
+        },
+    };
+    let got = match got {
+        "map" => "a table",
+        "sequence" => "a list",
+        other => other,
+    };
+    format!("expected {expected}, got {got}")
 }

@@ -3,8 +3,8 @@
 use std::fs;
 
 use flatness_records::{
-    Cost, EpochMetrics, Error, Outcome, Quantity, Stop, TEMPORARY_PREFIX, Uncertainty,
-    append_json_line, read_json, read_json_lines, write_atomic, write_json,
+    Cost, EpochMetrics, Error, Outcome, Quantity, SplitEvaluation, Stop, TEMPORARY_PREFIX,
+    Uncertainty, append_json_line, read_json, read_json_lines, write_atomic, write_json,
 };
 
 fn metrics(epoch: u32) -> EpochMetrics {
@@ -12,8 +12,8 @@ fn metrics(epoch: u32) -> EpochMetrics {
         epoch,
         learning_rate: 0.1,
         running_loss: 1.0 / f64::from(epoch),
-        running_accuracy: Some(0.5),
-        examples_per_second: None,
+        running_accuracy: 0.5,
+        examples_per_second: 10.0,
         evaluation: None,
         average_evaluation: None,
         parameter_norm: 2.0,
@@ -114,13 +114,13 @@ fn quantities_come_back_from_json_to_the_last_bit() {
 }
 
 #[test]
-fn a_diverged_outcome_keeps_numbers_that_json_lacks_and_reads_old_records() {
+fn losses_keep_numbers_that_json_lacks() {
     let outcome = |loss, norm| Outcome::Diverged {
         epoch: 3,
         learning_rate: 0.1,
-        step: Some(29),
-        loss: Some(loss),
-        parameter_norm: Some(norm),
+        step: 29,
+        loss,
+        parameter_norm: norm,
     };
     for (loss, norm, text) in [
         (
@@ -142,17 +142,13 @@ fn a_diverged_outcome_keeps_numbers_that_json_lacks_and_reads_old_records() {
     let json = serde_json::to_string(&outcome(f64::NAN, 1.0)).expect("JSON can say it");
     assert!(json.contains(r#""loss":"NaN""#), "{json}");
     let back = serde_json::from_str(&json).expect("readable");
-    assert!(matches!(back, Outcome::Diverged { loss: Some(loss), .. } if loss.is_nan()));
-    let old = r#"{"kind":"diverged","epoch":3,"learning_rate":0.1}"#;
-    let old = serde_json::from_str(old).expect("readable");
-    let none = matches!(
-        old,
-        Outcome::Diverged {
-            step: None,
-            loss: None,
-            parameter_norm: None,
-            ..
-        }
-    );
-    assert!(none, "{old:?}");
+    assert!(matches!(back, Outcome::Diverged { loss, .. } if loss.is_nan()));
+    let evaluation = SplitEvaluation {
+        loss: f64::NAN,
+        accuracy: 0.5,
+        top5_accuracy: 1.0,
+    };
+    let json = serde_json::to_string(&evaluation).expect("JSON can say it");
+    let back: SplitEvaluation = serde_json::from_str(&json).expect("readable");
+    assert!(back.loss.is_nan() && back.accuracy == 0.5, "{json}");
 }

@@ -71,8 +71,8 @@ fn an_unknown_field_is_refused_with_its_line() {
     for (good, bad, line) in [
         ("seed = 7", "seed = 7\nsead = 8", 3),
         ("set = \"mnist\"", "set = \"mnist\"\nsplit = 3", 6),
-        ("budget = 200", "buget = 200", 21),
-        ("\"trace\", \"density\"", "\"trace=2\", \"density\"", 21),
+        ("budget = 200", "buget = 200", 25),
+        ("\"trace\", \"density\"", "\"trace=2\", \"density\"", 24),
     ] {
         match Spec::from_toml(&SPEC.replace(good, bad), "spec.toml") {
             Err(Error::Syntax {
@@ -86,12 +86,86 @@ fn an_unknown_field_is_refused_with_its_line() {
 }
 
 #[test]
+fn a_wrong_type_is_refused_in_words_without_types_of_rust() {
+    for (good, bad, expected) in [
+        (
+            "seed = 7",
+            "seed = \"7\"",
+            "expected a whole number of at least 0, got string \"7\"",
+        ),
+        (
+            "seed = 7",
+            "seed = -7",
+            "expected a whole number of at least 0, got integer `-7`",
+        ),
+        (
+            "epochs = 5",
+            "epochs = 0.5",
+            "expected a whole number of at least 0, got floating point `0.5`",
+        ),
+        (
+            "ratio = 0.01",
+            "ratio = []",
+            "expected a number, got a list",
+        ),
+        (
+            "nesterov = false",
+            "nesterov = 0",
+            "expected true or false, got integer `0`",
+        ),
+        ("\"f64\"", "64", "expected a name in quotes"),
+        ("\"mlp\"", "1", "expected a name in quotes, got integer `1`"),
+        ("[0, 2]", "2", "expected a list, got integer `2`"),
+        (
+            "schedule = { kind = \"paper\", ratio = 0.01 }",
+            "schedule = \"paper\"",
+            "expected a table, got string \"paper\"",
+        ),
+        (
+            "schedule = { kind = \"paper\", ratio = 0.01 }",
+            "warm_up = 3",
+            "expected a table, got integer `3`",
+        ),
+        ("kind = \"paper\", ", "", "missing field `kind`"),
+    ] {
+        let text = SPEC.replace(good, bad);
+        assert_ne!(text, SPEC, "{good} is not in the spec");
+        match Spec::from_toml(&text, "spec.toml") {
+            Err(Error::Syntax { message, .. }) => assert_eq!(message, expected, "{bad}"),
+            other => panic!("{bad}: expected a syntax error, got {other:?}"),
+        }
+    }
+}
+
+#[test]
 fn every_field_is_held_to_its_range() {
     for (good, bad, expected) in [
+        ("seed = 7", "seed = 9007199254740993", "seed"),
         (
             "train_examples = 100",
             "train_examples = 0",
             "data.train_examples",
+        ),
+        (
+            "train_examples = 100",
+            "subset = \"seeded\"",
+            "data.train_examples",
+        ),
+        (
+            "train_examples = 100",
+            "mean = [nan]\ndeviation = [1.0]",
+            "data.mean",
+        ),
+        (
+            "train_examples = 100",
+            "mean = [0.5]\ndeviation = [0.0]",
+            "data.deviation",
+        ),
+        ("train_examples = 100", "mean = [0.5]", "data.deviation"),
+        (
+            "train_examples = 100",
+            "mean = [0.5]\ndeviation = [1.0, 1.0]",
+            "data.deviation",
         ),
         ("epochs = 5", "epochs = 0", "train.epochs"),
         ("batch_size = 10", "batch_size = 0", "train.batch_size"),

@@ -24,7 +24,8 @@ pub struct Diagonal {
     /// aᵢᵢ, (dim), in the operator's element type.
     pub values: Tensor,
     /// Standard error over probes at each entry, (dim), with the covariance of the dᵢ that sharing a
-    /// sketch gives them, and never less than the rounding of the products; [`half_widths`](Self::half_widths) makes intervals of it.
+    /// sketch gives them, and never less than the rounding of the products;
+    /// [`half_widths`](Self::half_widths) makes intervals of it.
     pub standard_errors: Tensor,
     /// Number of probes.
     pub probes: usize,

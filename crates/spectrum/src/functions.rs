@@ -32,7 +32,7 @@ use std::ops::RangeInclusive;
 
 use crate::error::check_positive_real;
 use crate::estimate::Accumulator;
-use crate::quadrature::Integral;
+use crate::sums::Integral;
 use crate::{Error, Estimate, Quadrature};
 
 impl Quadrature {

@@ -3,10 +3,10 @@
 //!
 //! The nouns: [`Eigenpairs`] at both ends of the spectrum, to a tolerance and in bounded memory; a
 //! [`RitzValue`] from a plain [`lanczos()`] run; an [`Estimate`] from [`moments`] (trace and squared
-//! Frobenius norm); the [`Diagonal`] from [`xdiag()`]; a [`Quadrature`] (Tr f(A), ranks, counts and the spectral [`Density`]); and a
-//! [`PowerIteration`] as an independent check of the spectral norm. [`check_operator`] asks an
-//! operator whether it keeps its promises, and [`Verified`] asks it while it is measured. Every
-//! result says what it cost in products and which seed repeats it.
+//! Frobenius norm); the [`Diagonal`] from [`xdiag()`]; a [`Quadrature`] (Tr f(A), ranks, counts and the
+//! spectral [`Density`]); all eigenvalues from [`dense_spectrum`]; and a [`PowerIteration`] as an independent
+//! check of the spectral norm. [`Verified`] asks an operator whether it keeps its promises while it is
+//! measured. Every result says what it cost in products and which seed repeats it.
 //!
 //! What goes on until it is accurate enough takes a [`Budget`] and reports [`Progress`]; its result
 //! names the [`Stop`]. [`moments_until`] and [`quadrature_until`] take a [`Deflation`], known
@@ -95,7 +95,6 @@ mod basis;
 mod bisection;
 mod block_krylov;
 mod budget;
-mod check;
 mod deflation;
 mod dense;
 mod density;
@@ -115,13 +114,13 @@ mod quadrature;
 mod rule;
 mod sketch;
 mod student;
+mod sums;
 mod trace;
 mod tridiagonal;
 mod verified;
 mod xdiag;
 
 pub use budget::{Budget, Goal, Measured, Progress, Stop};
-pub use check::{OperatorCheck, check_operator};
 pub use deflation::Deflation;
 pub use dense::{DenseSpectrum, dense_spectrum};
 pub use density::{Density, LogDensity, Signs};

@@ -4,18 +4,20 @@
 //! first row of the first block of another width is multiplied alone as well, and must agree with its row of
 //! the block up to √ε (half the digits) of the product or of what the first product makes of such a vector,
 //! whichever is more, and the rounding of the terms of a difference besides: a later vector may be one that A
-//! makes vanish. A first block of random vectors, two at
-//! least, shows whether the operator is symmetric as [`check_operator`](crate::check_operator) sees it; from a
-//! single one a method of Lanczos sees it by itself: see [`Lanczos::asymmetry`](crate::Lanczos::asymmetry).
+//! makes vanish. A first block of random vectors, two at least, shows whether uᵀ A v = vᵀ A u; from a single
+//! one a method of Lanczos sees it by itself: see [`Lanczos::asymmetry`](crate::Lanczos::asymmetry).
 
 use std::sync::{Mutex, PoisonError};
 
 use candle_core::{DType, Device, Tensor};
+use flatness_kernels::dot;
 use flatness_operator::LinearOperator;
 
-use crate::check::asymmetry;
 use crate::product::{Precision, multiply, norm};
 use crate::{Budget, Error};
+
+/// Asymmetry allowed in units of √ε: random forms scatter by a factor of a few.
+const SCATTER: f64 = 8.0;
 
 /// Entries compared at a time, for which they are copied.
 const AT_A_TIME: usize = 1 << 16;
@@ -71,7 +73,7 @@ impl<'a, Operator: LinearOperator> Verified<'a, Operator> {
                         Ok([tensor.narrow(0, 0, 1)?, tensor.narrow(0, 1, 1)?])
                     };
                     let ([u, v], [first, second]) = (pair(vectors)?, pair(&product)?);
-                    asymmetry([&u, &v], [&first, &second], precision)?;
+                    check_symmetric([&u, &v], [&first, &second], precision)?;
                 }
                 state.repeated = Some((rows, norm(&product)? / norm(vectors)?));
                 state.products += rows;
@@ -82,7 +84,7 @@ impl<'a, Operator: LinearOperator> Verified<'a, Operator> {
                 self.budget.go_on(rows)?;
                 let alone = multiply(&self.operator, &vector)?;
                 let scale = gain * norm(&vector)?;
-                block_difference(&alone, &first(&product)?, scale, precision)?;
+                compare_blocks(&alone, &first(&product)?, scale, precision)?;
                 state.compared = true;
                 state.products += 1;
             }
@@ -119,9 +121,36 @@ impl<Operator: LinearOperator> LinearOperator for Verified<'_, Operator> {
     }
 }
 
+/// That uᵀ A v and vᵀ A u agree for two independent random vectors (1, dim) with their products, over their
+/// lengths: A − Aᵀ is seen in units of A, since |uᵀ (A − Aᵀ) v| √dim / (‖A u‖ + ‖A v‖) is about
+/// ‖A − Aᵀ‖_F / ‖A‖_F for unit vectors, and √ε (half the digits) or the rounding of what cancels is allowed.
+fn check_symmetric(
+    [u, v]: [&Tensor; 2],
+    products: [&Tensor; 2],
+    precision: Precision,
+) -> Result<(), Error> {
+    let lengths = [norm(u)?, norm(v)?];
+    let form = |left: &Tensor, right: &Tensor| -> Result<f64, Error> {
+        Ok(dot(left, right)? / (lengths[0] * lengths[1]))
+    };
+    let (left, right) = (form(u, products[1])?, form(v, products[0])?);
+    let gains = norm(products[0])? / lengths[0] + norm(products[1])? / lengths[1];
+    let scale = gains / (u.dim(1)? as f64).sqrt();
+    let tolerance = SCATTER * precision.epsilon.sqrt() * scale;
+    let tolerance = tolerance.max(precision.breakdown(0.0));
+    if (left - right).abs() > tolerance {
+        return Err(Error::Asymmetric {
+            left,
+            right,
+            tolerance,
+        });
+    }
+    Ok(())
+}
+
 /// That two products of the same block (rows, dim) agree in every bit; infinite and undefined entries are
 /// left to the method.
-pub(crate) fn compare_bits(first: &Tensor, second: &Tensor) -> Result<(), Error> {
+fn compare_bits(first: &Tensor, second: &Tensor) -> Result<(), Error> {
     let (mut largest, mut worst) = (0.0_f64, None::<(usize, f64)>);
     let [first_entries, second_entries] = [first, second].map(Tensor::flatten_all);
     let (first_entries, second_entries) = (first_entries?, second_entries?);
@@ -151,14 +180,14 @@ pub(crate) fn compare_bits(first: &Tensor, second: &Tensor) -> Result<(), Error>
     }
 }
 
-/// ‖difference‖ and ‖A v‖ of a product alone and in a block, within √ε of each other in units of ‖A v‖ or of
-/// `scale`, the larger, or within the rounding of what cancels in them.
-pub(crate) fn block_difference(
+/// That a product alone and in a block agree within √ε of ‖A v‖ or of `scale`, the larger, or within the rounding
+/// of what cancels in them.
+fn compare_blocks(
     alone: &Tensor,
     in_block: &Tensor,
     scale: f64,
     precision: Precision,
-) -> Result<(f64, f64), Error> {
+) -> Result<(), Error> {
     let length = norm(alone)?;
     let difference = norm(&(alone - in_block)?)?;
     let allowed = precision.epsilon.sqrt() * length.max(scale);
@@ -168,7 +197,7 @@ pub(crate) fn block_difference(
             norm: length,
         });
     }
-    Ok((difference, length))
+    Ok(())
 }
 
 fn host(tensor: &Tensor) -> Result<Vec<f64>, Error> {

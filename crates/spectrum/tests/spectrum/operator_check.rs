@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use candle_core::{DType, Device, Tensor};
 use flatness_operator::{Dense, LinearOperator, from_fn};
-use flatness_spectrum::{Budget, Error, Probe, Verified, check_operator};
+use flatness_spectrum::{Budget, Error, Probe, Verified};
 
 use crate::matrices::{Diagonal, Matrix, cases, custom, tensor};
 
@@ -17,31 +17,24 @@ fn counting<'a>(operator: &'a Dense, made: &'a Cell<usize>) -> impl LinearOperat
     })
 }
 
-#[test]
-fn symmetric_operators_pass_at_the_cost_told() {
-    let zero = Matrix::new("zero", vec![0.0; 20]);
-    let one = Matrix::new("one by one", vec![-7.0]);
-    for case in cases().into_iter().chain([zero, one]) {
-        for dtype in [DType::F32, DType::F64] {
-            let made = Cell::new(0);
-            let check = check_operator(&counting(&case.operator(dtype), &made), 1).unwrap();
-            assert_eq!(check.products, made.get(), "{}", case.name);
-            let rounding = if dtype == DType::F32 { 1e-4 } else { 1e-12 };
-            assert!(check.asymmetry <= rounding, "{}", case.name);
-            assert!(check.block_difference <= rounding, "{}", case.name);
-        }
-    }
-}
-
 /// What the first product of each width costs beside itself: the whole block again, then one row.
 #[test]
 fn verified_products_are_the_products_and_cost_one_or_two_more() {
-    for case in cases() {
-        for dtype in [DType::F32, DType::F64] {
+    let zero = Matrix::new("zero", vec![0.0; 20]);
+    let one = Matrix::new("one by one", vec![-7.0]);
+    let orders = [
+        vec![(1, 1), (1, 1), (3, 2), (2, 2), (3, 2)],
+        vec![(2, 2), (2, 2), (1, 3), (3, 3)],
+    ];
+    for case in cases().into_iter().chain([zero, one]) {
+        for (dtype, order) in [DType::F32, DType::F64]
+            .into_iter()
+            .flat_map(|dtype| orders.iter().map(move |order| (dtype, order)))
+        {
             let (operator, all) = (case.operator(dtype), Cell::new(0));
             let verified = Verified::new(counting(&operator, &all), Budget::UNLIMITED);
             let mut made = 0;
-            for (width, extra) in [(1, 1), (1, 1), (3, 2), (2, 2), (3, 2)] {
+            for &(width, extra) in order {
                 let block = Probe::Gaussian.rows(&operator, 0..width, 5).unwrap();
                 let product = verified.apply_block(&block).unwrap();
                 made += width;
@@ -71,10 +64,6 @@ fn a_vector_that_vanishes_is_not_a_culprit() {
     assert_eq!(verified.extra_products(), 2);
 }
 
-fn refused(operator: &dyn LinearOperator) -> Error {
-    check_operator(operator, 1).unwrap_err()
-}
-
 /// The error of products of random blocks of so many rows.
 fn refused_on_the_way(operator: &dyn LinearOperator, widths: [usize; 2]) -> Error {
     let verified = Verified::new(operator, Budget::UNLIMITED);
@@ -99,11 +88,6 @@ fn the_culprit_is_named() {
             .broadcast_mul(&diagonal.0)?
             .affine(1.0 + calls.get(), 0.0)
     });
-    let error = refused(&drifting);
-    assert!(
-        matches!(error, Error::NotDeterministic { rows: 1, difference, .. } if difference > 0.0),
-        "{error}"
-    );
     let error = refused_on_the_way(&drifting, [1, 2]);
     assert!(
         matches!(error, Error::NotDeterministic { rows: 1, difference, .. } if difference > 0.0),
@@ -114,8 +98,6 @@ fn the_culprit_is_named() {
             .broadcast_mul(&diagonal.0)?
             .broadcast_add(&block.mean_keepdim(0)?)
     });
-    let error = refused(&summing);
-    assert!(matches!(error, Error::BlockDependent { .. }), "{error}");
     let error = refused_on_the_way(&summing, [1, 2]);
     assert!(matches!(error, Error::BlockDependent { .. }), "{error}");
     let case = Matrix::new("indefinite", (0..30).map(|i| f64::from(i) - 10.0).collect());
@@ -123,20 +105,6 @@ fn the_culprit_is_named() {
     entries[(3, 17)] += 1.0;
     let transposed = tensor(&entries.transpose());
     let skewed = custom(30, DType::F64, |block: &Tensor| block.matmul(&transposed));
-    let error = refused(&skewed);
-    assert!(matches!(error, Error::Asymmetric { .. }), "{error}");
     let error = refused_on_the_way(&skewed, [2, 2]);
     assert!(matches!(error, Error::Asymmetric { .. }), "{error}");
-    let poisoned = Diagonal::new(vec![f64::NAN; 3], DType::F64);
-    let error = refused(&poisoned);
-    assert!(
-        matches!(
-            error,
-            Error::NonFiniteProduct {
-                probe: 0,
-                product: 0
-            }
-        ),
-        "{error}"
-    );
 }

@@ -30,8 +30,10 @@ fn heap() -> Vec<f64> {
 
 type Function = fn(&Quadrature) -> Result<Estimate, Error>;
 
-/// Counts and ranks, with what they count.
-fn counts() -> [(Function, fn(f64) -> bool); 4] {
+/// A count or a rank, and what it counts.
+type Counted = (Function, fn(f64) -> bool);
+
+fn counts() -> [Counted; 4] {
     [
         (
             |rules| rules.numerical_rank(1e-7),

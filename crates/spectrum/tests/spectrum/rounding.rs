@@ -4,8 +4,8 @@ use candle_core::{DType, Device, Tensor};
 use flatness_operator::LinearOperator;
 use flatness_spectrum::{
     Budget, EigenpairsSettings, Error, Goal, MomentsSettings, Probe, Quadrature,
-    QuadratureSettings, Stop, Verified, XDiagSettings, check_operator, eigenpairs, moments_until,
-    quadrature, quadrature_until, xdiag_until,
+    QuadratureSettings, Stop, Verified, XDiagSettings, eigenpairs, moments_until, quadrature,
+    quadrature_until, xdiag_until,
 };
 
 use crate::matrices::{Diagonal, Matrix, case};
@@ -133,13 +133,12 @@ fn a_matrix_that_is_zero_but_for_rounding_is_zero() {
             says_so,
         };
         // Rounding is not symmetric.
-        let refused = check_operator(&copies(false), 1);
-        assert!(
-            matches!(refused, Err(Error::Asymmetric { .. })),
-            "{refused:?}"
-        );
-        check_operator(&copies(true), 1).unwrap();
+        let block = Probe::Gaussian.rows(&copies(true), 0..2, 1).unwrap();
+        let of_itself = Verified::new(copies(false), Budget::UNLIMITED);
+        let refused = of_itself.apply_block(&block).unwrap_err().to_string();
+        assert!(refused.contains("not symmetric"), "{refused}");
         let operator = Verified::new(copies(true), Budget::UNLIMITED);
+        operator.apply_block(&block).unwrap();
         let rounding = epsilon * operator.scale();
         let pairs = eigenpairs(&operator, &SEARCH, &Budget::of_products(100), &mut |_| ()).unwrap();
         for one in pairs.top.iter().chain(&pairs.bottom) {
