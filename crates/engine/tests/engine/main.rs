@@ -1,0 +1,7 @@
+//! The engine against dense matrices of small networks in float64.
+
+mod blocks;
+mod limits;
+mod losses;
+mod oracle;
+mod spectra;
