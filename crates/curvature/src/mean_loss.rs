@@ -166,13 +166,13 @@ impl<'a> MeanLoss<'a> {
                     let batch = self.batch(Selection::All, chunk)?;
                     let logits = self.network.forward(&parameters, &batch.images)?;
                     let point = self.loss.evaluate(&logits, &batch.labels)?;
-                    Ok::<_, Error>(tally.with(&point))
+                    tally.with_accuracies(&point)
                 })
         })?;
         Ok(Tally::mean(shares.iter().copied(), self.data.len()))
     }
 
-    /// Mean loss, accuracy and gradient (P) at `theta` (P) over `examples`.
+    /// Mean loss and gradient (P) at `theta` (P) over `examples`.
     ///
     /// # Errors
     /// A `theta` of another length, number type or device, no index or one beyond the data, or a
@@ -181,9 +181,9 @@ impl<'a> MeanLoss<'a> {
         &self,
         theta: &Tensor,
         examples: Selection<'_>,
-    ) -> Result<(Evaluation, Tensor), Error> {
+    ) -> Result<(f64, Tensor), Error> {
         let (evaluation, gradient, _) = self.differentiate(theta, examples, None)?;
-        Ok((evaluation, gradient))
+        Ok((evaluation.loss, gradient))
     }
 
     /// The gradient of a training step over the examples at `indices`, with dropout masks drawn
@@ -239,7 +239,11 @@ impl<'a> MeanLoss<'a> {
                 let point =
                     network.linearize(&parameters, &batch.images, &batch.labels, self.loss)?;
                 point.add_gradient(sums.pieces())?;
-                tally = tally.with(point.loss());
+                tally = match dropout_seed {
+                    // An epoch reports the accuracy of its steps; nobody else asks.
+                    Some(_) => tally.with_accuracies(point.loss())?,
+                    None => tally.with_loss(point.loss()),
+                };
                 if dropout_seed.is_some() {
                     statistics = self.add_statistics(&statistics, &point, chunk.len(), count)?;
                 }

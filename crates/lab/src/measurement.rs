@@ -13,9 +13,9 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use candle_core::Tensor;
 use flatness_curvature::{Curvature, MeanLoss, Retention};
+use flatness_kernels::norm;
 use flatness_layers::Network;
 use flatness_measures::{adaptive, fisher_rao};
-use flatness_optim::norm;
 use flatness_records::{
     EpochEvaluation, Iterate, Matrix, MatrixRecord, MeasureSpec, Measurement, Quantity,
     Retention as RecordedRetention, Streams,

@@ -9,7 +9,7 @@
 //! y is the one-hot label, q = (1 - s) y + s / C (Szegedy et al. 2016, section 7). All values are sums over the examples of a batch, never means.
 
 use candle_core::{DType, Tensor};
-use flatness_kernels::cross_entropy;
+use flatness_kernels::cross_entropy::{self, Correct};
 
 use crate::Error;
 use crate::expect::{expect_float, expect_number_type, expect_shape};
@@ -32,8 +32,9 @@ pub enum Loss {
 #[derive(Debug, Clone)]
 pub struct LossPoint {
     sum: f64,
-    correct: usize,
-    correct_top5: usize,
+    /// (B, C), and u32 class indices (B): looked at when the accuracy is asked for.
+    logits: Tensor,
+    labels: Tensor,
     gradient: Tensor,
     /// Class probabilities, (B, C); absent for squared error, whose Hessian is the identity.
     probabilities: Option<Tensor>,
@@ -52,43 +53,41 @@ impl Loss {
         expect_float("logits", logits)?;
         expect_shape("labels", labels, &[examples])?;
         expect_number_type("labels", labels, DType::U32)?;
-        let evaluation = cross_entropy::evaluate(logits, labels)?;
-        let correct_top5 = correct_top5(logits, labels)?;
+        let point = |sum, gradient, probabilities| LossPoint {
+            sum,
+            logits: logits.clone(),
+            labels: labels.clone(),
+            gradient,
+            probabilities,
+        };
         match self {
-            Self::CrossEntropy => Ok(LossPoint {
-                sum: evaluation.loss_sum,
-                correct: evaluation.correct,
-                correct_top5,
-                gradient: evaluation.residual,
-                probabilities: Some(evaluation.probabilities),
-            }),
+            Self::CrossEntropy => {
+                let evaluation = cross_entropy::evaluate(logits, labels)?;
+                let probabilities = Some(evaluation.probabilities);
+                Ok(point(
+                    evaluation.loss_sum,
+                    evaluation.residual,
+                    probabilities,
+                ))
+            }
             Self::LabelSmoothing { smoothing } => {
                 if !(0.0..1.0).contains(&smoothing) {
                     return Err(Error::Smoothing { got: smoothing });
                 }
+                let evaluation = cross_entropy::evaluate(logits, labels)?;
                 // -Σ q log p = -log p_y + s (z_y - mean z), which is Σ (y - 1/C) z.
                 let targets = cross_entropy::one_hot(labels, classes, logits)?;
                 let deviation = ((targets - 1.0 / classes as f64)? * smoothing)?;
                 let products = (&deviation * logits)?.to_dtype(DType::F64)?.sum_all()?;
-                Ok(LossPoint {
-                    sum: evaluation.loss_sum + products.to_scalar::<f64>()?,
-                    correct: evaluation.correct,
-                    correct_top5,
-                    gradient: (evaluation.residual + deviation)?,
-                    probabilities: Some(evaluation.probabilities),
-                })
+                let sum = evaluation.loss_sum + products.to_scalar::<f64>()?;
+                let gradient = (evaluation.residual + deviation)?;
+                Ok(point(sum, gradient, Some(evaluation.probabilities)))
             }
             Self::SquaredError => {
                 let targets = cross_entropy::one_hot(labels, classes, logits)?;
                 let gradient = (logits - targets)?;
                 let squares = gradient.to_dtype(DType::F64)?.sqr()?.sum_all()?;
-                Ok(LossPoint {
-                    sum: 0.5 * squares.to_scalar::<f64>()?,
-                    correct: evaluation.correct,
-                    correct_top5,
-                    gradient,
-                    probabilities: None,
-                })
+                Ok(point(0.5 * squares.to_scalar::<f64>()?, gradient, None))
             }
         }
     }
@@ -101,17 +100,12 @@ impl LossPoint {
         self.sum
     }
 
-    /// Examples whose largest logit is that of the label (the first wins a tie).
-    #[must_use]
-    pub fn correct(&self) -> usize {
-        self.correct
-    }
-
-    /// Examples with fewer than five logits larger than that of the label. A tie counts for the
-    /// label, so this is never below [`LossPoint::correct`], and with at most five classes it is all.
-    #[must_use]
-    pub fn correct_top5(&self) -> usize {
-        self.correct_top5
+    /// Counts the examples that are classified correctly, in a pass of its own over the logits.
+    ///
+    /// # Errors
+    /// A device error.
+    pub fn count_correct(&self) -> Result<Correct, Error> {
+        Ok(cross_entropy::count_correct(&self.logits, &self.labels)?)
     }
 
     /// ∂l/∂z of each example, (B, C).
@@ -154,18 +148,8 @@ impl LossPoint {
 
     /// Tensors it keeps.
     pub(crate) fn tensors(&self) -> impl Iterator<Item = &Tensor> {
-        std::iter::once(&self.gradient).chain(&self.probabilities)
+        [&self.logits, &self.labels, &self.gradient]
+            .into_iter()
+            .chain(&self.probabilities)
     }
-}
-
-/// See [`LossPoint::correct_top5`]; `labels` are below C. A NaN counts as larger than any logit.
-fn correct_top5(logits: &Tensor, labels: &Tensor) -> Result<usize, Error> {
-    let rows = logits.to_dtype(DType::F64)?.to_vec2::<f64>()?;
-    let labels = labels.to_vec1::<u32>()?;
-    let is_correct = |(row, label): &(&Vec<f64>, &u32)| {
-        let own = row[**label as usize];
-        let not_larger = row.iter().filter(|logit| **logit <= own).count();
-        row.len() - not_larger < 5
-    };
-    Ok(rows.iter().zip(&labels).filter(is_correct).count())
 }

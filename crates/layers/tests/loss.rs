@@ -1,7 +1,7 @@
 //! Losses at the logits against formulas written out, and against central differences of them.
 
 use candle_core::{DType, Device, Tensor};
-use flatness_layers::{Error, Loss, LossPoint};
+use flatness_layers::{Correct, Error, Loss, LossPoint};
 use flatness_testkit::{assert_close, assert_small, finite_difference, gaussian, labels, values};
 
 const LOSSES: [Loss; 4] = [
@@ -141,78 +141,20 @@ fn cross_entropy_ignores_shifts_of_the_logits() {
     assert_small("A 1", &values(&point.hessian_product(&ones).unwrap()), 0.0);
 }
 
+/// What is counted is the business of the kernel.
 #[test]
-fn correct_counts_the_arg_max_for_every_loss() {
+fn correct_examples_are_those_of_the_logits_for_every_loss() {
     let logits = [
         3.0, 1.0, 2.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0, -3.0, -2.0, -1.0,
     ];
     for loss in LOSSES {
         // Predictions 0, 1, 0 (the first of a tie), 2.
-        assert_eq!(
-            evaluate(loss, &logits, &[0, 1, 0, 2]).correct(),
-            4,
-            "{loss:?}"
-        );
-        assert_eq!(
-            evaluate(loss, &logits, &[1, 1, 1, 2]).correct(),
-            2,
-            "{loss:?}"
-        );
-    }
-}
-
-/// Whether the label is among the first five of the classes in descending order of their logits, the
-/// label before its equals.
-fn among_five_by_sorting(row: &[f64], label: u32) -> bool {
-    let mut order: Vec<usize> = (0..row.len()).collect();
-    let is_other = |class: usize| class != label as usize;
-    order.sort_by(|&a, &b| {
-        let descending = row[b].partial_cmp(&row[a]).unwrap();
-        descending.then(is_other(a).cmp(&is_other(b)))
-    });
-    order.iter().take(5).any(|&class| class == label as usize)
-}
-
-#[test]
-fn top_five_counts_what_a_sort_puts_among_the_first_five() {
-    for classes in [1, 3, 5, 6, 10, 100] {
-        let examples = 50;
-        let smooth = values(&gaussian((examples, classes), 5));
-        // Rounded to a few values, most rows have ties at the fifth place.
-        let tied: Vec<f64> = smooth.iter().map(|z| z.round()).collect();
-        let labels = labels(examples, classes as u32, 6);
-        let numbers = labels.to_vec1::<u32>().unwrap();
-        for logits in [smooth, tied] {
-            let rows = logits.chunks(classes).zip(&numbers);
-            let expected = rows
-                .filter(|&(row, &label)| among_five_by_sorting(row, label))
-                .count();
-            let logits = Tensor::from_slice(&logits, (examples, classes), &Device::Cpu).unwrap();
-            for loss in LOSSES {
-                for dtype in [DType::F64, DType::F32] {
-                    let logits = logits.to_dtype(dtype).unwrap();
-                    let point = loss.evaluate(&logits, &labels).unwrap();
-                    let what = format!("{loss:?}, {classes} classes, {dtype:?}");
-                    assert_eq!(point.correct_top5(), expected, "{what}");
-                    assert!(point.correct() <= expected, "{what}");
-                }
-            }
+        for (labels, first) in [([0, 1, 0, 2], 4), ([1, 1, 1, 2], 2)] {
+            let correct = evaluate(loss, &logits, &labels).count_correct().unwrap();
+            let among_five = EXAMPLES;
+            assert_eq!(correct, Correct { first, among_five }, "{loss:?}");
         }
     }
-}
-
-#[test]
-fn no_number_is_among_five_numbers() {
-    let mut logits = [0.0; 6];
-    let count = |logits: &[f64]| {
-        let logits = Tensor::from_slice(logits, (1, 6), &Device::Cpu).unwrap();
-        let labels = Tensor::new(&[2u32], &Device::Cpu).unwrap();
-        let point = Loss::CrossEntropy.evaluate(&logits, &labels).unwrap();
-        point.correct_top5()
-    };
-    assert_eq!(count(&logits), 1);
-    logits[2] = f64::NAN;
-    assert_eq!(count(&logits), 0);
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn separated(widths: &[usize], seed: u64) -> Problem {
     }
     for _ in 0..2_000 {
         let point = problem.linearize(&problem.theta);
-        if point.loss().correct() == problem.examples() {
+        if point.loss().count_correct().unwrap().first == problem.examples() {
             return problem;
         }
         let gradient = problem.gradient(&problem.theta);

@@ -34,10 +34,10 @@ impl<'m, 'p> Sweeps<'m, 'p> {
 
     /// L(θ) and ∇L(θ) (P).
     pub(crate) fn gradient(&mut self, theta: &Tensor) -> Result<(f64, Tensor), Error> {
-        let (evaluation, gradient) = self.mean_loss.gradient(theta, Selection::All)?;
+        let (loss, gradient) = self.mean_loss.gradient(theta, Selection::All)?;
         self.cost.gradients += 1;
         (self.progress)(1);
-        Ok((finite("the mean loss", evaluation.loss)?, gradient))
+        Ok((finite("the mean loss", loss)?, gradient))
     }
 
     /// The cost since the last call.

@@ -6,7 +6,7 @@ use crate::Error;
 
 /// ‖x‖.
 pub(crate) fn norm(x: &Tensor) -> Result<f64, Error> {
-    Ok(flatness_kernels::squared_norm(x)?.sqrt())
+    Ok(flatness_kernels::norm(x)?)
 }
 
 /// Σ xᵢ.

@@ -1,6 +1,8 @@
 //! Loss and accuracies: sums over the shares of the examples, then means.
 
-use flatness_layers::LossPoint;
+use flatness_layers::{Correct, LossPoint};
+
+use crate::Error;
 
 /// Loss and accuracies over some examples.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,32 +19,42 @@ pub struct Evaluation {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Tally {
     loss: f64,
-    correct: usize,
-    correct_top5: usize,
+    correct: Correct,
 }
 
 impl Tally {
-    /// With the examples of `point` besides.
-    pub(super) fn with(self, point: &LossPoint) -> Self {
-        Self {
-            loss: self.loss + point.sum(),
-            correct: self.correct + point.correct(),
-            correct_top5: self.correct_top5 + point.correct_top5(),
-        }
+    /// With the loss of the examples of `point` besides.
+    pub(super) fn with_loss(self, point: &LossPoint) -> Self {
+        let loss = self.loss + point.sum();
+        Self { loss, ..self }
+    }
+
+    /// With the loss and the accuracies of the examples of `point` besides.
+    pub(super) fn with_accuracies(self, point: &LossPoint) -> Result<Self, Error> {
+        let correct = point.count_correct()?;
+        Ok(Self {
+            correct: Correct {
+                first: self.correct.first + correct.first,
+                among_five: self.correct.among_five + correct.among_five,
+            },
+            ..self.with_loss(point)
+        })
     }
 
     /// Means over the `examples` of all `shares`, which are added in order.
     pub(super) fn mean(shares: impl Iterator<Item = Self>, examples: usize) -> Evaluation {
         let sum = shares.fold(Self::default(), |sum, share| Self {
             loss: sum.loss + share.loss,
-            correct: sum.correct + share.correct,
-            correct_top5: sum.correct_top5 + share.correct_top5,
+            correct: Correct {
+                first: sum.correct.first + share.correct.first,
+                among_five: sum.correct.among_five + share.correct.among_five,
+            },
         });
         let mean = |sum: f64| sum / examples as f64;
         Evaluation {
             loss: mean(sum.loss),
-            accuracy: mean(sum.correct as f64),
-            top5_accuracy: mean(sum.correct_top5 as f64),
+            accuracy: mean(sum.correct.first as f64),
+            top5_accuracy: mean(sum.correct.among_five as f64),
         }
     }
 }

@@ -120,7 +120,8 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
         }
     }
     let blocks = block::blocks(options, &what, &mean_loss)?;
-    let (evaluation, gradient) = mean_loss.gradient(&theta, Selection::All)?;
+    let evaluation = mean_loss.evaluate(&theta)?;
+    let (_, gradient) = mean_loss.gradient(&theta, Selection::All)?;
     let curvature = curvature(&mean_loss, &theta, &machine)?;
     let matrix = Matrix::from(options.matrix);
     let record = model.record(batch_norm);
@@ -164,7 +165,7 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
         batch_size,
         loss: evaluation.loss,
         accuracy: evaluation.accuracy,
-        gradient_norm: flatness_optim::norm(&gradient)?,
+        gradient_norm: flatness_kernels::norm(&gradient)?,
         retention: retained(&curvature),
         matrix,
         l2: options.l2,

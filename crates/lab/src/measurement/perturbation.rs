@@ -11,8 +11,8 @@ use anyhow::Result;
 use candle_core::Tensor;
 use flatness_curvature::MeanLoss;
 use flatness_data::LabelledTensors;
+use flatness_kernels::norm;
 use flatness_measures::{LossRise, loss_rises, quadratic_form, unit};
-use flatness_optim::norm;
 use flatness_records::{Perturbation, PerturbationSpec, Quantity, Uncertainty};
 use flatness_spectrum::Probe;
 

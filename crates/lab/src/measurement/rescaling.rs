@@ -2,9 +2,9 @@
 //! the function stays the same, its sharpness does not. In double precision.
 
 use anyhow::{Result, bail};
+use flatness_kernels::norm;
 use flatness_layers::Network;
 use flatness_measures::{Rescaling, adaptive};
-use flatness_optim::norm;
 use flatness_records::{RescalingPoint, RescalingSpec};
 
 use super::spectrum::{estimate, extremes, iterate, spectral_norm, stochastic};

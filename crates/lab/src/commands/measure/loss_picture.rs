@@ -2,10 +2,9 @@
 
 use anyhow::Result;
 use candle_core::Tensor;
-use flatness_kernels::dot;
+use flatness_kernels::{dot, norm};
 use flatness_measures::{loss_line, loss_plane, quadratic_form, unit};
 use flatness_operator::LinearOperator;
-use flatness_optim::norm;
 use flatness_report::{Landscape, LossLine, landscape_svg, loss_line_svg};
 
 use super::Subject;

@@ -5,12 +5,12 @@ use std::ops::Range;
 use anyhow::Result;
 use candle_core::Tensor;
 use flatness_curvature::Curvature;
+use flatness_kernels::norm;
 use flatness_measures::{
     AscentSettings, BoxSpace, Draws, KeskarSettings, Noise, SigmaSettings, keskar_sharpness,
     loss_rises, pac_bayes_sigma, quadratic_form, unit,
 };
 use flatness_operator::LinearOperator;
-use flatness_optim::norm;
 use flatness_records::{Quantity, Uncertainty};
 use flatness_spectrum::Probe;
 
