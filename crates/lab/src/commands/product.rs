@@ -82,7 +82,7 @@ pub(crate) fn product(options: &ProductOptions) -> Result<()> {
     drop(tensors);
     let network = model.measured(batch_norm, &buffers)?;
     let mean_loss = model.mean_loss(&network, &examples, &machine, batch_size)?;
-    let ((evaluation, gradient), gradient_seconds) = timed(options.repeat, || {
+    let ((loss, gradient), gradient_seconds) = timed(options.repeat, || {
         Ok(mean_loss.gradient(&theta, Selection::All)?)
     })?;
     let (retention, retention_name) = match options.retention {
@@ -113,7 +113,7 @@ pub(crate) fn product(options: &ProductOptions) -> Result<()> {
         dtype: format!("{:?}", model.dtype()).to_lowercase(),
         threads: machine.workers.threads(),
         device: device::name(&machine.device),
-        loss: evaluation.loss,
+        loss,
         gradient_norm: norm(&gradient)?,
         quadratic_form: dot(&given, &first)?,
         product_norm: norm(&first)?,
