@@ -8,7 +8,7 @@ mod statistics;
 
 use candle_core::{DType, Device, Tensor};
 use flatness_data::Examples;
-use flatness_layers::{Loss, Network, Workers};
+use flatness_layers::{Correct, Loss, Network, Workers, count_correct};
 
 use crate::{Curvature, Error, Retention};
 pub use evaluation::Evaluation;
@@ -166,7 +166,9 @@ impl<'a> MeanLoss<'a> {
                     let batch = self.batch(Selection::All, chunk)?;
                     let logits = self.network.forward(&parameters, &batch.images)?;
                     let point = self.loss.evaluate(&logits, &batch.labels)?;
-                    tally.with_accuracies(&point)
+                    let correct = count_correct(&logits, &batch.labels)
+                        .map_err(flatness_layers::Error::from)?;
+                    Ok::<_, Error>(tally.with(&point, correct))
                 })
         })?;
         Ok(Tally::mean(shares.iter().copied(), self.data.len()))
@@ -236,14 +238,19 @@ impl<'a> MeanLoss<'a> {
                     .map(|seed| self.network.thin(seed, chunk.start))
                     .transpose()?;
                 let network = thinned.as_ref().unwrap_or(self.network);
-                let point =
-                    network.linearize(&parameters, &batch.images, &batch.labels, self.loss)?;
-                point.add_gradient(sums.pieces())?;
-                tally = match dropout_seed {
+                let (images, labels) = (&batch.images, &batch.labels);
+                let mut correct = Correct::default();
+                let see = |logits: &Tensor| {
                     // An epoch reports the accuracy of its steps; nobody else asks.
-                    Some(_) => tally.with_accuracies(point.loss())?,
-                    None => tally.with_loss(point.loss()),
+                    if dropout_seed.is_some() {
+                        correct = count_correct(logits, labels)?;
+                    }
+                    Ok(())
                 };
+                let point =
+                    network.linearize_and_see(&parameters, images, labels, self.loss, see)?;
+                point.add_gradient(sums.pieces())?;
+                tally = tally.with(point.loss(), correct);
                 if dropout_seed.is_some() {
                     statistics = self.add_statistics(&statistics, &point, chunk.len(), count)?;
                 }

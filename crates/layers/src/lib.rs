@@ -83,7 +83,7 @@ pub use dropout::{Dropout, DropoutMask};
 pub use error::Error;
 pub use flatness_kernels::Activation::{self, Relu, Softplus, Tanh};
 pub use flatness_kernels::conv2d::Window;
-pub use flatness_kernels::cross_entropy::Correct;
+pub use flatness_kernels::cross_entropy::{Correct, count_correct};
 pub use flatten::Flatten;
 pub use graph::{Graph, Value};
 pub use initializer::Initializer;

@@ -9,7 +9,7 @@
 //! y is the one-hot label, q = (1 - s) y + s / C (Szegedy et al. 2016, section 7). All values are sums over the examples of a batch, never means.
 
 use candle_core::{DType, Tensor};
-use flatness_kernels::cross_entropy::{self, Correct};
+use flatness_kernels::cross_entropy;
 
 use crate::Error;
 use crate::expect::{expect_float, expect_number_type, expect_shape};
@@ -32,9 +32,6 @@ pub enum Loss {
 #[derive(Debug, Clone)]
 pub struct LossPoint {
     sum: f64,
-    /// (B, C), and u32 class indices (B): looked at when the accuracy is asked for.
-    logits: Tensor,
-    labels: Tensor,
     gradient: Tensor,
     /// Class probabilities, (B, C); absent for squared error, whose Hessian is the identity.
     probabilities: Option<Tensor>,
@@ -55,8 +52,6 @@ impl Loss {
         expect_number_type("labels", labels, DType::U32)?;
         let point = |sum, gradient, probabilities| LossPoint {
             sum,
-            logits: logits.clone(),
-            labels: labels.clone(),
             gradient,
             probabilities,
         };
@@ -100,14 +95,6 @@ impl LossPoint {
         self.sum
     }
 
-    /// Counts the examples that are classified correctly, in a pass of its own over the logits.
-    ///
-    /// # Errors
-    /// A device error.
-    pub fn count_correct(&self) -> Result<Correct, Error> {
-        Ok(cross_entropy::count_correct(&self.logits, &self.labels)?)
-    }
-
     /// ∂l/∂z of each example, (B, C).
     #[must_use]
     pub fn gradient(&self) -> &Tensor {
@@ -148,8 +135,6 @@ impl LossPoint {
 
     /// Tensors it keeps.
     pub(crate) fn tensors(&self) -> impl Iterator<Item = &Tensor> {
-        [&self.logits, &self.labels, &self.gradient]
-            .into_iter()
-            .chain(&self.probabilities)
+        std::iter::once(&self.gradient).chain(&self.probabilities)
     }
 }

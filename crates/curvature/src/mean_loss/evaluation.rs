@@ -2,8 +2,6 @@
 
 use flatness_layers::{Correct, LossPoint};
 
-use crate::Error;
-
 /// Loss and accuracies over some examples.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Evaluation {
@@ -23,22 +21,15 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// With the loss of the examples of `point` besides.
-    pub(super) fn with_loss(self, point: &LossPoint) -> Self {
-        let loss = self.loss + point.sum();
-        Self { loss, ..self }
-    }
-
-    /// With the loss and the accuracies of the examples of `point` besides.
-    pub(super) fn with_accuracies(self, point: &LossPoint) -> Result<Self, Error> {
-        let correct = point.count_correct()?;
-        Ok(Self {
+    /// With the loss of the examples of `point` besides, and those of them that are `correct`.
+    pub(super) fn with(self, point: &LossPoint, correct: Correct) -> Self {
+        Self {
+            loss: self.loss + point.sum(),
             correct: Correct {
                 first: self.correct.first + correct.first,
                 among_five: self.correct.among_five + correct.among_five,
             },
-            ..self.with_loss(point)
-        })
+        }
     }
 
     /// Means over the `examples` of all `shares`, which are added in order.
