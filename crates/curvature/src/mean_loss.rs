@@ -8,7 +8,7 @@ mod statistics;
 
 use candle_core::{DType, Device, Tensor};
 use flatness_data::Examples;
-use flatness_layers::{Loss, Network, Workers};
+use flatness_layers::{Correct, Loss, Network, Workers, count_correct};
 
 use crate::{Curvature, Error, Retention};
 use evaluation::Tally;
@@ -168,7 +168,7 @@ impl<'a> MeanLoss<'a> {
         &self.settings
     }
 
-    /// Mean loss, accuracy and gradient (P) at `theta` (P) over `examples`.
+    /// Mean loss and gradient (P) at `theta` (P) over `examples`.
     ///
     /// # Errors
     /// A `theta` of another length, number type or device, no index or one beyond the data, or a
@@ -177,9 +177,9 @@ impl<'a> MeanLoss<'a> {
         &self,
         theta: &Tensor,
         examples: Selection<'_>,
-    ) -> Result<(Evaluation, Tensor), Error> {
+    ) -> Result<(f64, Tensor), Error> {
         let (evaluation, gradient, _) = self.differentiate(theta, examples, None)?;
-        Ok((evaluation, gradient))
+        Ok((evaluation.loss, gradient))
     }
 
     /// The gradient of a training step over the examples at `indices`, with dropout masks drawn
@@ -232,10 +232,19 @@ impl<'a> MeanLoss<'a> {
                     .map(|seed| self.network.thin(seed, chunk.start))
                     .transpose()?;
                 let network = thinned.as_ref().unwrap_or(self.network);
+                let (images, labels) = (&batch.images, &batch.labels);
+                let mut correct = Correct::default();
+                let see = |logits: &Tensor| {
+                    // An epoch reports the accuracy of its steps; nobody else asks.
+                    if dropout_seed.is_some() {
+                        correct = count_correct(logits, labels)?;
+                    }
+                    Ok(())
+                };
                 let point =
-                    network.linearize(&parameters, &batch.images, &batch.labels, self.loss)?;
+                    network.linearize_and_see(&parameters, images, labels, self.loss, see)?;
                 point.add_gradient(sums.pieces())?;
-                tally = tally.with(point.loss());
+                tally = tally.with(point.loss(), correct);
                 if dropout_seed.is_some() {
                     statistics = self.add_statistics(&statistics, &point, chunk.len(), count)?;
                 }

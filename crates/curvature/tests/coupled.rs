@@ -99,8 +99,8 @@ fn loss_and_gradient_are_means_over_the_batches_of_the_partition() {
             for_workers(&problem, |workers, mean_loss| {
                 let what = format!("{what}, {workers}");
                 let at = Selection::At(&order);
-                let (evaluation, gradient) = mean_loss.gradient(&theta(&problem), at).unwrap();
-                assert_close(&what, &[evaluation.loss], &loss, ROUNDING);
+                let (mean, gradient) = mean_loss.gradient(&theta(&problem), at).unwrap();
+                assert_close(&what, &[mean], &loss, ROUNDING);
                 assert_close(&what, &values(&gradient), &expected, ROUNDING);
                 if order == in_order() {
                     let only = mean_loss.evaluate(&theta(&problem)).unwrap();

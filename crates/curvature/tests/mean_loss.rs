@@ -94,11 +94,11 @@ fn loss_and_gradient_are_means_over_all_examples_however_they_are_cut() {
     for loss in [Loss::CrossEntropy, Loss::SquaredError] {
         let (expected_loss, expected) = fixture.expected(loss, &all());
         fixture.for_all(loss, |what, mean_loss, theta, tolerance| {
-            let (evaluation, gradient) = mean_loss.gradient(theta, Selection::All).unwrap();
-            assert_close(what, &[evaluation.loss], &[expected_loss], tolerance);
+            let (loss, gradient) = mean_loss.gradient(theta, Selection::All).unwrap();
+            assert_close(what, &[loss], &[expected_loss], tolerance);
             assert_close(what, &values(&gradient), &expected, tolerance);
             let only = mean_loss.evaluate(theta).unwrap();
-            assert_eq!(only, evaluation, "{what}");
+            assert_eq!(only.loss, loss, "{what}");
         });
     }
 }
@@ -151,8 +151,8 @@ fn a_selection_counts_repetitions_and_order_changes_rounding_only() {
         let (expected_loss, expected) = fixture.expected(Loss::CrossEntropy, selection);
         fixture.for_all(Loss::CrossEntropy, |what, mean_loss, theta, tolerance| {
             let at = Selection::At(selection);
-            let (evaluation, gradient) = mean_loss.gradient(theta, at).unwrap();
-            assert_close(what, &[evaluation.loss], &[expected_loss], tolerance);
+            let (loss, gradient) = mean_loss.gradient(theta, at).unwrap();
+            assert_close(what, &[loss], &[expected_loss], tolerance);
             assert_close(what, &values(&gradient), &expected, tolerance);
         });
     }
@@ -163,8 +163,8 @@ fn the_same_call_gives_the_same_bits() {
     let fixture = Fixture::new();
     fixture.for_all(Loss::CrossEntropy, |what, mean_loss, theta, _| {
         let run = || {
-            let (evaluation, gradient) = mean_loss.gradient(theta, Selection::All).unwrap();
-            (evaluation, values(&gradient))
+            let (loss, gradient) = mean_loss.gradient(theta, Selection::All).unwrap();
+            (loss, values(&gradient))
         };
         let first = run();
         for _ in 0..3 {

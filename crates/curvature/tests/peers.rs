@@ -60,6 +60,7 @@ impl HyperDual {
                 let slope = 1.0 - value * value;
                 self.through(value, slope, -2.0 * value * slope)
             }
+            Activation::Softplus => self.exp().add(Self::constant(1.0)).ln(),
         }
     }
 

@@ -16,8 +16,7 @@ mod tests;
 
 use candle_core::{Result, Tensor};
 
-use crate::expect::expect_shape;
-use crate::real::{dispatch, on_cpu};
+use crate::real::{dispatch, expect_shape, on_cpu};
 
 /// y = x Wᵀ + b, (B, O), of x (B, I), `weight` (O, I) and `bias` (O).
 ///

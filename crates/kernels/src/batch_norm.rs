@@ -20,7 +20,7 @@ mod tests;
 
 use candle_core::{DType, Result, Tensor, bail};
 
-use crate::expect::expect_shape;
+use crate::real::expect_shape;
 use passes::{Combination, Normalised};
 
 /// Statistics of every channel, (C) each.

@@ -15,7 +15,6 @@
 mod cpu;
 mod direct;
 mod kernel;
-mod number;
 mod operands;
 mod passes;
 mod plain;
@@ -27,8 +26,7 @@ mod winograd;
 
 use candle_core::{Result, Tensor, bail};
 
-use crate::expect::expect_shape;
-use crate::real::{dispatch, on_cpu};
+use crate::real::{dispatch, expect_shape, on_cpu};
 
 /// Stride and zero padding of both axes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

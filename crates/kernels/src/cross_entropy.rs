@@ -24,8 +24,6 @@ use crate::real::{dispatch, on_cpu};
 pub struct Evaluation {
     /// Σ l over the examples.
     pub loss_sum: f64,
-    /// Examples whose largest logit is that of the label (the first one wins a tie).
-    pub correct: usize,
     /// p, (B, C).
     pub probabilities: Tensor,
     /// p - y, (B, C).
@@ -38,14 +36,34 @@ pub struct Evaluation {
 /// A label that is not below C, shapes that do not fit, a tensor that is not contiguous, or a
 /// device error.
 pub fn evaluate(logits: &Tensor, labels: &Tensor) -> Result<Evaluation> {
-    let examples = logits.dims2()?.0;
-    if labels.dims1()? != examples {
-        bail!("expected {examples} labels, got {}", labels.dims1()?);
-    }
+    expect_labels(logits, labels)?;
     if on_cpu(logits) {
         return dispatch!(logits.dtype(), cpu::evaluate(logits, labels));
     }
     plain::evaluate(logits, labels)
+}
+
+/// Examples whose label has one of the largest logits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Correct {
+    /// Those whose largest logit is that of the label (the first one wins a tie).
+    pub first: usize,
+    /// Those with fewer than five logits larger than that of the label. A tie counts for the label, so
+    /// this is never below `first`, and with at most five classes it is all. A NaN counts as larger
+    /// than any logit.
+    pub among_five: usize,
+}
+
+/// Counts the examples of `logits` (B, C) that are classified as `labels` (B) say, u32 class indices.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn count_correct(logits: &Tensor, labels: &Tensor) -> Result<Correct> {
+    expect_labels(logits, labels)?;
+    if on_cpu(logits) {
+        return dispatch!(logits.dtype(), cpu::count_correct(logits, labels));
+    }
+    plain::count_correct(logits, labels)
 }
 
 /// (diag(p) - p pᵀ) ż for every vector of `block` ż (B, V, C).
@@ -71,6 +89,14 @@ pub fn one_hot(labels: &Tensor, classes: usize, like: &Tensor) -> Result<Tensor>
         .broadcast_eq(&columns.unsqueeze(0)?)?
         .to_dtype(like.dtype())?
         .to_device(like.device())
+}
+
+fn expect_labels(logits: &Tensor, labels: &Tensor) -> Result<()> {
+    let examples = logits.dims2()?.0;
+    if labels.dims1()? != examples {
+        bail!("expected {examples} labels, got {}", labels.dims1()?);
+    }
+    Ok(())
 }
 
 fn check_labels(labels: &[u32], classes: usize) -> Result<()> {

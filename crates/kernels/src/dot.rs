@@ -9,7 +9,7 @@ use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSlice;
 
 use crate::real::{Real, dispatch, elements, on_cpu};
-use crate::runs::vectorised;
+use crate::vectorised::vectorised;
 
 /// Elements of a piece, which one thread adds up: fixed, so that no bit depends on the threads.
 const PIECE: usize = 1 << 15;
@@ -41,12 +41,12 @@ pub fn dot(x: &Tensor, y: &Tensor) -> Result<f64> {
     products.sum_all()?.to_scalar()
 }
 
-/// The sum of the squares of all elements, as [`dot`] computes it.
+/// ‖x‖, with the squares added up as [`dot`] does.
 ///
 /// # Errors
 /// As [`dot`].
-pub fn squared_norm(x: &Tensor) -> Result<f64> {
-    dot(x, x)
+pub fn norm(x: &Tensor) -> Result<f64> {
+    Ok(dot(x, x)?.sqrt())
 }
 
 fn on_slices<T: Real>(x: &Tensor, y: &Tensor) -> Result<f64> {

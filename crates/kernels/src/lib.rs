@@ -48,32 +48,30 @@
 //!
 //! In `product`, since the `gemm` crate takes raw pointers, and writing a product straight into
 //! spare capacity saves a pass over memory: that module checks every extent against the slices it
-//! is given before it hands out a pointer. In `spare`, for the same saving in elementwise passes:
+//! is given before it hands out a pointer. In `collect`, for the same saving in elementwise passes:
 //! that module counts the elements written before it calls them a vector's.
 
-pub mod activation;
+mod activation;
 pub mod affine;
 pub mod batch_norm;
+mod collect;
 pub mod conv2d;
 pub mod cross_entropy;
 mod dot;
-mod expect;
-mod in_place;
+mod elementwise;
 mod parallel;
 pub mod pool;
 mod product;
 mod real;
 mod rows;
-mod runs;
 #[cfg(test)]
-mod samples;
-mod spare;
-mod sum;
+mod seeded;
+mod vectorised;
 mod vectors;
 
-pub use dot::{dot, squared_norm};
-pub use in_place::{Element, Elementwise, add_in_place, scale_in_place, update_elements};
+pub use activation::Activation;
+pub use dot::{dot, norm};
+pub use elementwise::{Elementwise, add, add_in_place, scale_in_place, update_elements};
 pub use parallel::with_threads;
-pub use real::on_cpu;
+pub use real::{Real, on_cpu, with_candle_path};
 pub use rows::{inner_products, subtract_combinations};
-pub use sum::add;

@@ -17,8 +17,7 @@ mod tests;
 
 use candle_core::{Result, Tensor, bail};
 
-use crate::expect::expect_shape;
-use crate::real::{dispatch, on_cpu};
+use crate::real::{dispatch, expect_shape, on_cpu};
 
 /// A square window and the step between windows, in entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

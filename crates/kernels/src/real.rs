@@ -1,37 +1,74 @@
-//! Access to the contiguous CPU slices of tensors, in either floating-point type.
+//! The two number types, access to the contiguous CPU slices of tensors of them, and the check of
+//! their shapes.
 
-use candle_core::{Result, Shape, Storage, StorageRef, Tensor, WithDType, bail};
+use std::cell::Cell;
 
-/// A floating-point type with a CPU path.
-pub(crate) trait Real:
-    WithDType + std::ops::Neg<Output = Self> + std::iter::Sum<Self>
-{
+use candle_core::{CpuStorage, Result, Shape, Storage, StorageRef, Tensor, WithDType, bail};
+
+/// The number types with a CPU path: f32 and f64.
+pub trait Real: WithDType + std::ops::Neg<Output = Self> + std::iter::Sum<Self> {
+    /// 0.
     const ZERO: Self;
+    /// 1.
     const ONE: Self;
+
+    /// The exponential.
+    #[must_use]
     fn exp(self) -> Self;
+
+    /// log(1 + x), without forming the sum.
+    #[must_use]
     fn ln_1p(self) -> Self;
+
+    /// The hyperbolic tangent.
+    #[must_use]
     fn tanh(self) -> Self;
+
+    /// The square root, correctly rounded.
+    #[must_use]
+    fn sqrt(self) -> Self;
+
+    /// The power with a real exponent.
+    #[must_use]
+    fn powf(self, exponent: Self) -> Self;
+
+    /// All elements of a storage.
+    ///
+    /// # Errors
+    /// A storage of another number type.
+    fn elements_mut(storage: &mut CpuStorage) -> Result<&mut [Self]>;
 }
 
 macro_rules! real {
-    ($type:ty) => {
+    ($type:ty, $variant:ident) => {
         impl Real for $type {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
-            fn exp(self) -> Self {
-                self.exp()
+            real!(exp, ln_1p, tanh, sqrt);
+
+            #[inline(always)]
+            fn powf(self, exponent: Self) -> Self {
+                self.powf(exponent)
             }
-            fn ln_1p(self) -> Self {
-                self.ln_1p()
-            }
-            fn tanh(self) -> Self {
-                self.tanh()
+            fn elements_mut(storage: &mut CpuStorage) -> Result<&mut [Self]> {
+                match storage {
+                    CpuStorage::$variant(elements) => Ok(elements),
+                    _ => bail!("expected a tensor of {:?}", Self::DTYPE),
+                }
             }
         }
     };
+    ($($function:ident),*) => {
+        $(
+            #[inline(always)]
+            fn $function(self) -> Self {
+                self.$function()
+            }
+        )*
+    };
 }
-real!(f32);
-real!(f64);
+real!(f32, F32);
+real!(f64, F64);
 
 /// Calls a function generic over [`Real`] with the type of a tensor, or fails for other types.
 macro_rules! dispatch {
@@ -45,10 +82,27 @@ macro_rules! dispatch {
 }
 pub(crate) use dispatch;
 
+thread_local! {
+    static BY_CANDLE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work` with every kernel that it calls from this thread on the path of candle's operations,
+/// which is otherwise that of the devices other than the CPU: the two paths can be compared anywhere.
+pub fn with_candle_path<T>(work: impl FnOnce() -> T) -> T {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            BY_CANDLE.set(self.0);
+        }
+    }
+    let _restore = Restore(BY_CANDLE.replace(true));
+    work()
+}
+
 /// Whether `tensor` takes the CPU path.
 #[must_use]
 pub fn on_cpu(tensor: &Tensor) -> bool {
-    tensor.device().is_cpu()
+    tensor.device().is_cpu() && !BY_CANDLE.get()
 }
 
 /// The elements of a contiguous CPU tensor, in row-major order.
@@ -89,4 +143,16 @@ pub(crate) fn tensor<T: WithDType, S: Into<Shape>>(
     like: &Tensor,
 ) -> Result<Tensor> {
     Tensor::from_vec(data, shape.into(), like.device())
+}
+
+/// Fails unless `tensor`, called `name` in the message, has the shape `expected`: products of slices
+/// do not see a shape that does not fit.
+pub(crate) fn expect_shape(name: &str, tensor: &Tensor, expected: &[usize]) -> Result<()> {
+    if tensor.dims() != expected {
+        bail!(
+            "{name}: expected shape {expected:?}, got {:?}",
+            tensor.dims()
+        );
+    }
+    Ok(())
 }

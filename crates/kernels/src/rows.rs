@@ -19,9 +19,8 @@ use candle_core::{DType, Result, Tensor, bail};
 use pulp::Arch;
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
-use crate::expect::expect_shape;
-use crate::in_place::update_with;
-use crate::real::{dispatch, elements, on_cpu};
+use crate::elementwise::update_with;
+use crate::real::{dispatch, elements, expect_shape, on_cpu};
 use crate::vectors::Vectors;
 use tile::{Combine, Products};
 

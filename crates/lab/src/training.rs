@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use flatness_curvature::MeanLoss;
 use flatness_data::{Dataset, Order};
+use flatness_kernels::norm;
 use flatness_models::checkpoint;
-use flatness_optim::norm;
 use flatness_records::{EpochEvaluation, EpochMetrics, Interval, Outcome, Run, TrainSpec};
 
 use self::averaging::Averaging;

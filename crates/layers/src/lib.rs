@@ -54,6 +54,7 @@
 //! in one thread per call ([`Workers`] runs calls side by side), every other by candle's
 //! operations.
 
+mod activation;
 mod affine;
 mod batch_norm;
 mod conv2d;
@@ -71,9 +72,7 @@ mod network;
 mod node;
 mod pool;
 mod predictor;
-mod relu;
 mod sums;
-mod tanh;
 mod values;
 mod workers;
 
@@ -82,7 +81,9 @@ pub use batch_norm::{BatchNorm, FrozenBatchNorm};
 pub use conv2d::Conv2d;
 pub use dropout::{Dropout, DropoutMask};
 pub use error::Error;
+pub use flatness_kernels::Activation::{self, Relu, Softplus, Tanh};
 pub use flatness_kernels::conv2d::Window;
+pub use flatness_kernels::cross_entropy::{Correct, count_correct};
 pub use flatten::Flatten;
 pub use graph::{Graph, Value};
 pub use initializer::Initializer;
@@ -94,7 +95,5 @@ pub use network::Network;
 pub use node::Step;
 pub use pool::{AveragePool, GlobalAveragePool, MaxPool};
 pub use predictor::Predictor;
-pub use relu::Relu;
 pub use sums::Sums;
-pub use tanh::Tanh;
 pub use workers::Workers;

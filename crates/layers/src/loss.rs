@@ -32,8 +32,6 @@ pub enum Loss {
 #[derive(Debug, Clone)]
 pub struct LossPoint {
     sum: f64,
-    correct: usize,
-    correct_top5: usize,
     gradient: Tensor,
     /// Class probabilities, (B, C); absent for squared error, whose Hessian is the identity.
     probabilities: Option<Tensor>,
@@ -52,43 +50,39 @@ impl Loss {
         expect_float("logits", logits)?;
         expect_shape("labels", labels, &[examples])?;
         expect_number_type("labels", labels, DType::U32)?;
-        let evaluation = cross_entropy::evaluate(logits, labels)?;
-        let correct_top5 = correct_top5(logits, labels)?;
+        let point = |sum, gradient, probabilities| LossPoint {
+            sum,
+            gradient,
+            probabilities,
+        };
         match self {
-            Self::CrossEntropy => Ok(LossPoint {
-                sum: evaluation.loss_sum,
-                correct: evaluation.correct,
-                correct_top5,
-                gradient: evaluation.residual,
-                probabilities: Some(evaluation.probabilities),
-            }),
+            Self::CrossEntropy => {
+                let evaluation = cross_entropy::evaluate(logits, labels)?;
+                let probabilities = Some(evaluation.probabilities);
+                Ok(point(
+                    evaluation.loss_sum,
+                    evaluation.residual,
+                    probabilities,
+                ))
+            }
             Self::LabelSmoothing { smoothing } => {
                 if !(0.0..1.0).contains(&smoothing) {
                     return Err(Error::Smoothing { got: smoothing });
                 }
+                let evaluation = cross_entropy::evaluate(logits, labels)?;
                 // -Σ q log p = -log p_y + s (z_y - mean z), which is Σ (y - 1/C) z.
                 let targets = cross_entropy::one_hot(labels, classes, logits)?;
                 let deviation = ((targets - 1.0 / classes as f64)? * smoothing)?;
                 let products = (&deviation * logits)?.to_dtype(DType::F64)?.sum_all()?;
-                Ok(LossPoint {
-                    sum: evaluation.loss_sum + products.to_scalar::<f64>()?,
-                    correct: evaluation.correct,
-                    correct_top5,
-                    gradient: (evaluation.residual + deviation)?,
-                    probabilities: Some(evaluation.probabilities),
-                })
+                let sum = evaluation.loss_sum + products.to_scalar::<f64>()?;
+                let gradient = (evaluation.residual + deviation)?;
+                Ok(point(sum, gradient, Some(evaluation.probabilities)))
             }
             Self::SquaredError => {
                 let targets = cross_entropy::one_hot(labels, classes, logits)?;
                 let gradient = (logits - targets)?;
                 let squares = gradient.to_dtype(DType::F64)?.sqr()?.sum_all()?;
-                Ok(LossPoint {
-                    sum: 0.5 * squares.to_scalar::<f64>()?,
-                    correct: evaluation.correct,
-                    correct_top5,
-                    gradient,
-                    probabilities: None,
-                })
+                Ok(point(0.5 * squares.to_scalar::<f64>()?, gradient, None))
             }
         }
     }
@@ -99,19 +93,6 @@ impl LossPoint {
     #[must_use]
     pub fn sum(&self) -> f64 {
         self.sum
-    }
-
-    /// Examples whose largest logit is that of the label (the first wins a tie).
-    #[must_use]
-    pub fn correct(&self) -> usize {
-        self.correct
-    }
-
-    /// Examples with fewer than five logits larger than that of the label. A tie counts for the
-    /// label, so this is never below [`LossPoint::correct`], and with at most five classes it is all.
-    #[must_use]
-    pub fn correct_top5(&self) -> usize {
-        self.correct_top5
     }
 
     /// ∂l/∂z of each example, (B, C).
@@ -156,16 +137,4 @@ impl LossPoint {
     pub(crate) fn tensors(&self) -> impl Iterator<Item = &Tensor> {
         std::iter::once(&self.gradient).chain(&self.probabilities)
     }
-}
-
-/// See [`LossPoint::correct_top5`]; `labels` are below C. A NaN counts as larger than any logit.
-fn correct_top5(logits: &Tensor, labels: &Tensor) -> Result<usize, Error> {
-    let rows = logits.to_dtype(DType::F64)?.to_vec2::<f64>()?;
-    let labels = labels.to_vec1::<u32>()?;
-    let is_correct = |(row, label): &(&Vec<f64>, &u32)| {
-        let own = row[**label as usize];
-        let not_larger = row.iter().filter(|logit| **logit <= own).count();
-        row.len() - not_larger < 5
-    };
-    Ok(rows.iter().zip(&labels).filter(is_correct).count())
 }

@@ -210,8 +210,24 @@ impl Network {
         labels: &Tensor,
         loss: Loss,
     ) -> Result<Linearization<'n>, Error> {
+        self.linearize_and_see(parameters, inputs, labels, loss, |_| Ok(()))
+    }
+
+    /// The same; `see` is shown the logits (B, C), which nothing keeps.
+    ///
+    /// # Errors
+    /// As [`Network::linearize`], and that of `see`.
+    pub fn linearize_and_see<'n>(
+        &'n self,
+        parameters: &[Tensor],
+        inputs: &Tensor,
+        labels: &Tensor,
+        loss: Loss,
+        see: impl FnOnce(&Tensor) -> Result<(), Error>,
+    ) -> Result<Linearization<'n>, Error> {
         let mut saved = Vec::with_capacity(self.nodes.len());
         let logits = self.sweep(parameters, inputs, |kept| saved.push(kept))?;
+        see(&logits)?;
         let loss = loss.evaluate(&logits, labels)?;
         Ok(Linearization::new(self, parameters.to_vec(), saved, loss))
     }

@@ -3,14 +3,14 @@
 use candle_core::{DType, Device, Tensor};
 use flatness_layers::{
     Affine, AveragePool, BatchNorm, Conv2d, Dropout, Flatten, GlobalAveragePool, Graph, Layer,
-    MaxPool, Network, Relu, Tanh, Window,
+    MaxPool, Network, Relu, Softplus, Tanh, Window,
 };
 use flatness_testkit::{check_layer, check_rules, gaussian, values};
 
 #[test]
 fn every_layer_keeps_its_contract() {
     let window = |stride, padding| Window { stride, padding };
-    let cases: [(Box<dyn Layer>, &[usize]); 21] = [
+    let cases: [(Box<dyn Layer>, &[usize]); 23] = [
         (Box::new(Conv2d::new(2, 3, 3, window(1, 1))), &[2, 4, 5]),
         (
             Box::new(Conv2d::new(3, 2, 3, window(2, 1)).without_bias()),
@@ -33,6 +33,8 @@ fn every_layer_keeps_its_contract() {
         (Box::new(Relu), &[2, 3]),
         (Box::new(Tanh), &[7]),
         (Box::new(Tanh), &[2, 3]),
+        (Box::new(Softplus), &[7]),
+        (Box::new(Softplus), &[2, 3]),
         (Box::new(Flatten), &[2, 3, 2]),
         (Box::new(Flatten), &[5]),
     ];

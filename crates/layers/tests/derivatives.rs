@@ -23,7 +23,7 @@ const SEED: u64 = 11;
 fn fully_connected() -> Vec<(String, Problem, Autograd)> {
     let mut problems = Vec::new();
     for widths in [&[5, 4][..], &[4, 6, 3], &[3, 5, 4, 3]] {
-        for activation in [Activation::Relu, Activation::Tanh] {
+        for activation in [Activation::Relu, Activation::Tanh, Activation::Softplus] {
             for loss in [
                 Loss::CrossEntropy,
                 Loss::SquaredError,
@@ -161,7 +161,7 @@ fn hessian_products_equal_candle_double_backward() {
 
 #[test]
 fn one_example_alone_is_no_special_case() {
-    for activation in [Activation::Relu, Activation::Tanh] {
+    for activation in [Activation::Relu, Activation::Tanh, Activation::Softplus] {
         let oracle = Autograd {
             widths: vec![3, 4, 2],
             activation,

@@ -66,7 +66,7 @@ pub(crate) fn length(what: &'static str, x: &Tensor) -> Result<f64, Error> {
 
 /// ‖x‖.
 pub(crate) fn norm(x: &Tensor) -> Result<f64, Error> {
-    Ok(flatness_kernels::squared_norm(x)?.sqrt())
+    Ok(flatness_kernels::norm(x)?)
 }
 
 /// Σ xᵢ.

@@ -5,11 +5,12 @@
 //! as in Glorot and Bengio 2010, with biases of 0.1.
 
 use flatness_layers::{
-    Affine, Conv2d, Dropout, Flatten, GlobalAveragePool, Layer, MaxPool, Network, Relu, Window,
+    Activation, Affine, Conv2d, Dropout, Flatten, GlobalAveragePool, Layer, MaxPool, Network,
+    Window,
 };
 
 use crate::Error;
-use crate::zoo::{named, sequential};
+use crate::zoo::{activated, named, sequential, word};
 
 /// Every pixel stays in its place under a kernel of 3 x 3.
 pub(crate) const SAME: Window = Window {
@@ -19,24 +20,24 @@ pub(crate) const SAME: Window = Window {
 
 /// Two convolutions of 3 x 3, each with a maximum over 2 x 2, and two affine maps, for MNIST.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Cnn;
+pub(crate) struct Cnn(pub(crate) Activation);
 
 impl Cnn {
     pub(crate) fn summary(self) -> String {
-        "convolutions 16-32, affine 128".to_owned()
+        format!("convolutions 16-32, affine 128, {}", word(self.0))
     }
 
     pub(crate) fn network(self, input_shape: &[usize], classes: usize) -> Result<Network, Error> {
         let layers = vec![
             named("conv1", Conv2d::new(1, 16, 3, SAME)),
-            named("relu1", Relu),
+            activated(self.0, 1),
             named("pool1", MaxPool::new(2, 2)),
             named("conv2", Conv2d::new(16, 32, 3, SAME)),
-            named("relu2", Relu),
+            activated(self.0, 2),
             named("pool2", MaxPool::new(2, 2)),
             named("flatten", Flatten),
             named("fc1", Affine::new(32 * 7 * 7, 128)),
-            named("relu3", Relu),
+            activated(self.0, 3),
             named("fc2", Affine::new(128, classes)),
         ];
         Ok(Network::chain(input_shape, layers)?)
@@ -45,11 +46,12 @@ impl Cnn {
 
 /// All-CNN-C: convolutions alone, with dropout and no batch norm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct AllCnn;
+pub(crate) struct AllCnn(pub(crate) Activation);
 
 impl AllCnn {
     pub(crate) fn summary(self) -> String {
-        "All-CNN-C: nine convolutions, dropout, no batch norm".to_owned()
+        let activation = word(self.0);
+        format!("All-CNN-C: nine convolutions, {activation}, dropout, no batch norm")
     }
 
     pub(crate) fn network(self, input_shape: &[usize], classes: usize) -> Result<Network, Error> {
@@ -78,7 +80,7 @@ impl AllCnn {
             for (outputs, kernel, window) in convolutions {
                 let convolution = Conv2d::new(inputs, outputs, kernel, window);
                 features.push(Box::new(convolution.xavier_normal().constant_bias(0.1)));
-                features.push(Box::new(Relu));
+                features.push(Box::new(self.0));
                 inputs = outputs;
             }
         }

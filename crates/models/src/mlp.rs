@@ -1,29 +1,29 @@
-//! Multinomial logistic regression and multilayer perceptrons with ReLU, on flattened examples.
+//! Multinomial logistic regression and multilayer perceptrons, on flattened examples.
 
-use flatness_layers::{Affine, AveragePool, Flatten, Network, Relu};
+use flatness_layers::{Activation, Affine, AveragePool, Flatten, Network};
 
 use crate::Error;
-use crate::zoo::{Named, digits, named};
+use crate::zoo::{Named, activated, digits, named, word};
 
 /// Which members `mlp-pooled-<units>` has.
 const EXPECTED: &str = "the form is mlp-pooled-<units>, of 1 to 4096 hidden units";
 
-/// Affine maps with ReLU between them.
+/// Affine maps with activations between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mlp {
     /// The only layer, `fc`.
     Logistic,
     /// `fc0`, `fc1`, ..., with these numbers of hidden units between them.
-    Hidden(&'static [usize]),
+    Hidden(&'static [usize], Activation),
 }
 
 impl Mlp {
     pub(crate) fn summary(self) -> String {
         match self {
             Self::Logistic => "multinomial logistic regression with bias".to_owned(),
-            Self::Hidden(widths) => {
+            Self::Hidden(widths, activation) => {
                 let widths: Vec<_> = widths.iter().map(usize::to_string).collect();
-                format!("ReLU network {}", widths.join("-"))
+                format!("{} network {}", word(activation), widths.join("-"))
             }
         }
     }
@@ -33,17 +33,24 @@ impl Mlp {
         let mut layers = vec![named("flatten", Flatten)];
         match self {
             Self::Logistic => layers.push(named("fc", Affine::new(inputs, classes))),
-            Self::Hidden(widths) => layers.extend(numbered(inputs, widths, classes)),
+            Self::Hidden(widths, activation) => {
+                layers.extend(numbered(inputs, widths, classes, activation));
+            }
         }
         Ok(Network::chain(input_shape, layers)?)
     }
 }
 
-fn numbered(mut inputs: usize, widths: &[usize], classes: usize) -> Vec<Named> {
+fn numbered(
+    mut inputs: usize,
+    widths: &[usize],
+    classes: usize,
+    activation: Activation,
+) -> Vec<Named> {
     let mut layers = Vec::new();
     for (index, &outputs) in widths.iter().chain([&classes]).enumerate() {
         if index > 0 {
-            layers.push(named(&format!("relu{}", index - 1), Relu));
+            layers.push(activated(activation, index - 1));
         }
         layers.push(named(&format!("fc{index}"), Affine::new(inputs, outputs)));
         inputs = outputs;
@@ -55,19 +62,25 @@ fn numbered(mut inputs: usize, widths: &[usize], classes: usize) -> Vec<Named> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PooledMlp {
     units: usize,
+    activation: Activation,
 }
 
 impl PooledMlp {
     /// `<units>`.
-    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
+    pub(crate) fn parse(text: &str, activation: Activation) -> Result<Self, &'static str> {
         let units = digits(text).filter(|units| (1..=4096).contains(units));
         Ok(Self {
             units: units.ok_or(EXPECTED)?,
+            activation,
         })
     }
 
     pub(crate) fn summary(self) -> String {
-        format!("means over 2 x 2 pixels, ReLU network {}", self.units)
+        let activation = word(self.activation);
+        format!(
+            "means over 2 x 2 pixels, {activation} network {}",
+            self.units
+        )
     }
 
     pub(crate) fn network(self, input_shape: &[usize], classes: usize) -> Result<Network, Error> {
@@ -80,7 +93,7 @@ impl PooledMlp {
             named("pool", AveragePool::new(2, 2)),
             named("flatten", Flatten),
         ];
-        layers.extend(numbered(inputs, &[self.units], classes));
+        layers.extend(numbered(inputs, &[self.units], classes, self.activation));
         Ok(Network::chain(input_shape, layers)?)
     }
 }

@@ -1,6 +1,6 @@
 //! The architectures and their names.
 
-use flatness_layers::{Layer, Network};
+use flatness_layers::{Activation, Layer, Network};
 
 use crate::Error;
 use crate::cnn::{AllCnn, Cnn};
@@ -34,8 +34,14 @@ pub const ZOO: &[&str] = &[
 ];
 
 /// The families, of which any member can be named; see [`Architecture::find`].
-pub const FORMS: &str =
-    "mlp-pooled-<units>, preresnet-<depth>, wrn-<depth>-<widen>, vgg-<11 or 16>[-bn][@<width>]";
+pub const FORMS: &str = "mlp-pooled-<units>, preresnet-<depth>, wrn-<depth>-<widen>, vgg-<11 or 16>[-bn][@<width>], \
+     <mlp..., cnn or all-cnn-c>-softplus";
+
+/// Ends the names of networks with softplus in place of ReLU.
+const SOFTPLUS: &str = "-softplus";
+
+/// Which networks have such a twin.
+const TWINS: &str = "networks with softplus are those of the names mlp..., cnn and all-cnn-c";
 
 /// One architecture: a network but for the kind of data.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,24 +65,35 @@ enum Form {
 impl Form {
     /// The form called `name`; none where no form is called like that.
     fn find(name: &str) -> Option<Result<Self, &'static str>> {
+        if let Some(twin) = name.strip_suffix(SOFTPLUS) {
+            let without = || Self::find(twin).map(|_| Err(TWINS));
+            return Self::of(twin, Activation::Softplus).or_else(without);
+        }
+        Self::of(name, Activation::Relu).or_else(|| Self::member(name))
+    }
+
+    /// The form called `name` among those that take any activation.
+    fn of(name: &str, activation: Activation) -> Option<Result<Self, &'static str>> {
+        if let Some(units) = name.strip_prefix("mlp-pooled-") {
+            return Some(PooledMlp::parse(units, activation).map(Self::PooledMlp));
+        }
         let hidden: &[usize] = match name {
-            "logistic" => return Some(Ok(Self::Mlp(Mlp::Logistic))),
-            "cnn" => return Some(Ok(Self::Cnn(Cnn))),
-            "all-cnn-c" => return Some(Ok(Self::AllCnn(AllCnn))),
+            "cnn" => return Some(Ok(Self::Cnn(Cnn(activation)))),
+            "all-cnn-c" => return Some(Ok(Self::AllCnn(AllCnn(activation)))),
             "mlp" => &[10, 100],
             "mlp-deep" => &[5, 200, 50],
             "mlp-medium" => &[15, 150],
             "mlp-400" => &[400, 400],
             "mlp-large" => &[512, 256],
-            _ => return Self::member(name),
+            _ => return None,
         };
-        Some(Ok(Self::Mlp(Mlp::Hidden(hidden))))
+        Some(Ok(Self::Mlp(Mlp::Hidden(hidden, activation))))
     }
 
     /// The member called `name` of one of the families.
     fn member(name: &str) -> Option<Result<Self, &'static str>> {
-        if let Some(units) = name.strip_prefix("mlp-pooled-") {
-            return Some(PooledMlp::parse(units).map(Self::PooledMlp));
+        if name == "logistic" {
+            return Some(Ok(Self::Mlp(Mlp::Logistic)));
         }
         let (family, member) = name.split_once('-')?;
         Some(match family {
@@ -95,7 +112,9 @@ impl Architecture {
     /// - `preresnet-<depth>`, of depth 6n + 2 below 44 and 9n + 2 from 44 on,
     /// - `wrn-<depth>-<widen>`, of depth 6n + 4,
     /// - `vgg-11` and `vgg-16`, then `-bn` for batch norm, then `@<width>` for a factor of all
-    ///   numbers of channels.
+    ///   numbers of channels,
+    /// - the perceptrons, `cnn` and `all-cnn-c` with `-softplus` behind the name: softplus in place of
+    ///   ReLU, parameters and initial values those of the network with ReLU.
     ///
     /// # Errors
     /// [`Error::UnknownModel`], which lists the names, and [`Error::Member`], which says which
@@ -163,6 +182,23 @@ pub(crate) type Named = (String, Box<dyn Layer>);
 /// `layer` with its name.
 pub(crate) fn named(name: &str, layer: impl Layer + 'static) -> Named {
     (name.to_owned(), Box::new(layer))
+}
+
+/// `activation` with a name and a number, under which PyTorch keeps no parameters.
+pub(crate) fn activated(activation: Activation, index: usize) -> Named {
+    named(
+        &format!("{}{index}", word(activation).to_lowercase()),
+        activation,
+    )
+}
+
+/// `activation` in a summary.
+pub(crate) fn word(activation: Activation) -> &'static str {
+    match activation {
+        Activation::Relu => "ReLU",
+        Activation::Tanh => "tanh",
+        Activation::Softplus => "softplus",
+    }
 }
 
 /// Names of `torch.nn.Sequential`: `<name>.0`, `<name>.1`, ...

@@ -15,6 +15,12 @@ fn members_that_there_are_not_are_one_sentence() {
         let message = Architecture::find(&name).unwrap_err().to_string();
         assert_eq!(message, format!("there is no model `{name}`; {pooled}"));
     }
+    let twins = "networks with softplus are those of the names mlp..., cnn and all-cnn-c";
+    for name in ["logistic", "vgg-16", "preresnet-20", "mlp-softplus"] {
+        let name = format!("{name}-softplus");
+        let message = Architecture::find(&name).unwrap_err().to_string();
+        assert_eq!(message, format!("there is no model `{name}`; {twins}"));
+    }
     for (names, expected) in [
         (
             &[
@@ -61,10 +67,20 @@ fn an_unknown_name_is_an_error_that_lists_the_known_ones() {
     let names = ZOO.join(", ");
     let expected = format!(
         "there is no model `resnet`; choose one of {names}, or of the forms mlp-pooled-<units>, \
-         preresnet-<depth>, wrn-<depth>-<widen>, vgg-<11 or 16>[-bn][@<width>]"
+         preresnet-<depth>, wrn-<depth>-<widen>, vgg-<11 or 16>[-bn][@<width>], <mlp..., cnn or \
+         all-cnn-c>-softplus"
     );
     assert_eq!(message, expected);
-    for name in ["MLP", "", "-", "mlp-", "resnet-20", "vgg16"] {
+    for name in [
+        "MLP",
+        "",
+        "-",
+        "mlp-",
+        "resnet-20",
+        "vgg16",
+        "-softplus",
+        "resnet-20-softplus",
+    ] {
         assert!(
             matches!(Architecture::find(name), Err(Error::UnknownModel { .. })),
             "{name}"

@@ -192,9 +192,16 @@ fn families_have_all_their_members() {
 }
 
 #[test]
-fn logits_are_those_of_the_same_network_in_plain_candle() {
-    for (name, widths) in PERCEPTRONS {
-        let network = Architecture::find(name)
+fn losses_are_those_of_the_same_network_in_plain_candle() {
+    let twins = PERCEPTRONS[1..].iter().map(|(name, widths)| {
+        let name = format!("{name}-softplus");
+        (name, *widths, Activation::Softplus)
+    });
+    let perceptrons = PERCEPTRONS.iter();
+    let perceptrons =
+        perceptrons.map(|(name, widths)| ((*name).to_owned(), *widths, Activation::Relu));
+    for (name, widths, activation) in perceptrons.chain(twins) {
+        let network = Architecture::find(&name)
             .unwrap()
             .network(&[1, 3, 4], 5)
             .unwrap();
@@ -209,13 +216,56 @@ fn logits_are_those_of_the_same_network_in_plain_candle() {
             .unwrap();
         let oracle = Autograd {
             widths: widths.to_vec(),
-            activation: Activation::Relu,
+            activation,
             loss: Loss::CrossEntropy,
         };
         let flat = inputs.flatten_from(1).unwrap();
         let expected = oracle.loss(&values(&theta), &flat, &labels);
-        assert_close(name, &[point.loss().sum()], &[expected], 1e-13);
+        assert_close(&name, &[point.loss().sum()], &[expected], 1e-13);
     }
+}
+
+/// The same parameters and initial values, and smooth: H v is a difference of gradients.
+#[test]
+fn networks_with_softplus_are_twins_of_those_with_relu() {
+    for name in ["mlp", "mlp-medium", "mlp-pooled-3", "cnn", "all-cnn-c"] {
+        let (network, relu) = (built(&format!("{name}-softplus")), built(name));
+        assert_eq!(network.layout(), relu.layout(), "{name}");
+        let [theta, of_relu] = [&network, &relu].map(|network| {
+            let theta = network.layout().initialize(3, DType::F64, &Device::Cpu);
+            theta.unwrap()
+        });
+        assert_eq!(values(&theta), values(&of_relu), "{name}");
+    }
+    let network = built("cnn-softplus");
+    let layout = network.layout();
+    let theta = layout.initialize(3, DType::F64, &Device::Cpu).unwrap();
+    let (inputs, labels) = (gaussian((2, 1, 28, 28), 4), labels(2, 10, 5));
+    let linearize = |theta: &Tensor| {
+        let views = layout.views(theta).unwrap();
+        network
+            .linearize(&views, &inputs, &labels, Loss::CrossEntropy)
+            .unwrap()
+    };
+    let zeros = || layout.zeros(1, DType::F64, &Device::Cpu).unwrap();
+    let vector = gaussian(layout.dim(), 6);
+    // Small enough to leave every maximum of the pools in its place.
+    let step = 1e-6;
+    let gradient = |way: f64| {
+        let sums = zeros();
+        let moved = (&theta + (&vector * way).unwrap()).unwrap();
+        linearize(&moved).add_gradient(&sums).unwrap();
+        values(&layout.join(&sums).unwrap())
+    };
+    let pairs = gradient(step).into_iter().zip(gradient(-step));
+    let expected: Vec<f64> = pairs.map(|(a, b)| (a - b) / (2.0 * step)).collect();
+    let products = zeros();
+    let tangents = layout.split(&vector.unsqueeze(0).unwrap()).unwrap();
+    let point = linearize(&theta).with_cotangents().unwrap();
+    point.add_hessian_product(&tangents, &products).unwrap();
+    let product = values(&layout.join(&products).unwrap());
+    // Rounding 1e-16 over the step, and a truncation of step² times a third derivative.
+    assert_close("H v", &product, &expected, 1e-7);
 }
 
 #[test]

@@ -13,7 +13,7 @@ mod tail;
 mod uniform;
 
 use candle_core::{DType, Tensor};
-use flatness_kernels::{Element, Elementwise, on_cpu, update_elements};
+use flatness_kernels::{Elementwise, Real, on_cpu, update_elements};
 
 pub use exponential::ExponentialAverage;
 pub use tail::TailAverage;
@@ -120,35 +120,12 @@ impl<T> Move<T> {
     }
 }
 
-impl<T: Element> Elementwise<1, 1> for Move<T> {
+impl<T: Real> Elementwise<1, 1> for Move<T> {
     type Target = f64;
     type Source = T;
 
     #[inline(always)]
     fn apply(&self, [mean]: [f64; 1], [iterate]: [T; 1]) -> [f64; 1] {
         [mean + self.share * (iterate.to_f64() - mean)]
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use candle_core::{DType, Tensor};
-    use flatness_testkit::{assert_close, gaussian, values};
-
-    use super::Mean;
-
-    #[test]
-    fn the_plain_path_gives_the_same_mean() {
-        for dtype in [DType::F32, DType::F64] {
-            let iterates = [1, 2, 3].map(|seed| gaussian(100, seed).to_dtype(dtype).unwrap());
-            let [fused, plain] = [(); 2].map(|()| Mean::new(&iterates[0]).unwrap());
-            for (iterate, share) in iterates.iter().zip([1.0, 0.3, 0.2]) {
-                fused.move_towards(iterate, share).unwrap();
-                plain.move_plainly(iterate, share).unwrap();
-            }
-            let [fused, plain] = [&fused.mean, &plain.mean].map(values as fn(&Tensor) -> Vec<f64>);
-            // Both do the same operations in float64.
-            assert_close("mean", &fused, &plain, 1e-15);
-        }
     }
 }

@@ -8,7 +8,7 @@
 //! Bengio 2013, algorithm 1, have none). Here the norm is summed in double precision.
 
 use candle_core::Tensor;
-use flatness_kernels::{scale_in_place, squared_norm};
+use flatness_kernels::{norm, scale_in_place};
 
 use crate::{Error, checks};
 
@@ -28,12 +28,4 @@ pub fn clip_by_norm(gradient: &Tensor, largest_norm: f64) -> Result<f64, Error> 
         scale_in_place(gradient, factor)?;
     }
     Ok(norm)
-}
-
-/// ‖x‖ of `vector`, summed in double precision.
-///
-/// # Errors
-/// A number type other than f32 and f64, or a device error.
-pub fn norm(vector: &Tensor) -> Result<f64, Error> {
-    Ok(squared_norm(vector)?.sqrt())
 }

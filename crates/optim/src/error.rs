@@ -53,17 +53,31 @@ pub enum Error {
         elements: usize,
     },
     /// A state lacks a vector.
-    #[error("the state has no vector {name}; it belongs to another optimiser or average")]
+    #[error("the state has no vector {name}; it belongs to another optimiser, average or model")]
     Missing {
         /// Name of the vector.
         name: String,
     },
     /// A state has a vector too many.
-    #[error("the state has a vector {name}; it belongs to another optimiser or average")]
+    #[error("the state has a vector {name}; it belongs to another optimiser, average or model")]
     Unexpected {
         /// Name of the vector.
         name: String,
     },
+    /// Variables without a name of their own each.
+    #[error("expected one name for each of {variables} variables, all different, got {names}")]
+    Names {
+        /// Number of variables.
+        variables: usize,
+        /// Number of names.
+        names: usize,
+    },
+    /// A file is not the state of an optimiser or average.
+    #[error("expected a whole safetensors file of a state")]
+    File(#[from] safetensors::SafeTensorError),
+    /// A safetensors file does not say how many steps were taken.
+    #[error("the file has no number of steps in its metadata; it is not the file of a state")]
+    Steps,
     /// The average of nothing.
     #[error("no iterate has been averaged yet")]
     NoIterates,

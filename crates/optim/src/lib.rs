@@ -36,7 +36,7 @@
 //! use candle_core::{DType, Device, Tensor};
 //! use candle_nn::{Module, Optimizer as _, VarBuilder, VarMap};
 //! use flatness_optim::{
-//!     CoupledL2, Momentum, Sgd, SharpnessAware, VarOptimizer, VarSettings, clip_by_norm,
+//!     CoupledL2, Momentum, Sgd, SharpnessAware, State, VarOptimizer, VarSettings, clip_by_norm,
 //! };
 //!
 //! let varmap = VarMap::new();
@@ -54,11 +54,16 @@
 //!         Ok(Box::new(sgd))
 //!     }),
 //! };
-//! let mut optimizer = VarOptimizer::new(varmap.all_vars(), settings)?;
+//! let mut optimizer = VarOptimizer::from_varmap(&varmap, settings)?;
 //! for _ in 0..100 {
 //!     optimizer.backward_step(&loss()?)?;
 //! }
 //! assert!(loss()?.to_scalar::<f64>()? < 1e-6);
+//!
+//! // A later process goes on with what `VarMap::save` and this state hold; both know variables by
+//! // their names, so the order in which a model makes them does not matter.
+//! let file = optimizer.state()?.to_bytes()?;
+//! optimizer.restore(&State::from_bytes(&file, &Device::Cpu)?)?;
 //!
 //! // The same with clipped gradients, and with one step of SAM.
 //! let gradient = optimizer.gradient(&loss()?.backward()?)?;
@@ -81,8 +86,6 @@ mod error;
 mod moments;
 mod optimizer;
 mod padam;
-#[cfg(test)]
-mod paths;
 mod schedule;
 mod sgd;
 mod sharpness_aware;
@@ -91,7 +94,7 @@ mod var_optimizer;
 pub use adam::{Adam, AdamW};
 pub use amsgrad::AmsGrad;
 pub use average::{Average, ExponentialAverage, TailAverage, UniformAverage};
-pub use clip::{clip_by_norm, norm};
+pub use clip::clip_by_norm;
 pub use decay::{CoupledL2, Decay, DecoupledDecay};
 pub use error::Error;
 pub use moments::MomentSettings;

@@ -9,11 +9,9 @@
 //! has its own.
 
 mod step;
-#[cfg(test)]
-mod tests;
 
 use candle_core::{DType, Tensor};
-use flatness_kernels::{Element, on_cpu, update_elements};
+use flatness_kernels::{Real, on_cpu, update_elements};
 
 use self::step::{Half, One, Power, Quarter, Root, Step};
 use crate::decay::{Decay, Factors, Reach};
@@ -138,7 +136,7 @@ impl<D: Decay> Moments<D> {
         }
     }
 
-    fn fused<T: Element>(
+    fn fused<T: Real>(
         &self,
         theta: &Tensor,
         gradient: &Tensor,
@@ -155,7 +153,7 @@ impl<D: Decay> Moments<D> {
         }
     }
 
-    fn pass<T: Element, R: Root<T>>(
+    fn pass<T: Real, R: Root<T>>(
         &self,
         theta: &Tensor,
         gradient: &Tensor,

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
+use safetensors::SafeTensors;
 
 use crate::Error;
 use crate::checks::Form;
@@ -35,11 +36,41 @@ pub trait Optimizer: std::fmt::Debug + Send {
 pub struct State {
     /// Steps taken, or iterates seen.
     pub steps: u64,
-    /// Vectors like θ by name.
+    /// Vectors like θ by name; with [`VarOptimizer`](crate::VarOptimizer) one for each variable.
     pub vectors: BTreeMap<String, Tensor>,
 }
 
+/// Where the metadata of a file say [`State::steps`].
+const STEPS: &str = "steps";
+
 impl State {
+    /// The contents of a safetensors file of the vectors, with the steps in its metadata. A file that
+    /// must survive a crash is written beside the old one and renamed.
+    ///
+    /// # Errors
+    /// A device error, or vectors of a number type that such files do not have.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
+        let metadata = [(STEPS.to_owned(), self.steps.to_string())].into();
+        Ok(safetensors::serialize(&self.vectors, Some(metadata))?)
+    }
+
+    /// What [`State::to_bytes`] was made of, on `device`.
+    ///
+    /// # Errors
+    /// [`Error::File`] for bytes that are no whole safetensors file, [`Error::Steps`], or a device
+    /// error.
+    pub fn from_bytes(bytes: &[u8], device: &Device) -> Result<Self, Error> {
+        let (_, metadata) = SafeTensors::read_metadata(bytes)?;
+        let steps = metadata.metadata().as_ref().and_then(|map| map.get(STEPS));
+        let steps = steps.and_then(|text| text.parse().ok());
+        Ok(Self {
+            steps: steps.ok_or(Error::Steps)?,
+            vectors: candle_core::safetensors::load_buffer(bytes, device)?
+                .into_iter()
+                .collect(),
+        })
+    }
+
     /// A copy of `vectors` after `steps`.
     pub(crate) fn of<const N: usize>(
         steps: u64,

@@ -13,11 +13,8 @@
 //! `torch` does not have here, it is SGDW of Loshchilov & Hutter (2019) but for the scale of the
 //! decay, that of [`DecoupledDecay`](crate::DecoupledDecay).
 
-#[cfg(test)]
-mod tests;
-
 use candle_core::{DType, Tensor};
-use flatness_kernels::{Element, Elementwise, on_cpu, update_elements};
+use flatness_kernels::{Elementwise, Real, on_cpu, update_elements};
 
 use crate::decay::{Decay, Factors, Reach};
 use crate::{Error, Optimizer, State, checks};
@@ -97,7 +94,7 @@ impl<D: Decay> Sgd<D> {
         }
     }
 
-    fn fused<T: Element>(
+    fn fused<T: Real>(
         &self,
         theta: &Tensor,
         gradient: &Tensor,
@@ -181,7 +178,7 @@ struct HeavyBall<T> {
     rate: T,
 }
 
-impl<T: Element> Elementwise<2, 1> for HeavyBall<T> {
+impl<T: Real> Elementwise<2, 1> for HeavyBall<T> {
     type Target = T;
     type Source = T;
 
@@ -201,7 +198,7 @@ struct Nesterov<T> {
     ahead: T,
 }
 
-impl<T: Element> Elementwise<2, 1> for Nesterov<T> {
+impl<T: Real> Elementwise<2, 1> for Nesterov<T> {
     type Target = T;
     type Source = T;
 

@@ -11,8 +11,8 @@
 //! is a vector of its own, so nothing is left of ε in θ.
 
 use candle_core::Tensor;
+use flatness_kernels::norm;
 
-use crate::clip::norm;
 use crate::{Error, Optimizer, checks};
 
 /// Steps with the gradient at the worst point of a ball, to first order.

@@ -1,7 +1,7 @@
 //! What every method here asks of an operator, and of each product it returns.
 
 use candle_core::{DType, Tensor};
-use flatness_kernels::{dot, squared_norm};
+use flatness_kernels::dot;
 use flatness_operator::LinearOperator;
 
 use crate::Error;
@@ -87,5 +87,5 @@ pub(crate) fn row_dots(left: &Tensor, right: &Tensor) -> Result<Vec<f64>, Error>
 
 /// ‖w‖ of a tensor of any shape, with the sum in double precision.
 pub(crate) fn norm(tensor: &Tensor) -> Result<f64, Error> {
-    Ok(squared_norm(tensor)?.sqrt())
+    Ok(flatness_kernels::norm(tensor)?)
 }

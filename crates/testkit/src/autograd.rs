@@ -76,6 +76,7 @@ impl Autograd {
                 x = match self.activation {
                     Activation::Relu => x.relu()?,
                     Activation::Tanh => x.tanh()?,
+                    Activation::Softplus => (x.exp()? + 1.0)?.log()?,
                 };
             }
             let weight = pieces.take(&[pair[1], pair[0]])?;

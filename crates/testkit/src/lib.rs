@@ -35,10 +35,11 @@ pub use autograd::{Autograd, ResidualAutograd, Statistics};
 pub use close::{assert_close, assert_small, values};
 pub use dense::dense_matrix;
 pub use device::cuda;
+pub use flatness_layers::Activation;
 pub use images::{
     Normalization, Residual, coupled_images, independent_images, moved, residual, statistics, vgg,
 };
 pub use layer_contract::{check_layer, check_rules};
-pub use network::{Activation, network};
+pub use network::network;
 pub use problem::Problem;
 pub use samples::{dataset, gaussian, gaussian_away_from_zero, labels};

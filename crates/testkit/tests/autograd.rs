@@ -30,7 +30,7 @@ fn one_example_of_logistic_regression_by_hand() {
 
 #[test]
 fn both_passes_equal_differences_for_every_activation_and_loss() {
-    for activation in [Activation::Relu, Activation::Tanh] {
+    for activation in [Activation::Relu, Activation::Tanh, Activation::Softplus] {
         for loss in [
             Loss::CrossEntropy,
             Loss::LabelSmoothing { smoothing: 0.3 },

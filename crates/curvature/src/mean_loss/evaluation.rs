@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use candle_core::{DType, Tensor};
 use flatness_data::Batch;
-use flatness_layers::LossPoint;
+use flatness_layers::{Correct, LossPoint, count_correct};
 
 use super::{MeanLoss, Selection};
 use crate::Error;
@@ -44,7 +44,10 @@ impl MeanLoss<'_> {
     /// # Errors
     /// A `theta` of another length, number type or device, or a device error.
     pub fn evaluate(&self, theta: &Tensor) -> Result<Evaluation, Error> {
-        let shares = self.at_logits(theta, |tally: Tally, _, _, point, _| Ok(tally.with(point)))?;
+        let shares = self.at_logits(theta, |tally: Tally, logits, labels, point, _| {
+            let correct = count_correct(logits, labels).map_err(flatness_layers::Error::from)?;
+            Ok(tally.with(point, correct))
+        })?;
         Ok(Tally::mean(shares.into_iter(), self.data.len()))
     }
 
@@ -106,17 +109,18 @@ impl MeanLoss<'_> {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Tally {
     loss: f64,
-    correct: usize,
-    correct_top5: usize,
+    correct: Correct,
 }
 
 impl Tally {
-    /// With the examples of `point` besides.
-    pub(super) fn with(self, point: &LossPoint) -> Self {
+    /// With the loss of the examples of `point` besides, and those of them that are `correct`.
+    pub(super) fn with(self, point: &LossPoint, correct: Correct) -> Self {
         Self {
             loss: self.loss + point.sum(),
-            correct: self.correct + point.correct(),
-            correct_top5: self.correct_top5 + point.correct_top5(),
+            correct: Correct {
+                first: self.correct.first + correct.first,
+                among_five: self.correct.among_five + correct.among_five,
+            },
         }
     }
 
@@ -124,14 +128,16 @@ impl Tally {
     pub(super) fn mean(shares: impl Iterator<Item = Self>, examples: usize) -> Evaluation {
         let sum = shares.fold(Self::default(), |sum, share| Self {
             loss: sum.loss + share.loss,
-            correct: sum.correct + share.correct,
-            correct_top5: sum.correct_top5 + share.correct_top5,
+            correct: Correct {
+                first: sum.correct.first + share.correct.first,
+                among_five: sum.correct.among_five + share.correct.among_five,
+            },
         });
         let mean = |sum: f64| sum / examples as f64;
         Evaluation {
             loss: mean(sum.loss),
-            accuracy: mean(sum.correct as f64),
-            top5_accuracy: mean(sum.correct_top5 as f64),
+            accuracy: mean(sum.correct.first as f64),
+            top5_accuracy: mean(sum.correct.among_five as f64),
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use candle_core::{Result, Tensor};
 
-use crate::in_place::{Writable, update_with};
+use crate::elementwise::update_with;
 use crate::product::{Extent, accumulate, product};
 use crate::real::{Real, elements, tensor};
-use crate::runs::add_to;
+use crate::vectorised::add_to;
 
 pub(super) fn forward<T: Real>(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     let ((batch, inputs), outputs) = (x.dims2()?, weight.dim(0)?);
@@ -78,7 +78,7 @@ fn repeated<T: Real>(row: &[T], times: usize) -> Vec<T> {
 }
 
 /// W̄ (V, O, I) += ȳᵀ x of ȳ (B, V, O), x (B, I).
-pub(super) fn add_outer<T: Writable>(
+pub(super) fn add_outer<T: Real>(
     x: &Tensor,
     cotangent: &Tensor,
     weight_sum: &Tensor,
@@ -98,7 +98,7 @@ pub(super) fn add_outer<T: Writable>(
 }
 
 /// b̄ (V, O) += Σ ȳ of ȳ (B, V, O).
-pub(super) fn add_rows<T: Writable>(cotangent: &Tensor, bias_sum: &Tensor) -> Result<()> {
+pub(super) fn add_rows<T: Real>(cotangent: &Tensor, bias_sum: &Tensor) -> Result<()> {
     let cotangents = elements::<T>(cotangent)?;
     let cotangents = cotangents.slice()?;
     update_with(bias_sum, &[cotangent], |sum: &mut [T]| {
@@ -110,7 +110,7 @@ pub(super) fn add_rows<T: Writable>(cotangent: &Tensor, bias_sum: &Tensor) -> Re
 }
 
 /// W̄ (V, O, I) += ȳᵀ ẋ of ȳ (B, O), ẋ (B, V, I).
-pub(super) fn add_outer_block<T: Writable>(
+pub(super) fn add_outer_block<T: Real>(
     cotangent: &Tensor,
     dx: &Tensor,
     weight_sum: &Tensor,
@@ -131,7 +131,7 @@ pub(super) fn add_outer_block<T: Writable>(
 }
 
 /// x̄ (B, V, I) += ȳ Ẇ of ȳ (B, O), Ẇ (V, O, I).
-pub(super) fn add_input_block<T: Writable>(
+pub(super) fn add_input_block<T: Real>(
     cotangent: &Tensor,
     dweight: &Tensor,
     input_sum: &Tensor,

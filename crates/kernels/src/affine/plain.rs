@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor};
 
-use crate::in_place::add_in_place;
+use crate::elementwise::add_in_place;
 
 pub(super) fn forward(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     x.matmul(&weight.t()?)?.broadcast_add(bias)

@@ -6,9 +6,10 @@ use candle_core::{DType, Tensor};
 
 use super::{
     accumulate_cotangent, accumulate_second_order, add_second_order, forward, input_cotangent,
-    plain, tangent,
+    tangent,
 };
-use crate::samples::{NUMBER_TYPES, assert_close, uniform, values};
+use crate::real::with_candle_path;
+use crate::seeded::{NUMBER_TYPES, assert_close, uniform, values};
 
 #[derive(Clone, Copy, Debug)]
 struct Sizes {
@@ -96,7 +97,9 @@ fn filled(
 fn for_all(check: impl Fn(Sizes, &Operands, DType, f64)) {
     for sizes in SIZES {
         for (dtype, tolerance) in NUMBER_TYPES {
-            check(sizes, &Operands::new(sizes, dtype), dtype, tolerance);
+            let operands = Operands::new(sizes, dtype);
+            check(sizes, &operands, dtype, tolerance);
+            with_candle_path(|| check(sizes, &operands, dtype, tolerance));
         }
     }
 }
@@ -125,9 +128,8 @@ fn forward_and_tangent_equal_triple_loops() {
                 .map(|k| x_[i * inputs + k] * w[o * inputs + k])
                 .sum::<f64>()
         });
-        for y in [forward(x, weight, bias), plain::forward(x, weight, bias)] {
-            assert_close(&format!("{sizes:?}"), &y.unwrap(), &expected, tolerance);
-        }
+        let y = forward(x, weight, bias).unwrap();
+        assert_close(&format!("{sizes:?}"), &y, &expected, tolerance);
         for input in [None, Some(dx)] {
             let expected = filled(batch, vectors, outputs, |i, v, o| {
                 let from_weight = (0..inputs)
@@ -138,12 +140,8 @@ fn forward_and_tangent_equal_triple_loops() {
                     .sum::<f64>();
                 db[v * outputs + o] + from_weight + input.map_or(0.0, |_| from_input)
             });
-            for dy in [
-                tangent(x, weight, input, dweight, dbias),
-                plain::tangent(x, weight, input, dweight, dbias),
-            ] {
-                assert_close(&format!("{sizes:?}"), &dy.unwrap(), &expected, tolerance);
-            }
+            let dy = tangent(x, weight, input, dweight, dbias).unwrap();
+            assert_close(&format!("{sizes:?}"), &dy, &expected, tolerance);
         }
     });
 }
@@ -166,22 +164,13 @@ fn cotangents_equal_triple_loops_and_are_added() {
                 .map(|o| ybar[(i * vectors + v) * outputs + o] * w[o * inputs + k])
                 .sum()
         });
-        for input in [
-            input_cotangent(weight, block),
-            plain::input_cotangent(weight, block),
-        ] {
-            assert_close(
-                &format!("{sizes:?}"),
-                &input.unwrap(),
-                &input_expected,
-                tolerance,
-            );
-        }
-        for path in [accumulate_cotangent, plain::accumulate_cotangent] {
+        let input = input_cotangent(weight, block).unwrap();
+        assert_close(&format!("{sizes:?}"), &input, &input_expected, tolerance);
+        {
             let weight_sum = uniform((vectors, outputs, inputs), 9, dtype);
             let bias_sum = uniform((vectors, outputs), 10, dtype);
             let [weight_start, bias_start] = [&weight_sum, &bias_sum].map(values);
-            path(x, block, &weight_sum, &bias_sum).unwrap();
+            accumulate_cotangent(x, block, &weight_sum, &bias_sum).unwrap();
             let weight_expected = filled(vectors, outputs, inputs, |v, o, k| {
                 let start = weight_start[(v * outputs + o) * inputs + k];
                 start
@@ -223,10 +212,10 @@ fn second_order_terms_equal_triple_loops_and_are_added() {
             outputs,
         } = sizes;
         let [dx_, dw, ybar] = [dx, dweight, primal].map(values);
-        for path in [accumulate_second_order, plain::accumulate_second_order] {
+        {
             let sum = uniform((vectors, outputs, inputs), 9, dtype);
             let start = values(&sum);
-            path(primal, dx, &sum).unwrap();
+            accumulate_second_order(primal, dx, &sum).unwrap();
             let expected = filled(vectors, outputs, inputs, |v, o, k| {
                 start[(v * outputs + o) * inputs + k]
                     + (0..batch)
@@ -235,10 +224,10 @@ fn second_order_terms_equal_triple_loops_and_are_added() {
             });
             assert_close(&format!("{sizes:?}"), &sum, &expected, tolerance);
         }
-        for path in [add_second_order, plain::add_second_order] {
+        {
             let sum = uniform((batch, vectors, inputs), 9, dtype);
             let start = values(&sum);
-            path(primal, dweight, &sum).unwrap();
+            add_second_order(primal, dweight, &sum).unwrap();
             let expected = filled(batch, vectors, inputs, |i, v, k| {
                 start[(i * vectors + v) * inputs + k]
                     + (0..outputs)

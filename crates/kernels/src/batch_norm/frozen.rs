@@ -12,8 +12,8 @@ use candle_core::{Result, Tensor};
 
 use super::passes::{self, Combination, Normalised};
 use super::{double, expect_channels};
-use crate::expect::expect_shape;
-use crate::in_place::add_in_place;
+use crate::elementwise::add_in_place;
+use crate::real::expect_shape;
 
 /// ẏ = γ r ẋ + γ̇ x̂ + β̇, (B, V, C, H, W). Without `dx` the input has no tangent.
 ///

@@ -4,8 +4,6 @@
 
 mod cpu;
 mod plain;
-#[cfg(test)]
-mod tests;
 
 use candle_core::{Result, Tensor};
 

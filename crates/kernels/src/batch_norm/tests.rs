@@ -9,7 +9,8 @@ use candle_core::{DType, Device, Tensor};
 
 use super::{forward, moments};
 use crate::parallel::with_threads;
-use crate::samples::{NUMBER_TYPES, assert_close, uniform, values};
+use crate::real::with_candle_path;
+use crate::seeded::{NUMBER_TYPES, assert_close, uniform, values};
 use formulas::Channel;
 
 /// ε in r = (variance + ε)^(-1/2): large, so that channels with few entries are as well conditioned
@@ -17,17 +18,17 @@ use formulas::Channel;
 const EPSILON: f64 = 0.1;
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sizes {
-    pub(super) batch: usize,
-    pub(super) vectors: usize,
-    pub(super) channels: usize,
-    pub(super) height: usize,
-    pub(super) width: usize,
+struct Sizes {
+    batch: usize,
+    vectors: usize,
+    channels: usize,
+    height: usize,
+    width: usize,
 }
 
 /// One entry per channel and many, planes of one entry, planes that are no multiple of a SIMD width,
 /// and one that is longer than what is added up in single precision.
-pub(super) const SIZES: [Sizes; 7] = {
+const SIZES: [Sizes; 7] = {
     const fn sizes(
         batch: usize,
         vectors: usize,
@@ -58,11 +59,11 @@ impl Sizes {
         self.height * self.width
     }
 
-    pub(super) fn primal(self) -> (usize, usize, usize, usize) {
+    fn primal(self) -> (usize, usize, usize, usize) {
         (self.batch, self.channels, self.height, self.width)
     }
 
-    pub(super) fn block(self) -> (usize, usize, usize, usize, usize) {
+    fn block(self) -> (usize, usize, usize, usize, usize) {
         let Self {
             batch,
             vectors,
@@ -74,7 +75,7 @@ impl Sizes {
     }
 
     /// The m entries of one channel of one vector of a block, image by image.
-    pub(super) fn entries(self, block: &[f64], vector: usize, channel: usize) -> Vec<f64> {
+    fn entries(self, block: &[f64], vector: usize, channel: usize) -> Vec<f64> {
         let vectors = block.len() / (self.batch * self.channels * self.area());
         let start = |image| ((image * vectors + vector) * self.channels + channel) * self.area();
         (0..self.batch)
@@ -83,11 +84,7 @@ impl Sizes {
     }
 
     /// The block of `vectors` whose channels have the entries that `entries` gives.
-    pub(super) fn assembled(
-        self,
-        vectors: usize,
-        entries: impl Fn(usize, usize) -> Vec<f64>,
-    ) -> Vec<f64> {
+    fn assembled(self, vectors: usize, entries: impl Fn(usize, usize) -> Vec<f64>) -> Vec<f64> {
         let (area, channels) = (self.area(), self.channels);
         let mut block = vec![0.0; self.batch * vectors * channels * area];
         for vector in 0..vectors {
@@ -102,7 +99,7 @@ impl Sizes {
     }
 
     /// (V, C) numbers.
-    pub(super) fn numbers(self, number: impl Fn(usize, usize) -> f64) -> Vec<f64> {
+    fn numbers(self, number: impl Fn(usize, usize) -> f64) -> Vec<f64> {
         let number = &number;
         (0..self.vectors)
             .flat_map(|vector| (0..self.channels).map(move |channel| number(vector, channel)))
@@ -174,7 +171,7 @@ impl Operands {
     }
 }
 
-/// Runs `check` for every size, number type and number of threads, with a tolerance for results
+/// Runs `check` for every size, number type, number of threads and path, with a tolerance for results
 /// that are sums over the entries of a channel, and so errors that grow with their number.
 fn for_all(
     operands: impl Fn(Sizes, DType) -> Operands,
@@ -188,6 +185,7 @@ fn for_all(
             for threads in [1, 3] {
                 with_threads(threads, || check(&operands, dtype, tolerance));
             }
+            with_candle_path(|| check(&operands, dtype, tolerance));
         }
     }
 }

@@ -4,15 +4,15 @@ use candle_core::{Result, Tensor};
 
 use super::Window;
 use super::kernel::Store;
-use super::number::Number;
 use super::operands::{Extents, Images, Taps};
 use super::passes::{Correlation, accumulate_gradient};
-use crate::in_place::update_with;
+use crate::elementwise::update_with;
 use crate::parallel::fill_parts;
 use crate::real::{elements, tensor};
-use crate::runs::{reduce, terms};
+use crate::vectorised::{reduce, terms};
+use crate::vectors::Vectors;
 
-pub(super) fn forward<T: Number>(
+pub(super) fn forward<T: Vectors>(
     x: &Tensor,
     weight: &Tensor,
     bias: Option<&Tensor>,
@@ -27,7 +27,7 @@ pub(super) fn forward<T: Number>(
     tensor(y, (batch, outputs, height, width), x)
 }
 
-pub(super) fn tangent<T: Number>(
+pub(super) fn tangent<T: Vectors>(
     x: &Tensor,
     weight: &Tensor,
     dx: Option<&Tensor>,
@@ -53,7 +53,7 @@ pub(super) fn tangent<T: Number>(
 }
 
 /// y = W * x + b, or y += W * x + b, of `count` images.
-fn correlate<T: Number>(
+fn correlate<T: Vectors>(
     extents: &Extents,
     count: usize,
     y: &mut [T],
@@ -73,7 +73,7 @@ fn correlate<T: Number>(
     Correlation::forward(*extents, taps, bias).apply(images, count, y, store)
 }
 
-pub(super) fn input_cotangent<T: Number>(
+pub(super) fn input_cotangent<T: Vectors>(
     weight: &Tensor,
     cotangent: &Tensor,
     input: (usize, usize),
@@ -96,7 +96,7 @@ pub(super) fn input_cotangent<T: Number>(
 }
 
 /// W̄ (V, O, I, kh, kw) += ȳ x of `x` (B, I, H, W) and `cotangent` (B, V, O, H', W').
-pub(super) fn accumulate_kernel<T: Number>(
+pub(super) fn accumulate_kernel<T: Vectors>(
     x: &Tensor,
     cotangent: &Tensor,
     weight_sum: &Tensor,
@@ -116,7 +116,7 @@ pub(super) fn accumulate_kernel<T: Number>(
 }
 
 /// W̄ (V, O, I, kh, kw) += ȳ ẋ of `cotangent` (B, O, H', W') and `dx` (B, V, I, H, W).
-pub(super) fn accumulate_second_order<T: Number>(
+pub(super) fn accumulate_second_order<T: Vectors>(
     cotangent: &Tensor,
     dx: &Tensor,
     weight_sum: &Tensor,
@@ -139,7 +139,7 @@ pub(super) fn accumulate_second_order<T: Number>(
 }
 
 /// x̄ (B, V, I, H, W) += Ẇᵀ * ȳ of `cotangent` (B, O, H', W') and `dweight` (V, O, I, kh, kw).
-pub(super) fn add_second_order<T: Number>(
+pub(super) fn add_second_order<T: Vectors>(
     cotangent: &Tensor,
     dweight: &Tensor,
     input_sum: &Tensor,
@@ -158,7 +158,7 @@ pub(super) fn add_second_order<T: Number>(
 }
 
 /// b̄ (V, O) += Σ ȳ of `cotangent` (B, V, O, H', W').
-pub(super) fn accumulate_bias<T: Number>(cotangent: &Tensor, bias_sum: &Tensor) -> Result<()> {
+pub(super) fn accumulate_bias<T: Vectors>(cotangent: &Tensor, bias_sum: &Tensor) -> Result<()> {
     let (_, vectors, outputs, height, width) = cotangent.dims5()?;
     let (pixels, cotangents) = (height * width, elements::<T>(cotangent)?);
     let cotangents = cotangents.slice()?;

@@ -12,10 +12,10 @@ use std::ops::Range;
 use pulp::{NullaryFnOnce, Simd, WithSimd};
 
 use super::kernel::{ROWS, Store, dot};
-use super::number::{Number, Scratch, room};
 use super::operands::{Extents, Images, Taps};
 use super::transpose::transpose;
-use crate::runs::vectorised;
+use crate::vectorised::vectorised;
+use crate::vectors::{Scratch, Vectors, room};
 
 /// Images with a border, channels last.
 #[derive(Clone, Copy)]
@@ -37,7 +37,7 @@ impl Bordered {
     }
 
     #[inline(always)]
-    fn fill<T: Number>(&self, image: &[T], target: &mut [T]) {
+    fn fill<T: Vectors>(&self, image: &[T], target: &mut [T]) {
         let (height, width) = self.inner;
         for row in 0..height {
             transpose(
@@ -74,7 +74,7 @@ pub(super) struct Direct<T> {
     phases: Vec<Phase<T>>,
 }
 
-impl<T: Number> Direct<T> {
+impl<T: Vectors> Direct<T> {
     /// y = W * x.
     pub(super) fn forward(extents: &Extents, taps: Taps<'_, T>) -> Self {
         let image = bordered(extents);
@@ -183,7 +183,7 @@ fn starts(extents: &Extents, image: &Bordered) -> Vec<usize> {
 
 /// (panel, row of taps, tap of the row, channel, panel width) of the taps in `rows` and `columns`;
 /// zeros behind the last output.
-fn pack<T: Number>(
+fn pack<T: Vectors>(
     extents: &Extents,
     taps: Taps<'_, T>,
     rows: &[usize],
@@ -216,7 +216,7 @@ struct Pack<'a, T> {
     packed: &'a mut [T],
 }
 
-impl<T: Number> NullaryFnOnce for Pack<'_, T> {
+impl<T: Vectors> NullaryFnOnce for Pack<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -263,7 +263,7 @@ pub(super) struct Apply<'a, T> {
     pub(super) store: Store,
 }
 
-impl<T: Number> WithSimd for Apply<'_, T> {
+impl<T: Vectors> WithSimd for Apply<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -300,7 +300,7 @@ impl<T: Number> WithSimd for Apply<'_, T> {
     }
 }
 
-impl<T: Number> Phase<T> {
+impl<T: Vectors> Phase<T> {
     #[inline(always)]
     fn apply<S: Simd>(&self, simd: S, panel: usize, image: &[T], start: &[T], result: &mut [T]) {
         let size = self.rows.len() * self.length * T::WIDTH;

@@ -6,12 +6,12 @@
 //! outer   C[i, j] += Σ_k A_k[i] B[k, j]                     neighbouring elements of every A_k
 //! ```
 //!
-//! j runs over a panel of [`Number::WIDTH`] neighbouring channels or pixels, 64 bytes. B is packed,
+//! j runs over a panel of [`Vectors::WIDTH`] neighbouring channels or pixels, 64 bytes. B is packed,
 //! one panel row behind the other.
 
 use pulp::Simd;
 
-use super::number::Number;
+use crate::vectors::Vectors;
 
 /// Rows of sums that sixteen registers hold next to their operands: 6 x 2 vectors, 2 and 1.
 pub(super) const ROWS: usize = 6;
@@ -44,14 +44,14 @@ macro_rules! blocks {
 }
 
 #[inline(always)]
-fn vectors_per_panel<S: Simd, T: Number>() -> usize {
+fn vectors_per_panel<S: Simd, T: Vectors>() -> usize {
     T::WIDTH * size_of::<T>() / size_of::<T::Vector<S>>()
 }
 
 /// `C[i, j] = start[j] + Σ_s Σ_k A_s,i[k] B_s[k, j]` for `count` ≤ [`ROWS`] rows: `left(s, i)` is
 /// A_s,i, all of one length within s, and row i of C is the panel row of `out` at `place(i)`.
 #[inline(always)]
-pub(super) fn dot<'a, S: Simd, T: Number>(
+pub(super) fn dot<'a, S: Simd, T: Vectors>(
     simd: S,
     (count, segments): (usize, usize),
     left: impl Fn(usize, usize) -> &'a [T],
@@ -73,7 +73,7 @@ pub(super) fn dot<'a, S: Simd, T: Number>(
     clippy::too_many_arguments,
     reason = "the operands of `dot` and the block"
 )]
-fn dot_block<'a, S: Simd, T: Number, const M: usize, const N: usize>(
+fn dot_block<'a, S: Simd, T: Vectors, const M: usize, const N: usize>(
     simd: S,
     segments: usize,
     left: &impl Fn(usize, usize) -> &'a [T],
@@ -125,7 +125,7 @@ fn dot_block<'a, S: Simd, T: Number, const M: usize, const N: usize>(
     clippy::too_many_arguments,
     reason = "two operands, a result and their places"
 )]
-pub(super) fn outer<S: Simd, T: Number>(
+pub(super) fn outer<S: Simd, T: Vectors>(
     simd: S,
     (count, steps): (usize, usize),
     values: &[T],
@@ -148,7 +148,7 @@ pub(super) fn outer<S: Simd, T: Number>(
     clippy::too_many_arguments,
     reason = "the operands of `outer` and the block"
 )]
-fn outer_block<S: Simd, T: Number, const M: usize, const N: usize>(
+fn outer_block<S: Simd, T: Vectors, const M: usize, const N: usize>(
     simd: S,
     steps: usize,
     values: &[T],
@@ -195,7 +195,7 @@ pub(super) enum Store {
 
 impl Store {
     #[inline(always)]
-    pub(super) fn put<T: Number>(self, target: &mut [T], values: &[T]) {
+    pub(super) fn put<T: Vectors>(self, target: &mut [T], values: &[T]) {
         match self {
             Self::Write => target.copy_from_slice(values),
             Self::Add => {

@@ -4,8 +4,8 @@ use candle_core::Result;
 
 use super::Window;
 use super::kernel::Store;
-use super::number::Number;
 use super::transpose::transpose;
+use crate::vectors::Vectors;
 
 /// Extents of a correlation from images of `channels` planes to results of `outputs` planes.
 #[derive(Clone, Copy, Debug)]
@@ -119,7 +119,7 @@ impl<'a, T> Taps<'a, T> {
     }
 }
 
-impl<T: Number> Taps<'_, T> {
+impl<T: Vectors> Taps<'_, T> {
     /// Kernels of one tap as a matrix, (channel, output).
     #[inline(always)]
     pub(super) fn matrix(&self, channels: usize, target: &mut [T]) {

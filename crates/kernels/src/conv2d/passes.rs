@@ -8,13 +8,13 @@ use candle_core::Result;
 use pulp::Arch;
 
 use super::kernel::Store;
-use super::number::{Number, room};
 use super::operands::{Extents, Images, Taps};
 use super::winograd::gradient::Target;
 use super::winograd::taps::{AddGradient, Kernel, Order};
 use super::winograd::{PLACES, Tiling};
 use super::{direct, pointwise, winograd};
 use crate::parallel::{each_part, fill_parts, map_parts, parts, threads};
+use crate::vectors::{Vectors, room};
 
 /// A kernel made ready for one way of applying it.
 pub(super) struct Correlation<'a, T> {
@@ -30,7 +30,7 @@ enum Way<'a, T> {
     Direct(direct::Direct<T>),
 }
 
-impl<'a, T: Number> Correlation<'a, T> {
+impl<'a, T: Vectors> Correlation<'a, T> {
     /// y = W * x + b.
     pub(super) fn forward(extents: Extents, taps: Taps<'a, T>, bias: Option<&[T]>) -> Self {
         let mut start = vec![T::ZERO; extents.outputs.next_multiple_of(T::WIDTH)];
@@ -166,13 +166,13 @@ fn kernel<'a, T>(extents: &Extents, taps: Taps<'a, T>, order: Order) -> Kernel<'
 /// Whether the parts are better cut by outputs than by images: transforming a kernel costs each
 /// part about as much as 25 tiles do, transforming the images in every part 16 / outputs of the
 /// products.
-fn cut_by_outputs<T: Number>(tiling: &Tiling, images: usize) -> bool {
+fn cut_by_outputs<T: Vectors>(tiling: &Tiling, images: usize) -> bool {
     let outputs = tiling.panels::<T>() * T::WIDTH;
     images < threads() || tiling.tiles_of(images) < 2 * outputs
 }
 
 /// The planes of each part's panels, image by image.
-fn by_panels<'o, T: Number>(
+fn by_panels<'o, T: Vectors>(
     tiling: &Tiling,
     images: impl Iterator<Item = &'o mut [T]>,
 ) -> Vec<(Range<usize>, Vec<&'o mut [T]>)> {
@@ -191,7 +191,7 @@ fn by_panels<'o, T: Number>(
 }
 
 /// W̄ += ȳ x of `count` images and cotangents.
-pub(super) fn accumulate_gradient<T: Number>(
+pub(super) fn accumulate_gradient<T: Vectors>(
     extents: &Extents,
     images: Images<'_, T>,
     cotangents: Images<'_, T>,
@@ -226,7 +226,7 @@ pub(super) fn accumulate_gradient<T: Number>(
     Ok(())
 }
 
-fn winograd_gradient<T: Number>(
+fn winograd_gradient<T: Vectors>(
     extents: &Extents,
     images: Images<'_, T>,
     cotangents: Images<'_, T>,

@@ -7,7 +7,7 @@
 use candle_core::{D, Result, Tensor};
 
 use super::Window;
-use crate::in_place::add_in_place;
+use crate::elementwise::add_in_place;
 
 pub(super) fn forward(
     x: &Tensor,

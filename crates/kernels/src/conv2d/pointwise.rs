@@ -5,12 +5,12 @@ use std::ops::Range;
 use pulp::{NullaryFnOnce, Simd, WithSimd};
 
 use super::kernel::{ROWS, Store, outer};
-use super::number::{Number, Scratch, room};
 use super::operands::{Extents, Images, Taps};
-use crate::runs::vectorised;
+use crate::vectorised::vectorised;
+use crate::vectors::{Scratch, Vectors, room};
 
 /// (C, K): the kernel with channels first.
-pub(super) fn pack<T: Number>(extents: &Extents, taps: Taps<'_, T>) -> Vec<T> {
+pub(super) fn pack<T: Vectors>(extents: &Extents, taps: Taps<'_, T>) -> Vec<T> {
     let mut packed = vec![T::ZERO; extents.channels * extents.outputs];
     vectorised(Matrix {
         taps,
@@ -26,7 +26,7 @@ struct Matrix<'a, T> {
     packed: &'a mut [T],
 }
 
-impl<T: Number> NullaryFnOnce for Matrix<'_, T> {
+impl<T: Vectors> NullaryFnOnce for Matrix<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -46,7 +46,7 @@ pub(super) struct Apply<'a, T> {
     pub(super) store: Store,
 }
 
-impl<T: Number> WithSimd for Apply<'_, T> {
+impl<T: Vectors> WithSimd for Apply<'_, T> {
     type Output = ();
 
     #[inline(always)]

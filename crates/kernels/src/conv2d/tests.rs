@@ -8,9 +8,9 @@ use case::{for_all, products};
 
 use super::{
     accumulate_cotangent, accumulate_second_order, add_second_order, forward, input_cotangent,
-    plain, tangent,
+    tangent,
 };
-use crate::samples::{assert_close, uniform, values};
+use crate::seeded::{assert_close, uniform, values};
 
 #[test]
 fn forward_equals_loops() {
@@ -31,11 +31,9 @@ fn forward_equals_loops() {
                 products(case, |out, k, from| y[out] += w_[k] * x[from]);
             }
             let bound = case.bound(image, dtype);
-            for path in [forward, plain::forward] {
-                let y = path(&x, &weight, bias, case.window).unwrap();
-                assert_eq!(y.dims(), case.results(0, dtype).dims());
-                assert_close(&format!("{case:?} {dtype:?}"), &y, &expected, bound);
-            }
+            let y = forward(&x, &weight, bias, case.window).unwrap();
+            assert_eq!(y.dims(), case.results(0, dtype).dims());
+            assert_close(&format!("{case:?} {dtype:?}"), &y, &expected, bound);
         }
     });
 }
@@ -73,11 +71,9 @@ fn tangent_equals_loops() {
                 });
             }
             let bound = case.bound(2 * image, dtype);
-            for path in [tangent, plain::tangent] {
-                let dy = path(&x, &weight, dx, &dweight, dbias, case.window).unwrap();
-                assert_eq!(dy.dims(), case.result_block(0, dtype).dims());
-                assert_close(&format!("{case:?} {dtype:?}"), &dy, &expected, bound);
-            }
+            let dy = tangent(&x, &weight, dx, &dweight, dbias, case.window).unwrap();
+            assert_eq!(dy.dims(), case.result_block(0, dtype).dims());
+            assert_close(&format!("{case:?} {dtype:?}"), &dy, &expected, bound);
         }
     });
 }
@@ -93,11 +89,9 @@ fn input_cotangents_equal_loops() {
             products(case, |out, k, from| x_bar[from] += w_[k] * y_bar[out]);
         }
         let bound = case.bound(result, dtype);
-        for path in [input_cotangent, plain::input_cotangent] {
-            let x_bar = path(&weight, &block, case.input, case.window).unwrap();
-            assert_eq!(x_bar.dims(), case.image_block(0, dtype).dims());
-            assert_close(&format!("{case:?} {dtype:?}"), &x_bar, &expected, bound);
-        }
+        let x_bar = input_cotangent(&weight, &block, case.input, case.window).unwrap();
+        assert_eq!(x_bar.dims(), case.image_block(0, dtype).dims());
+        assert_close(&format!("{case:?} {dtype:?}"), &x_bar, &expected, bound);
     });
 }
 
@@ -108,29 +102,27 @@ fn kernel_and_bias_cotangents_equal_loops_and_are_added() {
         let (x_, block_) = (values(&x), values(&block));
         let (image, result, kernel) = case.counts();
         let pixels = result / case.channels.1;
-        for path in [accumulate_cotangent, plain::accumulate_cotangent] {
-            let weight_sum = case.kernel_block(3, dtype);
-            let bias_sum = uniform((case.vectors, case.channels.1), 4, dtype);
-            let (mut weights, mut biases) = (values(&weight_sum), values(&bias_sum));
-            for (at, y_bar) in block_.chunks(result).enumerate() {
-                let (b, v) = (at / case.vectors, at % case.vectors);
-                let (x, sum) = (&x_[b * image..], &mut weights[v * kernel..]);
-                products(case, |out, k, from| sum[k] += y_bar[out] * x[from]);
-                for (o, plane) in y_bar.chunks(pixels).enumerate() {
-                    biases[v * case.channels.1 + o] += plane.iter().sum::<f64>();
-                }
+        let weight_sum = case.kernel_block(3, dtype);
+        let bias_sum = uniform((case.vectors, case.channels.1), 4, dtype);
+        let (mut weights, mut biases) = (values(&weight_sum), values(&bias_sum));
+        for (at, y_bar) in block_.chunks(result).enumerate() {
+            let (b, v) = (at / case.vectors, at % case.vectors);
+            let (x, sum) = (&x_[b * image..], &mut weights[v * kernel..]);
+            products(case, |out, k, from| sum[k] += y_bar[out] * x[from]);
+            for (o, plane) in y_bar.chunks(pixels).enumerate() {
+                biases[v * case.channels.1 + o] += plane.iter().sum::<f64>();
             }
-            path(&x, &block, &weight_sum, Some(&bias_sum), case.window).unwrap();
-            let bound = case.bound(case.batch * pixels, dtype);
-            let what = format!("{case:?} {dtype:?}");
-            assert_close(&what, &weight_sum, &weights, bound);
-            assert_close(&what, &bias_sum, &biases, bound);
-            let alone = weight_sum.zeros_like().unwrap();
-            path(&x, &block, &alone, None, case.window).unwrap();
-            let start = values(&case.kernel_block(3, dtype));
-            let expected: Vec<_> = weights.iter().zip(start).map(|(w, s)| w - s).collect();
-            assert_close(&what, &alone, &expected, bound);
         }
+        accumulate_cotangent(&x, &block, &weight_sum, Some(&bias_sum), case.window).unwrap();
+        let bound = case.bound(case.batch * pixels, dtype);
+        let what = format!("{case:?} {dtype:?}");
+        assert_close(&what, &weight_sum, &weights, bound);
+        assert_close(&what, &bias_sum, &biases, bound);
+        let alone = weight_sum.zeros_like().unwrap();
+        accumulate_cotangent(&x, &block, &alone, None, case.window).unwrap();
+        let start = values(&case.kernel_block(3, dtype));
+        let expected: Vec<_> = weights.iter().zip(start).map(|(w, s)| w - s).collect();
+        assert_close(&what, &alone, &expected, bound);
     });
 }
 
@@ -140,23 +132,21 @@ fn second_order_kernel_terms_equal_loops_and_are_added() {
         let (primal, dx) = (case.results(1, dtype), case.image_block(2, dtype));
         let (primal_, dx_) = (values(&primal), values(&dx));
         let (image, result, kernel) = case.counts();
-        for path in [accumulate_second_order, plain::accumulate_second_order] {
-            let weight_sum = case.kernel_block(3, dtype);
-            let mut expected = values(&weight_sum);
-            for (at, dx) in dx_.chunks(image).enumerate() {
-                let (b, v) = (at / case.vectors, at % case.vectors);
-                let (y_bar, sum) = (&primal_[b * result..], &mut expected[v * kernel..]);
-                products(case, |out, k, from| sum[k] += y_bar[out] * dx[from]);
-            }
-            path(&primal, &dx, &weight_sum, case.window).unwrap();
-            let bound = case.bound(case.batch * result / case.channels.1, dtype);
-            assert_close(
-                &format!("{case:?} {dtype:?}"),
-                &weight_sum,
-                &expected,
-                bound,
-            );
+        let weight_sum = case.kernel_block(3, dtype);
+        let mut expected = values(&weight_sum);
+        for (at, dx) in dx_.chunks(image).enumerate() {
+            let (b, v) = (at / case.vectors, at % case.vectors);
+            let (y_bar, sum) = (&primal_[b * result..], &mut expected[v * kernel..]);
+            products(case, |out, k, from| sum[k] += y_bar[out] * dx[from]);
         }
+        accumulate_second_order(&primal, &dx, &weight_sum, case.window).unwrap();
+        let bound = case.bound(case.batch * result / case.channels.1, dtype);
+        assert_close(
+            &format!("{case:?} {dtype:?}"),
+            &weight_sum,
+            &expected,
+            bound,
+        );
     });
 }
 
@@ -166,17 +156,15 @@ fn second_order_input_terms_equal_loops_and_are_added() {
         let (primal, dweight) = (case.results(1, dtype), case.kernel_block(2, dtype));
         let (primal_, dw_) = (values(&primal), values(&dweight));
         let (image, result, kernel) = case.counts();
-        for path in [add_second_order, plain::add_second_order] {
-            let input_sum = case.image_block(3, dtype);
-            let mut expected = values(&input_sum);
-            for (at, sum) in expected.chunks_mut(image).enumerate() {
-                let (b, v) = (at / case.vectors, at % case.vectors);
-                let (y_bar, dw) = (&primal_[b * result..], &dw_[v * kernel..]);
-                products(case, |out, k, from| sum[from] += dw[k] * y_bar[out]);
-            }
-            path(&primal, &dweight, &input_sum, case.window).unwrap();
-            let bound = case.bound(result, dtype);
-            assert_close(&format!("{case:?} {dtype:?}"), &input_sum, &expected, bound);
+        let input_sum = case.image_block(3, dtype);
+        let mut expected = values(&input_sum);
+        for (at, sum) in expected.chunks_mut(image).enumerate() {
+            let (b, v) = (at / case.vectors, at % case.vectors);
+            let (y_bar, dw) = (&primal_[b * result..], &dw_[v * kernel..]);
+            products(case, |out, k, from| sum[from] += dw[k] * y_bar[out]);
         }
+        add_second_order(&primal, &dweight, &input_sum, case.window).unwrap();
+        let bound = case.bound(result, dtype);
+        assert_close(&format!("{case:?} {dtype:?}"), &input_sum, &expected, bound);
     });
 }

@@ -55,9 +55,9 @@ use std::ops::Range;
 use pulp::Simd;
 
 use super::kernel::Store;
-use super::number::Number;
 use super::operands::{Extents, Images};
 use super::transpose::transpose;
+use crate::vectors::Vectors;
 
 /// Places of a transformed tile.
 pub(super) const PLACES: usize = 16;
@@ -147,13 +147,13 @@ impl Tiling {
         self.output.0 * self.output.1
     }
 
-    pub(super) fn panels<T: Number>(&self) -> usize {
+    pub(super) fn panels<T: Vectors>(&self) -> usize {
         self.outputs.div_ceil(T::WIDTH)
     }
 
     /// From a tile's channels to the next tile's: an odd number of cache lines, so that the tiles
     /// of a block fall into all sets of a cache.
-    fn pitch<T: Number>(&self) -> usize {
+    fn pitch<T: Vectors>(&self) -> usize {
         (self.channels.div_ceil(T::WIDTH) | 1) * T::WIDTH
     }
 
@@ -209,7 +209,7 @@ impl Tiling {
     /// Bᵀ d B of the block's tiles, (place, slot, pitch), of images (image, pixel, pitch) that end
     /// with a pixel of zeros.
     #[inline(always)]
-    fn spread<S: Simd, T: Number>(&self, simd: S, tiles: &[Tile], images: &[T], left: &mut [T]) {
+    fn spread<S: Simd, T: Vectors>(&self, simd: S, tiles: &[Tile], images: &[T], left: &mut [T]) {
         let (slots, (height, width)) = (slots(tiles), self.image);
         let images = T::vectors::<S>(images);
         let left = T::vectors_mut::<S>(left);
@@ -248,7 +248,7 @@ impl Tiling {
 
 /// Images with channels last, (image, pixel, pitch), and a pixel of zeros behind them.
 #[inline(always)]
-fn channels_last<T: Number>(
+fn channels_last<T: Vectors>(
     images: &Images<'_, T>,
     range: Range<usize>,
     channels: usize,

@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor, bail};
 
-use super::{Evaluation, check_labels};
+use super::{Correct, Evaluation, check_labels};
 use crate::real::{Real, elements, tensor};
 
 pub(super) fn evaluate<T: Real>(logits: &Tensor, labels: &Tensor) -> Result<Evaluation> {
@@ -12,11 +12,10 @@ pub(super) fn evaluate<T: Real>(logits: &Tensor, labels: &Tensor) -> Result<Eval
     let values = elements::<T>(logits)?;
     let mut probabilities = values.slice()?.to_vec();
     let mut residual = Vec::with_capacity(probabilities.len());
-    let (mut loss_sum, mut correct) = (0.0, 0);
+    let mut loss_sum = 0.0;
     for (row, &label) in probabilities.chunks_exact_mut(classes.max(1)).zip(&labels) {
         let label = label as usize;
         let (best, largest) = argmax(row);
-        correct += usize::from(best == label);
         let logit = row[label] - largest;
         row.iter_mut().for_each(|z| *z = (*z - largest).exp());
         let others = row[..best]
@@ -37,10 +36,24 @@ pub(super) fn evaluate<T: Real>(logits: &Tensor, labels: &Tensor) -> Result<Eval
     }
     Ok(Evaluation {
         loss_sum,
-        correct,
         probabilities: tensor(probabilities, (examples, classes), logits)?,
         residual: tensor(residual, (examples, classes), logits)?,
     })
+}
+
+pub(super) fn count_correct<T: Real>(logits: &Tensor, labels: &Tensor) -> Result<Correct> {
+    let classes = logits.dim(1)?;
+    let labels = labels.to_vec1::<u32>()?;
+    check_labels(&labels, classes)?;
+    let values = elements::<T>(logits)?;
+    let mut correct = Correct::default();
+    for (row, &label) in values.slice()?.chunks_exact(classes.max(1)).zip(&labels) {
+        let label = label as usize;
+        let not_larger = row.iter().filter(|&&logit| logit <= row[label]).count();
+        correct.first += usize::from(argmax(row).0 == label);
+        correct.among_five += usize::from(classes - not_larger < 5);
+    }
+    Ok(correct)
 }
 
 /// Index and value of the first largest element; a row with a NaN has no winner but index 0.

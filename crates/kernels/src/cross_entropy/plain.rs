@@ -2,7 +2,7 @@
 
 use candle_core::{D, DType, Result, Tensor};
 
-use super::{Evaluation, one_hot};
+use super::{Correct, Evaluation, check_labels, one_hot};
 
 pub(super) fn evaluate(logits: &Tensor, labels: &Tensor) -> Result<Evaluation> {
     let classes = logits.dim(1)?;
@@ -23,15 +23,28 @@ pub(super) fn evaluate(logits: &Tensor, labels: &Tensor) -> Result<Evaluation> {
         .to_dtype(DType::F64)?
         .sum_all()?
         .to_scalar::<f64>()?;
-    let hits = best.eq(labels)?;
     // p_c - y_c off the label, minus the sum of the others' p_c on it.
     let off_label = (&probabilities * targets.affine(-1.0, 1.0)?)?;
     let on_label = targets.broadcast_mul(&off_label.sum_keepdim(D::Minus1)?)?;
     Ok(Evaluation {
         loss_sum: log_normalizer - label_logits,
-        correct: hits.to_dtype(DType::F64)?.sum_all()?.to_scalar::<f64>()? as usize,
         residual: (off_label - on_label)?,
         probabilities,
+    })
+}
+
+pub(super) fn count_correct(logits: &Tensor, labels: &Tensor) -> Result<Correct> {
+    let classes = logits.dim(1)?;
+    check_labels(&labels.to_vec1::<u32>()?, classes)?;
+    let count = |hits: Tensor| -> Result<usize> {
+        Ok(hits.to_dtype(DType::F64)?.sum_all()?.to_scalar::<f64>()? as usize)
+    };
+    let own = logits.gather(&labels.unsqueeze(1)?, D::Minus1)?;
+    let not_larger = logits.broadcast_le(&own)?.to_dtype(DType::F32)?;
+    let larger = not_larger.sum(D::Minus1)?.affine(-1.0, classes as f64)?;
+    Ok(Correct {
+        first: count(logits.argmax(D::Minus1)?.eq(labels)?)?,
+        among_five: count(larger.lt(5f32)?)?,
     })
 }
 

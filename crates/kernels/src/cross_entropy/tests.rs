@@ -1,20 +1,20 @@
 //! Both paths against textbook formulas in float64, and far into saturation.
 
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{DType, Device, Tensor};
 
-use super::{Evaluation, evaluate, hessian_product, one_hot, plain};
-use crate::samples::{NUMBER_TYPES, assert_close, uniform, values};
+use super::{Correct, count_correct, evaluate, hessian_product, one_hot};
+use crate::real::with_candle_path;
+use crate::seeded::{NUMBER_TYPES, assert_close, uniform, values};
 
 /// (examples, classes, vectors)
 const SIZES: [(usize, usize, usize); 5] =
     [(1, 1, 1), (1, 2, 3), (5, 10, 1), (7, 3, 2), (33, 17, 3)];
 
-type Evaluate = fn(&Tensor, &Tensor) -> Result<Evaluation>;
-type Product = fn(&Tensor, &Tensor) -> Result<Tensor>;
-const PATHS: [(&str, Evaluate, Product); 2] = [
-    ("cpu", evaluate, hessian_product),
-    ("plain", plain::evaluate, plain::hessian_product),
-];
+/// Calls `check` on both paths.
+fn on_both_paths(check: impl Fn(&str)) {
+    check("slices");
+    with_candle_path(|| check("candle"));
+}
 
 fn labels(examples: usize, classes: usize) -> (Tensor, Vec<usize>) {
     let labels: Vec<usize> = (0..examples).map(|i| (5 * i + 1) % classes).collect();
@@ -38,15 +38,11 @@ fn loss_probabilities_residual_and_product_equal_the_textbook() {
             let logits = (uniform((examples, classes), 1, dtype) * 3.0).unwrap();
             let block = uniform((examples, vectors, classes), 2, dtype);
             let (labels, classes_of) = labels(examples, classes);
-            let (mut loss, mut correct) = (0.0, 0);
+            let mut loss = 0.0;
             let (mut probabilities, mut residual, mut product) = (vec![], vec![], vec![]);
             for (example, row) in values(&logits).chunks(classes).enumerate() {
                 let (p, label) = (softmax(row), classes_of[example]);
                 loss -= p[label].ln();
-                let first_best = (0..classes)
-                    .rev()
-                    .max_by(|&a, &b| row[a].total_cmp(&row[b]));
-                correct += usize::from(first_best == Some(label));
                 residual.extend((0..classes).map(|c| p[c] - f64::from(u8::from(c == label))));
                 for vector in 0..vectors {
                     let start = (example * vectors + vector) * classes;
@@ -56,16 +52,15 @@ fn loss_probabilities_residual_and_product_equal_the_textbook() {
                 }
                 probabilities.extend(p);
             }
-            for (path, evaluate, hessian_product) in PATHS {
+            on_both_paths(|path| {
                 let what = format!("{path} {examples}x{classes} {dtype:?}");
                 let got = evaluate(&logits, &labels).unwrap();
                 assert!((got.loss_sum - loss).abs() <= tolerance * loss, "{what}");
-                assert_eq!(got.correct, correct, "{what}");
                 assert_close(&what, &got.probabilities, &probabilities, tolerance);
                 assert_close(&what, &got.residual, &residual, tolerance);
                 let got = hessian_product(&got.probabilities, &block).unwrap();
                 assert_close(&what, &got, &product, tolerance);
-            }
+            });
         }
     }
 }
@@ -100,7 +95,7 @@ fn saturated_logits_keep_relative_accuracy_in_single_precision() {
                 .map(|c| p[c] * (0..CLASSES).map(|k| p[k] * (dz[c] - dz[k])).sum::<f64>())
                 .collect();
 
-            for (path, evaluate, hessian_product) in PATHS {
+            on_both_paths(|path| {
                 let got = evaluate(&logits, &labels).unwrap();
                 let got_product = hessian_product(&got.probabilities, &block).unwrap();
                 let residual = values(&got.residual);
@@ -122,7 +117,7 @@ fn saturated_logits_keep_relative_accuracy_in_single_precision() {
                 for (got, &expected) in values(&got_product).iter().zip(&product) {
                     assert!(relative(*got, expected) <= 1e-6, "{what}: {got:e}");
                 }
-            }
+            });
         }
     }
 }
@@ -130,29 +125,67 @@ fn saturated_logits_keep_relative_accuracy_in_single_precision() {
 #[test]
 fn large_logits_do_not_overflow() {
     let logits = Tensor::new(&[[1e4f32, -1e4, 0.0]], &Device::Cpu).unwrap();
-    for (path, evaluate, _) in PATHS {
+    on_both_paths(|path| {
         for (label, loss) in [(0u32, 0.0), (1, 2e4), (2, 1e4)] {
             let labels = Tensor::new(&[label], &Device::Cpu).unwrap();
             let got = evaluate(&logits, &labels).unwrap();
             assert_eq!(got.loss_sum, loss, "{path}");
             assert_eq!(values(&got.probabilities), [1.0, 0.0, 0.0], "{path}");
         }
+    });
+}
+
+/// Classes in descending order of their logits, the label before its equals, or behind them where the
+/// first of equals wins.
+fn place(row: &[f64], label: usize, equals_before: impl Fn(usize) -> bool) -> usize {
+    let before = |&class: &usize| {
+        row[class] > row[label] || (row[class] == row[label] && equals_before(class))
+    };
+    (0..row.len()).filter(before).count()
+}
+
+#[test]
+fn counts_are_those_of_a_sort() {
+    for classes in [1, 3, 5, 6, 10, 100] {
+        let examples = 50;
+        let smooth = (uniform((examples, classes), 5, DType::F64) * 3.0).unwrap();
+        // Rounded to a few values, most rows have ties at the first and at the fifth place.
+        let tied = smooth.round().unwrap();
+        let (labels, label_of) = labels(examples, classes);
+        for logits in [smooth, tied] {
+            let mut expected = Correct::default();
+            for (row, &label) in values(&logits).chunks(classes).zip(&label_of) {
+                expected.first += usize::from(place(row, label, |class| class < label) == 0);
+                expected.among_five += usize::from(place(row, label, |_| false) < 5);
+            }
+            for dtype in [DType::F64, DType::F32] {
+                let logits = logits.to_dtype(dtype).unwrap();
+                on_both_paths(|path| {
+                    let got = count_correct(&logits, &labels).unwrap();
+                    assert_eq!(got, expected, "{path}, {classes} classes, {dtype:?}");
+                });
+            }
+        }
     }
 }
 
 #[test]
-fn the_first_of_equal_logits_wins() {
-    let logits = Tensor::new(&[[1f64, 2.0, 2.0], [0.0, 0.0, 0.0]], &Device::Cpu).unwrap();
-    for (path, evaluate, _) in PATHS {
-        for (labels, correct) in [([1u32, 0], 2), ([2, 1], 0), ([2, 0], 1)] {
-            let labels = Tensor::new(&labels, &Device::Cpu).unwrap();
-            assert_eq!(
-                evaluate(&logits, &labels).unwrap().correct,
-                correct,
-                "{path}"
-            );
-        }
-    }
+fn no_number_is_among_five_numbers_and_labels_must_fit() {
+    on_both_paths(|_| {
+        let mut logits = [0.0f32; 6];
+        let among_five = |logits: &[f32; 6], label: u32| {
+            let logits = Tensor::new(&[*logits], &Device::Cpu).unwrap();
+            let labels = Tensor::new(&[label], &Device::Cpu).unwrap();
+            count_correct(&logits, &labels).map(|correct| correct.among_five)
+        };
+        assert_eq!(among_five(&logits, 2).unwrap(), 1);
+        assert!(among_five(&logits, 6).is_err());
+        logits[2] = f32::NAN;
+        assert_eq!(among_five(&logits, 2).unwrap(), 0);
+    });
+    let logits = uniform((2, 3), 1, DType::F64);
+    let labels = Tensor::new(&[0u32], &Device::Cpu).unwrap();
+    assert!(count_correct(&logits, &labels).is_err());
 }
 
 #[test]
@@ -161,7 +194,7 @@ fn what_is_not_a_number_shows_in_the_loss() {
         let mut row = [1f64, 3.0, 2.0];
         row[place] = f64::NAN;
         let logits = Tensor::new(&[row], &Device::Cpu).unwrap();
-        for (path, evaluate, hessian_product) in PATHS {
+        on_both_paths(|path| {
             for label in 0..3u32 {
                 let labels = Tensor::new(&[label], &Device::Cpu).unwrap();
                 let got = evaluate(&logits, &labels).unwrap();
@@ -169,7 +202,7 @@ fn what_is_not_a_number_shows_in_the_loss() {
                 let block = Tensor::ones((1, 1, 3), DType::F64, &Device::Cpu).unwrap();
                 hessian_product(&got.probabilities, &block).unwrap();
             }
-        }
+        });
     }
 }
 
@@ -177,7 +210,7 @@ fn what_is_not_a_number_shows_in_the_loss() {
 fn what_does_not_fit_is_an_error() {
     let logits = uniform((2, 3), 1, DType::F64);
     let labels = |labels: &[u32]| Tensor::new(labels, &Device::Cpu).unwrap();
-    for (path, evaluate, hessian_product) in PATHS {
+    on_both_paths(|path| {
         let message = evaluate(&logits, &labels(&[0, 3])).unwrap_err().to_string();
         assert!(
             message.contains("labels below 3, got 3"),
@@ -191,7 +224,7 @@ fn what_does_not_fit_is_an_error() {
         assert!(hessian_product(&logits, &flat).is_err(), "{path}");
         let integers = Tensor::new(&[0i64, 1], &Device::Cpu).unwrap();
         assert!(evaluate(&logits, &integers).is_err(), "{path}");
-    }
+    });
     assert!(evaluate(&logits, &labels(&[0])).is_err());
     assert!(evaluate(&logits, &labels(&[0, 1, 2])).is_err());
     assert!(evaluate(&logits.to_dtype(DType::F16).unwrap(), &labels(&[0, 1])).is_err());

@@ -4,10 +4,10 @@ use candle_core::{Result, Tensor, bail};
 use pulp::NullaryFnOnce;
 
 use super::Pooling;
+use crate::collect::collect;
 use crate::parallel::fill_parts;
 use crate::real::{Real, elements, tensor};
-use crate::runs::{add_to, reduce, terms, vectorised};
-use crate::spare::collect;
+use crate::vectorised::{add_to, reduce, terms, vectorised};
 
 pub(super) fn max_forward<T: Real>(
     x: &Tensor,

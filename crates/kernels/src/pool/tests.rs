@@ -3,12 +3,12 @@
 mod linear;
 mod refusals;
 
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{DType, Device, Tensor};
 
-use super::{Pooling, cpu, max_forward, max_gather, max_scatter, plain};
+use super::{Pooling, max_forward, max_gather, max_scatter};
 use crate::parallel::with_threads;
-use crate::real::dispatch;
-use crate::samples::{NUMBER_TYPES, assert_close, uniform, values};
+use crate::real::with_candle_path;
+use crate::seeded::{NUMBER_TYPES, assert_close, uniform, values};
 
 #[derive(Clone, Copy, Debug)]
 struct Sizes {
@@ -71,7 +71,7 @@ fn poolings() -> impl Iterator<Item = Pooling> {
     (1..=4).flat_map(|kernel| (1..=3).map(move |stride| Pooling { kernel, stride }))
 }
 
-/// Calls `check` for every size and pooling that fit, number type and number of threads.
+/// Calls `check` for every size and pooling that fit, number type, number of threads and path.
 fn for_all(check: impl Fn(Sizes, Pooling, (usize, usize), DType, f64) + Send + Sync) {
     for sizes in SIZES {
         for pooling in poolings() {
@@ -85,6 +85,7 @@ fn for_all(check: impl Fn(Sizes, Pooling, (usize, usize), DType, f64) + Send + S
                         check(sizes, pooling, (height, width), dtype, tolerance);
                     });
                 }
+                with_candle_path(|| check(sizes, pooling, (height, width), dtype, tolerance));
             }
         }
     }
@@ -128,11 +129,6 @@ fn naive_argmax(x: &[f64], area: usize, windows: &[Vec<usize>]) -> Vec<usize> {
     places
 }
 
-fn forward_paths(x: &Tensor, pooling: Pooling, output: (usize, usize)) -> [(Tensor, Tensor); 2] {
-    let on_slices: Result<_> = (|| dispatch!(x.dtype(), cpu::max_forward(x, pooling, output)))();
-    [on_slices, plain::max_forward(x, pooling, output)].map(Result::unwrap)
-}
-
 fn places(argmax: &Tensor) -> Vec<usize> {
     let places = argmax.flatten_all().unwrap().to_vec1::<u32>().unwrap();
     places.into_iter().map(|place| place as usize).collect()
@@ -171,7 +167,8 @@ fn maxima_and_their_places_equal_loops() {
                 .enumerate()
                 .map(|(index, place)| values(&x)[index / windows.len() * sizes.area() + place])
                 .collect();
-            for (y, argmax) in forward_paths(&x, pooling, output) {
+            {
+                let (y, argmax) = max_forward(&x, pooling).unwrap();
                 let shape = (sizes.batch, sizes.channels, output.0, output.1);
                 assert_eq!(argmax.dims4().unwrap(), shape);
                 assert_eq!(y.dims4().unwrap(), shape);
@@ -203,7 +200,8 @@ fn what_is_not_a_number_wins_and_the_last_of_it() {
             kernel: 2,
             stride: 2,
         };
-        for (y, argmax) in forward_paths(&x, pooling, (1, 1)) {
+        let forward = || max_forward(&x, pooling).unwrap();
+        for (y, argmax) in [forward(), with_candle_path(forward)] {
             assert_eq!(places(&argmax), [place], "{plane:?}");
             assert_eq!(values(&y)[0].to_bits(), plane[place].to_bits(), "{plane:?}");
         }
@@ -233,17 +231,10 @@ fn tangents_and_cotangents_of_maxima_equal_loops() {
             .clone()
             .map(|(plane, _, place)| dx[plane * area + place])
             .collect();
-        let on_slices: Result<_> = (|| dispatch!(dtype, cpu::max_gather(&argmax, &block)))();
-        let gathered = [
-            max_gather(&argmax, &block),
-            on_slices,
-            plain::max_gather(&argmax, &block),
-        ];
         let shape = (sizes.batch, vectors, channels, height, width);
-        for gathered in gathered.map(Result::unwrap) {
-            assert_eq!(gathered.dims5().unwrap(), shape);
-            assert_close("tangent", &gathered, &expected, 0.0);
-        }
+        let gathered = max_gather(&argmax, &block).unwrap();
+        assert_eq!(gathered.dims5().unwrap(), shape);
+        assert_close("tangent", &gathered, &expected, 0.0);
 
         let cotangent = uniform(shape, 3, dtype);
         let ybar = values(&cotangent);
@@ -252,13 +243,8 @@ fn tangents_and_cotangents_of_maxima_equal_loops() {
             expected[plane * area + place] += ybar[plane * count + index];
         }
         let input = (sizes.height, sizes.width);
-        let scattered = [
-            max_scatter(&argmax, &cotangent, input),
-            plain::max_scatter(&argmax, &cotangent, input),
-        ];
-        for scattered in scattered.map(Result::unwrap) {
-            assert_eq!(scattered.dims5().unwrap(), sizes.block());
-            assert_close("cotangent", &scattered, &expected, tolerance);
-        }
+        let scattered = max_scatter(&argmax, &cotangent, input).unwrap();
+        assert_eq!(scattered.dims5().unwrap(), sizes.block());
+        assert_close("cotangent", &scattered, &expected, tolerance);
     });
 }

@@ -3,7 +3,7 @@
 use candle_core::{DType, Tensor};
 
 use super::{PIECE, RUN, inner_products, subtract_combinations};
-use crate::samples::{NUMBER_TYPES, uniform, values};
+use crate::seeded::{NUMBER_TYPES, uniform, values};
 
 /// Rows, vectors and their length: tiles with and without ends, pieces with and without ends.
 const SHAPES: [(usize, usize, usize); 6] = [
@@ -60,7 +60,7 @@ fn combinations_are_taken_away_in_place() {
                 }
             }
             subtract_combinations(&rows, &coefficients, &vectors).unwrap();
-            crate::samples::assert_close("the rows left", &rows, &expected, bound);
+            crate::seeded::assert_close("the rows left", &rows, &expected, bound);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Kernels of vectors of features: activations, affine maps, the loss at the logits.
 
 use candle_core::{Device, Tensor};
-use flatness_kernels::{activation, add_in_place, affine, cross_entropy};
+use flatness_kernels::{Activation, add_in_place, affine, cross_entropy};
 use flatness_testkit::{gaussian, labels};
 
 use crate::comparison::Comparison;
@@ -9,22 +9,15 @@ use crate::comparison::Comparison;
 pub(crate) fn activations(comparison: &mut Comparison, (b, v): (usize, usize)) {
     let x = gaussian((b, 3, 5), 1);
     let (block, cotangent) = (gaussian((b, v, 3, 5), 2), gaussian((b, 3, 5), 3));
-    let x_alone = [x.clone()];
-    comparison.check("relu", &x_alone, |t| Ok(vec![activation::relu(&t[0])?]));
-    comparison.check("tanh", &x_alone, |t| Ok(vec![activation::tanh(&t[0])?]));
     let operands = [x, cotangent, block.clone()];
-    comparison.check("relu_gate", &operands, |t| {
-        let y = activation::relu(&t[0])?;
-        Ok(vec![activation::relu_gate(&y, &t[2])?])
-    });
-    comparison.check("tanh_gate", &operands, |t| {
-        let y = activation::tanh(&t[0])?;
-        Ok(vec![activation::tanh_gate(&y, &t[2])?])
-    });
-    comparison.check("tanh_second_order", &operands, |t| {
-        let y = activation::tanh(&t[0])?;
-        Ok(vec![activation::tanh_second_order(&y, &t[1], &t[2])?])
-    });
+    for activation in [Activation::Relu, Activation::Tanh, Activation::Softplus] {
+        comparison.check(&format!("{activation:?}"), &operands, |t| {
+            let (y, kept) = activation.evaluate(&t[0])?;
+            let product = activation.slope_product(&kept, &t[2])?;
+            let terms = activation.curvature_product(&kept, &t[1], &t[2])?;
+            Ok([y, product].into_iter().chain(terms).collect())
+        });
+    }
     let addends = [gaussian((b, v, 3, 5), 4), block];
     comparison.check_sums("add_in_place", &addends, 1, |t| add_in_place(&t[1], &t[0]));
 }
@@ -76,12 +69,14 @@ pub(crate) fn affine_maps(comparison: &mut Comparison, (b, v): (usize, usize)) {
 }
 
 pub(crate) fn losses(comparison: &mut Comparison, (b, v): (usize, usize)) {
-    let classes = 5;
+    let classes = 7;
     let logits = (gaussian((b, classes), 1) * 3.0).expect("a tensor");
-    let operands = [logits, labels(b, 5, 2), gaussian((b, v, classes), 3)];
+    let operands = [logits, labels(b, 7, 2), gaussian((b, v, classes), 3)];
     comparison.check("cross_entropy::evaluate", &operands, |t| {
         let evaluation = cross_entropy::evaluate(&t[0], &t[1])?;
-        let numbers = [evaluation.loss_sum, evaluation.correct as f64];
+        let correct = cross_entropy::count_correct(&t[0], &t[1])?;
+        let counts = [correct.first, correct.among_five].map(|count| count as f64);
+        let numbers = [evaluation.loss_sum, counts[0], counts[1]];
         let numbers = Tensor::new(&numbers, &Device::Cpu)?;
         Ok(vec![numbers, evaluation.probabilities, evaluation.residual])
     });

@@ -8,10 +8,9 @@ use anyhow::{Context, Result};
 use candle_core::{DType, Device, Tensor};
 use flatness_curvature::{Retention, Selection};
 use flatness_data::{Examples, LabelledTensors, class_labels};
-use flatness_kernels::dot;
+use flatness_kernels::{dot, norm};
 use flatness_models::{Architecture, checkpoint};
 use flatness_operator::LinearOperator;
-use flatness_optim::norm;
 use flatness_records::{Matrix, ModelSpec};
 use flatness_spectrum::Probe;
 use serde::Serialize;
@@ -83,7 +82,7 @@ pub(crate) fn product(options: &ProductOptions) -> Result<()> {
     drop(tensors);
     let network = model.measured(batch_norm, &buffers)?;
     let mean_loss = model.mean_loss(&network, &examples, &machine, batch_size)?;
-    let ((evaluation, gradient), gradient_seconds) = timed(options.repeat, || {
+    let ((loss, gradient), gradient_seconds) = timed(options.repeat, || {
         Ok(mean_loss.gradient(&theta, Selection::All)?)
     })?;
     let (retention, retention_name) = match options.retention {
@@ -114,7 +113,7 @@ pub(crate) fn product(options: &ProductOptions) -> Result<()> {
         dtype: format!("{:?}", model.dtype()).to_lowercase(),
         threads: machine.workers.threads(),
         device: device::name(&machine.device),
-        loss: evaluation.loss,
+        loss,
         gradient_norm: norm(&gradient)?,
         quadratic_form: dot(&given, &first)?,
         product_norm: norm(&first)?,

@@ -72,9 +72,9 @@ fn the_loss_stays_and_the_derivatives_change_as_theory_says() {
         for pair in pairs {
             for alpha in [1e-3, 0.5, 1.0, 7.0, 1e3] {
                 let rescaled = pair.apply(&theta, alpha).unwrap();
-                let (evaluation, moved) = mean_loss.gradient(&rescaled, Selection::All).unwrap();
+                let (rescaled_loss, moved) = mean_loss.gradient(&rescaled, Selection::All).unwrap();
                 // Rounding of a sum of a few products.
-                assert_close("loss", &[evaluation.loss], &[loss], 1e-12);
+                assert_close("loss", &[rescaled_loss], &[loss], 1e-12);
                 let diagonal = pair.diagonal(alpha, DType::F64, &Device::Cpu).unwrap();
                 let diagonal = values(&diagonal);
                 let expected = values(&gradient);

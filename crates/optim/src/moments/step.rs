@@ -1,6 +1,6 @@
 //! One step of the moments and of θ, element by element, with three vectors or four.
 
-use flatness_kernels::{Element, Elementwise};
+use flatness_kernels::{Elementwise, Real};
 
 /// The constants of one step in the number type of θ.
 pub(super) struct Step<T, R> {
@@ -36,35 +36,35 @@ pub(super) struct Quarter;
 #[derive(Clone, Copy)]
 pub(super) struct Power<T>(pub(super) T);
 
-impl<T: Element> Root<T> for One {
+impl<T: Real> Root<T> for One {
     #[inline(always)]
     fn of(&self, x: T) -> T {
         x
     }
 }
 
-impl<T: Element> Root<T> for Half {
+impl<T: Real> Root<T> for Half {
     #[inline(always)]
     fn of(&self, x: T) -> T {
         x.sqrt()
     }
 }
 
-impl<T: Element> Root<T> for Quarter {
+impl<T: Real> Root<T> for Quarter {
     #[inline(always)]
     fn of(&self, x: T) -> T {
         x.sqrt().sqrt()
     }
 }
 
-impl<T: Element> Root<T> for Power<T> {
+impl<T: Real> Root<T> for Power<T> {
     #[inline(always)]
     fn of(&self, x: T) -> T {
         x.powf(self.0)
     }
 }
 
-impl<T: Element, R: Root<T>> Step<T, R> {
+impl<T: Real, R: Root<T>> Step<T, R> {
     #[inline(always)]
     fn moments(&self, [theta, first, second]: [T; 3], gradient: T) -> [T; 2] {
         let gradient = gradient + self.coupled * theta;
@@ -81,7 +81,7 @@ impl<T: Element, R: Root<T>> Step<T, R> {
     }
 }
 
-impl<T: Element, R: Root<T>> Elementwise<3, 1> for Step<T, R> {
+impl<T: Real, R: Root<T>> Elementwise<3, 1> for Step<T, R> {
     type Target = T;
     type Source = T;
 
@@ -92,7 +92,7 @@ impl<T: Element, R: Root<T>> Elementwise<3, 1> for Step<T, R> {
     }
 }
 
-impl<T: Element, R: Root<T>> Elementwise<4, 1> for Step<T, R> {
+impl<T: Real, R: Root<T>> Elementwise<4, 1> for Step<T, R> {
     type Target = T;
     type Source = T;
 

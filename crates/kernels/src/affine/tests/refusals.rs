@@ -6,7 +6,7 @@ use crate::affine::{
     accumulate_cotangent, accumulate_second_order, add_second_order, forward, input_cotangent,
     tangent,
 };
-use crate::samples::{uniform, values};
+use crate::seeded::{uniform, values};
 
 #[test]
 fn shapes_that_do_not_fit_are_errors() {

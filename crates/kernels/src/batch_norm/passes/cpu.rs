@@ -5,10 +5,10 @@ mod combination;
 use candle_core::{Result, Tensor};
 
 use super::Normalised;
+use crate::collect::collect;
 use crate::parallel::map_parts;
 use crate::real::{Real, elements, tensor};
-use crate::runs::{reduce, terms};
-use crate::spare::collect;
+use crate::vectorised::{reduce, terms};
 pub(super) use combination::{add, combine};
 
 /// The axes of a block, H and W as one.

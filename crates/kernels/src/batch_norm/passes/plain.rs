@@ -3,7 +3,7 @@
 use candle_core::{D, DType, Result, Tensor};
 
 use super::{Combination, Normalised};
-use crate::in_place::add_in_place;
+use crate::elementwise::add_in_place;
 
 pub(super) fn moments(x: &Tensor) -> Result<(Tensor, Tensor)> {
     let entries = (x.elem_count() / x.dim(1)?.max(1)) as f64;

@@ -3,7 +3,7 @@
 use super::super::batch::{add_second_order, input_cotangent, tangent};
 use super::formulas::{Channel, inner};
 use super::{EPSILON, Operands, SIZES, for_all};
-use crate::samples::{assert_close, uniform, values};
+use crate::seeded::{assert_close, uniform, values};
 use candle_core::DType;
 
 #[test]

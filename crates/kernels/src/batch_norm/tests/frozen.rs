@@ -5,7 +5,7 @@ use super::super::frozen::{
 };
 use super::formulas::inner;
 use super::{Operands, for_all};
-use crate::samples::{assert_close, uniform, values};
+use crate::seeded::{assert_close, uniform, values};
 
 #[test]
 fn tangents_equal_their_formula() {

@@ -4,7 +4,7 @@ use candle_core::{DType, Result, Tensor};
 
 use super::super::{batch, forward, frozen, moments};
 use super::{Operands, Sizes};
-use crate::samples::{uniform, values};
+use crate::seeded::{uniform, values};
 
 const SIZES: Sizes = Sizes {
     batch: 3,

@@ -6,9 +6,9 @@ use pulp::{Simd, WithSimd};
 
 use super::{bordered, starts};
 use crate::conv2d::kernel::{ROWS, Store, outer};
-use crate::conv2d::number::{Number, Scratch, room};
 use crate::conv2d::operands::{Extents, Images};
 use crate::conv2d::transpose::panels_of;
+use crate::vectors::{Scratch, Vectors, room};
 
 /// Pixels whose windows and cotangents stay in the first-level cache.
 const PIXELS: usize = 128;
@@ -24,7 +24,7 @@ pub(in crate::conv2d) struct Gradient<'a, T> {
     pub(in crate::conv2d) sum: &'a mut [T],
 }
 
-impl<T: Number> WithSimd for Gradient<'_, T> {
+impl<T: Vectors> WithSimd for Gradient<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -74,7 +74,7 @@ impl<T: Number> WithSimd for Gradient<'_, T> {
 }
 
 /// Adds the packed gradient to (O, I, kh, kw).
-pub(in crate::conv2d) fn add_gradient<T: Number>(extents: &Extents, packed: &[T], sum: &mut [T]) {
+pub(in crate::conv2d) fn add_gradient<T: Vectors>(extents: &Extents, packed: &[T], sum: &mut [T]) {
     let ((rows, columns), channels) = (extents.kernel, extents.channels);
     let panels = extents.outputs.div_ceil(T::WIDTH);
     for (at, taps) in sum.chunks_exact_mut(rows * columns).enumerate() {

@@ -3,8 +3,8 @@
 use candle_core::{DType, Tensor};
 
 use crate::conv2d::Window;
-use crate::samples::uniform;
-use crate::with_threads;
+use crate::seeded::uniform;
+use crate::{with_candle_path, with_threads};
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Case {
@@ -173,12 +173,14 @@ impl Case {
     }
 }
 
-/// Runs `check` on every case in both number types, with one thread and with three granted.
+/// Runs `check` on every case in both number types, on the path of candle's operations and on that of
+/// slices, with one thread and with three granted.
 pub(super) fn for_all(check: impl Fn(Case, DType) + Sync) {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build();
     let pool = pool.unwrap();
     for case in CASES {
         for dtype in [DType::F64, DType::F32] {
+            with_candle_path(|| check(case, dtype));
             check(case, dtype);
             pool.install(|| with_threads(3, || check(case, dtype)));
         }

@@ -6,7 +6,7 @@ use crate::conv2d::{
     Window, accumulate_cotangent, accumulate_second_order, add_second_order, forward,
     input_cotangent, tangent,
 };
-use crate::samples::{uniform, values};
+use crate::seeded::{uniform, values};
 
 const WINDOW: Window = Window {
     stride: 2,

@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 
 use crate::conv2d::{Window, accumulate_cotangent, forward, input_cotangent};
-use crate::samples::{uniform, values};
+use crate::seeded::{uniform, values};
 
 /// |single - double| / |double|, as 2-norms.
 fn relative_error(single: &Tensor, double: &Tensor) -> f64 {

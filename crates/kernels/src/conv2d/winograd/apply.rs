@@ -7,9 +7,9 @@ use pulp::{Simd, WithSimd};
 use super::taps::Kernel;
 use super::{Block, LANES, PLACES, Tile, Tiling, channels_last, slots};
 use crate::conv2d::kernel::{ROWS, Store, dot};
-use crate::conv2d::number::{Number, Scratch, room};
 use crate::conv2d::operands::Images;
 use crate::conv2d::transpose::transpose;
+use crate::vectors::{Scratch, Vectors, room};
 
 /// Applies the `panels` of a kernel to `range` of `images`.
 pub(in crate::conv2d) struct Apply<'a, 'o, T> {
@@ -26,7 +26,7 @@ pub(in crate::conv2d) struct Apply<'a, 'o, T> {
     pub(in crate::conv2d) store: Store,
 }
 
-impl<T: Number> WithSimd for Apply<'_, '_, T> {
+impl<T: Vectors> WithSimd for Apply<'_, '_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -109,7 +109,7 @@ impl<T: Number> WithSimd for Apply<'_, '_, T> {
 
 /// start + Aᵀ m A of one panel, (image, pixel of the block, panel width).
 #[inline(always)]
-fn gather<S: Simd, T: Number>(
+fn gather<S: Simd, T: Vectors>(
     simd: S,
     tiling: &Tiling,
     (block, tiles): (&Block, &[Tile]),

@@ -7,9 +7,9 @@ use pulp::{Simd, WithSimd};
 use super::taps::{TAPS, add_gradient};
 use super::{PLACES, Tile, Tiling, channels_last, slots};
 use crate::conv2d::kernel::{ROWS, Store, outer};
-use crate::conv2d::number::{Number, Scratch, room};
 use crate::conv2d::operands::Images;
 use crate::conv2d::transpose::panels_of;
+use crate::vectors::{Scratch, Vectors, room};
 
 /// The gradient of the `panels` of a kernel by `range` of images and cotangents.
 pub(in crate::conv2d) struct Gradient<'a, T> {
@@ -30,7 +30,7 @@ pub(in crate::conv2d) enum Target<'a, T> {
     Packed(&'a mut [T]),
 }
 
-impl<T: Number> WithSimd for Gradient<'_, T> {
+impl<T: Vectors> WithSimd for Gradient<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -111,7 +111,7 @@ impl<T: Number> WithSimd for Gradient<'_, T> {
 
 /// A ȳ Aᵀ of one panel of the block's tiles, (place, tile, panel width).
 #[inline(always)]
-fn widen<S: Simd, T: Number>(
+fn widen<S: Simd, T: Vectors>(
     simd: S,
     tiling: &Tiling,
     tiles: &[Tile],

@@ -4,9 +4,9 @@ use pulp::{Simd, WithSimd};
 
 use super::{LANES, PLACES};
 use crate::conv2d::kernel::Store;
-use crate::conv2d::number::Number;
 use crate::conv2d::operands::Taps;
 use crate::conv2d::transpose::transpose;
+use crate::vectors::Vectors;
 
 /// Taps of a kernel.
 pub(super) const TAPS: usize = 9;
@@ -30,7 +30,7 @@ pub(in crate::conv2d) struct Kernel<'a, T> {
     pub(in crate::conv2d) order: Order,
 }
 
-impl<T: Number> Kernel<'_, T> {
+impl<T: Vectors> Kernel<'_, T> {
     /// Makes G g Gᵀ of one panel of outputs, (place, channel, panel width); the columns behind the
     /// last output are zeros.
     #[inline(always)]
@@ -79,7 +79,7 @@ impl<T: Number> Kernel<'_, T> {
 
 /// Adds Gᵀ M G of one panel's sums M, (place, channel, panel width), to its part of (O, I, 3, 3).
 #[inline(always)]
-pub(super) fn add_gradient<S: Simd, T: Number>(
+pub(super) fn add_gradient<S: Simd, T: Vectors>(
     simd: S,
     channels: usize,
     packed: &[T],
@@ -134,7 +134,7 @@ pub(in crate::conv2d) struct AddGradient<'a, T> {
     pub(in crate::conv2d) sum: &'a mut [T],
 }
 
-impl<T: Number> WithSimd for AddGradient<'_, T> {
+impl<T: Vectors> WithSimd for AddGradient<'_, T> {
     type Output = ();
 
     #[inline(always)]

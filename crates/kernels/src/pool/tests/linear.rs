@@ -1,13 +1,10 @@
 //! Average and global average pooling and their transposes.
 
-use candle_core::{DType, Result, Tensor};
+use candle_core::{DType, Tensor};
 
-use super::super::{
-    average, average_transposed, cpu, global_average, global_average_transposed, plain,
-};
+use super::super::{average, average_transposed, global_average, global_average_transposed};
 use super::{Pooling, for_all, windows};
-use crate::real::dispatch;
-use crate::samples::{assert_close, uniform, values};
+use crate::seeded::{assert_close, uniform, values};
 
 /// The tensor and the block of every size.
 fn operands(sizes: super::Sizes, plane: (usize, usize), dtype: DType) -> [Tensor; 2] {
@@ -21,11 +18,6 @@ fn operands(sizes: super::Sizes, plane: (usize, usize), dtype: DType) -> [Tensor
 fn plane_of(x: &Tensor) -> (usize, usize) {
     let dims = x.dims();
     (dims[dims.len() - 2], dims[dims.len() - 1])
-}
-
-fn folded(x: &Tensor) -> Tensor {
-    let (height, width) = plane_of(x);
-    x.reshape(((), height, width)).unwrap()
 }
 
 #[test]
@@ -42,9 +34,7 @@ fn window_means_equal_loops() {
             let means = average(&x, pooling).unwrap();
             assert_eq!(plane_of(&means), output);
             assert_eq!(means.dims()[..x.rank() - 2], x.dims()[..x.rank() - 2]);
-            assert_close("path of slices", &means, &expected, tolerance);
-            let means = plain::average(&folded(&x), pooling, output).unwrap();
-            assert_close("plain path", &means, &expected, tolerance);
+            assert_close("means", &means, &expected, tolerance);
         }
     });
 }
@@ -68,9 +58,7 @@ fn transposed_window_means_equal_loops() {
             }
             let spread = average_transposed(&cotangent, input, pooling).unwrap();
             assert_eq!(plane_of(&spread), input);
-            assert_close("path of slices", &spread, &expected, tolerance);
-            let spread = plain::average_transposed(&folded(&cotangent), input, pooling).unwrap();
-            assert_close("plain path", &spread, &expected, tolerance);
+            assert_close("spread", &spread, &expected, tolerance);
         }
     });
 }
@@ -85,14 +73,9 @@ fn global_means_and_their_transpose_equal_loops() {
                 .chunks(area)
                 .map(|plane| plane.iter().sum::<f64>() / area as f64)
                 .collect();
-            let flat = x.reshape(((), area)).unwrap();
-            let on_slices: Result<_> = (|| dispatch!(dtype, cpu::global_average(&flat)))();
             let means = global_average(&x).unwrap();
             assert_eq!(means.dims(), &x.dims()[..x.rank() - 2]);
-            let paths = [on_slices, plain::global_average(&flat)].map(Result::unwrap);
-            for means in [&means, &paths[0], &paths[1]] {
-                assert_close("means", means, &expected, tolerance);
-            }
+            assert_close("means", &means, &expected, tolerance);
 
             let expected: Vec<f64> = values(&means)
                 .iter()
@@ -100,9 +83,6 @@ fn global_means_and_their_transpose_equal_loops() {
                 .collect();
             let spread = global_average_transposed(&means, plane).unwrap();
             assert_eq!(spread.dims(), x.dims());
-            assert_close("spread", &spread, &expected, tolerance);
-            let flat = means.flatten_all().unwrap();
-            let spread = plain::global_average_transposed(&flat, area).unwrap();
             assert_close("spread", &spread, &expected, tolerance);
         }
     });

@@ -4,7 +4,7 @@ use candle_core::{DType, Tensor};
 
 use super::super::{average, average_transposed, max_forward, max_gather, max_scatter};
 use super::{Pooling, places};
-use crate::samples::uniform;
+use crate::seeded::uniform;
 
 #[test]
 fn what_does_not_fit_is_an_error() {

@@ -4,11 +4,11 @@ use candle_core::{Result, Tensor};
 
 use super::super::{Combination, Normalised};
 use super::{Run, Sizes};
-use crate::in_place::{Writable, update_with};
+use crate::collect::collect;
+use crate::elementwise::update_with;
 use crate::parallel::fill_parts;
 use crate::real::{Elements, Real, elements, tensor};
-use crate::runs::add_to;
-use crate::spare::collect;
+use crate::vectorised::add_to;
 
 /// The elements of a combination.
 struct Operands<'a, T> {
@@ -114,7 +114,7 @@ pub(in crate::batch_norm::passes) fn combine<T: Real>(
     tensor(combined, (images, vectors, channels, height, width), x)
 }
 
-pub(in crate::batch_norm::passes) fn add<T: Writable>(
+pub(in crate::batch_norm::passes) fn add<T: Real>(
     sum: &Tensor,
     cotangent: &Tensor,
     weight: &Tensor,

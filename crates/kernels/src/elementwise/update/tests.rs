@@ -4,13 +4,13 @@ use std::ops::Range;
 
 use candle_core::{DType, Device, Tensor};
 
-use super::{ELEMENTS_PER_THREAD, Element, Elementwise, LANES, update_elements};
-use crate::samples::{uniform, values};
+use super::{ELEMENTS_PER_THREAD, Elementwise, LANES, Real, update_elements};
+use crate::seeded::{uniform, values};
 
 /// x <- a x + y, z <- √(z² + x y + 2): the second target reads the old first one.
 struct Pair<T>(T);
 
-impl<T: Element> Elementwise<2, 1> for Pair<T> {
+impl<T: Real> Elementwise<2, 1> for Pair<T> {
     type Target = T;
     type Source = T;
 

@@ -6,7 +6,7 @@ use std::ops::Range;
 use candle_core::{Result, bail};
 
 use crate::parallel::fill_parts;
-use crate::runs::vectorised;
+use crate::vectorised::vectorised;
 
 /// Room for the elements of one part, filled from its front.
 pub(crate) struct Spare<'a, T> {

@@ -13,14 +13,14 @@ use std::ops::Range;
 use candle_core::{Result, Tensor, WithDType, bail};
 use pulp::NullaryFnOnce;
 
-use super::{Element, Update, share_storage};
-use crate::real::{elements, on_cpu};
-use crate::runs::vectorised;
+use super::{Update, share_storage};
+use crate::real::{Real, elements};
+use crate::vectorised::vectorised;
 
 /// f, for N targets and M sources.
 pub trait Elementwise<const N: usize, const M: usize>: Sync {
     /// Number type of the targets.
-    type Target: Element;
+    type Target: Real;
     /// Number type of the sources.
     type Source: WithDType;
 
@@ -64,7 +64,7 @@ where
                 tensor.shape()
             );
         }
-        if !on_cpu(tensor) {
+        if !tensor.device().is_cpu() {
             bail!("expected a CPU tensor");
         }
         if !tensor.is_contiguous() {
@@ -113,7 +113,7 @@ where
 }
 
 /// Calls `kernel` with the elements `collected` so far and those of all `targets`.
-fn with_all<T: Element>(
+fn with_all<T: Real>(
     targets: &[&Tensor],
     collected: Vec<&mut [T]>,
     kernel: &dyn Fn(Vec<&mut [T]>) -> Result<()>,
@@ -140,7 +140,7 @@ struct Block<'a, T, S, const N: usize, const M: usize> {
     sources: [&'a [S]; M],
 }
 
-impl<'a, T: Element, S: WithDType, const N: usize, const M: usize> Block<'a, T, S, N, M> {
+impl<'a, T: Real, S: WithDType, const N: usize, const M: usize> Block<'a, T, S, N, M> {
     fn len(&self) -> usize {
         self.targets[0].len()
     }

@@ -1,65 +1,20 @@
-//! In-place updates of CPU tensors through candle's own locking and alias checks.
+//! Sums of tensors, new and in place; updates of CPU tensors go through candle's own locking and
+//! alias checks.
 
-mod elementwise;
 #[cfg(test)]
 mod tests;
+mod update;
 
-pub use elementwise::{Elementwise, update_elements};
+pub use update::{Elementwise, update_elements};
 
 use std::marker::PhantomData;
 
-use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Tensor, WithDType, bail};
+use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Tensor, bail};
 
+use crate::collect::collect;
 use crate::parallel::fill_parts;
-use crate::real::{Real, dispatch, elements, on_cpu};
-use crate::runs::add_to;
-
-/// A floating-point type whose elements on the CPU can be written: f32 or f64.
-pub trait Element: WithDType + std::ops::Neg<Output = Self> {
-    /// The square root, correctly rounded.
-    #[must_use]
-    fn sqrt(self) -> Self;
-
-    /// The power with a real exponent.
-    #[must_use]
-    fn powf(self, exponent: Self) -> Self;
-
-    /// All elements of a storage.
-    ///
-    /// # Errors
-    /// A storage of another number type.
-    fn elements_mut(storage: &mut CpuStorage) -> Result<&mut [Self]>;
-}
-
-/// A number type of the kernels whose CPU storage can be written.
-pub(crate) trait Writable: Real + Element {}
-
-macro_rules! writable {
-    ($type:ty, $variant:ident) => {
-        impl Element for $type {
-            #[inline(always)]
-            fn sqrt(self) -> Self {
-                self.sqrt()
-            }
-
-            #[inline(always)]
-            fn powf(self, exponent: Self) -> Self {
-                self.powf(exponent)
-            }
-
-            fn elements_mut(storage: &mut CpuStorage) -> Result<&mut [Self]> {
-                match storage {
-                    CpuStorage::$variant(elements) => Ok(elements),
-                    _ => bail!("expected a tensor of {:?}", Self::DTYPE),
-                }
-            }
-        }
-
-        impl Writable for $type {}
-    };
-}
-writable!(f32, F32);
-writable!(f64, F64);
+use crate::real::{Real, dispatch, elements, on_cpu, tensor};
+use crate::vectorised::add_to;
 
 /// target <- f(target), where f may read tensors that candle does not see.
 struct Update<T, F> {
@@ -67,7 +22,7 @@ struct Update<T, F> {
     element: PhantomData<T>,
 }
 
-impl<T: Element, F: Fn(&mut [T]) -> Result<()>> InplaceOp1 for Update<T, F> {
+impl<T: Real, F: Fn(&mut [T]) -> Result<()>> InplaceOp1 for Update<T, F> {
     fn name(&self) -> &'static str {
         "update"
     }
@@ -82,7 +37,7 @@ impl<T: Element, F: Fn(&mut [T]) -> Result<()>> InplaceOp1 for Update<T, F> {
 /// # Errors
 /// That of `kernel`, a number type other than T, or a `target` that is not contiguous or shares the
 /// storage of one of the sources: the kernel could not have read that.
-pub(crate) fn update_with<T: Writable>(
+pub(crate) fn update_with<T: Real>(
     target: &Tensor,
     sources: &[&Tensor],
     kernel: impl Fn(&mut [T]) -> Result<()>,
@@ -108,6 +63,31 @@ fn covered<'a, T>(all: &'a mut [T], layout: &Layout) -> Result<&'a mut [T]> {
     }
 }
 
+/// The sum of two tensors of one shape: where the paths of a network meet, and their cotangents.
+///
+/// # Errors
+/// Shapes or number types that differ, or a device error.
+pub fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    if a.shape() != b.shape() {
+        bail!("expected shape {:?}, got {:?}", a.shape(), b.shape());
+    }
+    if on_cpu(a) {
+        return dispatch!(a.dtype(), sum_of_slices(&a.contiguous()?, &b.contiguous()?));
+    }
+    a + b
+}
+
+fn sum_of_slices<T: Real>(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    let (left, right) = (elements::<T>(a)?, elements::<T>(b)?);
+    let (left, right) = (left.slice()?, right.slice()?);
+    let sum = collect(left.len(), 1, |part, spare| {
+        let pairs = left[part.clone()].iter().zip(&right[part]);
+        spare.extend(pairs.map(|(&a, &b)| a + b));
+        Ok(())
+    })?;
+    tensor(sum, a.shape(), a)
+}
+
 /// Adds `addend` to `sum` in place, which every tensor that shares `sum`'s storage sees.
 ///
 /// # Errors
@@ -118,7 +98,7 @@ pub fn add_in_place(sum: &Tensor, addend: &Tensor) -> Result<()> {
         bail!("expected shape {:?}, got {:?}", sum.shape(), addend.shape());
     }
     if on_cpu(sum) {
-        return dispatch!(sum.dtype(), add(sum, &addend.contiguous()?));
+        return dispatch!(sum.dtype(), add_slices(sum, &addend.contiguous()?));
     }
     sum.slice_set(&(sum + addend)?, 0, 0)
 }
@@ -134,7 +114,7 @@ pub fn scale_in_place(target: &Tensor, factor: f64) -> Result<()> {
     target.slice_set(&(target * factor)?, 0, 0)
 }
 
-fn scale<T: Writable>(target: &Tensor, factor: f64) -> Result<()> {
+fn scale<T: Real>(target: &Tensor, factor: f64) -> Result<()> {
     let pieces = [(0..target.elem_count(), Scaling(T::from_f64(factor)))];
     update_elements([target], [], &pieces)
 }
@@ -142,7 +122,7 @@ fn scale<T: Writable>(target: &Tensor, factor: f64) -> Result<()> {
 /// x <- a x.
 struct Scaling<T>(T);
 
-impl<T: Element> Elementwise<1, 0> for Scaling<T> {
+impl<T: Real> Elementwise<1, 0> for Scaling<T> {
     type Target = T;
     type Source = T;
 
@@ -152,7 +132,7 @@ impl<T: Element> Elementwise<1, 0> for Scaling<T> {
     }
 }
 
-fn add<T: Writable>(sum: &Tensor, addend: &Tensor) -> Result<()> {
+fn add_slices<T: Real>(sum: &Tensor, addend: &Tensor) -> Result<()> {
     let addends = elements::<T>(addend)?;
     let addends = addends.slice()?;
     update_with(sum, &[addend], |sum: &mut [T]| {
