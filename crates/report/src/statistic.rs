@@ -11,120 +11,110 @@ use std::collections::BTreeMap;
 use flatness_records::{Outcome, Record};
 use serde::{Deserialize, Serialize};
 
-use self::rank::Ranking;
 use crate::reading::{Place, Point, lowest, read_at};
+use crate::selection::decimal;
 use crate::{Expression, Reading, Selection};
 
-pub use self::rank::kendall_tau;
+pub use self::rank::{Ranking, kendall_tau};
 
-/// A number per seed. Where runs are selected, `select` is empty for all of them.
+/// A number per seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Statistic {
     /// ln(q(treatment) / q(control)).
-    LogRatio {
-        /// The q that is compared.
-        quantity: Expression,
-        /// The run of the numerator.
-        treatment: Selection,
-        /// The run of the denominator.
-        control: Selection,
-        /// Where q is read.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        at: Option<Place>,
-    },
+    LogRatio(Comparison),
     /// q(treatment) − q(control).
-    Difference {
-        /// The q that is compared.
-        quantity: Expression,
-        /// The run of the minuend.
-        treatment: Selection,
-        /// The run of the subtrahend.
-        control: Selection,
-        /// Where q is read.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        at: Option<Place>,
-    },
+    Difference(Comparison),
     /// The difference of test accuracies, with the sampling error of the test images beside that of the seeds.
-    AccuracyGain {
-        /// The run of the minuend.
-        treatment: Selection,
-        /// The run of the subtrahend.
-        control: Selection,
-    },
+    AccuracyGain(Sides),
     /// q, mean over the seed's runs.
-    Value {
-        /// The q in question.
-        quantity: Expression,
-        /// Runs of which it is the mean.
-        #[serde(default)]
-        select: Selection,
-        /// Where q is read.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        at: Option<Place>,
-    },
+    Value(Of),
     /// ln q, mean over the seed's runs: for what is multiplied.
-    Factor {
-        /// The q in question.
-        quantity: Expression,
-        /// Runs of which it is the mean.
-        #[serde(default)]
-        select: Selection,
-        /// Where q is read.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        at: Option<Place>,
-    },
+    Factor(Of),
     /// q(last) / max q along training or a curve, mean over the seed's runs.
-    EndOverPeak {
-        /// The q in question.
-        quantity: Expression,
-        /// `training`, or the name of a curve.
-        along: String,
-        /// Runs of which it is the mean.
-        #[serde(default)]
-        select: Selection,
-    },
+    EndOverPeak(Path),
     /// max q − min q along training or a curve, mean over the seed's runs.
-    Range {
-        /// The q in question.
-        quantity: Expression,
-        /// `training`, or the name of a curve.
-        along: String,
-        /// Runs of which it is the mean.
-        #[serde(default)]
-        select: Selection,
-    },
+    Range(Path),
     /// ln(max q / min q) along training or a curve, mean over the seed's runs.
-    LogRange {
-        /// The q in question.
-        quantity: Expression,
-        /// `training`, or the name of a curve.
-        along: String,
-        /// Runs of which it is the mean.
-        #[serde(default)]
-        select: Selection,
-    },
+    LogRange(Path),
     /// Least-squares slope of ln y on ln x: along training or a curve (mean over the seed's runs), or over the seed's runs.
-    Slope {
-        /// Abscissa.
-        x: Expression,
-        /// Ordinate.
-        y: Expression,
-        /// `training`, or the name of a curve; absent: over the runs.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        along: Option<String>,
-        /// Takes points from the first on at which this holds.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        once: Option<Once>,
-        /// Where x and y are read over runs.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        at: Option<Place>,
-        /// Runs that count.
-        #[serde(default)]
-        select: Selection,
-    },
+    Slope(Slope),
     /// Kendall's τ of x against y, over the runs of a seed or along each of them.
     RankCorrelation(Ranking),
+}
+
+/// A quantity of two runs of a seed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Comparison {
+    /// The q that is compared.
+    pub quantity: Expression,
+    /// The run of the numerator or minuend.
+    pub treatment: Selection,
+    /// The run of the denominator or subtrahend.
+    pub control: Selection,
+    /// Where q is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Place>,
+}
+
+/// Two runs of a seed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sides {
+    /// The run of the minuend.
+    pub treatment: Selection,
+    /// The run of the subtrahend.
+    pub control: Selection,
+}
+
+/// A quantity of runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Of {
+    /// The q in question.
+    pub quantity: Expression,
+    /// Runs of which it is the mean.
+    #[serde(default)]
+    pub select: Selection,
+    /// Where q is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Place>,
+}
+
+/// A quantity along runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Path {
+    /// The q in question.
+    pub quantity: Expression,
+    /// `training`, or the name of a curve.
+    pub along: String,
+    /// Runs of which it is the mean.
+    #[serde(default)]
+    pub select: Selection,
+}
+
+/// One quantity against another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Slope {
+    /// Abscissa.
+    pub x: Expression,
+    /// Ordinate.
+    pub y: Expression,
+    /// `training`, or the name of a curve; absent: over the runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub along: Option<String>,
+    /// Takes points from the first on at which this holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub once: Option<Once>,
+    /// Where x and y are read over runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Place>,
+    /// Runs that count.
+    #[serde(default)]
+    pub select: Selection,
 }
 
 /// From where on points count.
@@ -145,7 +135,7 @@ pub struct Sample {
     /// Standard error of the mean that no number of seeds removes: that of test images they all share.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shared_error: Option<f64>,
-    /// Settings of the runs that were chosen by `highest`, in the order of the seeds.
+    /// Weight decays of the runs that were chosen by `highest`, in the order of the seeds.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub chosen: Vec<String>,
 }
@@ -169,7 +159,7 @@ impl Statistic {
     pub fn is_logarithmic(&self) -> bool {
         matches!(
             self,
-            Self::LogRatio { .. } | Self::Factor { .. } | Self::LogRange { .. }
+            Self::LogRatio(_) | Self::Factor(_) | Self::LogRange(_)
         )
     }
 
@@ -177,15 +167,13 @@ impl Statistic {
     #[must_use]
     pub fn quantities(&self) -> Vec<&Expression> {
         match self {
-            Self::LogRatio { quantity, .. }
-            | Self::Difference { quantity, .. }
-            | Self::Value { quantity, .. }
-            | Self::Factor { quantity, .. }
-            | Self::EndOverPeak { quantity, .. }
-            | Self::Range { quantity, .. }
-            | Self::LogRange { quantity, .. } => vec![quantity],
-            Self::AccuracyGain { .. } => Vec::new(),
-            Self::Slope { x, y, .. } => vec![x, y],
+            Self::LogRatio(one) | Self::Difference(one) => vec![&one.quantity],
+            Self::AccuracyGain(_) => Vec::new(),
+            Self::Value(of) | Self::Factor(of) => vec![&of.quantity],
+            Self::EndOverPeak(path) | Self::Range(path) | Self::LogRange(path) => {
+                vec![&path.quantity]
+            }
+            Self::Slope(slope) => vec![&slope.x, &slope.y],
             Self::RankCorrelation(ranking) => ranking.quantities(),
         }
     }
@@ -194,20 +182,14 @@ impl Statistic {
     #[must_use]
     pub fn selections(&self) -> Vec<&Selection> {
         match self {
-            Self::LogRatio {
-                treatment, control, ..
+            Self::LogRatio(one) | Self::Difference(one) => vec![&one.treatment, &one.control],
+            Self::AccuracyGain(sides) => vec![&sides.treatment, &sides.control],
+            Self::Value(of) | Self::Factor(of) => vec![&of.select],
+            Self::EndOverPeak(path) | Self::Range(path) | Self::LogRange(path) => {
+                vec![&path.select]
             }
-            | Self::Difference {
-                treatment, control, ..
-            }
-            | Self::AccuracyGain { treatment, control } => vec![treatment, control],
-            Self::Value { select, .. }
-            | Self::Factor { select, .. }
-            | Self::EndOverPeak { select, .. }
-            | Self::Range { select, .. }
-            | Self::LogRange { select, .. }
-            | Self::Slope { select, .. }
-            | Self::RankCorrelation(Ranking { select, .. }) => vec![select],
+            Self::Slope(slope) => vec![&slope.select],
+            Self::RankCorrelation(ranking) => vec![&ranking.select],
         }
     }
 
@@ -235,54 +217,38 @@ impl Statistic {
                 error: found.error,
                 relative_error: found.relative_error,
             });
-            if let Some([treatment, control]) = found.pair {
-                pairs.push([treatment, control]);
-                if self
-                    .selections()
-                    .iter()
-                    .any(|selection| selection.highest().is_some())
-                {
-                    let (rate, decay) = (
-                        treatment.spec.train.optimizer.learning_rate(),
-                        treatment.spec.train.optimizer.weight_decay().0,
-                    );
-                    sample
-                        .chosen
-                        .push(format!("decay {decay:e} at rate {rate}"));
-                }
-            }
+            pairs.extend(found.pair);
         }
-        if matches!(self, Self::AccuracyGain { .. }) {
+        if self
+            .selections()
+            .iter()
+            .any(|selection| selection.highest().is_some())
+        {
+            sample.chosen = pairs
+                .iter()
+                .map(|[run, _]| decimal(run.spec.train.optimizer.weight_decay().0))
+                .collect();
+        }
+        if matches!(self, Self::AccuracyGain(_)) {
             sample.shared_error = test_sampling_error(&pairs);
         }
         sample
     }
 
     fn of_seed<'a>(&self, runs: &[&'a Record], model: &str) -> Option<Found<'a>> {
+        let along = |path: &Path, reduce: fn(&[Reading]) -> Option<Reading>| {
+            mean(&path.select.of(runs, model), |run| {
+                reduce(&values(run, &path.quantity, &path.along)?)
+            })
+        };
         match self {
-            Self::LogRatio {
-                quantity,
-                treatment,
-                control,
-                at,
-            } => {
-                let pair = pair(runs, model, treatment, control)?;
-                let [above, below] = read_both(pair, quantity, at.as_ref())?;
-                let value = (above.value > 0.0 && below.value > 0.0)
-                    .then(|| (above.value / below.value).ln());
-                Some(Found::paired(value?, [above, below], pair))
-            }
-            Self::Difference {
-                quantity,
-                treatment,
-                control,
-                at,
-            } => {
-                let pair = pair(runs, model, treatment, control)?;
-                let [one, other] = read_both(pair, quantity, at.as_ref())?;
-                Some(Found::paired(one.value - other.value, [one, other], pair))
-            }
-            Self::AccuracyGain { treatment, control } => {
+            Self::LogRatio(one) => one.of_seed(runs, model, |[above, below]| {
+                (above > 0.0 && below > 0.0).then(|| (above / below).ln())
+            }),
+            Self::Difference(one) => one.of_seed(runs, model, |[minuend, subtrahend]| {
+                Some(minuend - subtrahend)
+            }),
+            Self::AccuracyGain(Sides { treatment, control }) => {
                 let pair = pair(runs, model, treatment, control)?;
                 let accuracy =
                     |record: &Record| Some(record.measurements.last()?.evaluation.test.accuracy);
@@ -296,92 +262,83 @@ impl Statistic {
                     pair,
                 ))
             }
-            Self::Value {
-                quantity,
-                select,
-                at,
-            } => mean(&select.of(runs, model), |run| {
-                read_at(run, quantity, at.as_ref())
+            Self::Value(of) => mean(&of.select.of(runs, model), |run| {
+                read_at(run, &of.quantity, of.at.as_ref())
             }),
-            Self::Factor {
-                quantity,
-                select,
-                at,
-            } => mean(&select.of(runs, model), |run| {
-                logarithm(read_at(run, quantity, at.as_ref())?)
+            Self::Factor(of) => mean(&of.select.of(runs, model), |run| {
+                logarithm(read_at(run, &of.quantity, of.at.as_ref())?)
             }),
-            Self::EndOverPeak {
-                quantity,
-                along,
-                select,
-            } => mean(&select.of(runs, model), |run| {
-                let values = values(run, quantity, along)?;
-                let peak = values
-                    .iter()
-                    .copied()
-                    .max_by(|one, other| f64::total_cmp(&one.value, &other.value))?;
+            Self::EndOverPeak(path) => along(path, |values| {
+                let [_, peak] = extremes(values)?;
                 let end = values.last()?;
                 Some(Reading {
                     value: end.value / peak.value,
                     error: end.error / peak.value,
                 })
             }),
-            Self::Range {
-                quantity,
-                along,
-                select,
-            } => mean(&select.of(runs, model), |run| {
-                let [low, high] = extremes(&values(run, quantity, along)?)?;
-                Some(Reading {
-                    value: high.value - low.value,
-                    error: high.error.hypot(low.error),
-                })
+            Self::Range(path) => along(path, |values| Some(span(extremes(values)?))),
+            Self::LogRange(path) => along(path, |values| {
+                let [low, high] = extremes(values)?;
+                Some(span([logarithm(low)?, logarithm(high)?]))
             }),
-            Self::LogRange {
-                quantity,
-                along,
-                select,
-            } => mean(&select.of(runs, model), |run| {
-                let [low, high] = extremes(&values(run, quantity, along)?)?;
-                let [low, high] = [logarithm(low)?, logarithm(high)?];
-                Some(Reading {
-                    value: high.value - low.value,
-                    error: high.error.hypot(low.error),
-                })
-            }),
-            Self::Slope {
-                x,
-                y,
-                along: Some(along),
-                once,
-                select,
-                ..
-            } => mean(&select.of(runs, model), |run| {
-                let points = Point::along(run, along);
-                let reached = |point: &Point<'_>| {
-                    once.as_ref().is_none_or(|once| {
-                        point
-                            .read(&once.quantity)
-                            .is_some_and(|reading| reading.value >= once.at_least)
-                    })
-                };
-                let points = points.into_iter().skip_while(|point| !reached(point));
-                slope(points.filter_map(|point| Some((point.read(x)?.value, point.read(y)?.value))))
-            }),
-            Self::Slope {
-                x, y, at, select, ..
-            } => {
-                let runs = select.of(runs, model);
-                let places = runs.iter().filter_map(|run| {
-                    Some((
-                        read_at(run, x, at.as_ref())?.value,
-                        read_at(run, y, at.as_ref())?.value,
-                    ))
-                });
-                Some(Found::of(slope(places)?))
+            Self::Slope(slope) => slope.of_seed(&slope.select.of(runs, model)),
+            Self::RankCorrelation(ranking) => {
+                let value = ranking.of_seed(runs, model)?;
+                Some(Found::of(Reading { value, error: 0.0 }))
             }
-            Self::RankCorrelation(ranking) => ranking.of_seed(runs, model).map(Found::exact),
         }
+    }
+}
+
+impl Comparison {
+    fn of_seed<'a>(
+        &self,
+        runs: &[&'a Record],
+        model: &str,
+        compare: impl Fn([f64; 2]) -> Option<f64>,
+    ) -> Option<Found<'a>> {
+        let pair = pair(runs, model, &self.treatment, &self.control)?;
+        let readings = read_both(pair, &self.quantity, self.at.as_ref())?;
+        let value = compare(readings.map(|reading| reading.value))?;
+        Some(Found::paired(value, readings, pair))
+    }
+}
+
+impl Slope {
+    fn of_seed<'a>(&self, runs: &[&Record]) -> Option<Found<'a>> {
+        let Some(along) = &self.along else {
+            let at = self.at.as_ref();
+            let place = |run: &&Record| {
+                Some((
+                    read_at(run, &self.x, at)?.value,
+                    read_at(run, &self.y, at)?.value,
+                ))
+            };
+            return Some(Found::of(slope(runs.iter().filter_map(place))?));
+        };
+        let reached = |point: &Point<'_>| {
+            self.once.as_ref().is_none_or(|once| {
+                let reading = point.read(&once.quantity);
+                reading.is_some_and(|reading| reading.value >= once.at_least)
+            })
+        };
+        mean(runs, |run| {
+            let points = Point::along(run, along)
+                .into_iter()
+                .skip_while(|point| !reached(point));
+            slope(
+                points.filter_map(|point| {
+                    Some((point.read(&self.x)?.value, point.read(&self.y)?.value))
+                }),
+            )
+        })
+    }
+}
+
+fn span([low, high]: [Reading; 2]) -> Reading {
+    Reading {
+        value: high.value - low.value,
+        error: high.error.hypot(low.error),
     }
 }
 
@@ -401,10 +358,6 @@ impl<'a> Found<'a> {
             relative_error: relative(reading),
             pair: None,
         }
-    }
-
-    fn exact(value: f64) -> Self {
-        Self::of(Reading { value, error: 0.0 })
     }
 
     /// Both sides have the same probes, so that their errors are common to them.

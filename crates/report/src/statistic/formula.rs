@@ -1,6 +1,6 @@
 //! What a statistic computes, as a formula for readers.
 
-use super::{Once, Statistic};
+use super::{Of, Path, Statistic};
 use crate::number::significant;
 use crate::reading::{Place, TRAINING};
 use crate::selection::decimal;
@@ -10,118 +10,59 @@ impl Statistic {
     #[must_use]
     pub fn formula(&self) -> String {
         match self {
-            Self::LogRatio {
-                quantity,
-                treatment,
-                control,
-                at,
-            } => {
-                let (one, other) = (treatment.words(), control.words());
+            Self::LogRatio(one) | Self::Difference(one) => {
+                let word = if self.is_logarithmic() {
+                    "over"
+                } else {
+                    "minus"
+                };
+                let (treatment, control) = (one.treatment.words(), one.control.words());
+                let place = place(one.at.as_ref());
                 format!(
-                    "{}{}: {one} over {other}",
-                    quantity.symbol(),
-                    place(at.as_ref())
+                    "{}{place}: {treatment} {word} {control}",
+                    one.quantity.symbol()
                 )
             }
-            Self::Difference {
-                quantity,
-                treatment,
-                control,
-                at,
-            } => {
-                let (one, other) = (treatment.words(), control.words());
-                format!(
-                    "{}{}: {one} minus {other}",
-                    quantity.symbol(),
-                    place(at.as_ref())
-                )
-            }
-            Self::AccuracyGain { treatment, control } => {
+            Self::AccuracyGain(sides) => {
                 format!(
                     "test accuracy: {} minus {}",
-                    treatment.words(),
-                    control.words()
+                    sides.treatment.words(),
+                    sides.control.words()
                 )
             }
-            Self::Value {
-                quantity,
-                select,
-                at,
-            }
-            | Self::Factor {
-                quantity,
-                select,
-                at,
-            } => {
+            Self::Value(of) | Self::Factor(of) => {
+                let Of {
+                    quantity,
+                    select,
+                    at,
+                } = of;
                 format!(
                     "{}{}{}",
                     quantity.symbol(),
                     place(at.as_ref()),
-                    of(&select.words())
+                    of_runs(&select.words())
                 )
             }
-            Self::EndOverPeak {
-                quantity,
-                along,
-                select,
-            } => {
-                format!(
-                    "{}: end over peak {}{}",
-                    quantity.symbol(),
-                    path(along),
-                    of(&select.words())
-                )
-            }
-            Self::Range {
-                quantity,
-                along,
-                select,
-            } => {
-                let words = of(&select.words());
-                format!(
-                    "{}: largest minus smallest {}{words}",
-                    quantity.symbol(),
-                    path(along)
-                )
-            }
-            Self::LogRange {
-                quantity,
-                along,
-                select,
-            } => {
-                let words = of(&select.words());
-                format!(
-                    "{}: largest over smallest {}{words}",
-                    quantity.symbol(),
-                    path(along)
-                )
-            }
-            Self::Slope {
-                x,
-                y,
-                along,
-                once,
-                at,
-                select,
-            } => {
-                let over = along
+            Self::EndOverPeak(path) => along_path(path, "end over peak"),
+            Self::Range(path) => along_path(path, "largest minus smallest"),
+            Self::LogRange(path) => along_path(path, "largest over smallest"),
+            Self::Slope(slope) => {
+                let over = slope
+                    .along
                     .as_deref()
-                    .map_or_else(|| "over the runs".to_owned(), path);
-                let once = once
-                    .as_ref()
-                    .map_or_else(String::new, |Once { quantity, at_least }| {
-                        format!(", once {} ≥ {}", quantity.symbol(), decimal(*at_least))
-                    });
-                let words = of(&select.words());
-                format!(
-                    "slope of ln {} on ln {} {over}{}{once}{words}",
-                    y.symbol(),
-                    x.symbol(),
-                    place(at.as_ref())
-                )
+                    .map_or_else(|| "over the runs".to_owned(), route);
+                let once = slope.once.as_ref().map_or_else(String::new, |once| {
+                    format!(
+                        ", once {} ≥ {}",
+                        once.quantity.symbol(),
+                        decimal(once.at_least)
+                    )
+                });
+                let (x, y, place) = (slope.x.symbol(), slope.y.symbol(), place(slope.at.as_ref()));
+                let runs = of_runs(&slope.select.words());
+                format!("slope of ln({y}) on ln({x}) {over}{place}{once}{runs}")
             }
             Self::RankCorrelation(ranking) => {
-                let y = ranking.y.symbol();
                 let given: Vec<String> = ranking.given.iter().map(|one| one.symbol()).collect();
                 let given = if given.is_empty() {
                     String::new()
@@ -133,24 +74,29 @@ impl Statistic {
                 } else {
                     "granulated τ"
                 };
-                let beyond = ranking.beyond.as_ref().map_or_else(String::new, |other| {
-                    format!(" − {tau}({}, {y}{given})", other.symbol())
-                });
-                let over = ranking
+                let y = ranking.y.symbol() + &given;
+                let beyond = ranking
+                    .beyond
+                    .as_ref()
+                    .map(|other| format!(" − {tau}({}, {y})", other.symbol()));
+                let along = ranking
                     .along
                     .as_deref()
-                    .map_or_else(String::new, |along| format!(" {}", path(along)));
-                format!(
-                    "{tau}({}, {y}{given}){beyond}{over}{}",
-                    ranking.x.symbol(),
-                    of(&ranking.select.words())
-                )
+                    .map(|along| format!(" {}", route(along)));
+                let (beyond, along) = (beyond.unwrap_or_default(), along.unwrap_or_default());
+                let runs = of_runs(&ranking.select.words());
+                format!("{tau}({}, {y}){beyond}{along}{runs}", ranking.x.symbol())
             }
         }
     }
 }
 
-fn of(selection: &str) -> String {
+fn along_path(path: &Path, what: &str) -> String {
+    let (route, runs) = (route(&path.along), of_runs(&path.select.words()));
+    format!("{}: {what} {route}{runs}", path.quantity.symbol())
+}
+
+fn of_runs(selection: &str) -> String {
     if selection.is_empty() {
         String::new()
     } else {
@@ -158,11 +104,11 @@ fn of(selection: &str) -> String {
     }
 }
 
-fn path(along: &str) -> String {
-    match along {
-        TRAINING => "along training".to_owned(),
-        curve => format!("along {curve}"),
-    }
+fn route(along: &str) -> String {
+    format!(
+        "along {}",
+        if along == TRAINING { "training" } else { along }
+    )
 }
 
 fn place(at: Option<&Place>) -> String {
