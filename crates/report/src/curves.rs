@@ -1,17 +1,18 @@
-//! Training runs with their losses after every epoch: `curves.csv` and a page of Markdown.
+//! Training runs with their losses after every epoch, and finished runs side by side: pictures, `curves.csv` and Markdown.
 //!
-//! Losses are mean cross-entropies without the L2 term, accuracies fractions of the split in the file
-//! and percentages on the page.
+//! Losses are mean cross-entropies without the L2 term, accuracies fractions of the split in the file and percentages on the page.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use flatness_records::{EpochEvaluation, EpochMetrics, Iterate, Outcome, Record};
 
-use crate::csv::{line, number, quoted};
 use crate::number::significant;
-use crate::reproduction::{models, optimizers};
-use crate::{Error, optimizer_name};
+use crate::reading::{Point as RunPoint, TRAINING};
+use crate::reproduction::{distinct, models};
+use crate::settings::{Fields, block, fields, shared};
+use crate::svg::{Axis, Chart, Mark, Point, Series, arranged};
+use crate::table::{Cell, Table};
+use crate::{Error, Expression, optimizer_name};
 
 /// A finished run and the metrics of its epochs.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,73 +39,103 @@ impl TrainedRun {
     }
 }
 
+fn weights_name(weights: Iterate) -> &'static str {
+    match weights {
+        Iterate::Last => "last",
+        Iterate::Average => "average",
+    }
+}
+
 /// One row per evaluation of every run, every number at full precision (RFC 4180).
 #[must_use]
 pub fn curves_csv(runs: &[TrainedRun]) -> String {
-    let mut csv =
-        "run,model,optimizer,seed,epoch,weights,train_loss,train_accuracy,train_top5_accuracy,\
-                   test_loss,test_accuracy,test_top5_accuracy\n"
-            .to_owned();
+    let columns = [
+        "run",
+        "model",
+        "optimizer",
+        "seed",
+        "epoch",
+        "weights",
+        "train_loss",
+        "train_accuracy",
+        "train_top5_accuracy",
+        "test_loss",
+        "test_accuracy",
+        "test_top5_accuracy",
+    ];
+    let mut table = Table::new("", &columns);
     for run in runs {
         let record = &run.record;
         for (epoch, weights, evaluation) in run.evaluations() {
-            let weights = match weights {
-                Iterate::Last => "last",
-                Iterate::Average => "average",
-            };
             let mut cells = vec![
-                quoted(&record.id),
-                quoted(&record.model.name),
-                quoted(&optimizer_name(&record.spec.train)),
+                record.id.clone(),
+                record.model.name.clone(),
+                optimizer_name(&record.spec.train),
                 record.spec.seed.to_string(),
                 epoch.to_string(),
-                weights.to_owned(),
+                weights_name(weights).to_owned(),
             ];
             for split in [evaluation.train, evaluation.test] {
-                cells.extend([split.loss, split.accuracy, split.top5_accuracy].map(number));
+                cells.extend(
+                    [split.loss, split.accuracy, split.top5_accuracy]
+                        .map(|number| format!("{number}")),
+                );
             }
-            csv += &line(&cells);
+            table.push(cells.into_iter().map(Cell::from).collect());
         }
     }
-    csv
+    table.csv()
 }
 
-/// A page of Markdown: how every run ended, on what data, with what settings, and the command that
-/// made the page.
+/// A page of Markdown: how every run ended, on what data, with what settings, and the command that made the page.
 ///
 /// # Errors
 /// [`Error::Settings`] when a spec has no TOML form.
 pub fn curves_page(runs: &[TrainedRun], command: &str) -> Result<String, Error> {
     let mut page = format!(
         "# Losses along training\n\nMade by `{command}`. `curves.csv` has every number, the `.svg` files show the losses, the \
-         `.json` files are the records of the runs. Loss: mean cross-entropy without the L2 term. An \
-         average has batch-norm statistics of its own, taken over the training images, so even that of one iterate differs from the iterate.\n"
+         `.json` files are the records of the runs. Loss: mean cross-entropy without the L2 term. An average has batch-norm statistics \
+         of its own, taken over the training images, so even that of one iterate differs from the iterate.\n"
     );
     for model in models(runs.iter().map(|run| &run.record)) {
-        let runs = runs.iter().filter(|run| run.record.model.name == model);
-        let runs: Vec<&TrainedRun> = runs.collect();
+        let runs: Vec<&TrainedRun> = runs
+            .iter()
+            .filter(|run| run.record.model.name == model)
+            .collect();
         // Writing to a String cannot fail.
-        let _ = write!(page, "\n## {model}\n\n{}", endings(&runs));
-        page += &data(&runs);
+        let _ = write!(page, "\n## {model}\n\n{}", endings(&runs).markdown());
+        page += &distinct(runs.iter().map(|run| data(&run.record))).concat();
         page += &settings(&runs)?;
     }
     Ok(page)
 }
 
 /// The last evaluation of every run.
-fn endings(runs: &[&TrainedRun]) -> String {
-    let mut table =
-        "| optimiser | seed | epoch | train loss | test loss | test accuracy | test top-5 |\n\
-                     |---|---|---|---|---|---|---|\n"
-            .to_owned();
+fn endings(runs: &[&TrainedRun]) -> Table {
+    let columns = [
+        "optimiser",
+        "#seed",
+        "#epoch",
+        "#train loss",
+        "#test loss",
+        "#test accuracy",
+        "#test top-5",
+    ];
+    let mut table = Table::new("", &columns);
     for run in runs {
         let name = optimizer_name(&run.record.spec.train);
-        let seed = run.record.spec.seed;
+        let seed = run.record.spec.seed.to_string();
         if let Outcome::Diverged { epoch, .. } = run.record.outcome {
-            let _ = writeln!(
-                table,
-                "| {name} | {seed} | diverged in epoch {epoch} | | | | |"
-            );
+            let cells = [
+                name,
+                seed,
+                format!("diverged in {epoch}"),
+                String::new(),
+                String::new(),
+                String::new(),
+                String::new(),
+            ];
+            table.push(cells.map(Cell::from).to_vec());
             continue;
         }
         for (weights, label) in [(Iterate::Last, ""), (Iterate::Average, ", average")] {
@@ -112,103 +143,231 @@ fn endings(runs: &[&TrainedRun]) -> String {
             let Some((epoch, _, EpochEvaluation { train, test, .. })) = of_weights.last() else {
                 continue;
             };
-            let _ = writeln!(
-                table,
-                "| {name}{label} | {seed} | {epoch} | {} | {} | {:.2} % | {:.2} % |",
+            let cells = [
+                format!("{name}{label}"),
+                seed.clone(),
+                epoch.to_string(),
                 significant(train.loss, 4),
                 significant(test.loss, 4),
-                100.0 * test.accuracy,
-                100.0 * test.top5_accuracy,
-            );
+                format!("{:.2} %", 100.0 * test.accuracy),
+                format!("{:.2} %", 100.0 * test.top5_accuracy),
+            ];
+            table.push(cells.map(Cell::from).to_vec());
         }
     }
     table
 }
 
-/// What the runs have been trained and tested on; a line for each of several data sets.
-fn data(runs: &[&TrainedRun]) -> String {
-    let mut lines: Vec<String> = Vec::new();
-    for run in runs {
-        let data = &run.record.data;
-        let held_out = match data.validation_examples {
-            0 => String::new(),
-            count => format!(", {count} for validation"),
-        };
-        let line = format!(
-            "\nData: {}, {} examples for training{held_out}, {} for testing; {}; SHA-256 `{}`.\n",
-            data.set, data.train_examples, data.test_examples, data.source, data.digest
-        );
-        if !lines.contains(&line) {
-            lines.push(line);
-        }
-    }
-    lines.concat()
+/// What a run has been trained and tested on.
+fn data(record: &Record) -> String {
+    let data = &record.data;
+    let held_out = match data.validation_examples {
+        0 => String::new(),
+        count => format!(", {count} for validation"),
+    };
+    format!(
+        "\nData: {}, {} examples for training{held_out}, {} for testing; {}; SHA-256 `{}`.\n",
+        data.set, data.train_examples, data.test_examples, data.source, data.digest
+    )
 }
 
 /// The specs without their seeds: what all runs share, then what is each optimiser's own.
 fn settings(runs: &[&TrainedRun]) -> Result<String, Error> {
-    let specs: Vec<(String, BTreeMap<String, String>)> = runs
+    let specs: Vec<Fields> = runs
         .iter()
-        .map(|run| Ok((optimizer_name(&run.record.spec.train), fields(&run.record)?)))
-        .collect::<Result<_, Error>>()?;
-    let mut shared = specs
-        .first()
-        .map_or_else(BTreeMap::new, |(_, spec)| spec.clone());
-    shared.retain(|field, value| specs.iter().all(|(_, spec)| spec.get(field) == Some(value)));
-    let mut text = format!(
-        "\nSettings of all runs:\n\n```toml\n{}```\n",
+        .map(|run| fields(&run.record))
+        .collect::<Result<_, _>>()?;
+    let shared = shared(&specs);
+    let own = runs.iter().zip(&specs).map(|(run, spec)| {
+        let own = block(
+            spec.iter()
+                .filter(|(field, _)| !shared.contains_key(*field)),
+        );
+        format!(
+            "\n{}:\n\n```toml\n{own}```\n",
+            optimizer_name(&run.record.spec.train)
+        )
+    });
+    let own = distinct(own).concat();
+    let own = if shared.len() == specs.first().map_or(0, Fields::len) {
+        String::new()
+    } else {
+        own
+    };
+    Ok(format!(
+        "\nSettings of all runs:\n\n```toml\n{}```\n{own}",
         block(shared.iter())
-    );
-    for name in optimizers(runs.iter().map(|run| &run.record)) {
-        let mut blocks: Vec<String> = Vec::new();
-        for (_, spec) in specs.iter().filter(|(optimizer, _)| *optimizer == name) {
-            let own = spec
-                .iter()
-                .filter(|(field, _)| !shared.contains_key(*field));
-            let block = block(own);
-            if !block.is_empty() && !blocks.contains(&block) {
-                blocks.push(block);
+    ))
+}
+
+/// The runs of `model` as one SVG file, a line each in the colour of their optimiser: the train loss, then the test loss; the
+/// average of the iterates is dashed.
+#[must_use]
+pub fn curves_svg(model: &str, runs: &[TrainedRun]) -> String {
+    let runs: Vec<&TrainedRun> = runs
+        .iter()
+        .filter(|run| run.record.model.name == model)
+        .collect();
+    let losses: [(&str, fn(&EpochEvaluation) -> f64); 2] = [
+        ("train loss", |evaluation| evaluation.train.loss),
+        ("test loss", |evaluation| evaluation.test.loss),
+    ];
+    let panels = losses.map(|(name, loss)| {
+        let names = distinct(
+            runs.iter()
+                .map(|run| optimizer_name(&run.record.spec.train)),
+        );
+        let series = names.iter().flat_map(|name| {
+            let of_name = || {
+                runs.iter()
+                    .filter(|run| optimizer_name(&run.record.spec.train) == *name)
+            };
+            [
+                (Iterate::Last, "", Mark::Bare),
+                (Iterate::Average, ", average", Mark::Dashed),
+            ]
+            .map(|(weights, suffix, mark)| {
+                let lines = of_name().map(|run| {
+                    let evaluations = run.evaluations().filter(|(_, other, _)| *other == weights);
+                    evaluations
+                        .map(|(epoch, _, evaluation)| {
+                            Point::new(f64::from(epoch), loss(&evaluation))
+                        })
+                        .collect()
+                });
+                joined(format!("{name}{suffix}"), lines, mark)
+            })
+        });
+        // A line without points keeps its colour; a dashed one has none to keep.
+        let series =
+            series.filter(|series| series.mark != Mark::Dashed || !series.points.is_empty());
+        chart(
+            &format!("{model}: {name}"),
+            "epoch",
+            "mean cross-entropy",
+            series.collect(),
+        )
+    });
+    arranged("Loss along training", &panels.map(|chart| chart.draw()))
+}
+
+/// A quantity of finished runs along training as one SVG file, a line for each run, named by what its spec has of its own: the
+/// left panel over the epoch, the right one over the training loss.
+///
+/// # Errors
+/// [`Error::Settings`] when a spec has no TOML form.
+pub fn compare_svg(records: &[Record], quantity: &Expression) -> Result<String, Error> {
+    let names = run_names(records)?;
+    let panels = ["epoch", "train.loss"].map(|x| {
+        let abscissa: Option<Expression> = x.parse().ok();
+        let series = records.iter().zip(&names).map(|(record, name)| {
+            let points = RunPoint::along(record, TRAINING).into_iter();
+            let point = |point: RunPoint<'_>| {
+                Some(Point::new(
+                    point.read(abscissa.as_ref()?)?.value,
+                    point.read(quantity)?.value,
+                ))
+            };
+            Series {
+                label: name.clone(),
+                points: points.filter_map(point).collect(),
+                mark: Mark::Line,
             }
-        }
-        for block in blocks {
-            let _ = write!(text, "\n{name}:\n\n```toml\n{block}```\n");
-        }
+        });
+        let title = abscissa
+            .as_ref()
+            .map_or_else(String::new, Expression::symbol);
+        chart(
+            &format!("{} against {title}", quantity.symbol()),
+            &title,
+            &quantity.symbol(),
+            series.collect(),
+        )
+    });
+    Ok(arranged(
+        "Along training",
+        &panels.map(|chart| chart.draw()),
+    ))
+}
+
+/// Finished runs as a table for the terminal: what each spec has of its own, and quantities at the end.
+///
+/// # Errors
+/// [`Error::Settings`] when a spec has no TOML form.
+pub fn compare_table(records: &[Record], quantities: &[Expression]) -> Result<String, Error> {
+    let names = run_names(records)?;
+    let mut table = Table::new("", &["run", "settings"]);
+    table
+        .columns
+        .extend(quantities.iter().map(|quantity| (quantity.symbol(), true)));
+    for (record, name) in records.iter().zip(names) {
+        let numbers = quantities.iter().map(|quantity| {
+            let reading = RunPoint::end(record).and_then(|end| end.read(quantity));
+            Cell::from(reading.map_or_else(
+                || crate::number::MISSING.to_owned(),
+                |one| significant(one.value, 4),
+            ))
+        });
+        table.push(
+            [Cell::from(record.id.clone()), Cell::from(name)]
+                .into_iter()
+                .chain(numbers)
+                .collect(),
+        );
     }
-    Ok(text)
+    Ok(table.terminal())
 }
 
-fn block<'a>(fields: impl Iterator<Item = (&'a String, &'a String)>) -> String {
-    fields
-        .map(|(field, value)| format!("{field} = {value}\n"))
-        .collect()
+/// What tells runs apart: the fields in which they differ, and the seed where those do not.
+fn run_names(records: &[Record]) -> Result<Vec<String>, Error> {
+    let specs: Vec<Fields> = records.iter().map(fields).collect::<Result<_, _>>()?;
+    let shared = shared(&specs);
+    let name = |(record, spec): (&Record, &Fields)| {
+        let own = spec
+            .iter()
+            .filter(|(field, _)| !shared.contains_key(*field));
+        let own = own.map(|(field, value)| {
+            format!(
+                "{} {}",
+                field.rsplit('.').next().unwrap_or(field),
+                value.trim_matches('"')
+            )
+        });
+        own.chain([format!("seed {}", record.spec.seed)])
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    Ok(records.iter().zip(&specs).map(name).collect())
 }
 
-/// The fields of a spec as TOML values by dotted name, without the seed.
-fn fields(record: &Record) -> Result<BTreeMap<String, String>, Error> {
-    let spec = toml::Value::try_from(&record.spec).map_err(|error| Error::Settings {
-        run: record.id.clone(),
-        message: error.to_string(),
-    })?;
-    let mut fields = BTreeMap::new();
-    flatten("", &spec, &mut fields);
-    fields.remove("seed");
-    Ok(fields)
+/// Lines of all seeds, one after the other, interrupted between them.
+fn joined(label: String, lines: impl Iterator<Item = Vec<Point>>, mark: Mark) -> Series {
+    let lines: Vec<Vec<Point>> = lines.filter(|line| !line.is_empty()).collect();
+    Series {
+        label,
+        points: lines.join(&Point::new(f64::NAN, f64::NAN)),
+        mark,
+    }
 }
 
-fn flatten(name: &str, value: &toml::Value, fields: &mut BTreeMap<String, String>) {
-    match value {
-        toml::Value::Table(table) if !table.is_empty() => {
-            for (key, value) in table {
-                let prefix = if name.is_empty() {
-                    String::new()
-                } else {
-                    format!("{name}.")
-                };
-                flatten(&format!("{prefix}{key}"), value, fields);
-            }
-        }
-        value => {
-            fields.insert(name.to_owned(), value.to_string());
-        }
+fn chart(title: &str, x: &str, y: &str, series: Vec<Series>) -> Chart {
+    let reached = |coordinate: fn(&Point) -> f64| {
+        let points = series.iter().flat_map(|series| &series.points);
+        points
+            .map(coordinate)
+            .filter(|value| value.is_finite())
+            .collect::<Vec<_>>()
+            .into_iter()
+    };
+    Chart {
+        title: title.to_owned(),
+        x: if x == "epoch" {
+            Axis::linear(x, reached(|point| point.x))
+        } else {
+            Axis::fitting(x, reached(|point| point.x))
+        },
+        y: Axis::fitting(y, reached(|point| point.y)),
+        series,
+        guides: [Vec::new(), Vec::new()],
     }
 }

@@ -25,14 +25,6 @@ pub enum Error {
         /// Value found.
         got: String,
     },
-    /// The drawing library refused a figure.
-    #[error("figure `{figure}` cannot be drawn: {message}")]
-    Plot {
-        /// Title of the figure's panel.
-        figure: String,
-        /// Reason given by the drawing library.
-        message: String,
-    },
     /// The numbers of a plot do not belong together.
     #[error("plot of {plot}: {field} must have {expected} numbers, got {got}")]
     Length {
@@ -43,18 +35,6 @@ pub enum Error {
         /// Numbers that the other fields ask for.
         expected: usize,
         /// Numbers found.
-        got: usize,
-    },
-    /// More optimisers than colours tell apart.
-    #[error(
-        "the runs of {model} have {got} optimisers, and colours tell {limit} apart; draw fewer at a time"
-    )]
-    Colours {
-        /// Name of the model.
-        model: String,
-        /// Number of colours.
-        limit: usize,
-        /// Number of optimisers.
         got: usize,
     },
     /// A figure has no picture of pixels.

@@ -52,7 +52,12 @@ pub(crate) fn percent(share: f64) -> String {
 
 /// 10 to an integer power, with superscript digits.
 pub(crate) fn power_of_ten(exponent: i32) -> String {
-    let superscript = |digit: char| match digit {
+    format!("10{}", superscript(exponent))
+}
+
+/// An integer in superscript digits.
+pub(crate) fn superscript(number: i32) -> String {
+    let digit = |digit: char| match digit {
         '-' => '⁻',
         '1' => '¹',
         '2' => '²',
@@ -60,14 +65,7 @@ pub(crate) fn power_of_ten(exponent: i32) -> String {
         // Superscript zero and four to nine are consecutive from U+2070.
         other => char::from_u32(0x2070 + u32::from(other) - u32::from('0')).unwrap_or(other),
     };
-    format!(
-        "10{}",
-        exponent
-            .to_string()
-            .chars()
-            .map(superscript)
-            .collect::<String>()
-    )
+    number.to_string().chars().map(digit).collect()
 }
 
 /// Position of the leading digit: ⌊log₁₀ |value|⌋, and 0 for zero.

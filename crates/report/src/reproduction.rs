@@ -3,7 +3,9 @@
 use flatness_records::{Outcome, Record};
 use serde::Serialize;
 
-use crate::{Claim, Estimate, Predicate, Threshold, Verdict, optimizer_name};
+use crate::number::{significant, with_error};
+use crate::selection::ALL_MODELS;
+use crate::{Claim, Estimate, Judged, Predicate, Sample, Scope, Test, Threshold, Verdict, holm};
 
 /// Everything that a report is made from.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,36 +36,50 @@ pub struct Experiment {
 pub struct ClaimVerdict {
     /// The claim's short name.
     pub claim: String,
-    /// Model it was judged on.
+    /// Version of what is tested.
+    pub version: u32,
+    /// Model it was judged on, or `all models`.
     pub model: String,
-    /// All predicates together.
-    pub verdict: Verdict,
+    /// All predicates together; absent where all are reported only.
+    pub verdict: Option<Verdict>,
     /// Command that makes the runs behind it.
     pub command: String,
+    /// Gates in the order of the claim.
+    pub gates: Vec<PredicateVerdict>,
     /// Predicates in the order of the claim.
     pub predicates: Vec<PredicateVerdict>,
 }
 
-/// The verdict on one predicate for one model.
+/// The verdict on one predicate or gate for one model.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PredicateVerdict {
+    /// Name that figures refer to.
+    pub id: Option<String>,
     /// The predicate in plain words.
     pub text: String,
     /// What was computed, as a formula.
     pub formula: String,
+    /// Whether the numbers are logarithms of factors.
+    pub logarithmic: bool,
+    /// The number of each seed.
+    pub sample: Sample,
     /// Mean over seeds; absent when no seed has a value.
     pub estimate: Option<Estimate>,
-    /// Where the mean must lie.
-    pub threshold: Threshold,
-    /// Median over the readings of measurement error / |value|; absent when there are none.
+    /// Where it must lie; absent where it is reported only.
+    pub threshold: Option<Threshold>,
+    /// What must lie there.
+    pub judged: Judged,
+    /// What decided; absent where nothing could.
+    pub test: Option<Test>,
+    /// Median over the seeds of measurement error / |value| of one reading.
     pub relative_measurement_error: Option<f64>,
-    /// The decision.
-    pub verdict: Verdict,
+    /// The decision; absent where it is reported only.
+    pub verdict: Option<Verdict>,
 }
 
 impl Reproduction {
-    /// Judges `claims`, each on every model that an experiment of its predicates has run; a claim
-    /// without such a model was not tried and is left out.
+    /// Judges `claims`, each on every model that its predicates' experiments have run, and once on all models where a
+    /// predicate asks for it; what was not tried is left out.
     #[must_use]
     pub fn judge(&self, claims: &[Claim]) -> Vec<ClaimVerdict> {
         let on_every_model = |claim| {
@@ -74,64 +90,117 @@ impl Reproduction {
     }
 
     fn judge_model(&self, claim: &Claim, model: &str) -> Option<ClaimVerdict> {
-        let predicates: Vec<PredicateVerdict> = claim
-            .predicates
-            .iter()
-            .filter_map(|predicate| self.judge_predicate(predicate, model))
+        let judged = |tests: &[Predicate], gates: bool| -> Vec<PredicateVerdict> {
+            tests
+                .iter()
+                .filter_map(|test| self.judge_predicate(test, model, gates))
+                .collect()
+        };
+        let gates = judged(&claim.gates, true);
+        let mut predicates = judged(&claim.predicates, false);
+        let fails = |predicate: &PredicateVerdict| predicate.test.map_or(1.0, |test| test.p_fails);
+        // Of those that are judged alone.
+        let tested: Vec<usize> = (0..predicates.len())
+            .filter(|&place| predicates[place].threshold.is_some())
             .collect();
+        let rejected = holm(
+            &tested
+                .iter()
+                .map(|&place| fails(&predicates[place]))
+                .collect::<Vec<_>>(),
+        );
+        for (&place, rejected) in tested.iter().zip(rejected) {
+            if rejected {
+                predicates[place].verdict = Some(Verdict::Fails);
+            }
+        }
+        let verdict = if gates
+            .iter()
+            .any(|gate| gate.verdict != Some(Verdict::Holds))
+        {
+            Verdict::NotTested
+        } else {
+            Verdict::all(predicates.iter().filter_map(|predicate| predicate.verdict))
+        };
         (!predicates.is_empty()).then(|| ClaimVerdict {
             claim: claim.id.clone(),
+            version: claim.version,
             model: model.to_owned(),
-            verdict: Verdict::all(predicates.iter().map(|predicate| predicate.verdict)),
+            verdict: (!tested.is_empty()).then_some(verdict),
             command: format!("{} --only {}", self.command, claim.id),
+            gates,
             predicates,
         })
     }
 
-    /// `None` when the predicate does not speak of the model or its experiment has no run of it.
-    fn judge_predicate(&self, predicate: &Predicate, model: &str) -> Option<PredicateVerdict> {
-        let admitted = |models: &Vec<String>| models.iter().any(|name| name == model);
-        let records: Vec<&Record> = self
-            .experiments
-            .iter()
-            .filter(|experiment| experiment.name == predicate.experiment)
-            .flat_map(|experiment| &experiment.records)
-            .filter(|record| record.model.name == model)
-            .collect();
-        if records.is_empty() || !predicate.models.as_ref().is_none_or(admitted) {
+    /// `None` when it does not speak of the model or its experiment has no run of it. What fails is for Holm's procedure to
+    /// say.
+    fn judge_predicate(
+        &self,
+        predicate: &Predicate,
+        model: &str,
+        gate: bool,
+    ) -> Option<PredicateVerdict> {
+        let together = predicate.scope == Scope::Together;
+        let records: Vec<&Record> = self.records_of(&predicate.experiment).collect();
+        let of_model = |record: &&Record| together || record.model.name == model;
+        if together != (model == ALL_MODELS)
+            || !records.iter().any(of_model)
+            || !(together || predicate.admits(model))
+        {
             return None;
         }
-        let sample = predicate.statistic.evaluate(&records);
-        let estimate = Estimate::of(&sample.values);
+        let sample = predicate.statistic.evaluate(&records, model);
+        let logarithmic = predicate.statistic.is_logarithmic();
+        let judged = if gate {
+            Judged::Every
+        } else {
+            predicate.judged
+        };
+        let test = predicate
+            .threshold
+            .and_then(|threshold| Test::of(&sample, threshold, judged, logarithmic));
+        let verdict = predicate.threshold.map(|_| match test {
+            Some(test) if test.p_holds <= crate::verdict::LEVEL => Verdict::Holds,
+            _ => Verdict::Undecided,
+        });
         Some(PredicateVerdict {
+            id: predicate.id.clone(),
             text: predicate.text.clone(),
             formula: predicate.statistic.formula(),
-            estimate,
+            logarithmic,
+            estimate: Estimate::of(&sample),
             threshold: predicate.threshold,
-            relative_measurement_error: median(sample.relative_errors),
-            verdict: Verdict::decide(estimate.as_ref(), predicate.threshold),
+            judged,
+            test,
+            relative_measurement_error: median(sample.seeds.iter().map(|seed| seed.relative_error)),
+            sample,
+            verdict,
         })
     }
 
     fn models_of(&self, claim: &Claim) -> Vec<String> {
-        let needed = |experiment: &&Experiment| {
-            let mut predicates = claim.predicates.iter();
-            predicates.any(|predicate| predicate.experiment == experiment.name)
+        let of = |scope| {
+            claim
+                .predicates
+                .iter()
+                .filter(move |one| one.scope == scope)
         };
-        let records = self
-            .experiments
-            .iter()
-            .filter(needed)
-            .flat_map(|e| &e.records);
-        models(records)
+        let records = of(Scope::Model).flat_map(|one| self.records_of(&one.experiment));
+        let together =
+            of(Scope::Together).any(|one| self.records_of(&one.experiment).next().is_some());
+        let mut models = models(records);
+        models.extend(together.then(|| ALL_MODELS.to_owned()));
+        models
     }
 
-    /// Records of every experiment that was made for the claim.
-    pub fn records_of<'a>(&'a self, claim: &'a str) -> impl Iterator<Item = &'a Record> {
-        self.experiments
+    /// Records of the experiment of this name.
+    pub fn records_of<'a>(&'a self, experiment: &'a str) -> impl Iterator<Item = &'a Record> {
+        let named = self
+            .experiments
             .iter()
-            .filter(move |experiment| experiment.claims.iter().any(|id| id == claim))
-            .flat_map(|experiment| &experiment.records)
+            .filter(move |one| one.name == experiment);
+        named.flat_map(|one| &one.records)
     }
 
     /// Every record with the name of its experiment.
@@ -149,30 +218,99 @@ impl Reproduction {
     }
 }
 
+impl ClaimVerdict {
+    /// How many of the judged predicates hold, such as `4 of 5 hold`, or which gates are not met and by how much.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let missed = self
+            .gates
+            .iter()
+            .filter(|gate| gate.verdict != Some(Verdict::Holds));
+        let missed: Vec<String> = missed.map(PredicateVerdict::missed).collect();
+        if !missed.is_empty() {
+            return missed.join("; ");
+        }
+        let verdicts: Vec<Verdict> = self
+            .predicates
+            .iter()
+            .filter_map(|predicate| predicate.verdict)
+            .collect();
+        let holding = verdicts
+            .iter()
+            .filter(|verdict| **verdict == Verdict::Holds)
+            .count();
+        format!("{holding} of {} hold", verdicts.len())
+    }
+}
+
+impl PredicateVerdict {
+    /// By how much a gate is not met, in the seed in which that is most.
+    fn missed(&self) -> String {
+        let Some(threshold) = self.threshold else {
+            return String::new();
+        };
+        let [low, high] = threshold.bounds(self.logarithmic);
+        let beyond = |value: f64| f64::max(low - value, value - high);
+        let outside = |value: f64| !threshold.admits(value, self.logarithmic);
+        let seeds = self.sample.seeds.iter().map(|seed| seed.value);
+        let missing = seeds.clone().filter(|value| outside(*value)).count();
+        let worst = seeds.max_by(|one, other| f64::total_cmp(&beyond(*one), &beyond(*other)));
+        let Some(worst) = worst else {
+            return format!("it must be that {}, which was not measured", self.text);
+        };
+        let shown = if self.logarithmic {
+            significant(worst.exp(), 2) + " times"
+        } else {
+            significant(worst, 2)
+        };
+        let needed = threshold.words(self.logarithmic);
+        format!(
+            "it must be that {}: {shown} where {needed} is needed ({missing} of {} seeds)",
+            self.text,
+            self.sample.seeds.len()
+        )
+    }
+
+    /// Mean with its error; a factor with its 95 % interval.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let Some(estimate) = self.estimate else {
+            return crate::number::MISSING.to_owned();
+        };
+        if !self.logarithmic {
+            return with_error(estimate.mean, estimate.standard_error);
+        }
+        let factor = |logarithm: f64| significant(logarithm.exp(), 3);
+        match estimate.interval {
+            Some([low, high]) => format!(
+                "{} ({} to {})",
+                factor(estimate.mean),
+                factor(low),
+                factor(high)
+            ),
+            None => factor(estimate.mean),
+        }
+    }
+}
+
 /// Names of the models in the order of their first record.
 pub(crate) fn models<'a>(records: impl IntoIterator<Item = &'a Record>) -> Vec<String> {
-    let models = records.into_iter().map(|record| record.model.name.clone());
-    distinct(models)
+    distinct(records.into_iter().map(|record| record.model.name.clone()))
 }
 
-/// Names of the optimisers in the order of their first record.
-pub(crate) fn optimizers<'a>(records: impl IntoIterator<Item = &'a Record>) -> Vec<String> {
-    let records = records.into_iter();
-    distinct(records.map(|record| optimizer_name(&record.spec.train)))
-}
-
-fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
-    let mut seen: Vec<String> = Vec::new();
-    for name in names {
-        if !seen.contains(&name) {
-            seen.push(name);
+pub(crate) fn distinct<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
+    let mut seen: Vec<T> = Vec::new();
+    for value in values {
+        if !seen.contains(&value) {
+            seen.push(value);
         }
     }
     seen
 }
 
 /// Median, the mean of the middle two for an even number; `None` for an empty list.
-fn median(mut values: Vec<f64>) -> Option<f64> {
+fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     let upper = *values.get(values.len() / 2)?;
     let lower = *values.get((values.len() - 1) / 2)?;

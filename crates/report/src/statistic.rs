@@ -1,197 +1,201 @@
-//! What a predicate computes: one number per seed from the completed runs of one model.
+//! What a gate or a predicate computes: one number per seed from the completed runs of one model.
 //!
-//! The seed is the unit of replication: runs of one seed share their initialisation and their order
-//! of examples, so they are compared with each other and only the resulting numbers are averaged.
+//! The seed is the unit of replication: runs of one seed share their initialisation, their order of examples and their
+//! random probes, so they are compared with each other and only the resulting numbers are averaged.
 
-mod exact_rank;
 mod formula;
-mod keskar;
-mod paired;
-mod path;
-mod perturbation;
 mod rank;
-mod rescaling;
-mod scaling;
 
 use std::collections::BTreeMap;
 
-use flatness_records::{Outcome, Perturbation, Quantity, Record, Region};
+use flatness_records::{Outcome, Record};
 use serde::{Deserialize, Serialize};
 
-use crate::Measure;
-use crate::measure::Reading;
+use crate::reading::{Place, Point, lowest, read_at};
+use crate::selection::decimal;
+use crate::{Expression, Reading, Selection};
 
-pub use self::exact_rank::RankBound;
-pub use self::rescaling::RescaledQuantity;
-pub(crate) use self::scaling::reading as scaling_reading;
+pub use self::rank::{Ranking, kendall_tau};
 
-/// A number per seed, computed from the completed runs of one model.
+/// A number per seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Statistic {
-    /// ln(q(treatment) / q(control)) at the last epoch.
-    PairedLogRatio {
-        /// The q that is compared.
-        quantity: Measure,
-        /// Weight decay of the numerator.
-        treatment: f64,
-        /// Weight decay of the denominator.
-        control: f64,
-    },
-    /// q(treatment) − q(control) at the last epoch.
-    PairedDifference {
-        /// The q that is compared.
-        quantity: Measure,
-        /// Weight decay of the minuend.
-        treatment: f64,
-        /// Weight decay of the subtrahend.
-        control: f64,
-    },
-    /// ln(q(treatment) / q(control)) of two optimisers at their finished parameters.
-    OptimizerLogRatio {
-        /// The q that is compared.
-        quantity: Measure,
-        /// Name of the optimiser of the numerator, such as `Gadam`.
-        treatment: String,
-        /// Name of the optimiser of the denominator.
-        control: String,
-    },
-    /// q(treatment) − q(control) of two optimisers at their finished parameters.
-    OptimizerDifference {
-        /// The q that is compared.
-        quantity: Measure,
-        /// Name of the optimiser of the minuend.
-        treatment: String,
-        /// Name of the optimiser of the subtrahend.
-        control: String,
-    },
-    /// Kendall's τ_b of x against y at the last epoch, over the runs of a seed.
-    RankCorrelation {
-        /// First variable.
-        x: Measure,
-        /// Second variable.
-        y: Measure,
-        /// Leaves out runs of a larger weight decay; absent: none.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        weight_decay_up_to: Option<f64>,
-    },
-    /// Kendall's τ_b of x against y along the measured epochs of a run, mean over the seed's runs.
-    PathRankCorrelation {
-        /// First variable.
-        x: Measure,
-        /// Second variable.
-        y: Measure,
-    },
-    /// q(last epoch) / max over the measured epochs of q, mean over the seed's runs.
-    PathEndOverPeak {
-        /// The q in question.
-        quantity: Measure,
-    },
-    /// q(largest a) / max over a of q, for the Hessian at a·θ, mean over the seed's runs.
-    ScalingEndOverPeak {
-        /// The q in question: spectral norm, trace or Frobenius norm.
-        quantity: Measure,
-    },
-    /// Largest minus smallest accuracy over a, at a·θ, mean over the seed's runs.
-    ScalingAccuracyRange {},
-    /// Loss rise over its quadratic prediction at one relative radius, mean over the seed's runs.
-    PerturbationRatio {
-        /// Kind of direction.
-        direction: Direction,
-        /// What the rise is divided by.
-        denominator: Denominator,
-        /// ‖d‖ / ‖θ‖, one of the radii that were measured.
-        relative_radius: f64,
-    },
-    /// Numerical rank of the exact Hessian over a count, mean over the seed's runs.
-    ExactRank {
-        /// What the rank is divided by.
-        bound: RankBound,
-    },
-    /// Keskar's φ(ε) over its prediction from λ₁, mean over the seed's runs.
-    KeskarRatio {
-        /// Where the maximum is taken.
-        region: Region,
-        /// One of the ε that were measured.
-        epsilon: f64,
-    },
-    /// ln of the largest over the smallest value over the factors α of Dinh's rescaling, mean over the seed's
-    /// runs.
-    RescalingRange {
-        /// The q in question.
-        quantity: RescaledQuantity,
-    },
+    /// ln(q(treatment) / q(control)).
+    LogRatio(Comparison),
+    /// q(treatment) − q(control).
+    Difference(Comparison),
+    /// The difference of test accuracies, with the sampling error of the test images beside that of the seeds.
+    AccuracyGain(Sides),
+    /// q, mean over the seed's runs.
+    Value(Of),
+    /// ln q, mean over the seed's runs: for what is multiplied.
+    Factor(Of),
+    /// q(last) / max q along training or a curve, mean over the seed's runs.
+    EndOverPeak(Path),
+    /// max q − min q along training or a curve, mean over the seed's runs.
+    Range(Path),
+    /// ln(max q / min q) along training or a curve, mean over the seed's runs.
+    LogRange(Path),
+    /// Least-squares slope of ln y on ln x: along training or a curve (mean over the seed's runs), or over the seed's runs.
+    Slope(Slope),
+    /// Kendall's τ of x against y, over the runs of a seed or along each of them.
+    RankCorrelation(Ranking),
 }
 
-/// Kind of direction in which the parameters are perturbed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Direction {
-    /// Uniformly random directions.
-    Random,
-    /// The eigenvector of λ₁.
-    TopEigenvector,
+/// A quantity of two runs of a seed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Comparison {
+    /// The q that is compared.
+    pub quantity: Expression,
+    /// The run of the numerator or minuend.
+    pub treatment: Selection,
+    /// The run of the denominator or subtrahend.
+    pub control: Selection,
+    /// Where q is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Place>,
 }
 
-impl Direction {
-    /// The name that records use.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Random => "random",
-            Self::TopEigenvector => "top-eigenvector",
-        }
-    }
+/// Two runs of a seed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sides {
+    /// The run of the minuend.
+    pub treatment: Selection,
+    /// The run of the subtrahend.
+    pub control: Selection,
 }
 
-/// What a loss rise is divided by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Denominator {
-    /// From the spectrum: Tr(H)/P ‖d‖²/2 for random directions, λ₁ ‖d‖²/2 for the eigenvector.
-    Predicted,
-    /// ½ dᵀ H d for the very directions that were taken.
-    Quadratic,
+/// A quantity of runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Of {
+    /// The q in question.
+    pub quantity: Expression,
+    /// Runs of which it is the mean.
+    #[serde(default)]
+    pub select: Selection,
+    /// Where q is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Place>,
 }
 
-impl Denominator {
-    /// The number of a record's row.
-    #[must_use]
-    pub fn of(self, row: &Perturbation) -> &Quantity {
-        match self {
-            Self::Predicted => &row.predicted,
-            Self::Quadratic => &row.quadratic,
-        }
-    }
+/// A quantity along runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Path {
+    /// The q in question.
+    pub quantity: Expression,
+    /// `training`, or the name of a curve.
+    pub along: String,
+    /// Runs of which it is the mean.
+    #[serde(default)]
+    pub select: Selection,
+}
+
+/// One quantity against another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Slope {
+    /// Abscissa.
+    pub x: Expression,
+    /// Ordinate.
+    pub y: Expression,
+    /// `training`, or the name of a curve; absent: over the runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub along: Option<String>,
+    /// Takes points from the first on at which this holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub once: Option<Once>,
+    /// Where x and y are read over runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Place>,
+    /// Runs that count.
+    #[serde(default)]
+    pub select: Selection,
+}
+
+/// From where on points count.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Once {
+    /// What must be large enough.
+    pub quantity: Expression,
+    /// How large.
+    pub at_least: f64,
 }
 
 /// The numbers that a statistic has found.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Sample {
     /// One number per seed; a seed that lacks what is needed has none.
-    pub values: Vec<f64>,
-    /// Relative measurement errors of the readings behind those numbers.
-    pub relative_errors: Vec<f64>,
+    pub seeds: Vec<SeedValue>,
+    /// Standard error of the mean that no number of seeds removes: that of test images they all share.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared_error: Option<f64>,
+    /// Weight decays of the runs that were chosen by `highest`, in the order of the seeds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub chosen: Vec<String>,
+}
+
+/// The number of one seed.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct SeedValue {
+    /// The seed.
+    pub seed: u64,
+    /// Its number, a natural logarithm where the statistic is one.
+    pub value: f64,
+    /// Measurement error of the number, where it is not common to what is compared.
+    pub error: f64,
+    /// Measurement error of one reading behind it, relative to the reading.
+    pub relative_error: f64,
 }
 
 impl Statistic {
-    /// Names of the optimisers that it compares, treatment and control; `None` when it compares none.
+    /// Whether its number is the logarithm of a factor, and its thresholds are factors.
     #[must_use]
-    pub fn optimizers(&self) -> Option<[&str; 2]> {
+    pub fn is_logarithmic(&self) -> bool {
+        matches!(
+            self,
+            Self::LogRatio(_) | Self::Factor(_) | Self::LogRange(_)
+        )
+    }
+
+    /// The quantities it reads.
+    #[must_use]
+    pub fn quantities(&self) -> Vec<&Expression> {
         match self {
-            Self::OptimizerLogRatio {
-                treatment, control, ..
+            Self::LogRatio(one) | Self::Difference(one) => vec![&one.quantity],
+            Self::AccuracyGain(_) => Vec::new(),
+            Self::Value(of) | Self::Factor(of) => vec![&of.quantity],
+            Self::EndOverPeak(path) | Self::Range(path) | Self::LogRange(path) => {
+                vec![&path.quantity]
             }
-            | Self::OptimizerDifference {
-                treatment, control, ..
-            } => Some([treatment, control]),
-            _ => None,
+            Self::Slope(slope) => vec![&slope.x, &slope.y],
+            Self::RankCorrelation(ranking) => ranking.quantities(),
         }
     }
 
-    /// Evaluates the statistic on `records`; diverged runs are left out.
+    /// The selections of its runs: what is compared with what, or the runs that count.
     #[must_use]
-    pub fn evaluate(&self, records: &[&Record]) -> Sample {
+    pub fn selections(&self) -> Vec<&Selection> {
+        match self {
+            Self::LogRatio(one) | Self::Difference(one) => vec![&one.treatment, &one.control],
+            Self::AccuracyGain(sides) => vec![&sides.treatment, &sides.control],
+            Self::Value(of) | Self::Factor(of) => vec![&of.select],
+            Self::EndOverPeak(path) | Self::Range(path) | Self::LogRange(path) => {
+                vec![&path.select]
+            }
+            Self::Slope(slope) => vec![&slope.select],
+            Self::RankCorrelation(ranking) => vec![&ranking.select],
+        }
+    }
+
+    /// Evaluates it on the runs of an experiment for one model, or for `all models` together; diverged runs are left out.
+    #[must_use]
+    pub fn evaluate(&self, records: &[&Record], model: &str) -> Sample {
         let mut seeds: BTreeMap<u64, Vec<&Record>> = BTreeMap::new();
         for record in records {
             if matches!(record.outcome, Outcome::Completed) {
@@ -199,88 +203,318 @@ impl Statistic {
             }
         }
         let mut sample = Sample::default();
-        for runs in seeds.values() {
-            let mut readings = Vec::new();
-            if let Some(value) = self.of_seed(runs, &mut readings).filter(|v| v.is_finite()) {
-                sample.values.push(value);
-                sample
-                    .relative_errors
-                    .extend(readings.iter().filter_map(Reading::relative_error));
-            }
+        let mut pairs = Vec::new();
+        for (&seed, runs) in &seeds {
+            let Some(found) = self
+                .of_seed(runs, model)
+                .filter(|found| found.value.is_finite())
+            else {
+                continue;
+            };
+            sample.seeds.push(SeedValue {
+                seed,
+                value: found.value,
+                error: found.error,
+                relative_error: found.relative_error,
+            });
+            pairs.extend(found.pair);
+        }
+        if self
+            .selections()
+            .iter()
+            .any(|selection| selection.highest().is_some())
+        {
+            sample.chosen = pairs
+                .iter()
+                .map(|[run, _]| decimal(run.spec.train.optimizer.weight_decay().0))
+                .collect();
+        }
+        if matches!(self, Self::AccuracyGain(_)) {
+            sample.shared_error = test_sampling_error(&pairs);
         }
         sample
     }
 
-    /// The number of one seed; the readings behind it are appended to `readings`.
-    fn of_seed(&self, runs: &[&Record], readings: &mut Vec<Reading>) -> Option<f64> {
-        match *self {
-            Self::PairedLogRatio {
-                quantity,
-                treatment,
-                control,
-            } => {
-                let pair = paired::of_decays(runs, treatment, control);
-                paired::log_ratio(pair?, quantity, readings)
-            }
-            Self::PairedDifference {
-                quantity,
-                treatment,
-                control,
-            } => {
-                let pair = paired::of_decays(runs, treatment, control);
-                paired::difference(pair?, quantity, readings)
-            }
-            Self::OptimizerLogRatio {
-                quantity,
-                ref treatment,
-                ref control,
-            } => {
-                let pair = paired::of_optimizers(runs, treatment, control);
-                paired::log_ratio(pair?, quantity, readings)
-            }
-            Self::OptimizerDifference {
-                quantity,
-                ref treatment,
-                ref control,
-            } => {
-                let pair = paired::of_optimizers(runs, treatment, control);
-                paired::difference(pair?, quantity, readings)
-            }
-            Self::RankCorrelation {
-                x,
-                y,
-                weight_decay_up_to,
-            } => rank::correlation(runs, x, y, weight_decay_up_to, readings),
-            Self::PathRankCorrelation { x, y } => {
-                mean_over(runs, |run| path::rank_correlation(run, x, y, readings))
-            }
-            Self::PathEndOverPeak { quantity } => {
-                mean_over(runs, |run| path::end_over_peak(run, quantity, readings))
-            }
-            Self::ScalingEndOverPeak { quantity } => {
-                mean_over(runs, |run| scaling::end_over_peak(run, quantity, readings))
-            }
-            Self::ScalingAccuracyRange {} => mean_over(runs, scaling::accuracy_range),
-            Self::PerturbationRatio {
-                direction,
-                denominator,
-                relative_radius,
-            } => mean_over(runs, |run| {
-                perturbation::ratio(run, direction, denominator, relative_radius, readings)
+    fn of_seed<'a>(&self, runs: &[&'a Record], model: &str) -> Option<Found<'a>> {
+        let along = |path: &Path, reduce: fn(&[Reading]) -> Option<Reading>| {
+            mean(&path.select.of(runs, model), |run| {
+                reduce(&values(run, &path.quantity, &path.along)?)
+            })
+        };
+        match self {
+            Self::LogRatio(one) => one.of_seed(runs, model, |[above, below]| {
+                (above > 0.0 && below > 0.0).then(|| (above / below).ln())
             }),
-            Self::ExactRank { bound } => mean_over(runs, |run| exact_rank::ratio(run, bound)),
-            Self::KeskarRatio { region, epsilon } => {
-                mean_over(runs, |run| keskar::ratio(run, region, epsilon, readings))
+            Self::Difference(one) => one.of_seed(runs, model, |[minuend, subtrahend]| {
+                Some(minuend - subtrahend)
+            }),
+            Self::AccuracyGain(Sides { treatment, control }) => {
+                let pair = pair(runs, model, treatment, control)?;
+                let accuracy =
+                    |record: &Record| Some(record.measurements.last()?.evaluation.test.accuracy);
+                let value = accuracy(pair[0])? - accuracy(pair[1])?;
+                Some(Found::paired(
+                    value,
+                    [Reading {
+                        value: 1.0,
+                        error: 0.0,
+                    }; 2],
+                    pair,
+                ))
             }
-            Self::RescalingRange { quantity } => {
-                mean_over(runs, |run| rescaling::range(run, quantity, readings))
+            Self::Value(of) => mean(&of.select.of(runs, model), |run| {
+                read_at(run, &of.quantity, of.at.as_ref())
+            }),
+            Self::Factor(of) => mean(&of.select.of(runs, model), |run| {
+                logarithm(read_at(run, &of.quantity, of.at.as_ref())?)
+            }),
+            Self::EndOverPeak(path) => along(path, |values| {
+                let [_, peak] = extremes(values)?;
+                let end = values.last()?;
+                Some(Reading {
+                    value: end.value / peak.value,
+                    error: end.error / peak.value,
+                })
+            }),
+            Self::Range(path) => along(path, |values| Some(span(extremes(values)?))),
+            Self::LogRange(path) => along(path, |values| {
+                let [low, high] = extremes(values)?;
+                Some(span([logarithm(low)?, logarithm(high)?]))
+            }),
+            Self::Slope(slope) => slope.of_seed(&slope.select.of(runs, model)),
+            Self::RankCorrelation(ranking) => {
+                let value = ranking.of_seed(runs, model)?;
+                Some(Found::of(Reading { value, error: 0.0 }))
             }
         }
     }
 }
 
-/// Mean of `value` over the runs that have one; `None` when none has.
-fn mean_over(runs: &[&Record], mut value: impl FnMut(&Record) -> Option<f64>) -> Option<f64> {
-    let values: Vec<f64> = runs.iter().filter_map(|run| value(run)).collect();
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+impl Comparison {
+    fn of_seed<'a>(
+        &self,
+        runs: &[&'a Record],
+        model: &str,
+        compare: impl Fn([f64; 2]) -> Option<f64>,
+    ) -> Option<Found<'a>> {
+        let pair = pair(runs, model, &self.treatment, &self.control)?;
+        let readings = read_both(pair, &self.quantity, self.at.as_ref())?;
+        let value = compare(readings.map(|reading| reading.value))?;
+        Some(Found::paired(value, readings, pair))
+    }
+}
+
+impl Slope {
+    fn of_seed<'a>(&self, runs: &[&Record]) -> Option<Found<'a>> {
+        let Some(along) = &self.along else {
+            let at = self.at.as_ref();
+            let place = |run: &&Record| {
+                Some((
+                    read_at(run, &self.x, at)?.value,
+                    read_at(run, &self.y, at)?.value,
+                ))
+            };
+            return Some(Found::of(slope(runs.iter().filter_map(place))?));
+        };
+        let reached = |point: &Point<'_>| {
+            self.once.as_ref().is_none_or(|once| {
+                let reading = point.read(&once.quantity);
+                reading.is_some_and(|reading| reading.value >= once.at_least)
+            })
+        };
+        mean(runs, |run| {
+            let points = Point::along(run, along)
+                .into_iter()
+                .skip_while(|point| !reached(point));
+            slope(
+                points.filter_map(|point| {
+                    Some((point.read(&self.x)?.value, point.read(&self.y)?.value))
+                }),
+            )
+        })
+    }
+}
+
+fn span([low, high]: [Reading; 2]) -> Reading {
+    Reading {
+        value: high.value - low.value,
+        error: high.error.hypot(low.error),
+    }
+}
+
+/// The number of a seed and what is behind it.
+struct Found<'a> {
+    value: f64,
+    error: f64,
+    relative_error: f64,
+    pair: Option<[&'a Record; 2]>,
+}
+
+impl<'a> Found<'a> {
+    fn of(reading: Reading) -> Self {
+        Self {
+            value: reading.value,
+            error: reading.error,
+            relative_error: relative(reading),
+            pair: None,
+        }
+    }
+
+    /// Both sides have the same probes, so that their errors are common to them.
+    fn paired(value: f64, readings: [Reading; 2], pair: [&'a Record; 2]) -> Self {
+        Self {
+            value,
+            error: 0.0,
+            relative_error: readings.map(relative).into_iter().fold(0.0, f64::max),
+            pair: Some(pair),
+        }
+    }
+}
+
+fn relative(reading: Reading) -> f64 {
+    let ratio = reading.error / reading.value.abs();
+    if ratio.is_finite() { ratio } else { 0.0 }
+}
+
+fn pair<'a>(
+    runs: &[&'a Record],
+    model: &str,
+    treatment: &Selection,
+    control: &Selection,
+) -> Option<[&'a Record; 2]> {
+    Some([treatment.one(runs, model)?, control.one(runs, model)?])
+}
+
+fn read_both(
+    pair: [&Record; 2],
+    quantity: &Expression,
+    at: Option<&Place>,
+) -> Option<[Reading; 2]> {
+    let matched = match at {
+        Some(Place::Crossing {
+            quantity: falls,
+            falls_to: None,
+        }) => {
+            let level = f64::max(lowest(pair[0], falls)?, lowest(pair[1], falls)?);
+            Some(Place::Crossing {
+                quantity: falls.clone(),
+                falls_to: Some(level),
+            })
+        }
+        _ => None,
+    };
+    let at = matched.as_ref().or(at);
+    Some([
+        read_at(pair[0], quantity, at)?,
+        read_at(pair[1], quantity, at)?,
+    ])
+}
+
+/// Mean over the runs that have a number; the errors of different runs are independent.
+fn mean<'a>(runs: &[&Record], value: impl Fn(&Record) -> Option<Reading>) -> Option<Found<'a>> {
+    let readings: Vec<Reading> = runs.iter().filter_map(|run| value(run)).collect();
+    let n = readings.len() as f64;
+    let squares: f64 = readings.iter().map(|reading| reading.error.powi(2)).sum();
+    (n > 0.0).then(|| Found {
+        value: readings.iter().map(|reading| reading.value).sum::<f64>() / n,
+        error: squares.sqrt() / n,
+        relative_error: readings.iter().copied().map(relative).fold(0.0, f64::max),
+        pair: None,
+    })
+}
+
+fn logarithm(reading: Reading) -> Option<Reading> {
+    (reading.value > 0.0).then(|| Reading {
+        value: reading.value.ln(),
+        error: reading.error / reading.value,
+    })
+}
+
+fn values(run: &Record, quantity: &Expression, along: &str) -> Option<Vec<Reading>> {
+    let points = Point::along(run, along);
+    let values: Vec<Reading> = points
+        .iter()
+        .filter_map(|point| point.read(quantity))
+        .collect();
+    (values.len() > 1).then_some(values)
+}
+
+fn extremes(values: &[Reading]) -> Option<[Reading; 2]> {
+    let order = |one: &&Reading, other: &&Reading| f64::total_cmp(&one.value, &other.value);
+    Some([*values.iter().min_by(order)?, *values.iter().max_by(order)?])
+}
+
+/// b = Σ (ln x − mean)(ln y − mean) / Σ (ln x − mean)², over the points where both are positive, with its standard error
+/// √(Σ r² / ((n − 2) Σ (ln x − mean)²)) from the residuals r where n > 2.
+fn slope(points: impl Iterator<Item = (f64, f64)>) -> Option<Reading> {
+    let logarithms = points
+        .filter(|(x, y)| *x > 0.0 && *y > 0.0)
+        .map(|(x, y)| (x.ln(), y.ln()));
+    let points: Vec<(f64, f64)> = logarithms.collect();
+    let n = points.len() as f64;
+    let (x_mean, y_mean) = points.iter().fold((0.0, 0.0), |(x, y), point| {
+        (x + point.0 / n, y + point.1 / n)
+    });
+    let squares: f64 = points.iter().map(|(x, _)| (x - x_mean).powi(2)).sum();
+    let products: f64 = points
+        .iter()
+        .map(|(x, y)| (x - x_mean) * (y - y_mean))
+        .sum();
+    let value = products / squares;
+    let residuals: f64 = points
+        .iter()
+        .map(|(x, y)| (y - y_mean - value * (x - x_mean)).powi(2))
+        .sum();
+    let error = if n > 2.0 {
+        (residuals / ((n - 2.0) * squares)).sqrt()
+    } else {
+        0.0
+    };
+    value.is_finite().then_some(Reading { value, error })
+}
+
+/// Standard error of a mean difference of accuracies from the images of the test set alone. With the mean over the seeds of
+/// the difference dᵢ ∈ [−1, 1] at image i of n: √((mean dᵢ² − (mean dᵢ)²) / n); for one seed that is McNemar's,
+/// √(b + c − (b − c)²/n) / n for b and c images that only one of the two classifies correctly. Without the answers the bound
+/// of independent ones, √((a₁(1 − a₁) + a₂(1 − a₂)) / n).
+fn test_sampling_error(pairs: &[[&Record; 2]]) -> Option<f64> {
+    let first = pairs.first()?[0];
+    let n = first.data.test_examples;
+    let seeds = pairs.len() as f64;
+    let mut differences = vec![0.0; n];
+    for pair in pairs {
+        let [one, other] = pair.map(|record| {
+            record
+                .test_correct
+                .as_ref()
+                .filter(|hits| hits.0.len() == n)
+        });
+        let (Some(one), Some(other)) = (one, other) else {
+            return independent_error(pairs, n);
+        };
+        for (difference, (&one, &other)) in differences.iter_mut().zip(one.0.iter().zip(&other.0)) {
+            *difference += (f64::from(u8::from(one)) - f64::from(u8::from(other))) / seeds;
+        }
+    }
+    let n = n as f64;
+    let mean = differences.iter().sum::<f64>() / n;
+    let square = differences
+        .iter()
+        .map(|difference| difference.powi(2))
+        .sum::<f64>()
+        / n;
+    Some(((square - mean.powi(2)).max(0.0) / n).sqrt())
+}
+
+fn independent_error(pairs: &[[&Record; 2]], n: usize) -> Option<f64> {
+    let variance = |record: &Record| {
+        let accuracy = record.measurements.last()?.evaluation.test.accuracy;
+        Some(accuracy * (1.0 - accuracy) / n as f64)
+    };
+    let variances: Option<Vec<f64>> = pairs
+        .iter()
+        .flatten()
+        .map(|record| variance(record))
+        .collect();
+    Some((variances?.iter().sum::<f64>() / pairs.len() as f64).sqrt())
 }

@@ -1,20 +1,56 @@
-//! One-sided 95 % quantiles of Student's t distribution: P(T ≤ t) = 0.95.
+//! Student's t distribution with ν degrees of freedom.
 //!
-//! Source: NIST/SEMATECH e-Handbook of Statistical Methods, section 1.3.6.7.2, column 0.95.
+//! With θ = arctan(t / √ν), P(|T| ≤ t) is a finite sum (Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.3 and
+//! 26.7.4):
+//!
+//! ```text
+//! ν odd:   (2/π) (θ + sin θ (cos θ + (2/3) cos³ θ + … + (2·4⋯(ν−3))/(3·5⋯(ν−2)) cos^(ν−2) θ))
+//! ν even:  sin θ (1 + (1/2) cos² θ + … + (1·3⋯(ν−3))/(2·4⋯(ν−2)) cos^(ν−2) θ)
+//! ```
 
-/// Entry i is the quantile at i + 1 degrees of freedom.
-const QUANTILES: [f64; 30] = [
-    6.314, 2.920, 2.353, 2.132, 2.015, 1.943, 1.895, 1.860, 1.833, 1.812, 1.796, 1.782, 1.771,
-    1.761, 1.753, 1.746, 1.740, 1.734, 1.729, 1.725, 1.721, 1.717, 1.714, 1.711, 1.708, 1.706,
-    1.703, 1.701, 1.699, 1.697,
-];
+use std::f64::consts::FRAC_2_PI;
 
-/// One-sided 95 % quantile of Student's t with `degrees_of_freedom`; `None` for zero.
-///
-/// Beyond 30 degrees of freedom the value at 30 is used: it is larger than the true one by at most
-/// 3.2 %, so a verdict is never bolder than the data.
+/// P(T > t); 1/2 for no degrees of freedom, where nothing is known.
 #[must_use]
-pub fn student_quantile(degrees_of_freedom: usize) -> Option<f64> {
-    let row = degrees_of_freedom.checked_sub(1)?;
-    QUANTILES.get(row.min(QUANTILES.len() - 1)).copied()
+pub fn student_tail(t: f64, degrees: usize) -> f64 {
+    if degrees == 0 {
+        return 0.5;
+    }
+    let angle = (t / (degrees as f64).sqrt()).atan();
+    let (sine, cosine) = angle.sin_cos();
+    let odd = degrees % 2 == 1;
+    let mut term = if odd { cosine } else { 1.0 };
+    let mut sum = 0.0;
+    // The power of the cosine in the term.
+    let mut power = degrees % 2;
+    while power + 2 <= degrees {
+        sum += term;
+        term *= cosine * cosine * (power + 1) as f64 / (power + 2) as f64;
+        power += 2;
+    }
+    let central = if odd {
+        FRAC_2_PI * (angle + sine * sum)
+    } else {
+        sine * sum
+    };
+    (0.5 * (1.0 - central)).clamp(0.0, 1.0)
+}
+
+/// t with P(T > t) = `tail` for 0 < `tail` < 1/2 and at least one degree of freedom.
+#[must_use]
+pub fn student_quantile(tail: f64, degrees: usize) -> f64 {
+    let (mut low, mut high) = (0.0, 1.0);
+    while student_tail(high, degrees) > tail && high < f64::MAX / 4.0 {
+        high *= 2.0;
+    }
+    // Every bit of a double.
+    for _ in 0..64 {
+        let middle = 0.5 * (low + high);
+        if student_tail(middle, degrees) > tail {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    0.5 * (low + high)
 }

@@ -1,30 +1,38 @@
-//! The decision rule, the same for every predicate of every claim.
+//! The decision rule, the same for every predicate of every claim (decision 13).
 //!
-//! With the mean x̄ over n seeds and h = t₀.₉₅(n − 1) · s.e., the one-sided 95 % half-width: a
-//! predicate HOLDS when all of [x̄ − h, x̄ + h] lies beyond its threshold, FAILS when all of it lies on
-//! the other side, and is UNDECIDED otherwise, always so for n < 2. For `between` this is the
-//! two-one-sided-tests procedure of Schuirmann (1987). A claim fails on a model when any predicate
-//! fails, is undecided when any is undecided, and holds otherwise.
+//! A *gate* is met when every seed lies where it must; where it is not, the claim is NOT TESTED on that model.
+//! With the mean x̄ over n seeds and its standard error s, T = (x̄ − b) / s against a bound b has n − 1 degrees of freedom, where
+//! s² = max(Σ (xᵢ − x̄)² / (n (n − 1)), Σ mᵢ² / n²) + c²: mᵢ are measurement errors that are not common to what is compared, c the
+//! error that all seeds share. A predicate HOLDS at p ≤ 0.05 that the mean is not there (a range takes two one-sided tests,
+//! Schuirmann 1987). It FAILS where p that it is there is rejected by Holm's procedure (1979) at 0.05 over the predicates of the
+//! claim on that model, since one failure suffices to refute. All must hold for the claim to hold, an intersection-union
+//! test, which needs no correction (Berger 1982). Where s is 0 an exact sign test stands in for T: p = 2⁻ⁿ at best.
+//! What is judged in every seed (a theorem) holds or fails by itself.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Estimate;
+use crate::{Judged, Sample, student_quantile, student_tail};
+
+/// Level of every test.
+pub(crate) const LEVEL: f64 = 0.05;
 
 /// What the seeds say about a predicate or a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// The whole interval is beyond the threshold.
+    /// It is so.
     Holds,
-    /// The whole interval is on the other side.
+    /// It is not so.
     Fails,
-    /// Neither.
+    /// Neither is shown.
     Undecided,
+    /// The runs are not such that the claim speaks of them.
+    NotTested,
 }
 
-/// Where the mean over seeds must lie.
+/// Where a number must lie.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Threshold {
@@ -32,76 +40,212 @@ pub enum Threshold {
     Above(f64),
     /// Less than this.
     Below(f64),
-    /// From the first to the second, both included.
+    /// From the first to the second, both included; the second may be infinite.
     Between(f64, f64),
 }
 
-impl Verdict {
-    /// Applies the decision rule to an estimate; no estimate is undecided.
-    #[must_use]
-    pub fn decide(estimate: Option<&Estimate>, threshold: Threshold) -> Self {
-        let interval = estimate.and_then(|estimate| {
-            let half_width = estimate.half_width()?;
-            Some((estimate.mean - half_width, estimate.mean + half_width))
-        });
-        let Some((low, high)) = interval else {
-            return Self::Undecided;
-        };
-        let (inside, outside) = match threshold {
-            Threshold::Above(bound) => (low > bound, high <= bound),
-            Threshold::Below(bound) => (high < bound, low >= bound),
-            Threshold::Between(lower, upper) => {
-                (low >= lower && high <= upper, high < lower || low > upper)
-            }
-        };
-        match (inside, outside) {
-            (true, _) => Self::Holds,
-            (_, true) => Self::Fails,
-            _ => Self::Undecided,
-        }
-    }
+/// Mean over seeds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Estimate {
+    /// Mean over the seeds; of logarithms where the statistic is one.
+    pub mean: f64,
+    /// Standard error of the mean; unknown from a single seed.
+    pub standard_error: Option<f64>,
+    /// Ends of the one-sided 95 % Student intervals.
+    pub interval: Option<[f64; 2]>,
+    /// Number of seeds.
+    pub n: usize,
+}
 
+/// The two probabilities that decide.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Test {
+    /// Of such numbers if the mean were not where it must be: small where it holds.
+    pub p_holds: f64,
+    /// Of such numbers if the mean were where it must be: small where it fails.
+    pub p_fails: f64,
+    /// Whether a sign test stood in for Student's t, whose standard error was 0.
+    pub sign_test: bool,
+}
+
+impl Estimate {
+    /// Mean, error and interval of a sample; `None` when no seed has a number.
+    #[must_use]
+    pub fn of(sample: &Sample) -> Option<Self> {
+        let values: Vec<f64> = sample.seeds.iter().map(|seed| seed.value).collect();
+        let n = values.len();
+        let mean = values.iter().sum::<f64>() / n as f64;
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        let measurement: f64 = sample.seeds.iter().map(|seed| seed.error.powi(2)).sum();
+        let variance =
+            (squares / (n * n.saturating_sub(1)) as f64).max(measurement / (n * n) as f64);
+        let shared = sample.shared_error.unwrap_or(0.0);
+        let standard_error = (n > 1).then(|| (variance + shared * shared).sqrt());
+        let interval = standard_error.map(|error| {
+            let half = student_quantile(LEVEL, n - 1) * error;
+            [mean - half, mean + half]
+        });
+        (n > 0).then_some(Self {
+            mean,
+            standard_error,
+            interval,
+            n,
+        })
+    }
+}
+
+impl Test {
+    /// Tests a sample against a threshold, whose numbers are factors where the sample is `logarithmic`; `None` where there are
+    /// too few seeds.
+    #[must_use]
+    pub fn of(
+        sample: &Sample,
+        threshold: Threshold,
+        judged: Judged,
+        logarithmic: bool,
+    ) -> Option<Self> {
+        let [low, high] = threshold.bounds(logarithmic);
+        let estimate = Estimate::of(sample)?;
+        if judged == Judged::Every {
+            let every = sample
+                .seeds
+                .iter()
+                .all(|seed| threshold.admits(seed.value, logarithmic));
+            let [p_holds, p_fails] = if every { [0.0, 1.0] } else { [1.0, 0.0] };
+            return Some(Self {
+                p_holds,
+                p_fails,
+                sign_test: false,
+            });
+        }
+        let error = estimate.standard_error?;
+        let largest = sample
+            .seeds
+            .iter()
+            .map(|seed| seed.value.abs())
+            .fold(0.0, f64::max);
+        if error <= 1e-12 * largest || error == 0.0 {
+            let p = 0.5f64.powi(i32::try_from(estimate.n).unwrap_or(i32::MAX));
+            let inside = threshold.admits(estimate.mean, logarithmic);
+            return Some(Self {
+                p_holds: if inside { p } else { 1.0 },
+                p_fails: if inside { 1.0 } else { p },
+                sign_test: true,
+            });
+        }
+        // Probabilities of a mean so far on the inner side of either bound.
+        let tail = |distance: f64| student_tail(distance / error, estimate.n - 1);
+        let (above_low, below_high) = (tail(estimate.mean - low), tail(high - estimate.mean));
+        let two_sided = low.is_finite() && high.is_finite();
+        let outside = f64::min(tail(low - estimate.mean), tail(estimate.mean - high));
+        Some(Self {
+            p_holds: above_low.max(below_high),
+            p_fails: if two_sided {
+                (2.0 * outside).min(1.0)
+            } else {
+                outside
+            },
+            sign_test: false,
+        })
+    }
+}
+
+/// Which of the hypotheses Holm's procedure rejects: p₍ₖ₎ ≤ level / (m − k + 1) for all up to it in ascending order.
+#[must_use]
+pub fn holm(probabilities: &[f64]) -> Vec<bool> {
+    let mut order: Vec<usize> = (0..probabilities.len()).collect();
+    order.sort_by(|&one, &other| f64::total_cmp(&probabilities[one], &probabilities[other]));
+    let mut rejected = vec![false; probabilities.len()];
+    for (done, &place) in order.iter().enumerate() {
+        if probabilities[place] > LEVEL / (probabilities.len() - done) as f64 {
+            break;
+        }
+        rejected[place] = true;
+    }
+    rejected
+}
+
+impl Verdict {
     /// The verdict on a claim all of whose predicates must hold.
     #[must_use]
     pub fn all(verdicts: impl IntoIterator<Item = Self>) -> Self {
-        verdicts
-            .into_iter()
-            .fold(Self::Holds, |whole, part| match (whole, part) {
+        let mut whole = Self::Holds;
+        for part in verdicts {
+            whole = match (whole, part) {
                 (Self::Fails, _) | (_, Self::Fails) => Self::Fails,
-                (Self::Undecided, _) | (_, Self::Undecided) => Self::Undecided,
-                _ => Self::Holds,
-            })
+                (Self::Holds, part) => part,
+                (whole, _) => whole,
+            };
+        }
+        whole
+    }
+
+    /// Sign, name for styles, and word.
+    pub(crate) fn shown(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Holds => ("✓", "holds", "holds"),
+            Self::Fails => ("✗", "fails", "fails"),
+            Self::Undecided => ("?", "undecided", "undecided"),
+            Self::NotTested => ("–", "not-tested", "not tested"),
+        }
     }
 }
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Holds => "holds",
-            Self::Fails => "FAILS",
-            Self::Undecided => "undecided",
-        })
+        f.pad(self.shown().2)
     }
 }
 
 impl Threshold {
-    /// Whether every bound is finite and a range is not upside down.
-    #[must_use]
-    pub fn is_ordered(self) -> bool {
+    /// The bounds, infinite where there is none, as logarithms where they are factors.
+    pub(crate) fn bounds(self, logarithmic: bool) -> [f64; 2] {
+        let scale = |bound: f64| if logarithmic { bound.ln() } else { bound };
         match self {
-            Self::Above(bound) | Self::Below(bound) => bound.is_finite(),
-            Self::Between(lower, upper) => lower.is_finite() && upper.is_finite() && lower <= upper,
+            Self::Above(bound) => [scale(bound), f64::INFINITY],
+            Self::Below(bound) => [f64::NEG_INFINITY, scale(bound)],
+            Self::Between(low, high) => [scale(low), scale(high)],
         }
     }
-}
 
-impl fmt::Display for Threshold {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// Whether a number of a sample lies where it must.
+    #[must_use]
+    pub fn admits(self, value: f64, logarithmic: bool) -> bool {
+        let [low, high] = self.bounds(logarithmic);
         match self {
-            Self::Above(bound) => write!(f, "> {bound}"),
-            Self::Below(bound) => write!(f, "< {bound}"),
-            Self::Between(lower, upper) if lower == upper => write!(f, "= {lower}"),
-            Self::Between(lower, upper) => write!(f, "{lower} to {upper}"),
+            Self::Above(_) => value > low,
+            Self::Below(_) => value < high,
+            Self::Between(..) => (low..=high).contains(&value),
+        }
+    }
+
+    /// Whether the bounds are numbers in ascending order, and positive where they are factors.
+    pub(crate) fn is_valid(self, logarithmic: bool) -> bool {
+        let bounds = match self {
+            Self::Above(bound) | Self::Below(bound) => [bound, bound],
+            Self::Between(low, high) => [low, high],
+        };
+        let positive = bounds[0] > 0.0 || !logarithmic;
+        bounds[0].is_finite() && positive && bounds[0] <= bounds[1]
+    }
+
+    /// In words, such as `more than 10 times`.
+    #[must_use]
+    pub fn words(self, logarithmic: bool) -> String {
+        match (self, logarithmic) {
+            (Self::Above(1.0), true) => "larger: more than 1 time".to_owned(),
+            (Self::Below(1.0), true) => "smaller: less than 1 time".to_owned(),
+            (Self::Above(bound), true) => format!("more than {bound} times"),
+            (Self::Below(bound), true) => format!("less than {bound} times"),
+            (Self::Between(low, high), _) if high.is_infinite() => format!("at least {low}"),
+            (Self::Between(low, high), true) if (low * high - 1.0).abs() < 1e-9 => {
+                format!("within a factor of {high}")
+            }
+            (Self::Between(low, high), true) => format!("{low} to {high} times"),
+            (Self::Above(bound), false) => format!("above {bound}"),
+            (Self::Below(bound), false) => format!("below {bound}"),
+            (Self::Between(low, high), false) if low == high => format!("exactly {low}"),
+            (Self::Between(low, high), false) => format!("{low} to {high}"),
         }
     }
 }

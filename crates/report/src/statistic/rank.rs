@@ -1,26 +1,175 @@
-//! Kendall's τ_b between two numbers at the last epoch, over the runs of one seed.
+//! Kendall's rank correlation with ties, granulated and partial.
+//!
+//! τ_b = Σ sᵢⱼ tᵢⱼ / √(Σ sᵢⱼ² · Σ tᵢⱼ²), sums over pairs i < j, s = sign(xᵢ − xⱼ), t = sign(yᵢ − yⱼ) (M. G. Kendall,
+//! Biometrika 33 (1945), 239-251). *Granulated* (Jiang et al., "Fantastic Generalization Measures", 2020, eq. 4 and 5): τ of
+//! the runs that differ in one field only, mean over the groups of such runs, then over the fields. *Partial*, of x and
+//! y given z (Kendall, Biometrika 32 (1942), 277-283): (τ_xy − τ_xz τ_yz) / √((1 − τ_xz²)(1 − τ_yz²)), again for each further z;
+//! it is the partial correlation of the signs over all pairs.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use flatness_records::Record;
+use serde::{Deserialize, Serialize};
 
-use crate::measure::{Reading, weight_decay};
-use crate::{Measure, kendall_tau};
+use crate::reading::{Place, Point, read_at};
+use crate::selection::Field;
+use crate::{Expression, Selection};
 
-pub(super) fn correlation(
-    runs: &[&Record],
-    x: Measure,
-    y: Measure,
-    weight_decay_up_to: Option<f64>,
-    readings: &mut Vec<Reading>,
-) -> Option<f64> {
-    let limit = weight_decay_up_to.unwrap_or(f64::INFINITY);
-    let (mut x_values, mut y_values) = (Vec::new(), Vec::new());
-    for run in runs.iter().filter(|run| weight_decay(run) <= limit) {
-        let (Some(x_reading), Some(y_reading)) = (x.at_end(run), y.at_end(run)) else {
-            continue;
-        };
-        x_values.push(x_reading.value);
-        y_values.push(y_reading.value);
-        readings.extend([x_reading, y_reading]);
+/// Which numbers are ranked, over what, and what is held fixed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ranking {
+    /// First variable.
+    pub x: Expression,
+    /// Second variable.
+    pub y: Expression,
+    /// A variable whose correlation with y is subtracted: how much better x orders y than this does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beyond: Option<Expression>,
+    /// `training`, or the name of a curve: the mean over the seed's runs; absent: over the runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub along: Option<String>,
+    /// Where x and y are read over runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Place>,
+    /// Fields that the runs vary, for the granulated correlation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub granulated: Vec<String>,
+    /// Quantities held fixed, for the partial correlation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub given: Vec<Expression>,
+    /// Runs that count.
+    #[serde(default)]
+    pub select: Selection,
+}
+
+impl Ranking {
+    pub(super) fn quantities(&self) -> Vec<&Expression> {
+        let beyond = self.beyond.iter();
+        [&self.x, &self.y]
+            .into_iter()
+            .chain(beyond)
+            .chain(&self.given)
+            .collect()
     }
-    kendall_tau(&x_values, &y_values)
+
+    pub(super) fn of_seed(&self, runs: &[&Record], model: &str) -> Option<f64> {
+        let runs = self.select.of(runs, model);
+        let tau = self.correlation(&self.x, &runs)?;
+        match &self.beyond {
+            Some(other) => Some(tau - self.correlation(other, &runs)?),
+            None => Some(tau),
+        }
+    }
+
+    fn correlation(&self, x: &Expression, runs: &[&Record]) -> Option<f64> {
+        let quantities: Vec<&Expression> = [x, &self.y].into_iter().chain(&self.given).collect();
+        if let Some(along) = &self.along {
+            return average(runs.iter().filter_map(|run| {
+                let points = Point::along(run, along);
+                let rows = points.iter().filter_map(|point| {
+                    let values = quantities
+                        .iter()
+                        .map(|quantity| Some(point.read(quantity)?.value));
+                    values.collect::<Option<Vec<f64>>>()
+                });
+                partial_tau(&rows.collect::<Vec<_>>())
+            }));
+        }
+        let rows: Vec<(&Record, Vec<f64>)> = runs
+            .iter()
+            .filter_map(|run| {
+                let values = quantities.iter();
+                let values =
+                    values.map(|quantity| Some(read_at(run, quantity, self.at.as_ref())?.value));
+                Some((*run, values.collect::<Option<Vec<f64>>>()?))
+            })
+            .collect();
+        if self.granulated.is_empty() {
+            return partial_tau(
+                &rows
+                    .into_iter()
+                    .map(|(_, values)| values)
+                    .collect::<Vec<_>>(),
+            );
+        }
+        let keys: Vec<Vec<String>> = rows
+            .iter()
+            .map(|(run, _)| key(run, &self.granulated))
+            .collect();
+        average((0..self.granulated.len()).filter_map(|varied| {
+            let mut groups: BTreeMap<Vec<&str>, Vec<Vec<f64>>> = BTreeMap::new();
+            for (key, (_, values)) in keys.iter().zip(&rows) {
+                let mut others: Vec<&str> = key.iter().map(String::as_str).collect();
+                others.remove(varied);
+                groups.entry(others).or_default().push(values.clone());
+            }
+            average(groups.values().filter_map(|rows| partial_tau(rows)))
+        }))
+    }
+}
+
+fn key(run: &Record, fields: &[String]) -> Vec<String> {
+    let words =
+        |name: &String| Field::of(run, name).map_or_else(String::new, |field| field.words());
+    fields.iter().map(words).collect()
+}
+
+fn average(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let (sum, count) = values.fold((0.0, 0), |(sum, count), value| (sum + value, count + 1));
+    (count > 0).then(|| sum / f64::from(count))
+}
+
+/// τ of the first two numbers of every row, given the others.
+fn partial_tau(rows: &[Vec<f64>]) -> Option<f64> {
+    let columns = rows.first()?.len();
+    let column = |column: usize| rows.iter().map(|row| row[column]).collect::<Vec<f64>>();
+    let columns: Vec<Vec<f64>> = (0..columns).map(column).collect();
+    let [x, y, given @ ..] = columns.as_slice() else {
+        return None;
+    };
+    partial(x, y, given)
+}
+
+fn partial(x: &[f64], y: &[f64], given: &[Vec<f64>]) -> Option<f64> {
+    let Some((z, rest)) = given.split_last() else {
+        return kendall_tau(x, y);
+    };
+    let (xy, xz, yz) = (
+        partial(x, y, rest)?,
+        partial(x, z, rest)?,
+        partial(y, z, rest)?,
+    );
+    let tau = (xy - xz * yz) / ((1.0 - xz * xz) * (1.0 - yz * yz)).sqrt();
+    tau.is_finite().then_some(tau)
+}
+
+/// τ_b of paired samples; `None` when a sample is constant (or empty), when the lengths differ, or when a value is not a
+/// number.
+#[must_use]
+pub fn kendall_tau(x: &[f64], y: &[f64]) -> Option<f64> {
+    if x.len() != y.len() {
+        return None;
+    }
+    let (mut product, mut x_untied, mut y_untied) = (0.0, 0.0, 0.0);
+    for (i, (x_i, y_i)) in x.iter().zip(y).enumerate() {
+        for (x_j, y_j) in x.iter().zip(y).take(i) {
+            let s = sign(x_i.partial_cmp(x_j)?);
+            let t = sign(y_i.partial_cmp(y_j)?);
+            product += s * t;
+            x_untied += s * s;
+            y_untied += t * t;
+        }
+    }
+    let tau = product / f64::sqrt(x_untied * y_untied);
+    tau.is_finite().then_some(tau)
+}
+
+fn sign(ordering: Ordering) -> f64 {
+    match ordering {
+        Ordering::Less => -1.0,
+        Ordering::Equal => 0.0,
+        Ordering::Greater => 1.0,
+    }
 }

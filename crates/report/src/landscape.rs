@@ -3,19 +3,21 @@
 //! Levels are evenly spaced in L, or in ln L where the largest is at least ten times the smallest; between
 //! the points of the grid the same is interpolated bilinearly.
 
-use plotters::prelude::*;
-use plotters::style::text_anchor::HPos;
-
-use super::axis::Axis;
-use super::chart::{Chart, Guide, WIDTH, render};
-use super::pen::{Area, Drawn, Face, Frame, UNIT, label};
-use super::theme::{Colour, LEVELS};
-use super::{arranged, check_length};
 use crate::Error;
 use crate::number::significant;
+use crate::picture::check_length;
+use crate::svg::{Axis, Chart, Frame, Pen, WIDTH, arranged, colour};
 
-/// Height in CSS pixels with which the map is about a square.
-const TALL: i32 = 404;
+/// Viridis, whose lightness rises evenly and which is read in light and dark alike.
+const VIRIDIS: [&str; 16] = [
+    "#440154", "#481a6c", "#472f7d", "#414487", "#39568c", "#31688e", "#2a788e", "#23888e",
+    "#1f988b", "#22a884", "#35b779", "#54c568", "#7ad151", "#a5db36", "#d2e21b", "#fde725",
+];
+
+const LEVELS: usize = VIRIDIS.len();
+
+/// Side of a cell of the map in CSS pixels.
+const CELL: f64 = 1.5;
 
 /// Ratio of the largest to the smallest loss from which levels are logarithmic: a decade.
 const LOGARITHMIC_FROM: f64 = 10.0;
@@ -38,8 +40,7 @@ pub struct Landscape<'a> {
 /// The plane as one SVG file; `name` says of which network and data. A loss that is not finite counts as the largest.
 ///
 /// # Errors
-/// [`Error::Length`] for losses that are not one for each point, or fewer than 2 steps along a direction;
-/// [`Error::Plot`] when the drawing library refuses.
+/// [`Error::Length`] for losses that are not one for each point, or fewer than 2 steps along a direction.
 pub fn landscape_svg(name: &str, landscape: &Landscape<'_>) -> Result<String, Error> {
     let plot = "a landscape";
     let Landscape { x, y, losses, .. } = *landscape;
@@ -47,13 +48,12 @@ pub fn landscape_svg(name: &str, landscape: &Landscape<'_>) -> Result<String, Er
         check_length(plot, field, steps.len().max(2), steps.len())?;
     }
     check_length(plot, "losses", x.len() * y.len(), losses.len())?;
-    let axes = Chart {
-        height: TALL,
-        title: name.to_owned(),
+    let chart = Chart {
+        title: String::new(),
         x: axis(landscape.x_direction, x),
         y: axis(landscape.y_direction, y),
         series: Vec::new(),
-        guide: Guide::None,
+        guides: [Vec::new(), Vec::new()],
     };
     let levels = Levels::of(losses);
     let heights = Heights {
@@ -61,14 +61,27 @@ pub fn landscape_svg(name: &str, landscape: &Landscape<'_>) -> Result<String, Er
         y,
         values: losses.iter().map(|&loss| (levels.scale)(loss)).collect(),
     };
-    let panel = render(name, TALL, |area| {
-        levels.legend(area)?;
-        let frame = axes.frame(2);
-        axes.axes(area, frame)?;
-        fill(area, frame, &heights, &levels)?;
-        centre(area, frame, &axes)
-    })?;
-    Ok(arranged("Loss in a plane", &[panel], TALL))
+    let frame = Frame {
+        left: 58.0,
+        top: 84.0,
+        bottom: 84.0 + Frame::RIGHT - 58.0,
+    };
+    let mut pen = Pen::default();
+    pen.text([14.0, 20.0], "start", "ink", name);
+    levels.legend(&mut pen);
+    pen.text([14.0, 76.0], "start", "muted", &chart.y.title);
+    chart.axes(&mut pen, frame);
+    fill(&mut pen, frame, &heights, &levels);
+    if let (Some(x), Some(y)) = (frame.x(&chart.x, 0.0), frame.y(&chart.y, 0.0)) {
+        // Where the parameters are.
+        let surface = colour("surface");
+        pen.rectangle([x - 5.0, y - 1.0], [10.0, 2.0], &surface);
+        pen.rectangle([x - 1.0, y - 5.0], [2.0, 10.0], &surface);
+    }
+    Ok(arranged(
+        "Loss in a plane",
+        &[pen.panel(frame.bottom + 44.0)],
+    ))
 }
 
 /// From the first step to the last, with no room beyond them.
@@ -79,41 +92,28 @@ fn axis(direction: &str, steps: &[f64]) -> Axis {
     axis
 }
 
-/// Where the parameters are.
-fn centre<'a>(area: &Area<'a>, frame: Frame, axes: &Chart) -> Drawn<'a> {
-    let (Some(x), Some(y)) = (frame.x(&axes.x, 0.0), frame.y(&axes.y, 0.0)) else {
-        return Ok(());
-    };
-    let surface = Colour::Surface.sentinel().stroke_width(UNIT as u32 * 2);
-    for (across, upright) in [(5 * UNIT, 0), (0, 5 * UNIT)] {
-        let ends = vec![(x - across, y - upright), (x + across, y + upright)];
-        area.draw(&PathElement::new(ends, surface))?;
-    }
-    Ok(())
-}
-
-/// Every stretch of one level reaches to the end of its row, and every row over the next one, so that no
-/// gap shows where neighbours meet. Rows are CSS pixels high, and stretches end at drawing units.
-fn fill<'a>(area: &Area<'a>, frame: Frame, heights: &Heights<'_>, levels: &Levels) -> Drawn<'a> {
-    let (left, right) = (UNIT * frame.left, UNIT * frame.right);
-    let bottom = UNIT * frame.bottom;
-    let share =
-        |place: i32, from: i32, to: i32| (f64::from(place - from) + 0.5) / f64::from(to - from);
-    for row in frame.top..frame.bottom {
-        let upward = 1.0 - share(row, frame.top, frame.bottom);
+/// Every stretch of one level reaches to the end of its row, and every row over the next one, so that no gap shows where
+/// neighbours meet.
+fn fill(pen: &mut Pen, frame: Frame, heights: &Heights<'_>, levels: &Levels) {
+    let (width, height) = (Frame::RIGHT - frame.left, frame.bottom - frame.top);
+    let (columns, rows) = ((width / CELL) as usize, (height / CELL) as usize);
+    let share = |cell: usize, cells: usize| (cell as f64 + 0.5) / cells as f64;
+    for row in 0..rows {
+        let y = frame.top + row as f64 * CELL;
         let mut last = None;
-        for x in left..right {
-            let level = levels.level(heights.at(share(x, left, right), upward));
-            if last == Some(level) {
-                continue;
+        for column in 0..columns {
+            let level = levels.level(heights.at(share(column, columns), 1.0 - share(row, rows)));
+            if last != Some(level) {
+                last = Some(level);
+                let x = frame.left + column as f64 * CELL;
+                pen.rectangle(
+                    [x, y],
+                    [Frame::RIGHT - x, (2.0 * CELL).min(frame.bottom - y)],
+                    VIRIDIS[level],
+                );
             }
-            last = Some(level);
-            let style = Colour::Level(level).sentinel().filled();
-            let corners = [(x, UNIT * row), (right, (UNIT * (row + 2)).min(bottom))];
-            area.draw(&Rectangle::new(corners, style))?;
         }
     }
-    Ok(())
 }
 
 /// Losses on the scale of the levels.
@@ -191,35 +191,28 @@ impl Levels {
     }
 
     /// The colours from the smallest loss to the largest, with four numbers.
-    fn legend<'a>(&self, area: &Area<'a>) -> Drawn<'a> {
-        const LEFT: i32 = 14;
-        const TOP: i32 = 37;
-        let right = WIDTH - LEFT;
-        let edge = |level: usize| LEFT + (right - LEFT) * level as i32 / LEVELS as i32;
-        for level in 0..LEVELS {
-            let corners = [
-                (UNIT * edge(level), UNIT * TOP),
-                (UNIT * right, UNIT * (TOP + 10)),
-            ];
-            let style = Colour::Level(level).sentinel().filled();
-            area.draw(&Rectangle::new(corners, style))?;
+    fn legend(&self, pen: &mut Pen) {
+        let (left, right) = (14.0, WIDTH - 14.0);
+        for (level, viridis) in VIRIDIS.iter().enumerate() {
+            let x = left + (right - left) * level as f64 / LEVELS as f64;
+            pen.rectangle([x, 32.0], [right - x, 10.0], viridis);
         }
         for (part, anchor) in [
-            (0, HPos::Left),
-            (1, HPos::Center),
-            (2, HPos::Center),
-            (3, HPos::Right),
+            (0.0, "start"),
+            (1.0, "middle"),
+            (2.0, "middle"),
+            (3.0, "end"),
         ] {
-            let share = f64::from(part) / 3.0;
-            let value = (self.inverse)(self.low + share * (self.high - self.low));
-            let mut text = significant(value, 3);
-            if part == 0 {
-                text = format!("loss {text}");
-            }
-            let position = (LEFT + (right - LEFT) * part / 3, TOP + 19);
-            label(area, position, &text, Face::Label, anchor)?;
+            let value = (self.inverse)(self.low + part / 3.0 * (self.high - self.low));
+            let loss = if part == 0.0 { "loss " } else { "" };
+            let text = format!("{loss}{}", significant(value, 3));
+            pen.text(
+                [left + (right - left) * part / 3.0, 56.0],
+                anchor,
+                "muted",
+                &text,
+            );
         }
-        Ok(())
     }
 }
 

@@ -1,0 +1,441 @@
+//! The report as one HTML file: styles and plots inside, no request to anywhere; a short script sorts the table of runs.
+
+use std::fmt::Write as _;
+
+use flatness_records::{Outcome, Record};
+
+use crate::number::{percent, significant};
+use crate::reproduction::{distinct, models};
+use crate::results::{claim_table, overview, runs, summary};
+use crate::settings::{block, fields, shared};
+use crate::svg::palette;
+use crate::table::{Cell, Row, Table, badge, escape};
+use crate::{
+    Claim, ClaimVerdict, Error, Figure, Judged, PredicateVerdict, Reproduction, Verdict,
+    optimizer_name,
+};
+
+const STYLE: &str = include_str!("page/style.css");
+const SORT: &str = include_str!("page/sort.js");
+const TITLE: &str = "Flatness is a false friend: a reproduction";
+
+/// The whole page.
+///
+/// # Errors
+/// [`Error::Settings`] when a spec has no TOML form.
+pub fn report_html(
+    reproduction: &Reproduction,
+    claims: &[Claim],
+    verdicts: &[ClaimVerdict],
+    figures: &[Figure],
+) -> Result<String, Error> {
+    let tried: Vec<&Claim> = claims
+        .iter()
+        .filter(|claim| verdicts.iter().any(|row| row.claim == claim.id))
+        .collect();
+    let contents = tried.iter().map(|claim| {
+        let badges = verdicts
+            .iter()
+            .filter(|row| row.claim == claim.id)
+            .filter_map(|row| row.verdict);
+        let badges: String = distinct(badges).into_iter().map(badge).collect();
+        format!(
+            "<li><a href=\"#{id}\">{id} {}</a> {badges}</li>\n",
+            escape(&claim.title),
+            id = escape(&claim.id)
+        )
+    });
+    let contents: String = contents.collect();
+    let sections = tried
+        .iter()
+        .map(|claim| section(reproduction, claim, verdicts, figures));
+    let sections: String = sections.collect();
+    Ok(format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n\
+         <style>\n{palette}{STYLE}</style>\n</head>\n<body>\n<main>\n<header>\n<h1>{title}</h1>\n\
+         <p class=\"lead\">{abstract_}</p>\n{PAPER}{facts}</header>\n\
+         <nav aria-label=\"Contents\"><h2>Contents</h2>\n<ol>\n<li><a href=\"#verdicts\">Verdicts</a></li>\n{contents}\
+         <li><a href=\"#how\">How it was decided, and what the signs mean</a></li>\n<li><a href=\"#settings\">Settings</a></li>\n\
+         <li><a href=\"#runs\">Runs</a></li>\n</ol></nav>\n\
+         <section id=\"verdicts\">\n<h2>Verdicts</h2>\n<p>{summary}</p>\n{overview}</section>\n{sections}\
+         <section id=\"how\">\n<h2>How it was decided, and what the signs mean</h2>\n{RULES}{networks}</section>\n\
+         <section id=\"settings\">\n<h2>Settings</h2>\n{settings}</section>\n\
+         <section id=\"runs\">\n<h2>Runs</h2>\n{diverged}<details>\n<summary>Every run at the end of its training</summary>\n{runs}</details>\n\
+         <p>Everything at full precision: <a href=\"results.csv\">results.csv</a>, <a href=\"results.json\">results.json</a>; \
+         the figures as files: <a href=\"plots/\">plots</a>.</p>\n</section>\n</main>\n<script>\n{SORT}</script>\n</body>\n</html>\n",
+        title = escape(TITLE),
+        palette = palette(),
+        abstract_ = escape(&abstract_of(reproduction, verdicts)),
+        facts = facts(reproduction),
+        summary = escape(&summary(verdicts)),
+        overview = overview(claims, verdicts).html("stacked"),
+        networks = networks(reproduction),
+        settings = settings(reproduction)?,
+        diverged = diverged(reproduction),
+        runs = runs(reproduction).html("sortable stacked"),
+    ))
+}
+
+const PAPER: &str = "<p>The paper: D. Granziol, <cite>Flatness is a False Friend</cite>, \
+    <a href=\"https://arxiv.org/abs/2006.09091\">arXiv 2006.09091</a> (2020). Its own table cells (accuracy, spectral norm, trace, \
+    Frobenius and weight norm of each model) were not available: what is compared is the direction of its claims, and the one factor \
+    that its abstract states, 30.</p>\n";
+
+const RULES: &str = "<p>A claim is tested on a model by its <em>predicates</em>, numbers with thresholds that were fixed before any run. \
+    <em>Gates</em> come first: conditions, met in every seed, without which the runs say nothing about the claim. Where one is not met the \
+    verdict is <strong>not tested</strong>, with the gate and by how much. A predicate <strong>holds</strong> where Student's t over the seeds puts its mean \
+    beyond the threshold at 5&nbsp;%, and the claim holds where all do. The claim <strong>fails</strong> where one predicate lies on the other side, at 5&nbsp;% \
+    over all of them together (Holm's correction). Otherwise it is <strong>undecided</strong>. Where all seeds agree to the last digit a sign test stands in for t: \
+    of n seeds its smallest p is 2<sup>−n</sup>, so that four or fewer decide nothing. A failed claim is a result.</p>\n\
+    <p>Factors are shown with the 95&nbsp;% interval of their geometric mean, other numbers with one standard error; n is the number of seeds. \
+    The <em>measurement error</em> is that of one reading by itself, probes and residuals. It may exceed the error of an effect: runs of a seed share their random probes, \
+    so that in a ratio or difference the error cancels, and what is left is in the spread over the seeds. Where nothing is shared it is \
+    in the interval.</p>\n\
+    <dl><dt>L</dt><dd>mean cross-entropy over the examples, without the L2 term; H is its Hessian by the parameters θ, P of them, G the \
+    Gauss-Newton part of H.</dd><dt>λ₁</dt><dd>spectral norm: the largest magnitude of an eigenvalue of H.</dd><dt>Tr H, ‖H‖<sub>F</sub></dt><dd>sum of the eigenvalues, \
+    root of the sum of their squares.</dd><dt>τ</dt><dd>Kendall's rank correlation: 1 where two numbers order all pairs of runs alike, −1 where \
+    opposite. Granulated: over runs that differ in one setting only.</dd><dt>‖θ<sub>BN</sub>‖</dt><dd>norm of the weights whose scale batch-norm takes away.</dd>\
+    <dt>dose</dt><dd>sum over the steps of rate × decay / (1 − momentum): how much weight decay there was.</dd></dl>\n";
+
+fn abstract_of(reproduction: &Reproduction, verdicts: &[ClaimVerdict]) -> String {
+    let holds = |verdict: Verdict| {
+        let rows = verdicts.iter().filter(|row| row.verdict == Some(verdict));
+        distinct(rows.map(|row| row.claim.clone())).join(", ")
+    };
+    let named = |what: &str, verdict| match holds(verdict).as_str() {
+        "" => String::new(),
+        claims => format!(" {what}: {claims}."),
+    };
+    format!(
+        "Do flat minima generalise? The paper says that L2 regularisation and adaptive optimisers find solutions that are sharper and better, so that flatness is no friend. \
+         {} {}{}{}{}{}",
+        reproduction.description,
+        summary(verdicts),
+        named("Holds on a model at least", Verdict::Holds),
+        named("Fails on a model", Verdict::Fails),
+        named("Undecided on a model", Verdict::Undecided),
+        named("Not tested on a model", Verdict::NotTested),
+    )
+}
+
+/// Data, seeds, hardware and commit.
+fn facts(reproduction: &Reproduction) -> String {
+    let words = |of: &dyn Fn(&Record) -> String| {
+        distinct(reproduction.records().map(|(_, record)| of(record))).join("; ")
+    };
+    let seeds = distinct(reproduction.records().map(|(_, record)| record.spec.seed)).len();
+    let facts = [
+        (
+            "Data",
+            words(&|record| {
+                let data = &record.data;
+                format!(
+                    "{} ({}), {} images for training, {} for testing",
+                    data.set, data.source, data.train_examples, data.test_examples
+                )
+            }),
+        ),
+        ("Seeds", format!("up to {seeds} of each run")),
+        ("Runs", reproduction.records().count().to_string()),
+        (
+            "Machine",
+            words(&|record| {
+                format!(
+                    "{}, {}, {} threads",
+                    record.provenance.cpu, record.provenance.device, record.provenance.threads
+                )
+            }),
+        ),
+        (
+            "Program",
+            words(&|record| {
+                let provenance = &record.provenance;
+                let changed = if provenance.dirty {
+                    " with changes"
+                } else {
+                    ""
+                };
+                format!(
+                    "{} at {}{changed}",
+                    provenance.version,
+                    provenance.commit.get(..12).unwrap_or(&provenance.commit)
+                )
+            }),
+        ),
+        ("Made by", reproduction.command.clone()),
+    ];
+    let rows = facts
+        .iter()
+        .map(|(name, value)| format!("<dt>{name}</dt><dd>{}</dd>", escape(value)));
+    format!("<dl>{}</dl>\n", rows.collect::<String>())
+}
+
+/// What was claimed, what came out and why, then figures, predicates and tables.
+fn section(
+    reproduction: &Reproduction,
+    claim: &Claim,
+    verdicts: &[ClaimVerdict],
+    figures: &[Figure],
+) -> String {
+    let verdicts: Vec<&ClaimVerdict> = verdicts
+        .iter()
+        .filter(|row| row.claim == claim.id)
+        .collect();
+    let mut html = format!(
+        "<section id=\"{id}\">\n<h2>{id} {}</h2>\n<p><strong>Claimed:</strong> {} <span class=\"quiet\">({})</span></p>\n<ul class=\"verdicts\">\n",
+        escape(&claim.title),
+        escape(&claim.statement),
+        escape(&claim.source),
+        id = escape(&claim.id),
+    );
+    let fails = |row: &&ClaimVerdict| row.verdict == Some(Verdict::Fails);
+    for row in verdicts.iter().filter(|row| row.verdict.is_some()) {
+        let missing = row
+            .predicates
+            .iter()
+            .filter(|one| matches!(one.verdict, Some(Verdict::Fails | Verdict::Undecided)));
+        let named = missing
+            .filter(|one| row.verdict != Some(Verdict::NotTested) && one.verdict == row.verdict);
+        let named: String = named
+            .take(3)
+            .map(|one| format!("; {}: {}", one.text, one.shown()))
+            .collect();
+        let _ = writeln!(
+            html,
+            "<li><strong>{}</strong> {} {}</li>",
+            escape(&row.model),
+            row.verdict.map_or_else(String::new, badge),
+            escape(&(row.summary() + &named)),
+        );
+    }
+    html += "</ul>\n";
+    if let Some(reason) = claim.reason.as_ref().filter(|_| verdicts.iter().any(fails)) {
+        html += &format!("<p><strong>Why it fails:</strong> {}</p>\n", escape(reason));
+    }
+    html += &format!("<p class=\"quiet\">{}</p>\n", escape(&claim.note));
+    for change in &claim.changes {
+        html += &format!("<p class=\"quiet\">{}</p>\n", escape(change));
+    }
+    for figure in figures.iter().filter(|figure| figure.claim == claim.id) {
+        html += &figure_html(figure);
+    }
+    for row in &verdicts {
+        html += &format!(
+            "<details{}>\n<summary>{}: {} predicates, {}</summary>\n{}</details>\n",
+            if row.verdict == Some(Verdict::Holds) {
+                ""
+            } else {
+                " open"
+            },
+            escape(&row.model),
+            row.predicates.len(),
+            escape(
+                &row.verdict
+                    .map_or_else(|| "reported only".to_owned(), |verdict| verdict.to_string())
+            ),
+            predicates(row).html("stacked"),
+        );
+    }
+    for spec in &claim.tables {
+        html += &format!(
+            "<h3>{}</h3>\n{}",
+            escape(&spec.title),
+            claim_table(reproduction, spec).html("stacked")
+        );
+    }
+    if let Some(row) = verdicts.first() {
+        html += &format!(
+            "<p class=\"quiet\">Made by <code>{}</code></p>\n",
+            escape(&row.command)
+        );
+    }
+    html + "</section>\n"
+}
+
+fn figure_html(figure: &Figure) -> String {
+    let (title, caption) = (escape(&figure.title), escape(&figure.caption));
+    let panels = figure.panels.iter();
+    let panels: String = panels
+        .map(|panel| format!("<div role=\"img\" aria-label=\"{title}\">\n{panel}</div>\n"))
+        .collect();
+    format!(
+        "<figure>\n<figcaption><strong>{title}</strong> {caption}</figcaption>\n<div class=\"panels\">\n{panels}</div>\n</figure>\n"
+    )
+}
+
+fn predicates(row: &ClaimVerdict) -> Table {
+    let columns = [
+        "Statement",
+        "Verdict",
+        "#Found",
+        "#n",
+        "Needed",
+        "#p",
+        "#Measurement error",
+    ];
+    let mut table = Table::new(&format!("{} on {}", row.claim, row.model), &columns);
+    let mut group = |heading: &str, tests: Vec<&PredicateVerdict>| {
+        if !tests.is_empty() {
+            table.rows.push(Row::Heading(heading.to_owned()));
+        }
+        for one in tests {
+            let missing = || crate::number::MISSING.to_owned();
+            let p = |test: crate::Test| {
+                if one.verdict == Some(Verdict::Fails) {
+                    test.p_fails
+                } else {
+                    test.p_holds
+                }
+            };
+            let test = one.test.filter(|_| one.judged == Judged::Mean);
+            let chosen = match one.sample.chosen.as_slice() {
+                [] => String::new(),
+                chosen => format!("; chosen decays: {}", chosen.join(", ")),
+            };
+            table.push(vec![
+                Cell {
+                    text: one.text.clone(),
+                    small: one.formula.clone() + &chosen,
+                    ..Cell::default()
+                },
+                one.verdict
+                    .map_or_else(|| Cell::from("reported".to_owned()), Cell::from),
+                one.shown().into(),
+                one.sample.seeds.len().to_string().into(),
+                one.threshold
+                    .map_or_else(missing, |threshold| {
+                        let every = if one.judged == Judged::Every {
+                            ", in every seed"
+                        } else {
+                            ""
+                        };
+                        threshold.words(one.logarithmic) + every
+                    })
+                    .into(),
+                test.map_or_else(missing, |test| {
+                    let sign = if test.sign_test { " (sign test)" } else { "" };
+                    significant(p(test), 2) + sign
+                })
+                .into(),
+                one.relative_measurement_error
+                    .filter(|error| *error > 0.0)
+                    .map_or_else(missing, percent)
+                    .into(),
+            ]);
+        }
+    };
+    group("Gates", row.gates.iter().collect());
+    group(
+        "Predicates",
+        row.predicates
+            .iter()
+            .filter(|one| one.threshold.is_some())
+            .collect(),
+    );
+    group(
+        "Reported",
+        row.predicates
+            .iter()
+            .filter(|one| one.threshold.is_none())
+            .collect(),
+    );
+    table
+}
+
+/// The networks that were trained.
+fn networks(reproduction: &Reproduction) -> String {
+    let mut table = Table::new(
+        "Networks",
+        &[
+            "Network",
+            "#Parameters P",
+            "#Hidden units",
+            "#Classes",
+            "Batch-norm in H",
+            "Numbers",
+        ],
+    );
+    for name in models(reproduction.records().map(|(_, record)| record)) {
+        let mut records = reproduction.records().map(|(_, record)| record);
+        if let Some(model) = records
+            .find(|record| record.model.name == name)
+            .map(|record| &record.model)
+        {
+            let dtype = format!("{:?}", model.dtype).to_lowercase();
+            let counts = [model.parameters, model.hidden_units, model.classes]
+                .map(|count| count.to_string());
+            let [parameters, hidden, classes] = counts;
+            table.push(
+                [
+                    name,
+                    parameters,
+                    hidden,
+                    classes,
+                    model.batch_norm.clone(),
+                    dtype,
+                ]
+                .map(Cell::from)
+                .to_vec(),
+            );
+        }
+    }
+    format!("<h3>Networks</h3>\n{}", table.html("stacked"))
+}
+
+/// For each experiment and model what all runs share, and what they vary.
+fn settings(reproduction: &Reproduction) -> Result<String, Error> {
+    let mut html = String::new();
+    for experiment in &reproduction.experiments {
+        for model in models(&experiment.records) {
+            let runs = experiment
+                .records
+                .iter()
+                .filter(|record| record.model.name == model);
+            let specs: Vec<_> = runs.clone().map(fields).collect::<Result<_, _>>()?;
+            let shared = shared(&specs);
+            let varied = runs.zip(&specs).map(|(record, spec)| {
+                let own = spec
+                    .iter()
+                    .filter(|(field, _)| !shared.contains_key(*field));
+                format!("# {}\n{}", optimizer_name(&record.spec.train), block(own))
+            });
+            let _ = write!(
+                html,
+                "<details>\n<summary>{}, {}: {} runs</summary>\n<pre>{}</pre>\n<p>Varied, besides the seeds:</p>\n<pre>{}</pre>\n</details>\n",
+                escape(&experiment.name),
+                escape(&model),
+                specs.len(),
+                escape(&block(shared.iter())),
+                escape(&distinct(varied).join("\n")),
+            );
+        }
+    }
+    Ok(html)
+}
+
+fn diverged(reproduction: &Reproduction) -> String {
+    let rows = reproduction.diverged().map(|(experiment, record)| {
+        let Outcome::Diverged { epoch, .. } = record.outcome else {
+            return String::new();
+        };
+        let (model, name, seed) = (
+            &record.model.name,
+            optimizer_name(&record.spec.train),
+            record.spec.seed,
+        );
+        format!(
+            "<li>{}</li>\n",
+            escape(&format!(
+                "{experiment}, {model}, {name}, seed {seed}: in epoch {epoch}"
+            ))
+        )
+    });
+    let rows: String = rows.collect();
+    if rows.is_empty() {
+        rows
+    } else {
+        format!("<p>Diverged, and missing from the means:</p>\n<ul>\n{rows}</ul>\n")
+    }
+}

@@ -1,0 +1,188 @@
+//! Which runs a statistic takes: conditions on the fields of their specs.
+
+use std::collections::BTreeMap;
+
+use flatness_records::Record;
+use serde::{Deserialize, Serialize};
+
+use crate::reading::Point;
+use crate::{Expression, optimizer_name};
+
+/// Conditions that a run must meet, by field: `weight_decay`, `learning_rate`, `optimizer` (as `SGD` or `Gadam`), `model`, or a
+/// dotted path into the spec such as `train.batch_size`. `highest` takes, of the runs of a seed that meet the others, the
+/// one in which a quantity is largest.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Selection(BTreeMap<String, Condition>);
+
+/// What the field of a run must be.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+pub enum Condition {
+    /// This number.
+    Number(f64),
+    /// This text; `{model}` stands for the model that is judged.
+    Text(String),
+    /// A number in a range.
+    Range {
+        /// Larger than this.
+        above: Option<f64>,
+        /// Not larger than this.
+        up_to: Option<f64>,
+    },
+    /// One of these.
+    Any(Vec<Condition>),
+}
+
+const HIGHEST: &str = "highest";
+
+/// The model of runs whose experiment is looked at as a whole.
+pub(crate) const ALL_MODELS: &str = "all models";
+
+impl Selection {
+    /// What it chooses by, where it does.
+    pub(crate) fn highest(&self) -> Option<Result<Expression, String>> {
+        match self.0.get(HIGHEST)? {
+            Condition::Text(text) => Some(text.parse()),
+            other => Some(Err(format!("highest must be a quantity, got {other:?}"))),
+        }
+    }
+
+    /// The runs that meet it, of the model `model` where it does not name one itself.
+    pub(crate) fn of<'a>(&self, runs: &[&'a Record], model: &str) -> Vec<&'a Record> {
+        let named = self.0.contains_key("model") || model == ALL_MODELS;
+        let meets = |record: &Record| {
+            let conditions = self.0.iter().filter(|(name, _)| *name != HIGHEST);
+            (named || record.model.name == model)
+                && conditions
+                    .into_iter()
+                    .all(|(name, condition)| condition.met(record, name, model))
+        };
+        let mut runs: Vec<&Record> = runs
+            .iter()
+            .copied()
+            .filter(|record| meets(record))
+            .collect();
+        if let Some(Ok(quantity)) = self.highest() {
+            let value = |record: &Record| Some(Point::end(record)?.read(&quantity)?.value);
+            runs.retain(|record| value(record).is_some());
+            let best = runs.into_iter().max_by(|left, right| {
+                f64::total_cmp(
+                    &value(left).unwrap_or(f64::NAN),
+                    &value(right).unwrap_or(f64::NAN),
+                )
+            });
+            return best.into_iter().collect();
+        }
+        runs
+    }
+
+    /// The one run of a seed that meets it; `None` where there are none or several.
+    pub(crate) fn one<'a>(&self, runs: &[&'a Record], model: &str) -> Option<&'a Record> {
+        match self.of(runs, model).as_slice() {
+            [one] => Some(*one),
+            _ => None,
+        }
+    }
+
+    /// In words, such as `weight decay 5e-4`.
+    pub(crate) fn words(&self) -> String {
+        let words = self.0.iter().map(|(name, condition)| {
+            let shown = condition.words();
+            match name.as_str() {
+                "optimizer" | "model" => shown,
+                HIGHEST => match self.highest() {
+                    Some(Ok(quantity)) => format!("highest {}", quantity.symbol()),
+                    _ => shown,
+                },
+                "weight_decay" => format!("decay {shown}"),
+                name => format!(
+                    "{} {shown}",
+                    name.rsplit('.').next().unwrap_or(name).replace('_', " ")
+                ),
+            }
+        });
+        words.collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Condition {
+    fn met(&self, record: &Record, name: &str, model: &str) -> bool {
+        let field = Field::of(record, name);
+        match self {
+            Self::Any(conditions) => conditions.iter().any(|one| one.met(record, name, model)),
+            Self::Text(text) => field == Some(Field::Text(text.replace("{model}", model))),
+            Self::Number(number) => field == Some(Field::Number(*number)),
+            Self::Range { above, up_to } => match field {
+                Some(Field::Number(number)) => {
+                    above.is_none_or(|bound| number > bound)
+                        && up_to.is_none_or(|bound| number <= bound)
+                }
+                _ => false,
+            },
+        }
+    }
+
+    fn words(&self) -> String {
+        match self {
+            Self::Number(number) => decimal(*number),
+            Self::Text(text) => text.clone(),
+            Self::Range { above, up_to } => {
+                let above = above.map(|bound| format!("above {}", decimal(bound)));
+                let up_to = up_to.map(|bound| format!("up to {}", decimal(bound)));
+                above.into_iter().chain(up_to).collect::<Vec<_>>().join(" ")
+            }
+            Self::Any(conditions) => conditions
+                .iter()
+                .map(Self::words)
+                .collect::<Vec<_>>()
+                .join(" or "),
+        }
+    }
+}
+
+/// A number as a spec has it: `0`, `0.1`, `5e-4`.
+pub(crate) fn decimal(number: f64) -> String {
+    if number != 0.0 && number.abs() < 0.01 {
+        format!("{number:e}")
+    } else {
+        number.to_string()
+    }
+}
+
+/// The value of a field of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Field {
+    Number(f64),
+    Text(String),
+}
+
+impl Field {
+    pub(crate) fn of(record: &Record, name: &str) -> Option<Self> {
+        let optimizer = &record.spec.train.optimizer;
+        match name {
+            "weight_decay" => Some(Self::Number(optimizer.weight_decay().0)),
+            "learning_rate" => Some(Self::Number(optimizer.learning_rate())),
+            "optimizer" => Some(Self::Text(optimizer_name(&record.spec.train))),
+            "model" => Some(Self::Text(record.model.name.clone())),
+            path => {
+                let spec = serde_json::to_value(&record.spec).ok()?;
+                match path
+                    .split('.')
+                    .try_fold(&spec, |value, key| value.get(key))?
+                {
+                    serde_json::Value::Number(number) => Some(Self::Number(number.as_f64()?)),
+                    serde_json::Value::String(text) => Some(Self::Text(text.clone())),
+                    other => Some(Self::Text(other.to_string())),
+                }
+            }
+        }
+    }
+
+    pub(crate) fn words(&self) -> String {
+        match self {
+            Self::Number(number) => decimal(*number),
+            Self::Text(text) => text.clone(),
+        }
+    }
+}
