@@ -42,7 +42,7 @@ pub(crate) fn curves(options: &CurvesOptions) -> Result<ExitCode> {
             .map_or("", |run| run.record.model.name.as_str());
         files.insert(
             format!("{}.svg", file_name(model)),
-            curves_svg(model, of_model)?,
+            curves_svg(model, of_model),
         );
     }
     // Whatever can be refused has been: nothing is written by halves.

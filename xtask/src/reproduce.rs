@@ -56,7 +56,7 @@ pub(crate) fn reproduce(options: &ReproduceOptions) -> Result<ExitCode> {
         println!("{diverged} of the runs diverged; their seeds are missing from the means.");
     }
     println!("{}", out.join("report.html").display());
-    let all_hold = verdicts.iter().all(|row| row.verdict == Verdict::Holds);
+    let all_hold = verdicts.iter().all(|row| row.verdict == Some(Verdict::Holds));
     Ok(ExitCode::from(u8::from(options.strict && !all_hold)))
 }
 
@@ -253,7 +253,7 @@ fn write_report(
     claims: &[Claim],
     verdicts: &[ClaimVerdict],
 ) -> Result<()> {
-    let figures = figures(reproduction)?;
+    let figures = figures(reproduction, claims, verdicts);
     let mut files: Vec<(PathBuf, String)> = figures
         .iter()
         .map(|figure| {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use flatness_records::{Outcome, Record};
+use flatness_records::{Outcome, Record, Segment};
 
 use crate::number::{percent, significant};
 use crate::reproduction::{distinct, models};
@@ -141,27 +141,16 @@ fn facts(reproduction: &Reproduction) -> String {
         ("Runs", reproduction.records().count().to_string()),
         (
             "Machine",
-            words(&|record| {
-                format!(
-                    "{}, {}, {} threads",
-                    record.provenance.cpu, record.provenance.device, record.provenance.threads
-                )
+            segments(reproduction, |segment| {
+                format!("{}, {}, {} threads", segment.cpu, segment.device, segment.threads)
             }),
         ),
         (
             "Program",
-            words(&|record| {
-                let provenance = &record.provenance;
-                let changed = if provenance.dirty {
-                    " with changes"
-                } else {
-                    ""
-                };
-                format!(
-                    "{} at {}{changed}",
-                    provenance.version,
-                    provenance.commit.get(..12).unwrap_or(&provenance.commit)
-                )
+            segments(reproduction, |segment| {
+                let changed = if segment.dirty { " with changes" } else { "" };
+                let commit = segment.commit.get(..12).unwrap_or(&segment.commit);
+                format!("{} at {commit}{changed}", segment.version)
             }),
         ),
         ("Made by", reproduction.command.clone()),
@@ -170,6 +159,13 @@ fn facts(reproduction: &Reproduction) -> String {
         .iter()
         .map(|(name, value)| format!("<dt>{name}</dt><dd>{}</dd>", escape(value)));
     format!("<dl>{}</dl>\n", rows.collect::<String>())
+}
+
+/// What the parts of the runs say of themselves, each once.
+fn segments(reproduction: &Reproduction, of: impl Fn(&Segment) -> String) -> String {
+    let records = reproduction.records();
+    let segments = records.flat_map(|(_, record)| &record.provenance.segments);
+    distinct(segments.map(of)).join("; ")
 }
 
 /// What was claimed, what came out and why, then figures, predicates and tables.
