@@ -14,7 +14,7 @@ use peak_alloc::PeakAlloc;
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop, prop_oneof, proptest};
 
-use cifar::{DIRECTORY, FILE, GNU_LONG_NAME, SYMBOLIC_LINK, entries, entry, files, header, tar};
+use cifar::{DIRECTORY, FILE, SYMBOLIC_LINK, entries, entry, files, header, tar};
 use encode::gzip;
 
 #[path = "data/cifar.rs"]
@@ -23,6 +23,9 @@ mod cifar;
 #[path = "data/encode.rs"]
 #[allow(dead_code, reason = "the tests of `data` use the rest")]
 mod encode;
+
+/// Flag of the entry whose content is the name of the next one.
+const GNU_LONG_NAME: u8 = b'L';
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;

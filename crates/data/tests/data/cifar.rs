@@ -10,7 +10,6 @@ pub(crate) const FILE: u8 = b'0';
 pub(crate) const HARD_LINK: u8 = b'1';
 pub(crate) const SYMBOLIC_LINK: u8 = b'2';
 pub(crate) const DIRECTORY: u8 = b'5';
-pub(crate) const GNU_LONG_NAME: u8 = b'L';
 
 /// A header of 512 bytes that declares `size` bytes of content.
 pub(crate) fn header(path: &str, kind: u8, size: u64) -> Vec<u8> {

@@ -85,7 +85,9 @@ fn check(options: &CheckOptions) -> Result<()> {
         None => {
             let cache = environment::cache_directory().with_context(absent)?;
             load(options.set, &cache).map_err(|error| match error {
-                Error::Io { source, .. } if source.kind() != ErrorKind::NotFound => error.into(),
+                Error::Io { ref source, .. } if source.kind() != ErrorKind::NotFound => {
+                    error.into()
+                }
                 Error::Io { .. } | Error::Absent { .. } => {
                     anyhow::Error::new(error).context(absent())
                 }
