@@ -271,7 +271,7 @@ fn write_report(
     files.push((out.join("results.md"), results_markdown(claims, verdicts)));
     files.push((
         out.join("report.html"),
-        report_html(reproduction, claims, verdicts, &figures),
+        report_html(reproduction, claims, verdicts, &figures)?,
     ));
     for (path, text) in files {
         write_atomic(&path, text.as_bytes()).context("the runs are done, but the report is not")?;
