@@ -79,3 +79,27 @@ pub(crate) fn is_locked(directory: &Path) -> bool {
     let file = File::open(directory.join("lock"));
     file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Lock, is_locked};
+
+    #[test]
+    fn a_lock_is_held_once_and_known_to_be_gone() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let directory = directory.path();
+        assert!(!is_locked(directory));
+        let first = Lock::take(directory).expect("free");
+        let refused = Lock::take(directory).err().expect("in use").to_string();
+        let holder = format!("in use by process {};", std::process::id());
+        assert!(refused.contains(&holder), "{refused}");
+        assert!(is_locked(directory) && first.check().is_ok());
+
+        // Another process takes the file that is made anew; the first learns it before it writes.
+        std::fs::remove_file(directory.join("lock")).expect("removable");
+        let second = Lock::take(directory).expect("free");
+        assert!(first.check().is_err() && second.check().is_ok());
+        drop(second);
+        assert!(!is_locked(directory));
+    }
+}
