@@ -8,7 +8,6 @@ mod cargo;
 mod ci;
 mod curves;
 mod estimate;
-mod grid;
 mod pool;
 mod profile;
 mod progress;

@@ -1,12 +1,14 @@
 //! Runs side by side: one process each, the longest first, so that all cores end together.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
 use std::sync::mpsc;
 use std::thread;
 
 use flatness_records::{Outcome, Record, Run, read_json};
+
+use crate::estimate::spec_path;
 
 /// How every run of a reproduction is started.
 #[derive(Debug, Clone)]
@@ -42,11 +44,6 @@ pub(crate) enum Ending {
 }
 
 impl Setting {
-    /// File of a run's spec.
-    pub(crate) fn spec_path(&self, run: &Run) -> PathBuf {
-        self.specs.join(format!("{}.toml", run.id()))
-    }
-
     /// Record of a run.
     pub(crate) fn record(&self, run: &Run) -> Result<Record, flatness_records::Error> {
         read_json(
@@ -59,7 +56,7 @@ impl Setting {
         let mut command = Command::new(&self.binary);
         command
             .arg("run")
-            .arg(self.spec_path(run))
+            .arg(spec_path(&self.specs, run))
             .arg("--runs")
             .arg(&self.runs);
         if let Some(data) = &self.data {
@@ -145,23 +142,15 @@ fn next<'a>(queue: &Mutex<Vec<Job<'a>>>) -> Option<Job<'a>> {
         .pop()
 }
 
-/// Writes the spec of every run where the processes will look for it.
-pub(crate) fn write_specs(setting: &Setting, runs: &[&Run]) -> anyhow::Result<()> {
-    for run in runs {
-        let path: &Path = &setting.spec_path(run);
-        flatness_records::write_atomic(path, run.spec().to_toml()?.as_bytes())?;
-    }
-    Ok(())
-}
-
 #[cfg(all(test, unix))]
 mod tests {
     use std::collections::HashMap;
+    use std::path::Path;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::grid::{expand, label};
-    use crate::profile::Profile;
+    use crate::estimate::write_specs;
+    use crate::profile::{Profile, label};
 
     /// Stands for the binary: fails for two of the specs, with and without a word.
     fn program(directory: &Path, failing: &Run, silent: &Run) -> PathBuf {
@@ -180,7 +169,7 @@ mod tests {
     #[test]
     fn every_run_is_executed_the_longest_first_and_failures_come_back() {
         let directory = tempfile::tempdir().unwrap();
-        let grids = expand(&Profile::load("quick").unwrap(), "quick").unwrap();
+        let grids = Profile::load("quick").unwrap().grids("quick").unwrap();
         let runs: Vec<&Run> = grids[1].runs.iter().take(9).collect();
         let setting = Setting {
             binary: program(directory.path(), runs[2], runs[5]),
@@ -191,7 +180,7 @@ mod tests {
             jobs: 1,
             threads: 1,
         };
-        write_specs(&setting, &runs).unwrap();
+        write_specs(&setting.specs, &runs).unwrap();
         let jobs = (0..).zip(&runs).map(|(number, run)| Job {
             run,
             seconds: f64::from(number),

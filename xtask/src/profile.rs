@@ -1,14 +1,33 @@
-//! A profile: the experiments of a reproduction as a TOML file, unknown fields refused.
+//! A profile: the experiments of a reproduction as a TOML file.
+//!
+//! ```toml
+//! description = "What it is for, in a sentence."
+//! seeds = 3                                         # seeds 0 to 2
+//!
+//! [[experiment]]
+//! name = "decay"                                    # what claims call it
+//! claims = ["C1"]                                   # those it is needed for
+//! spec = { ... }                                    # a spec without its seed: data, model, train, measure
+//! variant = [{ "model.name" = "mlp", seeds = 12 }]  # each sets fields of the spec, and may have seeds of its own
+//! vary = { "train.optimizer.weight_decay" = [0, 5e-4] }
+//! ```
+//!
+//! The runs are variants × values of every varied field × seeds.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use flatness_records::{AverageSpec, DataSpec, Dtype, MeasureSpec, OptimizerSpec, ScheduleSpec};
+use flatness_records::{Run, Spec};
+use flatness_report::optimizer_name;
 use serde::Deserialize;
+use toml::{Table, Value};
 
 /// Name and text of the profiles of this workspace.
 const EMBEDDED: [(&str, &str); 1] = [("quick", include_str!("../profiles/quick.toml"))];
+
+/// Field of a variant that is none of the spec.
+const SEEDS: &str = "seeds";
 
 /// The experiments of a reproduction.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -16,80 +35,32 @@ const EMBEDDED: [(&str, &str); 1] = [("quick", include_str!("../profiles/quick.t
 pub(crate) struct Profile {
     /// What it is for, in a sentence.
     pub(crate) description: String,
-    /// Seeds 0 to this minus 1, where a model does not have its own number.
-    pub(crate) seeds: u64,
-    #[serde(default, rename = "experiment")]
-    pub(crate) experiments: Vec<Experiment>,
-    #[serde(default, rename = "comparison")]
-    pub(crate) comparisons: Vec<Comparison>,
+    /// Seeds 0 to this minus 1, where a variant does not have its own number.
+    seeds: u64,
+    #[serde(rename = "experiment")]
+    experiments: Vec<Experiment>,
 }
 
-/// A grid of runs of SGD: models x weight decays x seeds.
+/// A grid of runs.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Experiment {
-    /// Name that the predicates of claims refer to.
+struct Experiment {
+    name: String,
+    claims: Vec<String>,
+    spec: Table,
+    #[serde(default, rename = "variant")]
+    variants: Vec<Table>,
+    /// Values by dotted field.
+    #[serde(default)]
+    vary: BTreeMap<String, Vec<Value>>,
+}
+
+/// The runs of one experiment, in the order in which a report shows them.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Grid {
     pub(crate) name: String,
-    /// Claims it is needed for.
     pub(crate) claims: Vec<String>,
-    pub(crate) data: DataSpec,
-    pub(crate) dtype: Dtype,
-    /// Coupled L2 coefficients.
-    pub(crate) weight_decay: Vec<f64>,
-    #[serde(rename = "model")]
-    pub(crate) models: Vec<Model>,
-    pub(crate) train: Train,
-    pub(crate) measure: MeasureSpec,
-}
-
-/// A model and what of its training is its own.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Model {
-    /// Name in the model zoo.
-    pub(crate) name: String,
-    pub(crate) learning_rate: f64,
-    pub(crate) epochs: u32,
-    /// Seeds 0 to this minus 1, where the profile's do not suffice to decide.
-    pub(crate) seeds: Option<u64>,
-}
-
-/// What of the training all models share.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Train {
-    pub(crate) batch_size: usize,
-    pub(crate) momentum: f64,
-    pub(crate) nesterov: bool,
-    pub(crate) schedule: ScheduleSpec,
-}
-
-/// Runs that differ in their optimiser: optimisers x seeds on one model.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Comparison {
-    /// Name that the predicates of claims refer to.
-    pub(crate) name: String,
-    /// Claims it is needed for.
-    pub(crate) claims: Vec<String>,
-    pub(crate) data: DataSpec,
-    pub(crate) dtype: Dtype,
-    /// Name in the model zoo.
-    pub(crate) model: String,
-    pub(crate) epochs: u32,
-    pub(crate) batch_size: usize,
-    #[serde(rename = "train")]
-    pub(crate) trainings: Vec<Training>,
-    pub(crate) measure: MeasureSpec,
-}
-
-/// An optimiser with its schedule and the average of its iterates.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Training {
-    pub(crate) optimizer: OptimizerSpec,
-    pub(crate) schedule: ScheduleSpec,
-    pub(crate) average: Option<AverageSpec>,
+    pub(crate) runs: Vec<Run>,
 }
 
 impl Profile {
@@ -112,190 +83,281 @@ impl Profile {
     fn from_toml(text: &str, origin: &str) -> Result<Self> {
         let profile: Self = toml::from_str(text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start);
-            let line = 1 + text
-                .bytes()
-                .take(start)
-                .filter(|&byte| byte == b'\n')
-                .count();
-            anyhow::anyhow!(
-                "profile {origin}, line {line}: {}",
-                error.message().replace('\n', " ")
-            )
+            let line = 1 + text.bytes().take(start).filter(|&byte| byte == b'\n').count();
+            let message = error.message().replace('\n', " ");
+            anyhow::anyhow!("profile {origin}, line {line}: {message}")
         })?;
-        let models = profile.experiments.iter().flat_map(|one| &one.models);
-        let of_models = models.filter_map(|model| model.seeds);
-        if of_models.chain([profile.seeds]).any(|seeds| seeds == 0) {
+        if profile.seeds == 0 {
             bail!("profile {origin}: seeds must be at least 1, got 0");
         }
         Ok(profile)
     }
 
-    /// Gives every model and comparison the seeds 0 to `seeds` - 1.
+    /// Gives every variant the seeds 0 to `seeds` - 1.
     pub(crate) fn set_seeds(&mut self, seeds: u64) {
         self.seeds = seeds;
-        let models = self.experiments.iter_mut().flat_map(|one| &mut one.models);
-        models.for_each(|model| model.seeds = None);
+        let variants = self.experiments.iter_mut().flat_map(|one| &mut one.variants);
+        variants.for_each(|variant| drop(variant.remove(SEEDS)));
     }
 
     /// Keeps the experiments that the claims called `only` need; an empty list keeps all.
     pub(crate) fn restrict(&mut self, only: &[String], origin: &str) -> Result<()> {
-        let of_experiments = self.experiments.iter().map(|one| &one.claims);
-        let of_comparisons = self.comparisons.iter().map(|one| &one.claims);
-        let known: BTreeSet<String> = of_experiments
-            .chain(of_comparisons)
-            .flatten()
-            .cloned()
-            .collect();
-        if let Some(unknown) = only.iter().find(|claim| !known.contains(*claim)) {
-            let known: Vec<String> = known.into_iter().collect();
+        let known = self.experiments.iter().flat_map(|one| &one.claims);
+        let known: BTreeSet<&str> = known.map(String::as_str).collect();
+        if let Some(unknown) = only.iter().find(|claim| !known.contains(claim.as_str())) {
+            let known: Vec<&str> = known.into_iter().collect();
             bail!(
                 "profile {origin} has no claim `{unknown}`; it has {}",
                 known.join(", ")
             );
         }
         if !only.is_empty() {
-            let needed = |claims: &[String]| claims.iter().any(|claim| only.contains(claim));
-            self.experiments.retain(|one| needed(&one.claims));
-            self.comparisons.retain(|one| needed(&one.claims));
+            let needed = |one: &Experiment| one.claims.iter().any(|claim| only.contains(claim));
+            self.experiments.retain(needed);
         }
         Ok(())
+    }
+
+    /// Expands and validates every experiment; `origin` names the profile in errors. Tables of one name are one
+    /// experiment.
+    pub(crate) fn grids(&self, origin: &str) -> Result<Vec<Grid>> {
+        let mut grids: Vec<Grid> = Vec::new();
+        for experiment in &self.experiments {
+            let origin = format!("profile {origin}, experiment {}", experiment.name);
+            let runs = experiment.runs(self.seeds, &origin)?;
+            match grids.iter_mut().find(|grid| grid.name == experiment.name) {
+                Some(grid) if grid.claims == experiment.claims => grid.runs.extend(runs),
+                Some(_) => bail!("{origin}: its tables must have the same claims"),
+                None => grids.push(Grid {
+                    name: experiment.name.clone(),
+                    claims: experiment.claims.clone(),
+                    runs,
+                }),
+            }
+        }
+        for grid in &grids {
+            let mut seen = HashSet::new();
+            if let Some(run) = grid.runs.iter().find(|run| !seen.insert(run.id())) {
+                let (name, label) = (&grid.name, label(run));
+                bail!("profile {origin}, experiment {name}: {label} is there twice");
+            }
+        }
+        Ok(grids)
+    }
+}
+
+impl Experiment {
+    fn runs(&self, seeds: u64, origin: &str) -> Result<Vec<Run>> {
+        let plain = [Table::new()];
+        let variants = match self.variants.as_slice() {
+            [] => &plain[..],
+            variants => variants,
+        };
+        let mut runs = Vec::new();
+        for variant in variants {
+            let seeds = match variant.get(SEEDS) {
+                None => seeds,
+                Some(own) => {
+                    let own = own.as_integer().and_then(|own| u64::try_from(own).ok());
+                    own.filter(|&own| own > 0)
+                        .with_context(|| format!("{origin}: seeds must be at least 1"))?
+                }
+            };
+            let mut base = self.spec.clone();
+            for (field, value) in variant.iter().filter(|(field, _)| *field != SEEDS) {
+                set(&mut base, field, value, origin)?;
+            }
+            let mut specs = vec![base];
+            for (field, values) in &self.vary {
+                let varied = values.iter().flat_map(|value| {
+                    let specs = specs.iter().cloned();
+                    specs.map(move |mut spec| set(&mut spec, field, value, origin).map(|()| spec))
+                });
+                specs = varied.collect::<Result<_>>()?;
+            }
+            if specs.is_empty() {
+                bail!("{origin}: what is varied must have values");
+            }
+            for spec in specs {
+                for seed in 0..seeds {
+                    runs.push(run(&spec, seed, origin)?);
+                }
+            }
+        }
+        Ok(runs)
+    }
+}
+
+/// Sets the field at a dotted path, whose tables are made where they are not there.
+fn set(spec: &mut Table, path: &str, value: &Value, origin: &str) -> Result<()> {
+    let mut table = spec;
+    let mut fields = path.split('.').peekable();
+    while let Some(field) = fields.next() {
+        if fields.peek().is_none() {
+            table.insert(field.to_owned(), value.clone());
+            break;
+        }
+        let inner = table.entry(field).or_insert_with(|| Value::Table(Table::new()));
+        table = inner
+            .as_table_mut()
+            .with_context(|| format!("{origin}: `{field}` of `{path}` is no table"))?;
+    }
+    Ok(())
+}
+
+fn run(spec: &Table, seed: u64, origin: &str) -> Result<Run> {
+    let mut spec = spec.clone();
+    let seed = i64::try_from(seed).context("a seed beyond 2^63")?;
+    spec.insert("seed".to_owned(), Value::Integer(seed));
+    // Through text, so that the error is that of any spec.
+    let text = toml::to_string(&spec)?;
+    let spec = Spec::from_toml(&text, "spec").map_err(|error| {
+        let words = error.to_string();
+        let message = words.split_once(": ").map_or(words.as_str(), |(_, message)| message);
+        anyhow::anyhow!("{origin}: {message}")
+    })?;
+    Ok(spec.validate(origin)?)
+}
+
+/// A run in words, such as `mlp, SGD, decay 5e-4, seed 1`.
+pub(crate) fn label(run: &Run) -> String {
+    let spec = run.spec();
+    let (weight_decay, _) = spec.train.optimizer.weight_decay();
+    format!(
+        "{}, {}, decay {}, seed {}",
+        spec.model.name,
+        optimizer_name(&spec.train),
+        decimal(weight_decay),
+        spec.seed
+    )
+}
+
+/// A coefficient as a spec writes it.
+pub(crate) fn decimal(value: f64) -> String {
+    if value != 0.0 && value.abs() < 1e-2 {
+        format!("{value:e}")
+    } else {
+        value.to_string()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use flatness_report::{Claim, Statistic, optimizer_name};
+    use flatness_report::Claim;
 
     use super::*;
-    use crate::grid::expand;
 
-    /// Claims and models of every table of this name.
-    fn tables<'a>(profile: &'a Profile, name: &str) -> Vec<(&'a [String], Vec<&'a str>)> {
-        let experiments = profile.experiments.iter().filter(|one| one.name == name);
-        let experiments = experiments.map(|one| {
-            let models = one.models.iter().map(|model| model.name.as_str());
-            (one.claims.as_slice(), models.collect())
-        });
-        let comparisons = profile.comparisons.iter().filter(|one| one.name == name);
-        let comparisons = comparisons.map(|one| (one.claims.as_slice(), vec![one.model.as_str()]));
-        experiments.chain(comparisons).collect()
-    }
+    const SMALL: &str = r#"
+description = "d"
+seeds = 2
 
-    /// Names of the optimisers of an experiment.
-    fn optimizers(profile: &Profile, name: &str) -> Vec<String> {
-        let grids = expand(profile, "profile").unwrap();
-        let grid = grids.iter().find(|grid| grid.name == name).unwrap();
-        let trainings = grid.runs.iter().map(|run| &run.spec().train);
-        trainings.map(optimizer_name).collect()
+[[experiment]]
+name = "decay"
+claims = ["C1"]
+variant = [
+    { "model.name" = "logistic", seeds = 3 },
+    { "model.name" = "mlp", "train.epochs" = 7 },
+]
+vary = { "train.optimizer.weight_decay" = [0.0, 5e-4], "data.train_examples" = [100] }
+
+[experiment.spec]
+data = { set = "mnist" }
+model = { name = "", dtype = "f32" }
+measure = { what = ["trace"] }
+
+[experiment.spec.train]
+epochs = 5
+batch_size = 10
+optimizer = { kind = "sgd", learning_rate = 0.1, momentum = 0.9, nesterov = false, weight_decay = 0.0 }
+schedule = { kind = "constant" }
+
+[[experiment]]
+name = "other"
+claims = ["C2"]
+
+[experiment.spec]
+data = { set = "mnist" }
+model = { name = "mlp", dtype = "f32" }
+
+[experiment.spec.train]
+epochs = 5
+batch_size = 10
+optimizer = { kind = "sgd", learning_rate = 0.1, momentum = 0.9, nesterov = false, weight_decay = 0.0 }
+schedule = { kind = "constant" }
+"#;
+
+    fn small() -> Profile {
+        Profile::from_toml(SMALL, "p").unwrap()
     }
 
     #[test]
-    fn every_claim_finds_its_experiments_in_every_profile() {
-        let claims = Claim::embedded().unwrap();
-        for (name, _) in EMBEDDED {
-            let profile = Profile::load(name).unwrap();
-            for claim in &claims {
-                for predicate in &claim.predicates {
-                    let tables = tables(&profile, &predicate.experiment);
-                    let tried = tables.iter().all(|(claims, _)| claims.contains(&claim.id));
-                    assert!(tried && !tables.is_empty(), "{name}: {}", claim.id);
-                    let optimizers = optimizers(&profile, &predicate.experiment);
-                    for name in predicate.statistic.optimizers().into_iter().flatten() {
-                        assert!(optimizers.iter().any(|one| one == name), "{name}");
-                    }
-                    for model in predicate.models.iter().flatten() {
-                        let mut models = tables.iter().flat_map(|(_, models)| models);
-                        assert!(models.any(|one| one == model), "{model}");
-                    }
+    fn runs_are_variants_times_values_times_seeds() {
+        let grids = small().grids("p").unwrap();
+        let labels: Vec<String> = grids[0].runs.iter().map(label).collect();
+        let mut expected = Vec::new();
+        for (model, seeds) in [("logistic", 3), ("mlp", 2)] {
+            for decay in ["0", "5e-4"] {
+                for seed in 0..seeds {
+                    expected.push(format!("{model}, SGD, decay {decay}, seed {seed}"));
                 }
             }
         }
+        assert_eq!(labels, expected);
+        let epochs = grids[0].runs.iter().map(|run| run.spec().train.epochs);
+        assert_eq!(epochs.collect::<Vec<_>>(), [5, 5, 5, 5, 5, 5, 7, 7, 7, 7]);
+        assert!(grids[0].runs.iter().all(|run| run.spec().data.train_examples == Some(100)));
+        assert_eq!(grids[1].runs.len(), 2);
     }
 
     #[test]
-    fn what_the_statistics_of_one_measurement_need_is_measured() {
-        let claims = Claim::embedded().unwrap();
-        let predicates = || claims.iter().flat_map(|claim| &claim.predicates);
-        for (name, _) in EMBEDDED {
-            let profile = Profile::load(name).unwrap();
-            for predicate in predicates() {
-                let experiments = profile.experiments.iter();
-                for one in experiments.filter(|one| one.name == predicate.experiment) {
-                    let measured = match predicate.statistic {
-                        Statistic::ExactRank { .. } => one.measure.exact_spectrum.is_some(),
-                        Statistic::KeskarRatio { epsilon, .. } => {
-                            let keskar = one.measure.keskar.as_ref();
-                            keskar.is_some_and(|keskar| keskar.epsilons.contains(&epsilon))
-                        }
-                        Statistic::RescalingRange { .. } => one.measure.rescaling.is_some(),
-                        _ => true,
-                    };
-                    assert!(measured, "{name}: {}", predicate.text);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn only_keeps_what_a_claim_needs() {
-        let mut profile = Profile::load("quick").unwrap();
-        profile.restrict(&["C2".to_owned()], "quick").unwrap();
-        let names = profile.experiments.iter().map(|one| one.name.as_str());
-        assert_eq!(names.collect::<Vec<_>>(), ["separable", "separable"]);
-        assert_eq!(profile.comparisons, []);
-
-        let error = profile
-            .restrict(&["C9".to_owned()], "quick")
-            .unwrap_err()
-            .to_string();
-        assert_eq!(error, "profile quick has no claim `C9`; it has C2");
-
-        let mut profile = Profile::load("quick").unwrap();
-        profile.restrict(&["C3".to_owned()], "quick").unwrap();
-        assert_eq!(profile.experiments, []);
-        assert_eq!(profile.comparisons.len(), 1);
-    }
-
-    #[test]
-    fn seeds_of_the_command_line_are_those_of_every_model() {
-        let mut profile = Profile::load("quick").unwrap();
-        profile.set_seeds(2);
-        for grid in expand(&profile, "quick").unwrap() {
-            let seeds = grid.runs.iter().map(|run| run.spec().seed);
-            let of_second = seeds.clone().filter(|&seed| seed == 1).count();
-            assert_eq!(seeds.clone().max(), Some(1), "{}", grid.name);
-            assert_eq!(2 * of_second, seeds.count(), "{}", grid.name);
-        }
+    fn the_claims_and_seeds_of_the_command_line_cut_the_grid() {
+        let mut profile = small();
+        profile.set_seeds(1);
+        profile.restrict(&["C1".to_owned()], "p").unwrap();
+        let grids = profile.grids("p").unwrap();
+        assert_eq!((grids.len(), grids[0].runs.len()), (1, 4));
+        let error = profile.restrict(&["C2".to_owned()], "p").unwrap_err();
+        assert_eq!(error.to_string(), "profile p has no claim `C2`; it has C1");
     }
 
     #[test]
     fn wrong_profiles_are_refused_with_their_place() {
-        let quick = EMBEDDED[0].1;
         for (old, new, expected) in [
-            (
-                "seeds = 3",
-                "seeds = 0",
-                "profile p: seeds must be at least 1, got 0",
-            ),
-            (
-                ", seeds = 12",
-                ", seeds = 0",
-                "profile p: seeds must be at least 1, got 0",
-            ),
-            (
-                "seeds = 3",
-                "seed = 3",
-                "profile p, line 2: unknown field `seed`",
-            ),
-            ("momentum = 0.9", "momentum = \"much\"", "profile p, line "),
+            ("seeds = 2", "seeds = 0", "profile p: seeds must be at least 1, got 0"),
+            ("seeds = 2", "seed = 2", "profile p, line 3: unknown field `seed`"),
+            ("seeds = 3", "seeds = 0", "profile p, experiment decay: seeds must be at least 1"),
+            ("[0.0, 5e-4]", "[]", "profile p, experiment decay: what is varied must have values"),
+            ("5e-4]", "0.0]", "profile p, experiment decay: logistic, SGD, decay 0, seed 0 is there twice"),
+            ("learning_rate = 0.1", "learning_rate = -0.1", "profile p, experiment decay: train.optimizer.learning_rate"),
+            ("\"train.epochs\"", "\"train.epoch\"", "profile p, experiment decay: unknown field `epoch`"),
+            ("\"train.epochs\"", "\"train.epochs.x\"", "profile p, experiment decay: `epochs` of `train.epochs.x` is no table"),
+            ("name = \"other\"", "name = \"decay\"", "profile p, experiment decay: its tables must have the same claims"),
         ] {
-            let error = Profile::from_toml(&quick.replacen(old, new, 1), "p").unwrap_err();
+            assert!(SMALL.contains(old));
+            let profile = Profile::from_toml(&SMALL.replacen(old, new, 1), "p");
+            let error = profile.and_then(|profile| profile.grids("p")).unwrap_err();
             assert!(error.to_string().starts_with(expected), "{error}");
         }
         let error = Profile::load("slow").unwrap_err().to_string();
-        assert!(
-            error.starts_with("there is no profile `slow`; name one of quick"),
-            "{error}"
-        );
+        assert!(error.starts_with("there is no profile `slow`; name one of quick"), "{error}");
+    }
+
+    #[test]
+    fn every_claim_finds_its_experiments_in_every_profile() {
+        for (name, _) in EMBEDDED {
+            let grids = Profile::load(name).unwrap().grids(name).unwrap();
+            for claim in Claim::embedded().unwrap() {
+                for experiment in claim.experiments() {
+                    let grid = grids.iter().find(|grid| grid.name == experiment);
+                    let tried = grid.is_some_and(|grid| grid.claims.contains(&claim.id));
+                    assert!(tried, "{name}: {} of {}", experiment, claim.id);
+                }
+            }
+            for run in grids.iter().flat_map(|grid| &grid.runs) {
+                let text = run.spec().to_toml().unwrap();
+                let again = Spec::from_toml(&text, "spec").unwrap().validate("spec").unwrap();
+                assert_eq!(again.id(), run.id());
+            }
+        }
     }
 }

@@ -1,6 +1,5 @@
 //! `cargo xtask reproduce`: a profile in, verdicts and a report out.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread::available_parallelism;
@@ -14,10 +13,9 @@ use flatness_report::{
 
 use crate::arguments::ReproduceOptions;
 use crate::cargo::{build_binary, built_binary, workspace_root};
-use crate::estimate::{Images, ModelSize, model_sizes, seconds};
-use crate::grid::{Grid, decimal, expand, label};
-use crate::pool::{Job, Setting, execute, write_specs};
-use crate::profile::Profile;
+use crate::estimate::{Seconds, seconds, spec_path, write_specs};
+use crate::pool::{Job, Setting, execute};
+use crate::profile::{Grid, Profile, decimal, label};
 use crate::progress::Progress;
 
 /// Runs what is not done yet, judges the claims and writes the report.
@@ -27,7 +25,7 @@ pub(crate) fn reproduce(options: &ReproduceOptions) -> Result<ExitCode> {
     if let Some(seeds) = options.seeds {
         profile.set_seeds(seeds);
     }
-    let grids = expand(&profile, &options.profile)?;
+    let grids = profile.grids(&options.profile)?;
     let cores = available_parallelism().map_or(1, usize::from);
     let jobs = options.jobs.map_or(cores, usize::from);
     if options.dry_run {
@@ -47,7 +45,7 @@ pub(crate) fn reproduce(options: &ReproduceOptions) -> Result<ExitCode> {
         jobs,
         threads: (cores / jobs).max(1),
     };
-    run_grids(options, &setting, &grids)?;
+    run_grids(&setting, &grids)?;
     let reproduction = collect(options, &profile, &setting, grids)?;
     let claims = tried_claims(options)?;
     let verdicts = reproduction.judge(&claims);
@@ -62,14 +60,25 @@ pub(crate) fn reproduce(options: &ReproduceOptions) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::from(options.strict && !all_hold)))
 }
 
-fn model_names(grids: &[Grid]) -> BTreeSet<&str> {
-    let runs = grids.iter().flat_map(|grid| &grid.runs);
-    runs.map(|run| run.spec().model.name.as_str()).collect()
+/// Every run once: two experiments may share one.
+fn distinct(grids: &[Grid]) -> Vec<&Run> {
+    let mut runs: Vec<&Run> = grids.iter().flat_map(|grid| &grid.runs).collect();
+    runs.sort_by_key(|run| run.id());
+    runs.dedup_by_key(|run| run.id());
+    runs
 }
 
 /// Prints the grid with its time; without a binary of this state nobody knows the sizes of the models.
 fn dry_run(options: &ReproduceOptions, grids: &[Grid], jobs: usize) -> Result<ExitCode> {
-    let sizes = built_binary().and_then(|binary| model_sizes(&binary, &model_names(grids)).ok());
+    let known = match built_binary() {
+        None => None,
+        Some(binary) => {
+            let specs = tempfile::tempdir()?;
+            let runs = distinct(grids);
+            write_specs(specs.path(), &runs)?;
+            Some(seconds(&binary, options.data.as_deref(), specs.path(), &runs)?)
+        }
+    };
     println!(
         "{:<12}{:<14}{:<46}{:>6}{:>14}",
         "experiment", "model", "weight decay or optimiser", "runs", "one core"
@@ -82,7 +91,7 @@ fn dry_run(options: &ReproduceOptions, grids: &[Grid], jobs: usize) -> Result<Ex
         {
             let group_seconds: Option<f64> = group
                 .iter()
-                .map(|run| estimate(run, sizes.as_deref(), options))
+                .map(|run| known.as_ref().and_then(|known| estimate(run, known)))
                 .sum();
             total = total.zip(group_seconds).map(|(sum, seconds)| sum + seconds);
             println!(
@@ -115,13 +124,8 @@ fn dry_run(options: &ReproduceOptions, grids: &[Grid], jobs: usize) -> Result<Ex
     Ok(ExitCode::SUCCESS)
 }
 
-fn estimate(run: &Run, sizes: Option<&[ModelSize]>, options: &ReproduceOptions) -> Option<f64> {
-    let images = if options.data.is_some() {
-        Images::All
-    } else {
-        Images::Fixture
-    };
-    seconds(run.spec(), sizes?, images)
+fn estimate(run: &Run, known: &Seconds) -> Option<f64> {
+    known.get(&run.id()).copied()
 }
 
 /// What runs of a model differ in besides their seed: their optimisers where there are several,
@@ -150,18 +154,16 @@ fn time(seconds: f64) -> String {
 }
 
 /// Executes every run; the binary leaves alone what is done.
-fn run_grids(options: &ReproduceOptions, setting: &Setting, grids: &[Grid]) -> Result<()> {
-    let mut runs: Vec<&Run> = grids.iter().flat_map(|grid| &grid.runs).collect();
-    // Two experiments may share a run.
-    runs.sort_by_key(|run| run.id());
-    runs.dedup_by_key(|run| run.id());
-    write_specs(setting, &runs)?;
-    let sizes = model_sizes(&setting.binary, &model_names(grids))?;
+fn run_grids(setting: &Setting, grids: &[Grid]) -> Result<()> {
+    let runs = distinct(grids);
+    write_specs(&setting.specs, &runs)?;
+    let data = setting.data.as_deref();
+    let known = seconds(&setting.binary, data, &setting.specs, &runs)?;
     let jobs: Vec<Job<'_>> = runs
         .into_iter()
         .map(|run| Job {
             run,
-            seconds: estimate(run, Some(&sizes), options).unwrap_or(1.0),
+            seconds: estimate(run, &known).unwrap_or(1.0),
         })
         .collect();
     let total = jobs.iter().map(|job| job.seconds).sum();
@@ -177,7 +179,7 @@ fn run_grids(options: &ReproduceOptions, setting: &Setting, grids: &[Grid]) -> R
         0 => String::new(),
         count => format!(" (and {count} more)"),
     };
-    let spec = setting.spec_path(run);
+    let spec = spec_path(&setting.specs, run);
     bail!(
         "{} ({}) failed{others}: {sentence}",
         label(run),

@@ -1,7 +1,8 @@
 //! Curvature of a mean loss over a data set, as linear operators.
 //!
 //! A [`MeanLoss`] is a network, a data set and a loss: L(θ) = (1/N) Σᵢ lᵢ(θ). It evaluates and
-//! differentiates L over all examples or some of them. [`MeanLoss::curvature`] fixes θ and gives a
+//! differentiates L over all examples or some of them, and says how sure of them the network is
+//! ([`Confidence`]). [`MeanLoss::curvature`] fixes θ and gives a
 //! [`Curvature`], whose operators multiply blocks of vectors by one [`Matrix`] each: the Hessian, its
 //! Gauss-Newton part and the residual between them, the empirical Fisher matrix and the covariance of
 //! the gradients. All are means over the examples, never sums, and hold no L2 term. Measured on a sample,
@@ -62,6 +63,6 @@ mod sampling;
 pub use curvature::{Curvature, Retention};
 pub use error::Error;
 pub use frobenius_sampling::{FrobeniusSampling, SampledNorm, frobenius_sampling_error};
-pub use mean_loss::{Evaluation, MeanLoss, Selection, Settings, TrainingGradient};
+pub use mean_loss::{Confidence, Evaluation, MeanLoss, Selection, Settings, TrainingGradient};
 pub use operator::{CurvatureOperator, Matrix};
 pub use sampling::{QuadraticForm, sampling_error};

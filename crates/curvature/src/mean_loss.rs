@@ -11,8 +11,8 @@ use flatness_data::Examples;
 use flatness_layers::{Loss, Network, Workers};
 
 use crate::{Curvature, Error, Retention};
-pub use evaluation::Evaluation;
 use evaluation::Tally;
+pub use evaluation::{Confidence, Evaluation};
 use statistics::total;
 
 /// Number type, device and batch size of a [`MeanLoss`].
@@ -128,6 +128,22 @@ impl<'a> MeanLoss<'a> {
         )
     }
 
+    /// The same mean loss in float64, as differences of losses need it, of `network`: its own, or where that has
+    /// frozen batch-norm, the one with the same statistics in float64.
+    ///
+    /// # Errors
+    /// As [`MeanLoss::new`]; that statistics are in another number type shows in the sweeps.
+    pub fn double<'b>(&self, network: &'b Network) -> Result<MeanLoss<'b>, Error>
+    where
+        'a: 'b,
+    {
+        let settings = Settings {
+            dtype: DType::F64,
+            ..self.settings.clone()
+        };
+        MeanLoss::new(network, self.data, self.loss, self.workers, settings)
+    }
+
     /// The network.
     #[must_use]
     pub fn network(&self) -> &'a Network {
@@ -150,26 +166,6 @@ impl<'a> MeanLoss<'a> {
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
-    }
-
-    /// Mean loss and accuracy at `theta` (P) over all examples.
-    ///
-    /// # Errors
-    /// A `theta` of another length, number type or device, or a device error.
-    pub fn evaluate(&self, theta: &Tensor) -> Result<Evaluation, Error> {
-        let parameters = self.parameters(theta)?;
-        let chunks = self.chunks(self.data.len());
-        let shares = self.shares(chunks.len(), |share| {
-            chunks[share]
-                .iter()
-                .try_fold(Tally::default(), |tally, chunk| {
-                    let batch = self.batch(Selection::All, chunk)?;
-                    let logits = self.network.forward(&parameters, &batch.images)?;
-                    let point = self.loss.evaluate(&logits, &batch.labels)?;
-                    Ok::<_, Error>(tally.with(&point))
-                })
-        })?;
-        Ok(Tally::mean(shares.iter().copied(), self.data.len()))
     }
 
     /// Mean loss, accuracy and gradient (P) at `theta` (P) over `examples`.

@@ -223,7 +223,7 @@ fn finished(directory: &Path, origin: &Origin) -> Result<Option<Box<Record>>> {
     let of_record = Origin {
         run: record.id.clone(),
         data: record.data.digest.clone(),
-        ..origin.clone()
+        normalization: [&record.data.mean, &record.data.deviation].map(Vec::clone),
     };
     of_record.check(origin, &path)?;
     let _ = remove_leftovers(directory);

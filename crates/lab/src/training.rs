@@ -22,7 +22,7 @@ use self::interruption::{set_stepping, signal};
 pub(crate) use self::optimizer::dose;
 use crate::progress::Progress;
 use crate::run_directory::{Position, RunDirectory, State};
-use crate::setting::Weights;
+use flatness_engine::Weights;
 
 /// What training leaves behind, unless a signal ends it: that is the error [`Interrupted`].
 pub(crate) struct Trained {

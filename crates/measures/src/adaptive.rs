@@ -1,42 +1,22 @@
-//! Adaptive sharpness: the loss rise where every weight may move in proportion to its size (claim C8).
+//! Adaptive sharpness: curvature where every weight may move in proportion to its size (claim C8).
 //!
 //! ```text
-//! worst case    max over ‖T⁻¹ d‖ ≤ ρ of L(θ + d) − L(θ),     T = diag(|θ| + η)
-//! second order  ½ ρ² λ_max(T H T)
+//! λ_max(T H T),     T = diag(|θ| + η):     ½ ρ² λ_max is max over ‖T⁻¹ d‖ ≤ ρ of ½ dᵀ H d
 //! ```
 //!
-//! L is a mean over the data. Elementwise: T = diag(|θ|) is unchanged in relation to θ when two layers
-//! of a ReLU network are rescaled, and so are both numbers. Source: Kwon, Kim, Park, Choi, "ASAM:
-//! Adaptive Sharpness-Aware Minimization for Scale-Invariant Learning of Deep Neural Networks", ICML
-//! 2021, definition 2 with p = 2; η, 0.01 there, is their remedy for weights near zero and breaks
-//! the invariance a little. The maximum is searched for by projected gradient ascent, see
-//! [`Ascent`](crate::Ascent): a lower bound.
+//! Elementwise: with η = 0 it does not change when two layers of a ReLU network are rescaled against each other.
+//! Source: Kwon, Kim, Park, Choi, "ASAM: Adaptive Sharpness-Aware Minimization for Scale-Invariant Learning of
+//! Deep Neural Networks", ICML 2021, definition 2 with p = 2, to second order and where the gradient vanishes; η,
+//! 0.01 there, is their remedy for weights near zero and breaks the invariance a little.
 
 use candle_core::Tensor;
-use flatness_curvature::MeanLoss;
 use flatness_operator::{Congruence, LinearOperator};
 
-use crate::ball::rise_in_ball;
-use crate::region::Chart;
-use crate::sweeps::Progress;
-use crate::vector::check_like;
-use crate::{Ascent, AscentSettings, BallSettings, Error};
+use crate::Error;
+use crate::vector::check_from_zero;
 
-/// What [`adaptive_rise`] is to do.
-#[derive(Debug, Clone, Copy)]
-pub struct AdaptiveSettings<'s> {
-    /// ρ, above 0.
-    pub radius: f64,
-    /// η, at least 0. With zero, weights that are zero stay so.
-    pub offset: f64,
-    /// Directions d (P), such as T times the top eigenvector of T H T, whose both ends in the
-    /// ellipsoid are starts too; their elements where T is zero are left out.
-    pub directions: &'s [Tensor],
-    /// The search.
-    pub ascent: AscentSettings,
-}
-
-/// T A T with T = diag(|θ| + η), whose largest eigenvalue is the adaptive sharpness to second order.
+/// T A T with T = diag(|θ| + η), η the `offset`, whose largest eigenvalue is the adaptive sharpness where A is the
+/// Hessian of the objective; any other matrix gives its own. One product with A for each of its own.
 ///
 /// # Errors
 /// [`Error::OutOfRange`] for a negative `offset`, and a `theta` that is not of the operator.
@@ -45,45 +25,6 @@ pub fn adaptive<Operator: LinearOperator>(
     theta: &Tensor,
     offset: f64,
 ) -> Result<Congruence<Operator>, Error> {
-    Ok(Congruence::new(operator, &scales(theta, offset)?)?)
-}
-
-/// The worst-case rise of the loss in the ellipsoid around `theta` (P).
-///
-/// # Errors
-/// [`Error::OutOfRange`] and [`Error::Zero`] for settings, directions that are not like `theta` or
-/// have no length in the ellipsoid, a loss that is not finite, and those of the mean loss.
-pub fn adaptive_rise(
-    mean_loss: &MeanLoss<'_>,
-    theta: &Tensor,
-    settings: &AdaptiveSettings<'_>,
-    progress: Progress<'_>,
-) -> Result<Ascent, Error> {
-    let scales = scales(theta, settings.offset)?;
-    let what = "a direction of the ellipsoid";
-    let coordinates = settings.directions.iter().map(|direction| {
-        check_like(what, theta, direction)?;
-        let z = (direction / &scales)?;
-        Ok(scales.gt(0.0)?.where_cond(&z, &z.zeros_like()?)?)
-    });
-    let coordinates = coordinates.collect::<Result<Vec<_>, Error>>()?;
-    let ball = BallSettings {
-        radius: settings.radius,
-        directions: &coordinates,
-        ascent: settings.ascent,
-    };
-    let chart = Chart::Diagonal(scales);
-    rise_in_ball(mean_loss, theta, &chart, what, &ball, progress)
-}
-
-/// |θ| + η, (P).
-fn scales(theta: &Tensor, offset: f64) -> Result<Tensor, Error> {
-    if !(offset.is_finite() && offset >= 0.0) {
-        return Err(Error::OutOfRange {
-            field: "the offset",
-            expected: "from 0",
-            got: offset,
-        });
-    }
-    Ok((theta.abs()? + offset)?)
+    check_from_zero("the offset", offset)?;
+    Ok(Congruence::new(operator, &(theta.abs()? + offset)?)?)
 }

@@ -8,17 +8,17 @@
 //! with Π the projection and d the steps of the region in turn. From d = 2 (towards a corner) a step
 //! may cross the whole region, which for a convex L never lowers it. The ascent ends where the gap,
 //! all that the linear model still promises, is small against the rise (converged), where no step
-//! rises, or at the bound on iterations. Each start ends at a local maximum at best: the greatest of
+//! rises, at the bound on iterations, or where the caller says so. Each start ends at a local maximum at best: the greatest of
 //! the rises is a lower bound of the maximum, and their spread a sign of how rugged L is.
 
 use candle_core::Tensor;
 use flatness_kernels::dot;
 
-use crate::draws::Draw;
+use crate::estimate::rounding;
+use crate::objective::{Sweeps, unless_interrupted};
 use crate::region::{Chart, Region};
-use crate::sweeps::Sweeps;
-use crate::vector::{check_positive, norm};
-use crate::{Cost, Error};
+use crate::vector::{Draw, check_positive, norm};
+use crate::{Cost, Error, Stop};
 
 /// Part of the linear model's rise that a step has to reach: Nocedal and Wright, "Numerical
 /// Optimization" (2006), section 3.1.
@@ -51,11 +51,14 @@ pub struct Ascent {
     /// Upper bound of what the linear model of L at the greatest rise still promises in the region:
     /// where L is concave, of what is missing to the maximum.
     pub gap: f64,
-    /// Whether the gap is within the tolerance of the rise.
-    pub converged: bool,
+    /// What rounding of the two losses may have changed the rise by.
+    pub rounding: f64,
+    /// What ended the start with the greatest rise; converged where its gap is within the tolerance of the
+    /// rise. Interrupted where that or any later start was.
+    pub stop: Stop,
     /// Iterations of the start with the greatest rise.
     pub iterations: usize,
-    /// Rise from every start, in order.
+    /// Rise from every start that was made, in order.
     pub start_rises: Vec<f64>,
     /// Sweeps over the data, of all starts.
     pub cost: Cost,
@@ -84,10 +87,11 @@ pub(crate) struct Search<'a> {
 /// One start's end.
 struct End {
     z: Tensor,
+    loss: f64,
     rise: f64,
     gap: f64,
     iterations: usize,
-    converged: bool,
+    stop: Stop,
 }
 
 impl Search<'_> {
@@ -95,7 +99,7 @@ impl Search<'_> {
     /// Every start lies in the region.
     pub(crate) fn maximize(
         &self,
-        sweeps: &mut Sweeps<'_, '_>,
+        sweeps: &mut Sweeps<'_>,
         dim: usize,
         starts: Vec<Tensor>,
         settings: &AscentSettings,
@@ -105,8 +109,16 @@ impl Search<'_> {
             (0..settings.random_starts).map(|index| self.random_start(dim, index, settings));
         let mut best = self.ascend(sweeps, zero, settings)?;
         let mut start_rises = vec![best.rise];
+        let mut interrupted = best.stop == Stop::Interrupted;
         for start in starts.into_iter().map(Ok).chain(random) {
-            let end = self.ascend(sweeps, start?, settings)?;
+            if interrupted {
+                break;
+            }
+            let Some(end) = unless_interrupted(self.ascend(sweeps, start?, settings), true)? else {
+                interrupted = true;
+                break;
+            };
+            interrupted = end.stop == Stop::Interrupted;
             start_rises.push(end.rise);
             if end.rise > best.rise {
                 best = end;
@@ -116,7 +128,12 @@ impl Search<'_> {
             rise: best.rise,
             displacement_norm: norm(&self.chart.displacement(&best.z)?)?,
             gap: best.gap,
-            converged: best.converged,
+            rounding: rounding(2.0 * self.loss.abs() + best.rise.abs()),
+            stop: if interrupted {
+                Stop::Interrupted
+            } else {
+                best.stop
+            },
             iterations: best.iterations,
             start_rises,
             cost: sweeps.take_cost(),
@@ -144,53 +161,75 @@ impl Search<'_> {
 
     fn ascend(
         &self,
-        sweeps: &mut Sweeps<'_, '_>,
+        sweeps: &mut Sweeps<'_>,
         start: Tensor,
         settings: &AscentSettings,
     ) -> Result<End, Error> {
-        let mut z = start;
         let mut sizes = [2.0; 2];
-        let mut iterations = 0;
+        let (mut end, mut g) = self.look(sweeps, start, 0)?;
         loop {
-            let (loss, gradient) = sweeps.gradient(&self.point(&z)?)?;
-            let g = self.chart.pull_back(&gradient)?;
-            let rise = loss - self.loss;
-            let gap = self.region.gap(&z, &g)?;
             // A gap of zero without a rise is a stationary start, which says nothing of the maximum.
-            let converged = rise > 0.0 && gap <= settings.tolerance * rise;
-            let next = if converged || gap <= 0.0 || iterations == settings.max_iterations {
-                None
+            end.stop = if end.rise > 0.0 && end.gap <= settings.tolerance * end.rise {
+                Stop::Converged
+            } else if end.gap <= 0.0 {
+                Stop::NoRise
+            } else if end.iterations == settings.max_iterations {
+                Stop::Iterations
             } else {
-                self.step(sweeps, (&z, &g, loss), &mut sizes, iterations)?
-            };
-            match next {
-                Some(next) => z = next,
-                None => {
-                    return Ok(End {
-                        z,
-                        rise,
-                        gap,
-                        iterations,
-                        converged,
-                    });
+                let next = self.step(sweeps, &end, &g, &mut sizes).and_then(|z| {
+                    z.map(|z| self.look(sweeps, z, end.iterations + 1))
+                        .transpose()
+                });
+                match unless_interrupted(next, true)? {
+                    Some(Some(next)) => {
+                        (end, g) = next;
+                        continue;
+                    }
+                    Some(None) => Stop::NoRise,
+                    None => Stop::Interrupted,
                 }
-            }
-            iterations += 1;
+            };
+            return Ok(end);
         }
+    }
+
+    /// What is known at z, with Cᵀ ∇f there.
+    fn look(
+        &self,
+        sweeps: &mut Sweeps<'_>,
+        z: Tensor,
+        iterations: usize,
+    ) -> Result<(End, Tensor), Error> {
+        let (loss, gradient) = sweeps.gradient(&self.point(&z)?)?;
+        let g = self.chart.pull_back(&gradient)?;
+        let end = End {
+            rise: loss - self.loss,
+            gap: self.region.gap(&z, &g)?,
+            z,
+            loss,
+            iterations,
+            stop: Stop::Iterations,
+        };
+        Ok((end, g))
     }
 
     /// A point that is enough higher than z, where one of the steps leads to one. The steps take
     /// turns to be tried first; `sizes` are their t.
     fn step(
         &self,
-        sweeps: &mut Sweeps<'_, '_>,
-        (z, g, loss): (&Tensor, &Tensor, f64),
+        sweeps: &mut Sweeps<'_>,
+        End {
+            z,
+            loss,
+            iterations,
+            ..
+        }: &End,
+        g: &Tensor,
         sizes: &mut [f64; 2],
-        iteration: usize,
     ) -> Result<Option<Tensor>, Error> {
         let steps = self.region.steps(g)?;
         for turn in 0..steps.len() {
-            let which = (iteration + turn) % steps.len();
+            let which = (iterations + turn) % steps.len();
             let mut size = sizes[which];
             for _ in 0..HALVINGS {
                 let next = self.region.project(&(z + (&steps[which] * size)?)?)?;

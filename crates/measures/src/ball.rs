@@ -1,17 +1,17 @@
 //! The greatest rise of the loss in a Euclidean ball around θ: max over ‖d‖ ≤ r of L(θ + d) − L(θ).
 //!
 //! To second order, where the gradient vanishes, it is λ_max r² / 2 (Granziol 2020, equation 1, without
-//! the ½). The maximum is searched for by projected gradient ascent, see [`Ascent`](crate::Ascent): a
+//! the ½); where training was decayed that is the gradient of the [`Objective`] with its L2 term, and λ_max
+//! that of H + γ I. The maximum is searched for by projected gradient ascent, see [`Ascent`](crate::Ascent): a
 //! lower bound. L is a mean over the data.
 
 use candle_core::Tensor;
-use flatness_curvature::MeanLoss;
 
 use crate::ascent::Search;
+use crate::objective::Sweeps;
 use crate::region::{Chart, Region};
-use crate::sweeps::{Progress, Sweeps};
-use crate::vector::{check_like, check_positive, norm};
-use crate::{Ascent, AscentSettings, Error};
+use crate::vector::{check_like, check_positive, length};
+use crate::{Ascent, AscentSettings, Error, Objective, Watch};
 
 /// What [`ball_rise`] is to do.
 #[derive(Debug, Clone, Copy)]
@@ -24,52 +24,35 @@ pub struct BallSettings<'s> {
     pub ascent: AscentSettings,
 }
 
-/// The greatest rise of the loss in the ball around `theta` (P).
+/// The greatest rise of the objective in the ball around `theta` (P).
 ///
 /// # Errors
 /// [`Error::OutOfRange`] and [`Error::Zero`] for settings, directions that are not like `theta` or
-/// have no length, a loss that is not finite, and those of the mean loss.
+/// have no length, [`Error::Interrupted`] before there is a rise, a loss that is not finite, and those
+/// of the mean loss.
 pub fn ball_rise(
-    mean_loss: &MeanLoss<'_>,
+    objective: &Objective<'_>,
     theta: &Tensor,
     settings: &BallSettings<'_>,
-    progress: Progress<'_>,
-) -> Result<Ascent, Error> {
-    let what = "a direction of the ball";
-    for direction in settings.directions {
-        check_like(what, theta, direction)?;
-    }
-    rise_in_ball(mean_loss, theta, &Chart::Identity, what, settings, progress)
-}
-
-/// The greatest rise over ‖z‖ ≤ r of L(θ + C z) for the `chart` C, whose coordinates the directions are
-/// in; `what` names one of them in errors.
-pub(crate) fn rise_in_ball(
-    mean_loss: &MeanLoss<'_>,
-    theta: &Tensor,
-    chart: &Chart,
-    what: &'static str,
-    settings: &BallSettings<'_>,
-    progress: Progress<'_>,
+    watch: Watch<'_>,
 ) -> Result<Ascent, Error> {
     settings.ascent.check()?;
     check_positive("the radius", settings.radius)?;
+    let what = "a direction of the ball";
     let region = Region::Ball(settings.radius);
     let mut starts = Vec::with_capacity(2 * settings.directions.len());
     for direction in settings.directions {
-        let length = norm(direction)?;
-        if !(length.is_finite() && length > 0.0) {
-            return Err(Error::NoDirection { what });
-        }
+        check_like(what, theta, direction)?;
+        length(what, direction)?;
         let end = region.onto_border(direction)?;
         starts.extend([end.neg()?, end]);
     }
-    let mut sweeps = Sweeps::new(mean_loss, progress);
+    let mut sweeps = Sweeps::new(objective, watch);
     let loss = sweeps.loss(theta)?;
     let search = Search {
         theta,
         loss,
-        chart,
+        chart: &Chart::Identity,
         region: &region,
     };
     let (ascent, _) = search.maximize(&mut sweeps, theta.elem_count(), starts, &settings.ascent)?;

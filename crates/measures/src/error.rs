@@ -29,6 +29,14 @@ pub enum Error {
         /// Draws asked for.
         got: usize,
     },
+    /// Rises and quadratic forms that are not of the same directions.
+    #[error("expected as many quadratic forms as rises, and some, got {forms} and {rises}")]
+    Pairs {
+        /// Directions with a rise.
+        rises: usize,
+        /// Directions with a quadratic form.
+        forms: usize,
+    },
     /// Box sizes out of order.
     #[error("epsilons must increase, got {next} behind {previous}; sort them")]
     NotIncreasing {
@@ -94,19 +102,14 @@ pub enum Error {
         /// The vector at fault.
         what: &'static str,
     },
-    /// Two layers whose weights cannot be rescaled against each other.
+    /// A network that homogeneous scaling would change.
     #[error(
-        "{first} and {second} cannot be rescaled against each other: {reason}; pairs that can: {pairs}"
+        "the layers of the network cannot be scaled together: {reason}; it takes a chain of affine or \
+         convolutional layers with nothing but ReLU, pooling, flattening or dropout between them"
     )]
-    NoSuchPair {
-        /// The layer whose output grows.
-        first: String,
-        /// The layer that undoes it.
-        second: String,
+    NotHomogeneous {
         /// Why not.
         reason: String,
-        /// The pairs of the network that can, or a word for none.
-        pairs: String,
     },
     /// No weight of this name.
     #[error("there is no weight {name} with a row for each neuron; there are: {names}")]
@@ -139,6 +142,27 @@ pub enum Error {
         /// Largest sigma tried.
         high: f64,
     },
+    /// Differences of losses that would be rounding.
+    #[error(
+        "differences of losses need a mean loss in float64, got float32; make it with `MeanLoss::double`"
+    )]
+    SinglePrecision,
+    /// A number to be divided by that may be zero for all that is known.
+    #[error(
+        "{what} is not resolved: {value:e} with an error of {error:e}, so that nothing can be divided by it; \
+         take more draws or larger steps"
+    )]
+    Unresolved {
+        /// What may be zero.
+        what: &'static str,
+        /// Its estimate.
+        value: f64,
+        /// Standard error and rounding together.
+        error: f64,
+    },
+    /// Interrupted while there was nothing to return.
+    #[error("interrupted before there was a first result")]
+    Interrupted,
     /// The loss failed.
     #[error(transparent)]
     Curvature(#[from] flatness_curvature::Error),

@@ -13,16 +13,14 @@
 //! generated"; here they have independent standard normal elements, not normalised, so that ‖A z‖ is
 //! about √P ‖z‖.
 
-use candle_core::{DType, Tensor};
-use flatness_curvature::MeanLoss;
+use candle_core::Tensor;
 use nalgebra::{DMatrix, DVector};
 
 use crate::ascent::Search;
-use crate::draws::Draw;
+use crate::objective::{Sweeps, unless_interrupted};
 use crate::region::{Chart, Region};
-use crate::sweeps::{Progress, Sweeps};
-use crate::vector::{check_like, check_positive, norm};
-use crate::{Ascent, AscentSettings, Error};
+use crate::vector::{Draw, check_like, check_positive, length};
+use crate::{Ascent, AscentSettings, Error, Objective, Stop, Watch};
 
 /// The space in which the maximum is searched for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,31 +56,34 @@ pub struct KeskarSharpness {
     pub epsilon: f64,
     /// φ(ε), a lower bound.
     pub phi: f64,
-    /// L(θ)
+    /// What rounding of the losses may have changed it by.
+    pub rounding: f64,
+    /// f(θ)
     pub loss: f64,
     /// The search behind it.
     pub ascent: Ascent,
 }
 
-/// φ(ε) for each ε at `theta` (P). The maximum of one box is a start in the next larger one, so that
-/// φ never falls with ε.
+/// φ(ε) for each ε at `theta` (P), of the objective in the place of L. The maximum of one box is a start in
+/// the next larger one, so that φ never falls with ε. Interrupted, the larger ε are left out.
 ///
 /// # Errors
 /// [`Error::OutOfRange`], [`Error::Zero`] and [`Error::NotIncreasing`] for settings,
 /// [`Error::SubspaceTooLarge`], [`Error::DependentColumns`], directions that are not like `theta` or have
-/// no length, a loss that is not finite, and those of the mean loss.
+/// no length, [`Error::Interrupted`] before there is a rise, a loss that is not finite, and those of
+/// the mean loss.
 pub fn keskar_sharpness(
-    mean_loss: &MeanLoss<'_>,
+    objective: &Objective<'_>,
     theta: &Tensor,
     settings: &KeskarSettings<'_>,
-    progress: Progress<'_>,
+    watch: Watch<'_>,
 ) -> Result<Vec<KeskarSharpness>, Error> {
     check(theta, settings)?;
-    let mut sweeps = Sweeps::new(mean_loss, progress);
+    let mut sweeps = Sweeps::new(objective, watch);
     let loss = sweeps.loss(theta)?;
     let space = Space::new(theta, settings.space)?;
     let directions = directions(&space, settings.directions)?;
-    let mut results = Vec::with_capacity(settings.epsilons.len());
+    let mut results: Vec<KeskarSharpness> = Vec::with_capacity(settings.epsilons.len());
     let mut previous = None;
     for &epsilon in settings.epsilons {
         let half_widths = ((space.coordinates.abs()? + 1.0)? * epsilon)?;
@@ -96,14 +97,22 @@ pub fn keskar_sharpness(
             region: &region,
         };
         let dim = space.coordinates.elem_count();
-        let (ascent, z) = search.maximize(&mut sweeps, dim, starts, &settings.ascent)?;
+        let found = search.maximize(&mut sweeps, dim, starts, &settings.ascent);
+        let Some((ascent, z)) = unless_interrupted(found, !results.is_empty())? else {
+            break;
+        };
         previous = Some(z);
+        let stop = ascent.stop;
         results.push(KeskarSharpness {
             epsilon,
             phi: ascent.rise / (1.0 + loss),
+            rounding: ascent.rounding / (1.0 + loss),
             loss,
             ascent,
         });
+        if stop == Stop::Interrupted {
+            break;
+        }
     }
     Ok(results)
 }
@@ -147,12 +156,7 @@ fn directions(space: &Space, directions: &[Tensor]) -> Result<Vec<Tensor>, Error
     let mut both = Vec::with_capacity(2 * directions.len());
     for direction in directions {
         let z = space.coordinates_of(direction)?;
-        let length = norm(&z)?;
-        if !(length.is_finite() && length > 0.0) {
-            return Err(Error::NoDirection {
-                what: "a direction of the box",
-            });
-        }
+        length("a direction of the box", &z)?;
         both.extend([z.neg()?, z]);
     }
     Ok(both)
@@ -179,7 +183,7 @@ impl Space {
         let dim = theta.elem_count();
         let rows = (0..dimension).map(|index| Draw::Gaussian.vector(dim, theta, seed, index));
         let rows = Tensor::stack(&rows.collect::<Result<Vec<_>, _>>()?, 0)?;
-        let gram = rows.matmul(&rows.t()?)?.to_dtype(DType::F64)?;
+        let gram = rows.matmul(&rows.t()?)?;
         let gram = DMatrix::from_vec(dimension, dimension, gram.flatten_all()?.to_vec1()?);
         let factor = gram
             .cholesky()
@@ -198,12 +202,8 @@ impl Space {
         let Some(inverse) = &self.inverse else {
             return Ok(y.clone());
         };
-        let products = self.chart.pull_back(y)?.to_dtype(DType::F64)?;
-        let coordinates = inverse * DVector::from_vec(products.to_vec1()?);
-        Ok(
-            Tensor::new(coordinates.as_slice(), &candle_core::Device::Cpu)?
-                .to_dtype(y.dtype())?
-                .to_device(y.device())?,
-        )
+        let products = self.chart.pull_back(y)?.to_vec1()?;
+        let coordinates = inverse * DVector::from_vec(products);
+        Ok(Tensor::new(coordinates.as_slice(), y.device())?)
     }
 }

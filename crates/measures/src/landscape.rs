@@ -5,110 +5,100 @@
 //! plane   L(θ + a d + b e)
 //! ```
 //!
-//! L is a mean over the data, not its rise. The directions are the caller's, such as eigenvectors, or
-//! filter-normalised ones: d of independent normal elements, each filter of it scaled to the norm
-//! of the same filter of θ, and zero where parameters are vectors (biases, batch-norm). Source: Li, Xu,
-//! Taylor, Studer, Goldstein, "Visualizing the Loss Landscape of Neural Nets", NeurIPS 2018, section 4;
-//! leaving biases and batch-norm out is their software's option `biasbn`.
+//! L is a mean over the data, with the L2 term of the [`Objective`] where there is one, not its rise. The directions
+//! are the caller's, such as eigenvectors. Source: Li, Xu, Taylor, Studer, Goldstein, "Visualizing the Loss
+//! Landscape of Neural Nets", NeurIPS 2018, section 2 (who draw theirs at random and scale their filters).
 
 use candle_core::Tensor;
-use flatness_curvature::MeanLoss;
-use flatness_layers::ParamLayout;
 
-use crate::Error;
-use crate::draws::Draw;
-use crate::sweeps::{Progress, Sweeps, finite};
-use crate::vector::{check_like, norm};
+use crate::estimate::rounding;
+use crate::objective::{Sweeps, finite, unless_interrupted};
+use crate::vector::check_like;
+use crate::{Cost, Error, Objective, Stop, Watch};
 
-/// The loss in a plane.
+/// Losses at the points of a line or a plane.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Plane {
-    /// Offsets a along the first direction.
-    pub first: Vec<f64>,
-    /// Offsets b along the second.
-    pub second: Vec<f64>,
-    /// Loss for each a, for each b.
-    pub losses: Vec<Vec<f64>>,
+pub struct Landscape {
+    /// Loss at each point in order: for each a, in a plane for each b. Interrupted, the first of them.
+    pub losses: Vec<f64>,
+    /// What rounding may have changed the largest of them by.
+    pub rounding: f64,
+    /// Complete or interrupted.
+    pub stop: Stop,
+    /// Sweeps over the data.
+    pub cost: Cost,
 }
 
-/// L(θ + a d) for each a of the `offsets`, at `theta` (P) along `direction` (P) of any length. One loss
+/// f(θ + a d) for each a of the `offsets`, at `theta` (P) along `direction` (P) of any length. One loss
 /// each.
 ///
 /// # Errors
-/// Offsets or losses that are not finite, a direction that is not like `theta`, and those of the mean
-/// loss.
+/// Offsets or losses that are not finite, a direction that is not like `theta`, [`Error::Interrupted`] before
+/// there is a loss, and those of the mean loss.
 pub fn loss_line(
-    mean_loss: &MeanLoss<'_>,
+    objective: &Objective<'_>,
     theta: &Tensor,
     direction: &Tensor,
     offsets: &[f64],
-    progress: Progress<'_>,
-) -> Result<Vec<f64>, Error> {
+    watch: Watch<'_>,
+) -> Result<Landscape, Error> {
     check(theta, direction, offsets)?;
-    let mut sweeps = Sweeps::new(mean_loss, progress);
-    let loss = |&offset: &f64| sweeps.loss(&(theta + (direction * offset)?)?);
-    offsets.iter().map(loss).collect()
+    let points = offsets
+        .iter()
+        .map(|&offset| along(theta, direction, offset));
+    losses(objective, points, watch)
 }
 
-/// L(θ + a d + b e) for each a and b of the `offsets`, at `theta` (P) along two `directions` (P) of any
-/// length. One loss each.
+/// f(θ + a d + b e) for each a and, within it, each b of the `offsets`, at `theta` (P) along two `directions` (P)
+/// of any length. One loss each.
 ///
 /// # Errors
 /// As [`loss_line`].
 pub fn loss_plane(
-    mean_loss: &MeanLoss<'_>,
+    objective: &Objective<'_>,
     theta: &Tensor,
     directions: [&Tensor; 2],
     offsets: [&[f64]; 2],
-    progress: Progress<'_>,
-) -> Result<Plane, Error> {
+    watch: Watch<'_>,
+) -> Result<Landscape, Error> {
     for (direction, offsets) in directions.into_iter().zip(offsets) {
         check(theta, direction, offsets)?;
     }
-    let [first, second] = offsets;
-    let mut losses = Vec::with_capacity(first.len());
-    for &offset in first {
-        let moved = (theta + (directions[0] * offset)?)?;
-        losses.push(loss_line(
-            mean_loss,
-            &moved,
-            directions[1],
-            second,
-            progress,
-        )?);
-    }
-    Ok(Plane {
-        first: first.to_vec(),
-        second: second.to_vec(),
-        losses,
-    })
+    let pairs = offsets[0]
+        .iter()
+        .flat_map(|&a| offsets[1].iter().map(move |&b| (a, b)));
+    let points = pairs.map(|(a, b)| along(&along(theta, directions[0], a)?, directions[1], b));
+    losses(objective, points, watch)
 }
 
-/// A filter-normalised random direction (P) at `theta` (P), drawn from `seed`. A filter is a row of an
-/// affine weight, or the kernel of one output channel.
-///
-/// # Errors
-/// A `theta` that is not of the layout, or a device error.
-pub fn filter_normalized_direction(
-    layout: &ParamLayout,
-    theta: &Tensor,
-    seed: u64,
-) -> Result<Tensor, Error> {
-    let draw = Draw::Gaussian.vector(layout.dim(), theta, seed, 0)?;
-    let mut pieces = Vec::with_capacity(layout.parameters().len());
-    for (weight, draw) in layout.views(theta)?.iter().zip(layout.views(&draw)?) {
-        if weight.rank() < 2 {
-            pieces.push(weight.zeros_like()?);
-            continue;
-        }
-        let mut filters = Vec::with_capacity(weight.dim(0)?);
-        for index in 0..weight.dim(0)? {
-            let (weight, draw) = (weight.get(index)?, draw.get(index)?);
-            filters.push((&draw * (norm(&weight)? / norm(&draw)?))?);
-        }
-        pieces.push(Tensor::stack(&filters, 0)?);
+fn along(theta: &Tensor, direction: &Tensor, offset: f64) -> Result<Tensor, Error> {
+    Ok((theta + (direction * offset)?)?)
+}
+
+fn losses(
+    objective: &Objective<'_>,
+    points: impl Iterator<Item = Result<Tensor, Error>>,
+    watch: Watch<'_>,
+) -> Result<Landscape, Error> {
+    let mut sweeps = Sweeps::new(objective, watch);
+    let mut losses: Vec<f64> = Vec::new();
+    let mut stop = Stop::Complete;
+    for point in points {
+        let Some(loss) = unless_interrupted(sweeps.loss(&point?), !losses.is_empty())? else {
+            stop = Stop::Interrupted;
+            break;
+        };
+        losses.push(loss);
     }
-    Ok(layout.concatenate(&pieces)?)
+    let largest = losses
+        .iter()
+        .fold(0.0, |most: f64, loss| most.max(loss.abs()));
+    Ok(Landscape {
+        rounding: rounding(largest),
+        losses,
+        stop,
+        cost: sweeps.take_cost(),
+    })
 }
 
 fn check(theta: &Tensor, direction: &Tensor, offsets: &[f64]) -> Result<(), Error> {

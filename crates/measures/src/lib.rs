@@ -1,22 +1,29 @@
 //! Measures of sharpness beyond eigenvalues, of a mean loss L at parameters θ: scale-aware ones, and
 //! ones that perturb θ and look.
 //!
-//! | measure | function | cost |
-//! |---|---|---|
-//! | ‖θ‖, per layer, ‖θ − θ₀‖ | [`weight_norms`], [`distance_from_initialization`] | none |
-//! | the same function with another θ (Dinh et al. 2017) | [`Rescaling`] | none |
-//! | φ(ε), worst relative rise in a box (Keskar et al. 2017) | [`keskar_sharpness`] | gradients and losses |
-//! | θᵀ G θ, Fisher-Rao norm (Liang et al. 2019) | [`fisher_rao`] | one product |
-//! | greatest rise in a ball | [`ball_rise`] | gradients and losses |
-//! | adaptive sharpness (Kwon et al. 2021) | [`adaptive`], [`adaptive_rise`] | gradients and losses |
-//! | relative flatness (Petzka et al. 2021) | [`relative_flatness`] | products |
-//! | rise under Gaussian noise, and its σ (Jiang et al. 2020) | [`expected_rise`], [`pac_bayes_sigma`] | losses |
-//! | rise along directions, against ½ r² uᵀHu | [`loss_rises`], [`quadratic_form`] | losses |
-//! | loss on a line or in a plane (Li et al. 2018) | [`loss_line`], [`loss_plane`] | losses |
+//! | measure | function | of | cost |
+//! |---|---|---|---|
+//! | ‖θ‖ and per layer, that of scale-invariant weights | [`weight_norms`], [`scale_invariant_norm`] | θ | none |
+//! | the same function with another θ (Dinh et al. 2017) | [`Rescaling`] | θ | none |
+//! | the same predictions with another confidence | [`HomogeneousScaling`] | θ | none |
+//! | φ(ε), worst relative rise in a box (Keskar et al. 2017) | [`keskar_sharpness`] | objective | gradients, losses |
+//! | greatest rise in a ball | [`ball_rise`] | objective | gradients, losses |
+//! | adaptive sharpness (Kwon et al. 2021) | [`adaptive`] | any matrix | products |
+//! | rise under Gaussian noise, and its σ (Jiang et al. 2020) | [`pac_bayes_sigma`] | objective | losses |
+//! | rise along directions, against ½ r² uᵀHu | [`loss_rises`], [`quadratic_form`], [`rise_over_quadratic`] | objective, H + γ I | losses, products |
+//! | loss on a line or in a plane (Li et al. 2018) | [`loss_line`], [`loss_plane`] | objective | losses |
+//! | θᵀ G θ, Fisher-Rao norm (Liang et al. 2019) | [`fisher_rao`] | G of all parameters | one product |
+//! | relative flatness (Petzka et al. 2021) | [`relative_flatness`] | H or H + γ I of all parameters | products |
+//!
+//! The [`Objective`] is the mean loss, with the L2 term of training where that is wanted, in float64: the rest are
+//! differences of it, which would be rounding in float32 below 1e-7 of the loss, and are refused.
+//! None of what is of an objective can be had for another matrix or for some of the parameters.
 //!
 //! A number from random draws is an [`Estimate`] with its standard error; a maximum is an [`Ascent`], a
-//! lower bound with its gap, its iterations and whether it converged. Each says what it cost in
-//! sweeps over the data ([`Cost`]) and depends on nothing but its arguments, seeds included.
+//! lower bound with its gap and its iterations. Each has the rounding of its losses or products, says what ended
+//! it ([`Stop`]) and what it cost in sweeps over the data ([`Cost`]), and depends on nothing but its arguments,
+//! seeds included. Before every sweep it asks the caller's [`Watch`] whether to go on; what there is by then is
+//! the result, and [`Error::Interrupted`] where there is nothing.
 //!
 //! Two layers rescaled against each other, which changes sharpness and nothing else:
 //!
@@ -26,7 +33,7 @@
 //! use flatness_data::LabelledTensors;
 //! use flatness_layers::{Affine, Loss, Network, Relu, Workers};
 //! use flatness_measures::{
-//!     AscentSettings, BoxSpace, KeskarSettings, Rescaling, fisher_rao, keskar_sharpness,
+//!     AscentSettings, BoxSpace, KeskarSettings, Objective, Rescaling, Watch, fisher_rao, keskar_sharpness,
 //! };
 //!
 //! let network = Network::chain(
@@ -52,13 +59,14 @@
 //!     directions: &[],
 //!     ascent,
 //! };
+//! let objective = Objective::new(&mean_loss, 0.0)?;
 //! let measure = |theta: &Tensor| -> Result<[f64; 3], Box<dyn std::error::Error>> {
-//!     let phi = keskar_sharpness(&mean_loss, theta, &settings, &mut |_| ())?;
+//!     let phi = keskar_sharpness(&objective, theta, &settings, Watch::NOBODY)?;
 //!     let curvature = mean_loss.curvature(theta, Retention::Retain)?;
-//!     let fisher_rao = fisher_rao(&curvature.gauss_newton(), theta)?;
+//!     let fisher_rao = fisher_rao(&curvature.gauss_newton(), theta)?.value;
 //!     Ok([phi[1].loss, phi[1].phi, fisher_rao])
 //! };
-//! let pair = Rescaling::find(&network, "fc0", "fc1")?;
+//! let pair = &Rescaling::pairs(&network)[0];
 //! let [loss, phi, fisher_rao] = measure(&theta)?;
 //! let [same_loss, other_phi, same_fisher_rao] = measure(&pair.apply(&theta, 0.01)?)?;
 //! assert!((same_loss - loss).abs() < 1e-12);
@@ -68,44 +76,44 @@
 //! ```
 //!
 //! This crate does not know eigensolvers, files or clocks. λ₁ ‖θ‖² and Tr ‖θ‖² are products of what
-//! `flatness-spectrum` and [`weight_norms`] give; [`adaptive`] is an operator for the former. Rises are
-//! differences of losses: in float32 those below 1e-7 of the loss are rounding.
+//! `flatness-spectrum` and [`weight_norms`] give; [`adaptive`] is an operator for the former.
 
 mod adaptive;
 mod ascent;
 mod ball;
-mod cost;
-mod draws;
 mod error;
 mod estimate;
-mod fisher_rao;
+mod graph;
 mod keskar;
 mod landscape;
 mod norms;
+mod objective;
 mod pac_bayes;
 mod quadratic;
 mod region;
 mod relative_flatness;
 mod rescaling;
-mod sweeps;
+mod scaling;
 mod vector;
 
-pub use adaptive::{AdaptiveSettings, adaptive, adaptive_rise};
+pub use adaptive::adaptive;
 pub use ascent::{Ascent, AscentSettings};
 pub use ball::{BallSettings, ball_rise};
-pub use cost::Cost;
 pub use error::Error;
 pub use estimate::Estimate;
-pub use fisher_rao::fisher_rao;
 pub use keskar::{BoxSpace, KeskarSettings, KeskarSharpness, keskar_sharpness};
-pub use landscape::{Plane, filter_normalized_direction, loss_line, loss_plane};
-pub use norms::{LayerNorm, WeightNorms, distance_from_initialization, weight_norms};
-pub use pac_bayes::{
-    Draws, ExpectedRise, Noise, PacBayesSigma, SigmaSettings, expected_rise, pac_bayes_sigma,
+pub use landscape::{Landscape, loss_line, loss_plane};
+pub use norms::{
+    LayerNorm, WeightNorms, scale_invariant_norm, scale_invariant_weights, weight_norms,
 };
-pub use quadratic::{LossRise, LossRises, loss_rises, quadratic_form, unit};
+pub use objective::{Cost, Objective, Stop, Watch};
+pub use pac_bayes::{Draws, Noise, PacBayesSigma, SigmaSettings, pac_bayes_sigma};
+pub use quadratic::{
+    Form, LossRise, LossRises, fisher_rao, loss_rises, quadratic_form, rise_over_quadratic,
+};
 pub use relative_flatness::{
     RelativeFlatness, RelativeFlatnessSettings, RelativeTrace, neuron_weights, relative_flatness,
 };
 pub use rescaling::Rescaling;
-pub use sweeps::Progress;
+pub use scaling::HomogeneousScaling;
+pub use vector::unit;

@@ -1,14 +1,26 @@
-//! Norms of the weights: ‖θ‖, and ‖θ_l‖ of each layer l, with ‖θ‖² = Σ ‖θ_l‖² (claim C8).
+//! Norms of the weights: ‖θ‖, and ‖θ_l‖ of each layer l, with ‖θ‖² = Σ ‖θ_l‖² (claim C8); and of those that
+//! the function depends on by their direction alone.
 //!
 //! Euclidean norms of sums of squares, not means. Of θ − θ₀, the initial parameters, they are the
 //! distance from initialisation (Nagarajan and Kolter, "Generalization in Deep Networks: The Role of
 //! Distance from Initialization", 2019).
+//!
+//! ```text
+//! z = batch-norm(W x + b):     z(a W) = z(W) for a > 0,   H(a W) = a⁻² H(W) on the elements of W
+//! ```
+//!
+//! with batch statistics and up to their ε. Such a W is scale-invariant: weight decay shrinks it and changes
+//! nothing but the scale of the curvature (van Laarhoven, "L2 Regularization versus Batch and Weight
+//! Normalization", 2017). Of b the function does not depend at all.
+
+use std::ops::Range;
 
 use candle_core::Tensor;
-use flatness_layers::ParamLayout;
+use flatness_layers::{Network, ParamLayout, Step};
 
 use crate::Error;
-use crate::vector::{check_like, norm};
+use crate::graph::{span, users, weighted};
+use crate::vector::{check_dim, norm};
 
 /// ‖θ‖ and its parts.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,17 +63,38 @@ pub fn weight_norms(layout: &ParamLayout, theta: &Tensor) -> Result<WeightNorms,
     })
 }
 
-/// Norms of `theta` − `initial`, both (P).
+/// The scale-invariant weights of `network`, whose batch-norm takes the statistics of its batches: name and range
+/// in the flat vector of the weight of each affine or convolutional layer whose output goes into batch-norm and
+/// nowhere else. None of a network that is frozen.
+#[must_use]
+pub fn scale_invariant_weights(network: &Network) -> Vec<(&str, Range<usize>)> {
+    let steps: Vec<Step<'_>> = network.steps().collect();
+    let normalizes = |user: usize| match &steps[user] {
+        Step::Layer { layer, .. } => layer.batch_norm().is_some(),
+        Step::Sum(_) => false,
+    };
+    let weight = |(index, step): (usize, &Step<'_>)| {
+        let (_, parameters) = weighted(step)?;
+        let mut users = users(&steps, index + 1).peekable();
+        users.peek()?;
+        let weight = parameters.start;
+        let name = network.layout().parameters()[weight].name.as_str();
+        users
+            .all(normalizes)
+            .then(|| (name, span(network, weight..weight + 1)))
+    };
+    steps.iter().enumerate().filter_map(weight).collect()
+}
+
+/// The norm of all scale-invariant weights of `network` together at `theta` (P); zero where there are none.
 ///
 /// # Errors
-/// As [`weight_norms`], and an `initial` that is not like `theta`.
-pub fn distance_from_initialization(
-    layout: &ParamLayout,
-    theta: &Tensor,
-    initial: &Tensor,
-) -> Result<WeightNorms, Error> {
-    check_like("the initial parameters", theta, initial)?;
-    weight_norms(layout, &(theta - initial)?)
+/// A `theta` that is not of the layout, or a device error.
+pub fn scale_invariant_norm(network: &Network, theta: &Tensor) -> Result<f64, Error> {
+    check_dim("theta", network.layout().dim(), theta)?;
+    let weights = scale_invariant_weights(network).into_iter();
+    let mut norms = weights.map(|(_, range)| norm(&theta.narrow(0, range.start, range.len())?));
+    norms.try_fold(0.0, |total: f64, norm| Ok(total.hypot(norm?)))
 }
 
 /// The name of a parameter without its last part.

@@ -1,7 +1,7 @@
 //! Where a perturbation may lie: y = C z with z (q) in a box or in a ball.
 //!
 //! ```text
-//! C       identity (q = P), a diagonal matrix (q = P), or a few columns A (P, q)
+//! C       identity (q = P), or a few columns A (P, q)
 //! box     |zᵢ| ≤ sᵢ
 //! ball    ‖z‖ ≤ ρ
 //! gap     max over the region of g·(z' − z): what the linear model at z still promises
@@ -17,8 +17,6 @@ use crate::vector::{largest, norm, sum};
 #[derive(Debug)]
 pub(crate) enum Chart {
     Identity,
-    /// Its diagonal, (P).
-    Diagonal(Tensor),
     /// Aᵀ, (q, P).
     Columns(Tensor),
 }
@@ -37,7 +35,6 @@ impl Chart {
     pub(crate) fn displacement(&self, z: &Tensor) -> Result<Tensor, Error> {
         Ok(match self {
             Self::Identity => z.clone(),
-            Self::Diagonal(diagonal) => (z * diagonal)?,
             Self::Columns(rows) => z.unsqueeze(0)?.matmul(rows)?.squeeze(0)?,
         })
     }
@@ -46,7 +43,6 @@ impl Chart {
     pub(crate) fn pull_back(&self, gradient: &Tensor) -> Result<Tensor, Error> {
         Ok(match self {
             Self::Identity => gradient.clone(),
-            Self::Diagonal(diagonal) => (gradient * diagonal)?,
             Self::Columns(rows) => rows.matmul(&gradient.unsqueeze(1)?)?.squeeze(1)?,
         })
     }

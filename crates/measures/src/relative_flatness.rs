@@ -15,15 +15,15 @@
 //! product each, with a standard error (Hutchinson 1990).
 
 use candle_core::{DType, Device, Tensor};
-use flatness_kernels::dot;
 use flatness_layers::{ParamLayout, Parameter};
 use flatness_operator::LinearOperator;
 use nalgebra::DMatrix;
 
-use crate::draws::Draw;
-use crate::sweeps::{Progress, finite};
-use crate::vector::check_draws;
-use crate::{Error, Estimate};
+use crate::estimate::average;
+use crate::objective::{finite, unless_interrupted};
+use crate::quadratic::form;
+use crate::vector::{Draw, check_draws};
+use crate::{Cost, Error, Estimate, Form, Stop, Watch};
 
 /// How the trace is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,12 +53,12 @@ pub struct RelativeFlatnessSettings {
 pub struct RelativeFlatness {
     /// Name of the weight, such as `fc.weight`.
     pub weight: String,
-    /// κ; exactly, up to rounding, where there are no probes.
-    pub value: f64,
-    /// Where it is an estimate, the same with its error.
-    pub estimate: Option<Estimate>,
+    /// κ. Exactly there are no draws, and rounding is the only error.
+    pub estimate: Estimate,
+    /// Complete or interrupted: then of fewer probes.
+    pub stop: Stop,
     /// Products with the whole matrix.
-    pub products: u64,
+    pub cost: Cost,
 }
 
 /// The weights that have a row for each neuron, in the order of the layout: those of affine and
@@ -68,72 +68,80 @@ pub fn neuron_weights(layout: &ParamLayout) -> impl DoubleEndedIterator<Item = &
     parameters.filter(|parameter| parameter.shape.len() >= 2)
 }
 
-/// κ of the weight called `weight` at `theta` (P), for the Hessian `operator` of the whole parameter
-/// vector laid out by `layout`.
+/// κ of the weight called `weight` at `theta` (P), for the `operator` of the whole parameter vector laid out by
+/// `layout`: the Hessian by its definition, H + γ I with an L2 term.
 ///
 /// # Errors
-/// [`Error::NoSuchWeight`], [`Error::Zero`], [`Error::TooFewDraws`], a product that is not finite, a
-/// `theta` that is not of the layout, and those of the operator.
+/// [`Error::NoSuchWeight`], [`Error::Zero`], [`Error::TooFewDraws`], [`Error::Interrupted`] before there are
+/// two probes or all of the exact products, a product that is not finite, a `theta` that is not of the
+/// layout, and those of the operator.
 pub fn relative_flatness<Operator: LinearOperator + ?Sized>(
     operator: &Operator,
     layout: &ParamLayout,
     theta: &Tensor,
     weight: &str,
     settings: &RelativeFlatnessSettings,
-    progress: Progress<'_>,
+    watch: Watch<'_>,
 ) -> Result<RelativeFlatness, Error> {
     if settings.block == 0 {
         return Err(Error::Zero { field: "block" });
     }
     let place = Place::find(layout, theta, weight)?;
     let root = root(&place.rows)?;
-    let mut values = Vec::new();
-    let mut take = |vectors: Vec<Tensor>| {
-        let products = vectors.len() as u64;
-        values.extend(forms(operator, &vectors)?);
-        progress(products);
-        Ok::<(), Error>(())
-    };
-    match settings.trace {
+    let (columns, inputs) = (root.ncols(), place.rows.ncols());
+    let cpu = Tensor::zeros(0, DType::F64, &Device::Cpu)?;
+    // v by its number: a unit matrix or a matrix of signs, behind R.
+    let vector = |index: usize| match settings.trace {
         RelativeTrace::Exact => {
-            let inputs = place.rows.ncols();
-            let units = (0..root.ncols() * inputs).collect::<Vec<_>>();
-            for indices in units.chunks(settings.block) {
-                let unit = |&index: &usize| {
-                    let mut matrix = DMatrix::zeros(root.nrows(), inputs);
-                    matrix.set_column(index % inputs, &root.column(index / inputs));
-                    place.vector(&matrix)
-                };
-                take(indices.iter().map(unit).collect::<Result<_, _>>()?)?;
-            }
-            Ok(RelativeFlatness {
-                weight: weight.to_owned(),
-                value: values.iter().sum(),
-                estimate: None,
-                products: values.len() as u64,
-            })
+            let mut matrix = DMatrix::zeros(root.nrows(), inputs);
+            matrix.set_column(index % inputs, &root.column(index / inputs));
+            place.vector(&matrix)
         }
-        RelativeTrace::Probes { probes, seed } => {
+        RelativeTrace::Probes { seed, .. } => {
+            let signs = Draw::Rademacher.vector(columns * inputs, &cpu, seed, index)?;
+            place.vector(&(&root * DMatrix::from_vec(columns, inputs, signs.to_vec1()?)))
+        }
+    };
+    let (count, least) = match settings.trace {
+        RelativeTrace::Exact => (columns * inputs, columns * inputs),
+        RelativeTrace::Probes { probes, .. } => {
             check_draws("probes", probes)?;
-            let indices: Vec<usize> = (0..probes).collect();
-            for indices in indices.chunks(settings.block) {
-                let probe = |&index: &usize| {
-                    let (count, inputs) = (root.ncols(), place.rows.ncols());
-                    let cpu = Tensor::zeros(0, DType::F64, &Device::Cpu)?;
-                    let signs = Draw::Rademacher.vector(count * inputs, &cpu, seed, index)?;
-                    place.vector(&(&root * DMatrix::from_vec(count, inputs, signs.to_vec1()?)))
-                };
-                take(indices.iter().map(probe).collect::<Result<_, _>>()?)?;
-            }
-            let estimate = Estimate::of(&values, seed);
-            Ok(RelativeFlatness {
-                weight: weight.to_owned(),
-                value: estimate.value,
-                estimate: Some(estimate),
-                products: values.len() as u64,
-            })
+            (probes, 2)
         }
+    };
+    let (mut values, mut roundings) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    let mut stop = Stop::Complete;
+    for start in (0..count).step_by(settings.block) {
+        let block = start..(start + settings.block).min(count);
+        if unless_interrupted(watch.ask(), start >= least)?.is_none() {
+            stop = Stop::Interrupted;
+            break;
+        }
+        let vectors: Vec<Tensor> = block.map(vector).collect::<Result<_, Error>>()?;
+        for form in forms(operator, &vectors)? {
+            values.push(form.value);
+            roundings.push(form.rounding);
+        }
+        (watch.advance)(vectors.len() as u64);
     }
+    let estimate = match settings.trace {
+        RelativeTrace::Exact => Estimate {
+            value: values.iter().sum(),
+            standard_error: 0.0,
+            rounding: roundings.iter().sum(),
+            draws: 0,
+        },
+        RelativeTrace::Probes { .. } => Estimate::mean(&values, average(&roundings)),
+    };
+    Ok(RelativeFlatness {
+        weight: weight.to_owned(),
+        estimate,
+        stop,
+        cost: Cost {
+            products: values.len() as u64,
+            ..Cost::default()
+        },
+    })
 }
 
 /// A weight in the flat vector.
@@ -205,11 +213,10 @@ fn root(rows: &DMatrix<f64>) -> Result<DMatrix<f64>, Error> {
 fn forms<Operator: LinearOperator + ?Sized>(
     operator: &Operator,
     vectors: &[Tensor],
-) -> Result<Vec<f64>, Error> {
-    let block = Tensor::stack(vectors, 0)?;
-    let products = operator.apply_block(&block)?;
-    let form = |(index, vector): (usize, &Tensor)| {
-        finite("a product", dot(vector, &products.get(index)?)?)
-    };
-    vectors.iter().enumerate().map(form).collect()
+) -> Result<Vec<Form>, Error> {
+    let products = operator.apply_block(&Tensor::stack(vectors, 0)?)?;
+    let pairs = vectors.iter().enumerate();
+    pairs
+        .map(|(index, vector)| form(vector, &products.get(index)?))
+        .collect()
 }

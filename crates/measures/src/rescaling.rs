@@ -18,7 +18,8 @@ use candle_core::{DType, Device, Tensor};
 use flatness_layers::{Homogeneity, Network, Step};
 
 use crate::Error;
-use crate::vector::check_positive;
+use crate::graph::{span, users, weighted};
+use crate::vector::{check_dim, check_positive};
 
 /// Two layers of one network that can be rescaled against each other.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,46 +40,15 @@ impl Rescaling {
     pub fn pairs(network: &Network) -> Vec<Self> {
         let steps: Vec<Step<'_>> = network.steps().collect();
         (0..steps.len())
-            .filter_map(|first| Self::from(network, &steps, first).ok())
+            .filter_map(|first| Self::from(network, &steps, first))
             .collect()
     }
 
-    /// The pair of the layers called `first` and `second`.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchPair`], which says what stands in the way and which pairs there are.
-    pub fn find(network: &Network, first: &str, second: &str) -> Result<Self, Error> {
-        let steps: Vec<Step<'_>> = network.steps().collect();
-        let position = |wanted: &str| {
-            steps
-                .iter()
-                .position(|step| matches!(step, Step::Layer { name, .. } if *name == wanted))
-                .ok_or_else(|| format!("there is no layer {wanted}"))
-        };
-        let pair = position(second)
-            .and_then(|_| position(first))
-            .and_then(|first| Self::from(network, &steps, first))
-            .and_then(|pair| {
-                if pair.second == second {
-                    return Ok(pair);
-                }
-                Err(format!("the next layer with weights is {}", pair.second))
-            });
-        pair.map_err(|reason| Error::NoSuchPair {
-            first: first.to_owned(),
-            second: second.to_owned(),
-            reason,
-            pairs: listed(&Self::pairs(network)),
-        })
-    }
-
-    /// The pair that begins with step `first`, or what stands in the way.
-    fn from(network: &Network, steps: &[Step<'_>], first: usize) -> Result<Self, String> {
-        let Some((first_name, parameters)) = weighted(&steps[first]) else {
-            return Err("the first is no affine or convolutional layer".to_owned());
-        };
+    /// The pair that begins with step `first`, where there is one.
+    fn from(network: &Network, steps: &[Step<'_>], first: usize) -> Option<Self> {
+        let (first_name, parameters) = weighted(&steps[first])?;
         let (second_name, weights) = next_weighted(steps, first)?;
-        Ok(Self {
+        Some(Self {
             first: first_name.to_owned(),
             second: second_name.to_owned(),
             multiplied: span(network, parameters),
@@ -104,13 +74,7 @@ impl Rescaling {
     /// # Errors
     /// [`Error::OutOfRange`] for an `alpha` that is not a positive number, [`Error::Shape`].
     pub fn apply(&self, theta: &Tensor, alpha: f64) -> Result<Tensor, Error> {
-        if theta.dims() != [self.dim] {
-            return Err(Error::Shape {
-                what: "theta",
-                expected: self.dim,
-                got: theta.dims().to_vec(),
-            });
-        }
+        check_dim("theta", self.dim, theta)?;
         let diagonal = self.diagonal(alpha, theta.dtype(), theta.device())?;
         Ok((theta * diagonal)?)
     }
@@ -130,68 +94,15 @@ impl Rescaling {
     }
 }
 
-/// Name and parameters of a step that is affine in weights and inputs.
-fn weighted<'n>(step: &Step<'n>) -> Option<(&'n str, Range<usize>)> {
-    match step {
-        Step::Layer {
-            name,
-            layer,
-            parameters,
-            ..
-        } if layer.homogeneity() == Homogeneity::Affine => Some((name, parameters.clone())),
-        _ => None,
-    }
-}
-
-/// The layer with weights that takes the output of step `first` up to a positive factor, or what
-/// stands in the way.
-fn next_weighted<'n>(steps: &[Step<'n>], first: usize) -> Result<(&'n str, Range<usize>), String> {
+/// The layer with weights that alone takes the output of step `first`, up to a positive factor.
+fn next_weighted<'n>(steps: &[Step<'n>], first: usize) -> Option<(&'n str, Range<usize>)> {
     let mut step = first;
     loop {
-        // Value k + 1 is the output of step k.
-        let value = step + 1;
-        let mut users = (0..steps.len()).filter(|&user| match &steps[user] {
-            Step::Layer { input, .. } => *input == value,
-            Step::Sum(inputs) => inputs.contains(&value),
-        });
-        step = match (users.next(), users.next()) {
-            (None, _) => return Err("no layer with weights follows the first".to_owned()),
-            (Some(user), None) => user,
-            (Some(_), Some(_)) => return Err("a skip begins between them".to_owned()),
-        };
+        let mut users = users(steps, step + 1);
+        step = users.next().filter(|_| users.next().is_none())?;
         match &steps[step] {
-            Step::Sum(_) => return Err("a skip ends between them".to_owned()),
-            Step::Layer { name, layer, .. } => match layer.homogeneity() {
-                Homogeneity::Input => {}
-                Homogeneity::Unknown => {
-                    return Err(format!("{name} between them does not pass factors on"));
-                }
-                Homogeneity::Affine => break,
-            },
+            Step::Layer { layer, .. } if layer.homogeneity() == Homogeneity::Input => {}
+            step => return weighted(step),
         }
     }
-    weighted(&steps[step]).ok_or_else(|| "no layer with weights follows the first".to_owned())
-}
-
-/// Elements of the flat vector that belong to these `parameters` of the layout.
-fn span(network: &Network, parameters: Range<usize>) -> Range<usize> {
-    let lengths: Vec<usize> = network
-        .layout()
-        .parameters()
-        .iter()
-        .map(flatness_layers::Parameter::len)
-        .collect();
-    let start = lengths[..parameters.start].iter().sum();
-    start..start + lengths[parameters].iter().sum::<usize>()
-}
-
-fn listed(pairs: &[Rescaling]) -> String {
-    if pairs.is_empty() {
-        return "none".to_owned();
-    }
-    let names: Vec<String> = pairs
-        .iter()
-        .map(|pair| format!("{} and {}", pair.first, pair.second))
-        .collect();
-    names.join(", ")
 }

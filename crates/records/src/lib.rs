@@ -35,6 +35,7 @@
 mod check;
 mod error;
 mod file;
+mod hits;
 mod measurement;
 mod metrics;
 mod number;
@@ -50,6 +51,7 @@ mod what;
 
 pub use error::Error;
 pub use file::{TEMPORARY_PREFIX, read_json, write_atomic, write_json};
+pub use hits::Hits;
 pub use measurement::{
     Curve, CurvePoint, Density, Iterate, LogDensity, MatrixRecord, Measured, Measurement,
     Retention, Stem,
@@ -65,7 +67,7 @@ pub use request::{BatchNorm, Matrix, Request, Split};
 pub use run::Run;
 pub use spec::{
     AugmentationSpec, AverageSpec, DataSpec, Dtype, Interval, ModelSpec, ScheduleSpec, Spec,
-    TrainSpec, WarmUpSpec,
+    SubsetSpec, TrainSpec, WarmUpSpec,
 };
 pub use streams::Streams;
 pub use what::What;

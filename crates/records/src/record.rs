@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DataRecord, EpochEvaluation, Measurement, ModelRecord, Provenance, Spec, number};
+use crate::{
+    DataRecord, EpochEvaluation, Hits, Measurement, ModelRecord, Provenance, Spec, number,
+};
 
 /// Everything known about one finished run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +31,10 @@ pub struct Record {
     /// Measurements in order of their epoch; the last belongs to the finished parameters. With an
     /// average these are the average, and the last iterate comes before it.
     pub measurements: Vec<Measurement>,
+    /// Which test examples the finished parameters (the average where there is one) classify correctly: what two
+    /// runs' accuracies are compared by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_correct: Option<Hits>,
 }
 
 /// How a run ended.

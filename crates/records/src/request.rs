@@ -6,64 +6,55 @@ use crate::What;
 
 /// What is to be measured. The defaults of its fields are those of `flatness measure`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Request {
     /// In a run: measured after these epochs besides the last; 0 is the initialisation.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub epochs: Vec<u32>,
     /// What is measured after those epochs; `what` is measured after the last.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub along: Vec<What>,
     /// What to measure.
-    #[serde(default = "Request::default_what")]
     pub what: Vec<What>,
     /// Matrices to measure it of.
-    #[serde(default = "Request::default_matrices")]
     pub matrices: Vec<Matrix>,
     /// L2 coefficient that is added to the matrices' diagonals.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub l2: f64,
     /// Rows and columns of these parameters only, named by patterns; empty: all.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub parameters: Vec<String>,
     /// The diagonal block of each of these groups of parameters by itself: `layer`, or a pattern each.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub each: Vec<String>,
     /// Split that the loss is the mean over.
-    #[serde(default)]
     pub split: Split,
     /// The first so many examples of the split; absent: all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub examples: Option<usize>,
     /// A random sample of so many examples of the split, which stands for all of it: numbers get a sampling error.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sample: Option<usize>,
     /// Statistics that batch-norm takes.
-    #[serde(default, skip_serializing_if = "BatchNorm::is_frozen")]
+    #[serde(skip_serializing_if = "BatchNorm::is_frozen")]
     pub batch_norm: BatchNorm,
     /// Examples per sweep; with batch statistics, the batches that couple their examples. Absent: 1000 or all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_size: Option<usize>,
     /// Half-width of 95 % confidence, relative to the value, at which an estimate is good enough.
-    #[serde(default = "Request::default_relative_error")]
     pub relative_error: f64,
     /// Residual, relative to the largest |eigenvalue|, at which an eigenvalue is good enough.
-    #[serde(default = "Request::default_tolerance")]
     pub tolerance: f64,
     /// Most matrix-vector products for each matrix or group.
-    #[serde(default = "Request::default_budget")]
     pub budget: usize,
     /// Products of the search for the eigenvectors that random probes need not find.
-    #[serde(default = "Request::default_search")]
     pub search: usize,
     /// Lanczos steps per probe of the density and of functions of the matrix.
-    #[serde(default = "Request::default_steps")]
     pub steps: usize,
     /// Vectors per product in the search for eigenvalues; finds as many copies of a repeated one.
-    #[serde(default = "Request::default_block")]
     pub block: usize,
     /// Vectors held in the search for eigenvalues; absent: 40 more than needed, or what fits the memory.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub basis: Option<usize>,
 }
 
@@ -71,55 +62,37 @@ fn is_zero(number: &f64) -> bool {
     *number == 0.0
 }
 
+/// Extreme eigenvalues, trace and Frobenius norm of the Hessian, as accurate as `flatness measure` makes them.
+impl Default for Request {
+    fn default() -> Self {
+        Self {
+            epochs: Vec::new(),
+            along: Vec::new(),
+            what: vec![What::Top(1), What::Bottom(1), What::Trace, What::Frobenius],
+            matrices: vec![Matrix::Hessian],
+            l2: 0.0,
+            parameters: Vec::new(),
+            each: Vec::new(),
+            split: Split::default(),
+            examples: None,
+            sample: None,
+            batch_norm: BatchNorm::default(),
+            batch_size: None,
+            // A tenth of the differences that the claims speak of.
+            relative_error: 0.05,
+            // Three digits.
+            tolerance: 1e-3,
+            budget: 1000,
+            // Decision 10.
+            search: 48,
+            steps: 30,
+            block: 1,
+            basis: None,
+        }
+    }
+}
+
 impl Request {
-    /// Extreme eigenvalues, trace and Frobenius norm.
-    #[must_use]
-    pub fn default_what() -> Vec<What> {
-        vec![What::Top(1), What::Bottom(1), What::Trace, What::Frobenius]
-    }
-
-    /// The Hessian.
-    #[must_use]
-    pub fn default_matrices() -> Vec<Matrix> {
-        vec![Matrix::Hessian]
-    }
-
-    /// 0.05: a tenth of the differences that the claims speak of.
-    #[must_use]
-    pub fn default_relative_error() -> f64 {
-        0.05
-    }
-
-    /// 1e-3: three digits.
-    #[must_use]
-    pub fn default_tolerance() -> f64 {
-        1e-3
-    }
-
-    /// 1000 products.
-    #[must_use]
-    pub fn default_budget() -> usize {
-        1000
-    }
-
-    /// 48 products (decision 10).
-    #[must_use]
-    pub fn default_search() -> usize {
-        48
-    }
-
-    /// 30 steps.
-    #[must_use]
-    pub fn default_steps() -> usize {
-        30
-    }
-
-    /// One vector.
-    #[must_use]
-    pub fn default_block() -> usize {
-        1
-    }
-
     /// What is measured after an epoch before the last.
     #[must_use]
     pub fn before_the_end(&self) -> Self {

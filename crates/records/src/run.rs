@@ -48,9 +48,7 @@ impl Spec {
         // What a reader of JSON with floats alone, such as JavaScript, can tell from its neighbours.
         let expected = "at most 2^53 = 9007199254740992";
         check.require(self.seed <= 1 << 53, "seed", expected, self.seed)?;
-        if let Some(examples) = self.data.train_examples {
-            check.positive("data.train_examples", examples)?;
-        }
+        check.data(&self.data)?;
         check.train(&self.train)?;
         if let Some(measure) = &self.measure {
             check.require(

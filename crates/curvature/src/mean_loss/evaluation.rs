@@ -1,6 +1,20 @@
-//! Loss and accuracies: sums over the shares of the examples, then means.
+//! Loss, accuracies and confidence: sums over the shares of the examples, then means.
+//!
+//! ```text
+//! margin     z_y − max over c ≠ y of z_c:   positive where the example is classified correctly
+//! Tr A       A = ∂²l/∂z²;   for cross-entropy 1 − Σ p_c²:   Tr G = (1/N) Σᵢ Tr(Jᵢᵀ Aᵢ Jᵢ)
+//! ```
+//!
+//! Tr G over the mean Tr A is the factor of the Jacobian: how much of a change of Tr G is not confidence.
 
+use std::ops::Range;
+
+use candle_core::{DType, Tensor};
+use flatness_data::Batch;
 use flatness_layers::LossPoint;
+
+use super::{MeanLoss, Selection};
+use crate::Error;
 
 /// Loss and accuracies over some examples.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -11,6 +25,81 @@ pub struct Evaluation {
     pub accuracy: f64,
     /// Fraction with fewer than five logits larger than that of the label; a tie counts for the label.
     pub top5_accuracy: f64,
+}
+
+/// How sure a network is of the labels of all examples.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Confidence {
+    /// The smallest margin; infinite with a single class.
+    pub smallest_margin: f64,
+    /// Fraction of the examples with a margin above zero; a tie counts against the label.
+    pub positive_margins: f64,
+    /// Mean Tr A over the examples.
+    pub mean_trace: f64,
+}
+
+impl MeanLoss<'_> {
+    /// Mean loss and accuracy at `theta` (P) over all examples.
+    ///
+    /// # Errors
+    /// A `theta` of another length, number type or device, or a device error.
+    pub fn evaluate(&self, theta: &Tensor) -> Result<Evaluation, Error> {
+        let shares = self.at_logits(theta, |tally: Tally, _, _, point, _| Ok(tally.with(point)))?;
+        Ok(Tally::mean(shares.into_iter(), self.data.len()))
+    }
+
+    /// Margins and the mean Tr A at `theta` (P) over all examples, of one forward sweep.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] for a logit that is infinite or not a number, a `theta` of another length, number type or
+    /// device, or a device error.
+    pub fn confidence(&self, theta: &Tensor) -> Result<Confidence, Error> {
+        let shares = self.at_logits(
+            theta,
+            |sums: Option<Margins>, logits, labels, point, chunk| {
+                let margins = Margins::of(logits, labels)?.ok_or_else(|| Error::NonFinite {
+                    what: "logits".to_owned(),
+                    data: self.data.name().to_owned(),
+                    first: chunk.start,
+                    last: chunk.end - 1,
+                })?;
+                let trace = trace(point, logits)?;
+                let here = Margins { trace, ..margins };
+                Ok(Some(sums.map_or(here, |sums| sums.with(here))))
+            },
+        )?;
+        let sums = shares.into_iter().flatten().reduce(Margins::with);
+        let Some(sums) = sums else {
+            return Err(Error::NoExamples {
+                data: self.data.name().to_owned(),
+            });
+        };
+        let mean = |sum: f64| sum / self.data.len() as f64;
+        Ok(Confidence {
+            smallest_margin: sums.smallest,
+            positive_margins: mean(sums.positive as f64),
+            mean_trace: mean(sums.trace),
+        })
+    }
+
+    /// What `add` adds up over each share of all examples, from their logits (B, C), labels (B) and losses at
+    /// `theta` (P).
+    fn at_logits<T: Default + Send>(
+        &self,
+        theta: &Tensor,
+        add: impl Fn(T, &Tensor, &Tensor, &LossPoint, &Range<usize>) -> Result<T, Error> + Sync + Send,
+    ) -> Result<Vec<T>, Error> {
+        let parameters = self.parameters(theta)?;
+        let chunks = self.chunks(self.data.len());
+        self.shares(chunks.len(), |share| {
+            chunks[share].iter().try_fold(T::default(), |sum, chunk| {
+                let Batch { images, labels } = self.batch(Selection::All, chunk)?;
+                let logits = self.network.forward(&parameters, &images)?;
+                let point = self.loss.evaluate(&logits, &labels)?;
+                add(sum, &logits, &labels, &point, chunk)
+            })
+        })
+    }
 }
 
 /// Loss and examples classified correctly, summed over some examples.
@@ -45,4 +134,61 @@ impl Tally {
             top5_accuracy: mean(sum.correct_top5 as f64),
         }
     }
+}
+
+/// Margins and Σ Tr A of some examples, at least one.
+#[derive(Debug, Clone, Copy)]
+struct Margins {
+    smallest: f64,
+    positive: usize,
+    trace: f64,
+}
+
+impl Margins {
+    /// The margins of `logits` (B, C) for `labels` (B); none where a logit is not finite.
+    fn of(logits: &Tensor, labels: &Tensor) -> Result<Option<Self>, Error> {
+        let rows = logits.to_dtype(DType::F64)?.to_vec2::<f64>()?;
+        let labels = labels.to_vec1::<u32>()?;
+        let mut margins = Self {
+            smallest: f64::INFINITY,
+            positive: 0,
+            trace: 0.0,
+        };
+        for (row, label) in rows.iter().zip(labels) {
+            if !row.iter().all(|logit| logit.is_finite()) {
+                return Ok(None);
+            }
+            let label = label as usize;
+            let others = row.iter().enumerate().filter(|(class, _)| *class != label);
+            let most = others.fold(f64::NEG_INFINITY, |most, (_, logit)| most.max(*logit));
+            let margin = row[label] - most;
+            margins.smallest = margins.smallest.min(margin);
+            margins.positive += usize::from(margin > 0.0);
+        }
+        Ok(Some(margins))
+    }
+
+    fn with(self, other: Self) -> Self {
+        Self {
+            smallest: self.smallest.min(other.smallest),
+            positive: self.positive + other.positive,
+            trace: self.trace + other.trace,
+        }
+    }
+}
+
+/// Σ Tr A over the examples of `point`, at `logits` (B, C): class by class, so that no (B, C, C) is held.
+fn trace(point: &LossPoint, logits: &Tensor) -> Result<f64, Error> {
+    let (examples, classes) = logits.dims2()?;
+    let units = Tensor::eye(classes, logits.dtype(), logits.device())?;
+    let mut trace = 0.0;
+    for class in 0..classes {
+        let unit = units
+            .narrow(0, class, 1)?
+            .broadcast_as((examples, 1, classes))?;
+        let column = point.hessian_product(&unit.contiguous()?)?;
+        let entries = column.narrow(2, class, 1)?.to_dtype(DType::F64)?;
+        trace += entries.sum_all()?.to_scalar::<f64>()?;
+    }
+    Ok(trace)
 }

@@ -2,152 +2,47 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
+use flatness_records::{BatchNorm, DataSpec, Matrix, Request, Split, SubsetSpec, What};
+use serde::de::DeserializeOwned;
 
-use super::{Computing, NAMES, NumberType, Output, What};
+use super::{Computing, NormalizationOptions, NumberType, Output, SubsetName};
 
 #[derive(Debug, Args)]
-#[command(after_help = format!("What can be measured: {NAMES}.\nThe page docs/MEASURES.md says which measure answers which question."))]
+#[command(after_help = format!(
+    "What can be measured: {}.\n\
+     Of a run, whatever is not given is as in its spec. The page docs/MEASURES.md says which measure answers which\n\
+     question, docs/SPEC.md has the fields of a spec, which are the same words.", What::NAMES))]
 pub(crate) struct MeasureOptions {
-    /// Parameters, a .safetensors or .pth file with PyTorch's names
+    /// Parameters, a .safetensors or .pth file with PyTorch's names, or the directory of a run
+    #[arg(value_name = "CHECKPOINT")]
     pub(crate) checkpoint: PathBuf,
+    /// Take nothing from the record of a run beside the checkpoint
+    #[arg(long)]
+    pub(crate) ignore_run: bool,
     /// Network [default: the one the checkpoint names]
     #[arg(long, value_name = "NAME")]
     pub(crate) model: Option<String>,
-    /// Data set
-    #[arg(
-        long,
-        help_heading = "Data",
-        value_name = "NAME",
-        default_value = "mnist"
-    )]
-    pub(crate) data_set: String,
-    /// Directory with the data set [default: the cache directory; mnist: else the embedded fixture]
-    #[arg(long, help_heading = "Data", value_name = "DIR")]
-    pub(crate) data: Option<PathBuf>,
-    /// Split whose mean loss is measured
-    #[arg(long, help_heading = "Data", value_enum, default_value_t = SplitName::Train)]
-    pub(crate) split: SplitName,
-    /// Hold out the training examples after the first N; they are the split `validation`
-    #[arg(long, help_heading = "Data", value_name = "N")]
-    pub(crate) train_size: Option<usize>,
-    /// Take the first N examples of the split only
-    #[arg(long, help_heading = "Data", value_name = "N")]
-    pub(crate) examples: Option<usize>,
-    /// Take N random examples of the split, and say how far all of it may be from them
-    #[arg(
-        long,
-        help_heading = "Data",
-        value_name = "N",
-        conflicts_with = "examples"
-    )]
-    pub(crate) sample: Option<usize>,
-    /// Matrix
-    #[arg(long, help_heading = "Matrix", value_enum, default_value_t = MatrixName::Hessian)]
-    pub(crate) matrix: MatrixName,
-    /// Statistics that batch-norm takes: the running ones of the checkpoint, or those of each batch
-    #[arg(long, help_heading = "Matrix", value_enum, default_value_t = BatchNormName::Frozen)]
-    pub(crate) batch_norm: BatchNormName,
+    #[command(flatten)]
+    pub(crate) data: MeasuredData,
+    #[command(flatten)]
+    pub(crate) request: RequestOptions,
     /// Number type of the arithmetic [default: the checkpoint's]
     #[arg(long, help_heading = "Matrix", value_enum)]
     pub(crate) dtype: Option<NumberType>,
-    /// Most examples per sweep [default: 1000 or all]; with batch statistics, the size of the batches
-    #[arg(long, help_heading = "Matrix", value_name = "N")]
-    pub(crate) batch_size: Option<usize>,
-    /// Take the rows and columns of the parameters whose names match, such as `fc1.*`; `*` is any text
-    #[arg(
-        long,
-        help_heading = "Matrix",
-        value_name = "PATTERNS",
-        value_delimiter = ','
-    )]
-    pub(crate) parameters: Vec<String>,
-    /// Measure the matrix of each of these groups of parameters by itself: `layer`, every layer, or PATTERNS
-    /// such as `block1.*,block2.*`, a group each
-    #[arg(
-        long,
-        help_heading = "Matrix",
-        value_name = "PATTERNS",
-        value_delimiter = ',',
-        conflicts_with = "parameters"
-    )]
-    pub(crate) each: Vec<String>,
-    /// Add the L2 term of this coefficient to the matrix
-    #[arg(
-        long,
-        help_heading = "Matrix",
-        value_name = "COEFFICIENT",
-        default_value_t = 0.0
-    )]
-    pub(crate) l2: f64,
-    /// What to measure, a list of the names below
-    #[arg(
-        long,
-        value_name = "LIST",
-        value_delimiter = ',',
-        default_value = "top,bottom,trace,frobenius"
-    )]
-    pub(crate) what: Vec<What>,
-    /// Half-width of 95 % confidence, relative to the value, at which an estimate is good enough
-    #[arg(
-        long,
-        help_heading = "Accuracy and cost",
-        value_name = "FRACTION",
-        default_value_t = 0.05
-    )]
-    pub(crate) relative_error: f64,
-    /// Residual, relative to the largest |eigenvalue|, at which an eigenvalue is good enough
-    #[arg(
-        long,
-        help_heading = "Accuracy and cost",
-        value_name = "FRACTION",
-        default_value_t = 1e-3
-    )]
-    pub(crate) tolerance: f64,
-    /// Most matrix-vector products of eigenvalues, trace, Frobenius norm, diagonal and functions of the matrix
-    #[arg(
-        long,
-        help_heading = "Accuracy and cost",
-        value_name = "N",
-        default_value_t = 1000
-    )]
-    pub(crate) budget: usize,
     /// Begin no further product after so many seconds
     #[arg(long, help_heading = "Accuracy and cost", value_name = "SECONDS")]
     pub(crate) time_limit: Option<f64>,
-    /// Vectors per product in the search for eigenvalues; finds as many copies of a repeated one
-    #[arg(
-        long,
-        help_heading = "Accuracy and cost",
-        value_name = "N",
-        default_value_t = 1
-    )]
-    pub(crate) block: usize,
-    /// Vectors held in the search for eigenvalues [default: 40 more than needed, or what fits the memory]
-    #[arg(long, help_heading = "Accuracy and cost", value_name = "N")]
-    pub(crate) basis: Option<usize>,
     /// Memory for the vectors of eigenvalues, probes and diagonals, in MiB; what takes more is refused
     /// [default: half of the machine's]
     #[arg(long, help_heading = "Computing", value_name = "MIB")]
-    pub(crate) vector_memory: Option<usize>,
-    /// Lanczos steps per probe of the density and of functions of the matrix
-    #[arg(
-        long,
-        help_heading = "Accuracy and cost",
-        value_name = "N",
-        default_value_t = 30
-    )]
-    pub(crate) steps: usize,
-    /// Seed of start vectors and probes
-    #[arg(
-        long,
-        help_heading = "Accuracy and cost",
-        value_name = "SEED",
-        default_value_t = 0
-    )]
-    pub(crate) seed: u64,
+    pub(crate) vector_memory: Option<u64>,
+    /// Seed of start vectors and probes [default: that of the run, else 0]
+    #[arg(long, help_heading = "Accuracy and cost", value_name = "SEED")]
+    pub(crate) seed: Option<u64>,
     /// File that keeps the products of eigenvalues, traces, diagonals and functions of the matrix, so that the same
-    /// command after a kill goes on where it was; FILE.1, FILE.2 and so on for the groups of --each
+    /// command after a kill goes on where it was; FILE.1, FILE.2 and so on where there are several matrices or groups
     #[arg(long, value_name = "FILE")]
     pub(crate) journal: Option<PathBuf>,
     /// Directory for plots (SVG, PNG), their data (CSV) and the diagonal (safetensors)
@@ -157,6 +52,190 @@ pub(crate) struct MeasureOptions {
     pub(crate) computing: Computing,
     #[command(flatten)]
     pub(crate) output: Output,
+}
+
+/// The data, in the words of a spec.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Data")]
+pub(crate) struct MeasuredData {
+    /// Data set [default: that of the run, else mnist]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) data_set: Option<String>,
+    /// Directory with the data set [default: the cache directory; mnist: else the embedded fixture]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) normalization: NormalizationOptions,
+    /// The network was trained on N examples only, which are the split `train`
+    #[arg(long, value_name = "N")]
+    pub(crate) train_examples: Option<usize>,
+    /// Which ones
+    #[arg(long, value_enum, requires = "train_examples")]
+    pub(crate) subset: Option<SubsetName>,
+    /// The last N training examples were held out; they are the split `validation`
+    #[arg(long, value_name = "N")]
+    pub(crate) validation_examples: Option<usize>,
+}
+
+impl MeasuredData {
+    /// The data of `run`, or MNIST, with what is given instead.
+    pub(crate) fn spec(&self, run: Option<&DataSpec>) -> DataSpec {
+        let mut spec = run.cloned().unwrap_or_else(|| DataSpec {
+            set: "mnist".to_owned(),
+            train_examples: None,
+            subset: SubsetSpec::First,
+            validation_examples: 0,
+            mean: None,
+            deviation: None,
+        });
+        if let Some(set) = &self.data_set {
+            spec.set.clone_from(set);
+        }
+        replace(&mut spec.subset, self.subset.map(SubsetSpec::from));
+        replace(&mut spec.validation_examples, self.validation_examples);
+        for (field, given) in [
+            (&mut spec.mean, &self.normalization.mean),
+            (&mut spec.deviation, &self.normalization.deviation),
+        ] {
+            if given.is_some() {
+                field.clone_from(given);
+            }
+        }
+        spec.train_examples = self.train_examples.or(spec.train_examples);
+        spec
+    }
+}
+
+/// What is measured and how well, in the words of a spec.
+#[derive(Debug, Args)]
+pub(crate) struct RequestOptions {
+    /// What to measure, a list of the names below [default: top,bottom,trace,frobenius]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    what: Option<Vec<What>>,
+    /// Matrices to measure it of [default: hessian]
+    #[arg(
+        long,
+        visible_alias = "matrix",
+        help_heading = "Matrix",
+        value_name = "LIST",
+        value_delimiter = ',',
+        value_parser = matrix()
+    )]
+    matrices: Option<Vec<Matrix>>,
+    /// Add the L2 term of this coefficient to the matrix [default: 0]
+    #[arg(long, help_heading = "Matrix", value_name = "COEFFICIENT")]
+    l2: Option<f64>,
+    /// Take the rows and columns of the parameters whose names match, such as `fc1.*`; `*` is any text
+    #[arg(long, help_heading = "Matrix", value_name = "PATTERNS", value_delimiter = ',')]
+    parameters: Option<Vec<String>>,
+    /// Measure the matrix of each of these groups of parameters by itself: `layer`, every layer, or PATTERNS
+    /// such as `block1.*,block2.*`, a group each
+    #[arg(
+        long,
+        help_heading = "Matrix",
+        value_name = "PATTERNS",
+        value_delimiter = ',',
+        conflicts_with = "parameters"
+    )]
+    each: Option<Vec<String>>,
+    /// Split whose mean loss is measured [default: train]
+    #[arg(long, help_heading = "Data", value_name = "SPLIT", value_parser = split())]
+    split: Option<Split>,
+    /// Take the first N examples of the split only
+    #[arg(long, help_heading = "Data", value_name = "N")]
+    examples: Option<usize>,
+    /// Take N random examples of the split, and say how far all of it may be from them
+    #[arg(long, help_heading = "Data", value_name = "N", conflicts_with = "examples")]
+    sample: Option<usize>,
+    /// Statistics that batch-norm takes: the running ones of the checkpoint, or those of each batch [default: frozen]
+    #[arg(long, help_heading = "Matrix", value_name = "STATISTICS", value_parser = batch_norm())]
+    batch_norm: Option<BatchNorm>,
+    /// Most examples per sweep [default: 1000 or all]; with batch statistics, the size of the batches
+    #[arg(long, help_heading = "Matrix", value_name = "N")]
+    batch_size: Option<usize>,
+    /// Half-width of 95 % confidence, relative to the value, at which an estimate is good enough [default: 0.05]
+    #[arg(long, help_heading = "Accuracy and cost", value_name = "FRACTION")]
+    relative_error: Option<f64>,
+    /// Residual, relative to the largest |eigenvalue|, at which an eigenvalue is good enough [default: 0.001]
+    #[arg(long, help_heading = "Accuracy and cost", value_name = "FRACTION")]
+    tolerance: Option<f64>,
+    /// Most matrix-vector products for each matrix or group [default: 1000]
+    #[arg(long, help_heading = "Accuracy and cost", value_name = "N")]
+    budget: Option<usize>,
+    /// Products of the search for the eigenvectors that random probes need not find [default: 48]
+    #[arg(long, help_heading = "Accuracy and cost", value_name = "N")]
+    search: Option<usize>,
+    /// Lanczos steps per probe of the density and of functions of the matrix [default: 30]
+    #[arg(long, help_heading = "Accuracy and cost", value_name = "N")]
+    steps: Option<usize>,
+    /// Vectors per product in the search for eigenvalues; finds as many copies of a repeated one [default: 1]
+    #[arg(long, help_heading = "Accuracy and cost", value_name = "N")]
+    block: Option<usize>,
+    /// Vectors held in the search for eigenvalues [default: 40 more than needed, or what fits the memory]
+    #[arg(long, help_heading = "Accuracy and cost", value_name = "N")]
+    basis: Option<usize>,
+}
+
+impl RequestOptions {
+    /// The request of `run`, or the defaults, with what is given instead.
+    pub(crate) fn request(&self, run: Option<Request>) -> Request {
+        let mut request = run.unwrap_or_default();
+        request.epochs.clear();
+        request.along.clear();
+        replace(&mut request.what, self.what.clone());
+        replace(&mut request.matrices, self.matrices.clone());
+        replace(&mut request.l2, self.l2);
+        // One choice of rows or of examples replaces the other.
+        if self.parameters.is_some() || self.each.is_some() {
+            request.parameters = self.parameters.clone().unwrap_or_default();
+            request.each = self.each.clone().unwrap_or_default();
+        }
+        if self.examples.is_some() || self.sample.is_some() {
+            (request.examples, request.sample) = (self.examples, self.sample);
+        }
+        replace(&mut request.split, self.split);
+        replace(&mut request.batch_norm, self.batch_norm);
+        replace(&mut request.relative_error, self.relative_error);
+        replace(&mut request.tolerance, self.tolerance);
+        replace(&mut request.budget, self.budget);
+        replace(&mut request.search, self.search);
+        replace(&mut request.steps, self.steps);
+        replace(&mut request.block, self.block);
+        request.batch_size = self.batch_size.or(request.batch_size);
+        request.basis = self.basis.or(request.basis);
+        request
+    }
+}
+
+fn replace<T>(field: &mut T, given: Option<T>) {
+    if let Some(given) = given {
+        *field = given;
+    }
+}
+
+/// A value by its name in specs.
+fn named<T: DeserializeOwned + Clone + Send + Sync + 'static>(
+    names: &'static [&'static str],
+) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(names).try_map(|name| serde_json::from_value::<T>(name.into()))
+}
+
+fn matrix() -> impl TypedValueParser<Value = Matrix> {
+    named(&[
+        "hessian",
+        "gauss-newton",
+        "residual",
+        "empirical-fisher",
+        "gradient-covariance",
+    ])
+}
+
+fn batch_norm() -> impl TypedValueParser<Value = BatchNorm> {
+    named(&["frozen", "batch"])
+}
+
+fn split() -> impl TypedValueParser<Value = Split> {
+    named(&["train", "validation", "test"])
 }
 
 #[derive(Debug, Args)]
@@ -175,11 +254,11 @@ pub(crate) struct ProductOptions {
     #[arg(long, value_name = "FILE")]
     pub(crate) data: PathBuf,
     /// Matrix
-    #[arg(long, value_enum, default_value_t = MatrixName::Hessian)]
-    pub(crate) matrix: MatrixName,
+    #[arg(long, value_name = "MATRIX", default_value = "hessian", value_parser = matrix())]
+    pub(crate) matrix: Matrix,
     /// Statistics that batch-norm takes: the running ones of the weights file, or those of each batch
-    #[arg(long, value_enum, default_value_t = BatchNormName::Frozen)]
-    pub(crate) batch_norm: BatchNormName,
+    #[arg(long, value_name = "STATISTICS", default_value = "frozen", value_parser = batch_norm())]
+    pub(crate) batch_norm: BatchNorm,
     /// Vectors per product: the given one and seeded +-1 vectors
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) vectors: u16,
@@ -207,41 +286,6 @@ pub(crate) struct ProductOptions {
     /// Worker threads [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) threads: Option<u16>,
-}
-
-/// Split of the data.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum SplitName {
-    /// Training examples, without those held out
-    Train,
-    /// Training examples held out by --train-size
-    Validation,
-    /// Test examples
-    Test,
-}
-
-/// Curvature matrix.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum MatrixName {
-    /// Hessian of the mean loss
-    Hessian,
-    /// Generalised Gauss-Newton matrix
-    GaussNewton,
-    /// Residual, Hessian minus Gauss-Newton matrix
-    Residual,
-    /// Empirical Fisher matrix, mean of the outer squares of the examples' gradients
-    EmpiricalFisher,
-    /// Covariance of the examples' gradients
-    GradientCovariance,
-}
-
-/// Statistics that batch-norm takes.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum BatchNormName {
-    /// The running ones: examples are independent
-    Frozen,
-    /// Those of each batch, whose examples are coupled
-    Batch,
 }
 
 /// What happens to activations between products.

@@ -1,96 +1,68 @@
-//! `flatness measure`: the curvature of a checkpoint.
+//! `flatness measure`: the curvature of a checkpoint, or of a run in its own setting.
 
-mod allowance;
-mod block;
-mod diagonal;
-mod functions;
-mod loss_picture;
-mod memory;
-mod moments;
-mod narrow;
-mod parameters;
-mod perturbed;
-mod picture;
-mod purse;
-mod report;
-mod sampling;
-mod spectral;
-mod subject;
+mod origin;
+mod pictures;
 mod table;
 
-use anyhow::{Context, Result, bail};
-use candle_core::Tensor;
-use flatness_curvature::{Curvature, MeanLoss, Selection};
-use flatness_data::{Examples, Subset};
-use flatness_layers::Network;
+use anyhow::{Result, bail};
+use flatness_engine::{JournalFile, Subject, Weights};
 use flatness_models::checkpoint;
-use flatness_records::{Dtype, Matrix, ModelSpec, Split, Streams};
+use flatness_records::{
+    BatchNorm, DataRecord, Dtype, Measured, ModelRecord, ModelSpec, Request, Split, Streams, What,
+};
+use serde::Serialize;
 
-use crate::arguments::{MeasureOptions, What};
-use crate::measurement::{curvature, curvature_matrix, retained};
+use crate::arguments::MeasureOptions;
+use crate::evaluation;
+use crate::measuring::{self, Limits};
 use crate::output::put;
 use crate::progress::Progress;
-use crate::setting::{Machine, Model, Weights, batch_size};
+use crate::setting::{Machine, Model};
+use crate::source;
 
-use block::Journalled;
-use report::Report;
-use subject::{check, identity, load};
-pub(crate) use table::line;
+use origin::Origin;
+pub(crate) use table::of_matrix;
 
-/// The network at the parameters that are measured.
-struct Subject<'a> {
-    options: &'a MeasureOptions,
-    /// What is asked for, each once.
-    what: Vec<What>,
-    network: &'a Network,
-    mean_loss: &'a MeanLoss<'a>,
-    theta: &'a Tensor,
-    loss: f64,
-    /// ∇L (P)
-    gradient: &'a Tensor,
-    curvature: &'a Curvature<'a>,
-    matrix: flatness_curvature::Matrix,
-    /// Model, matrix and data, for pictures.
-    title: String,
-    /// Examples that a random sample stands for.
-    population: Option<usize>,
-    streams: Streams,
-    progress: Progress,
-}
-
-impl Subject<'_> {
-    fn asks(&self, matches: impl Fn(&What) -> bool) -> bool {
-        self.what.iter().any(matches)
-    }
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    model: &'a ModelRecord,
+    data: &'a DataRecord,
+    request: &'a Request,
+    seed: u64,
+    /// Share of the examples that are classified correctly.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accuracy: Option<f64>,
+    #[serde(flatten)]
+    measured: &'a Measured,
+    /// Files written to `--out`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    files: Vec<String>,
 }
 
 pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
-    check(options)?;
-    let origin = options.checkpoint.display().to_string();
-    let checkpoint = checkpoint::read(&options.checkpoint)?;
+    let origin = Origin::find(&options.checkpoint, options.ignore_run)?;
+    let request = options.request.request(origin.request());
+    check(options, &request)?;
+    let file = origin.checkpoint.display().to_string();
+    let checkpoint = checkpoint::read(&origin.checkpoint)?;
     let Some(name) = options.model.as_deref().or(checkpoint.model()) else {
-        bail!("{origin} does not name its model; give --model");
+        bail!("{file} does not name its model; give --model");
     };
-    let (data_spec, splits) = load(options, name)?;
-    let split = Split::from(options.split);
-    let whole = splits.get(split)?;
-    let streams = Streams::new(options.seed);
-    let sample = options
-        .sample
-        .map(|count| {
-            let sample = Subset::random(whole, count, streams.seed("sample"));
-            sample.with_context(|| format!("--sample {count}"))
-        })
-        .transpose()?;
-    let first = options
-        .examples
-        .map(|count| whole.take(count))
-        .transpose()?;
-    let examples: &dyn Examples = match (&sample, &first) {
-        (Some(sample), _) => sample,
-        (None, Some(first)) => first,
-        (None, None) => whole,
-    };
+    let seed_of_run = origin.spec().map_or(0, |spec| spec.seed);
+    let data = options.data.spec(origin.data());
+    if request.split == Split::Validation && data.validation_examples == 0 {
+        bail!(
+            "--split validation needs --validation-examples, which says how many training examples were held out"
+        );
+    }
+    // The subset is that of the run, whatever the seed of the probes.
+    let streams = Streams::new(seed_of_run);
+    let splits = source::load(&data, streams, options.data.data.as_deref(), name)?;
+    if options.data.data_set.is_none() {
+        origin.hold(splits.digest())?;
+    }
+    let examples = splits.get(request.split)?;
     let mut model = Model::new(
         &ModelSpec {
             name: name.to_owned(),
@@ -98,85 +70,90 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
         },
         examples,
     )?;
-    let weights = Weights {
-        theta: checkpoint.parameters(&model.network, &origin)?,
-        buffers: checkpoint.buffers(&model.network, &origin)?,
-    };
-    model.dtype = match (options.dtype, weights.theta.dtype()) {
+    let theta = checkpoint.parameters(&model.network, &file)?;
+    model.dtype = match (options.dtype, theta.dtype()) {
         (Some(dtype), _) => dtype.into(),
         (None, candle_core::DType::F64) => Dtype::F64,
         (None, _) => Dtype::F32,
     };
-    let machine = Machine::new(&options.computing)?;
-    let Weights { theta, buffers } = weights.to(model.dtype(), &machine.device)?;
-    let batch_norm = options.batch_norm.into();
-    let network = model.measured(batch_norm, &buffers)?;
-    let batch_size = batch_size("--batch-size", options.batch_size, examples)?;
-    let mean_loss = model.mean_loss(&network, examples, &machine, batch_size)?;
-    let mut what: Vec<What> = Vec::new();
-    for &one in &options.what {
-        if !what.contains(&one) {
-            what.push(one);
-        }
-    }
-    let blocks = block::blocks(options, &what, &mean_loss)?;
-    let (evaluation, gradient) = mean_loss.gradient(&theta, Selection::All)?;
-    let curvature = curvature(&mean_loss, &theta, &machine)?;
-    let matrix = Matrix::from(options.matrix);
-    let record = model.record(batch_norm);
+    let buffers = match request.batch_norm {
+        BatchNorm::Frozen => checkpoint.buffers(&model.network, &file)?,
+        BatchNorm::Batch => theta.narrow(0, 0, 0)?,
+    };
+    let machine = Machine::new(&options.computing, options.vector_memory)?;
+    let weights = Weights { theta, buffers }.to(model.dtype(), &machine.device)?;
+    let seed = options.seed.unwrap_or(seed_of_run);
+    let weight_decay = origin.spec().map_or(0.0, |spec| spec.train.optimizer.weight_decay().0);
     let subject = Subject {
-        options,
-        what,
-        network: &network,
-        mean_loss: &mean_loss,
-        theta: &theta,
-        loss: evaluation.loss,
-        gradient: &gradient,
-        curvature: &curvature,
-        matrix: curvature_matrix(matrix),
-        title: format!("{}, {}, {}", record.name, matrix.name(), whole.name()),
-        population: sample.is_some().then(|| whole.len()),
-        streams,
-        progress: Progress::new(options.output.quiet),
+        network: &model.network,
+        weights: &weights,
+        initial: None,
+        examples,
+        weight_decay,
     };
-    let identity = identity(&subject, &buffers, splits.digest(), &machine)?;
-    let operator = curvature.operator(subject.matrix)?;
-    let (mut measured, mut journals) = (Vec::new(), Vec::new());
-    for block in &blocks {
-        let (found, journal) = block.measure(&subject, &operator, &identity)?;
-        measured.push(found);
-        journals.extend(journal);
-    }
-    let (whole_matrix, products) = match options.each.as_slice() {
-        [] => (measured.pop(), None),
-        _ => (
-            None,
-            Some(measured.iter().map(|found| found.products).sum()),
-        ),
+    let identity = splits.identity();
+    let limits = Limits {
+        time: options.time_limit,
+        journal: options.journal.as_ref().map(|path| JournalFile {
+            path,
+            identity: &identity,
+        }),
     };
-    let report = Report {
-        model: record.name,
-        parameters: record.parameters,
-        batch_norm: record.batch_norm,
-        data: splits.record(&data_spec, Some(split)),
-        examples: examples.len(),
-        sampled_from: subject.population,
-        batch_size,
-        loss: evaluation.loss,
-        accuracy: evaluation.accuracy,
-        gradient_norm: flatness_optim::norm(&gradient)?,
-        retention: retained(&curvature),
-        matrix,
-        l2: options.l2,
-        seed: options.seed,
-        products,
-        whole: whole_matrix,
-        groups: measured,
+    let progress = Progress::new(options.output.quiet);
+    let found = measuring::measure(
+        &subject,
+        &request,
+        Streams::new(seed),
+        &machine,
+        &limits,
+        progress,
+    )?;
+    let accuracy = match request.batch_norm {
+        BatchNorm::Batch => None,
+        BatchNorm::Frozen => {
+            let frozen = model.measured(BatchNorm::Frozen, &weights.buffers)?;
+            Some(evaluation::over(&model, &frozen, examples, &machine, &weights)?.accuracy)
+        }
     };
-    if options.output.json {
-        put(&serde_json::to_string(&report)?)?;
-    } else {
+    let (record, data) = (model.record(request.batch_norm), splits.record());
+    let mut report = Report {
+        model: &record,
+        data: &data,
+        request: &request,
+        seed,
+        accuracy,
+        measured: &found.measured,
+        files: Vec::new(),
+    };
+    // The numbers come before the files: a full disk must not lose them.
+    if !options.output.json {
         put(table::table(&report).trim_end())?;
     }
-    journals.into_iter().try_for_each(Journalled::remove)
+    let drawn = options.out.as_ref().map_or(Ok(Vec::new()), |out| {
+        pictures::draw(&found, &record.name, &request, out)
+    });
+    if options.output.json {
+        report.files = drawn.as_ref().map_or_else(|_| Vec::new(), Clone::clone);
+        put(&serde_json::to_string(&report)?)?;
+    }
+    for file in drawn?.iter().filter(|_| !options.output.json) {
+        progress.say(file);
+    }
+    Ok(found.remove_journals()?)
+}
+
+/// Refuses options that contradict themselves, before anything is read.
+fn check(options: &MeasureOptions, request: &Request) -> Result<()> {
+    if let Some((field, expected, got)) = request.problem() {
+        let option = field.replace('_', "-");
+        bail!("--{option} must be {expected}, got {got}");
+    }
+    let limit = options.time_limit;
+    if let Some(limit) = limit.filter(|limit| !(limit.is_finite() && *limit > 0.0)) {
+        bail!("--time-limit must be a positive number, got {limit}");
+    }
+    if options.out.is_none() && request.what.contains(&What::Landscape) {
+        bail!("--what landscape is a picture; give --out DIR to have it");
+    }
+    Ok(())
 }

@@ -1,32 +1,41 @@
 //! `flatness run`: train and measure what a spec asks for.
 
-mod measuring;
+mod estimate;
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use flatness_models::checkpoint;
+use flatness_engine::Weights;
 use flatness_records::{
-    BatchNorm, EpochEvaluation, Iterate, Outcome, Provenance, Record, Run, Spec, Training,
+    BatchNorm, EpochEvaluation, Iterate, Outcome, Provenance, Record, Run, Spec, SplitEvaluation,
+    Training,
 };
 
-use self::measuring::Measuring;
 use crate::arguments::{Computing, Output, Places, RunOptions};
 use crate::evaluation::evaluate;
+use crate::measuring::Instrument;
 use crate::output::{put, say};
 use crate::progress::{Progress, duration};
 use crate::run_directory::{Found, Origin, RunDirectory};
-use crate::setting::{Machine, Model, Weights};
+use crate::setting::{Machine, Model};
 use crate::source::{self, Splits};
 use crate::training::{self, Interrupted, Setup, Trained, Trainer};
 use crate::{device, environment};
 
 pub(crate) fn run(options: &RunOptions) -> Result<()> {
-    let origin = options.spec.display().to_string();
-    let text = std::fs::read_to_string(&options.spec)
-        .with_context(|| format!("cannot read the spec {origin}"))?;
-    let run = Spec::from_toml(&text, &origin)?.validate(&origin)?;
-    execute(&run, &options.places, &options.computing, options.output)
+    let mut runs = Vec::new();
+    for spec in &options.specs {
+        let origin = spec.display().to_string();
+        let text = std::fs::read_to_string(spec)
+            .with_context(|| format!("cannot read the spec {origin}"))?;
+        runs.push(Spec::from_toml(&text, &origin)?.validate(&origin)?);
+    }
+    match runs.as_slice() {
+        _ if options.dry_run => estimate::estimate(&runs, options),
+        [run] => execute(run, &options.places, &options.computing, options.output),
+        _ => bail!("several specs can only be estimated; give --dry-run, or one of them"),
+    }
 }
 
 /// Does a run, or finds it done, and prints its outcome.
@@ -38,7 +47,7 @@ pub(crate) fn execute(
 ) -> Result<()> {
     let progress = Progress::new(output.quiet);
     let spec = run.spec();
-    let splits = source::load(&spec.data, places.data.as_deref(), &spec.model.name)?;
+    let splits = source::load(&spec.data, run.streams(), places.data.as_deref(), &spec.model.name)?;
     let normalization = splits.train.normalization();
     let origin = Origin {
         run: run.id(),
@@ -52,7 +61,7 @@ pub(crate) fn execute(
             *record
         }
         Found::Open(directory) => {
-            let machine = Machine::new(computing)?;
+            let machine = Machine::new(computing, None)?;
             let done = work(run, places, &splits, &machine, &directory, progress);
             done.map_err(end_if_interrupted)?
         }
@@ -121,22 +130,28 @@ fn work(
     let model = Model::new(&spec.model, &splits.train)?;
     let mean_loss = model.mean_loss(&model.network, &splits.train, machine, batch_size)?;
     let initial = model.initial(run.streams().seed("init"), &machine.device)?;
-    let measuring = Measuring {
-        run,
+    let instrument = spec.measure.as_ref().map(|request| Instrument {
         model: &model,
         splits,
         machine,
-        initial: &initial,
+        request,
+        streams: run.streams(),
         progress,
-    };
-    measuring.check()?;
-    let evaluate = |weights: &Weights| evaluate(&model, splits, machine, batch_size, weights);
+        initial: &initial,
+        weight_decay: spec.train.optimizer.weight_decay().0,
+    });
+    if let Some(instrument) = &instrument {
+        instrument.check()?;
+    }
     let measure = |epoch: u32, weights: &Weights| -> Result<f64> {
+        let Some(instrument) = &instrument else {
+            return Ok(0.0);
+        };
         let made = directory.measurements()?;
         if let Some(made) = made.iter().find(|made| made.epoch == epoch) {
             return Ok(made.seconds);
         }
-        let measurement = measuring.measure(epoch, Iterate::Last, weights, evaluate(weights)?)?;
+        let measurement = instrument.along(epoch, weights)?;
         directory.add_measurement(&measurement)?;
         tracing::info!(epoch, seconds = measurement.seconds, "measured");
         Ok(measurement.seconds)
@@ -150,7 +165,7 @@ fn work(
         segment,
         save_every: Duration::from_secs(places.save_every),
         progress,
-        evaluate: &evaluate,
+        evaluate: &|weights| evaluate(&model, splits, machine, weights),
         measure: &measure,
     };
     let Trained {
@@ -172,12 +187,10 @@ fn work(
     }
     let started = Instant::now();
     let mut measurements = directory.measurements()?;
-    if spec.measure.is_some() && outcome == Outcome::Completed {
-        let last = (Iterate::Last, &weights, evaluation);
-        let average = average.as_ref();
-        let average = average.map(|(weights, evaluation)| (Iterate::Average, weights, *evaluation));
-        for (iterate, weights, evaluation) in [Some(last), average].into_iter().flatten() {
-            measurements.push(measuring.measure(position.epoch, iterate, weights, evaluation)?);
+    if let (Some(instrument), Outcome::Completed) = (&instrument, &outcome) {
+        let average = average.as_ref().map(|(average, _)| (Iterate::Average, average));
+        for (iterate, weights) in [(Iterate::Last, &weights)].into_iter().chain(average) {
+            measurements.push(instrument.at_end(position.epoch, iterate, weights)?);
         }
     }
     let batch_norm = (spec.measure.as_ref()).map_or(BatchNorm::Frozen, |spec| spec.batch_norm);
@@ -192,7 +205,7 @@ fn work(
             segments,
             finished: environment::now(),
         },
-        data: splits.record(&spec.data),
+        data: splits.record(),
         model: model.record(batch_norm),
         training: Training {
             steps: position.steps,
@@ -231,8 +244,8 @@ fn summary(record: &Record) -> Vec<String> {
     } = record;
     let mut lines = vec![
         format!(
-            "{} ({} parameters) on {} training examples of {} ({})",
-            model.name, model.parameters, data.train_examples, data.set, data.source
+            "{} ({} parameters) on {} training examples of {data}",
+            model.name, model.parameters, data.train_examples
         ),
         evaluated("", &record.evaluation),
     ];
@@ -253,7 +266,7 @@ fn summary(record: &Record) -> Vec<String> {
 }
 
 fn evaluated(of: &str, evaluation: &EpochEvaluation) -> String {
-    let split = |name, split: &flatness_records::SplitEvaluation| {
+    let split = |name, split: &SplitEvaluation| {
         format!("{name} loss {:.5}, accuracy {:.2} %", split.loss, 100.0 * split.accuracy)
     };
     let EpochEvaluation { train, test, .. } = evaluation;

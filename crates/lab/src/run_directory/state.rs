@@ -15,7 +15,7 @@ use safetensors::{SafeTensors, View};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::setting::Weights;
+use flatness_engine::Weights;
 
 /// The one entry of the metadata.
 const ENTRY: &str = "state";

@@ -3,16 +3,26 @@
 
 use flatness_curvature::Retention;
 use flatness_layers::Loss;
-use flatness_measures::{Ascent, AscentSettings, BallSettings, ball_rise};
+use flatness_measures::{Ascent, AscentSettings, BallSettings, Stop, Watch, ball_rise};
 use flatness_testkit::{Activation, Problem, dense_matrix, values};
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 
-use crate::toy::{Toy, unwatched, vector};
+use crate::toy::{Toy, vector};
 use crate::two_parameters::linear;
 
 const EXAMPLES: usize = 9;
 
 fn rise(toy: &Toy, theta: &[f64], radius: f64, directions: &[candle_core::Tensor]) -> Ascent {
+    decayed_rise(toy, 0.0, theta, radius, directions)
+}
+
+fn decayed_rise(
+    toy: &Toy,
+    decay: f64,
+    theta: &[f64],
+    radius: f64,
+    directions: &[candle_core::Tensor],
+) -> Ascent {
     let settings = BallSettings {
         radius,
         directions,
@@ -23,13 +33,9 @@ fn rise(toy: &Toy, theta: &[f64], radius: f64, directions: &[candle_core::Tensor
             seed: 4,
         },
     };
-    ball_rise(
-        &toy.mean_loss(),
-        &vector(theta),
-        &settings,
-        &mut unwatched(),
-    )
-    .unwrap()
+    toy.on_decayed(decay, |objective| {
+        ball_rise(objective, &vector(theta), &settings, Watch::NOBODY).unwrap()
+    })
 }
 
 /// A network with its gradient and Hessian at θ, both means.
@@ -68,20 +74,25 @@ fn quadratic_model(gradient: &DVector<f64>, hessian: &DMatrix<f64>, radius: f64)
     slopes.dot(&d) + 0.5 * curved
 }
 
-/// ½ Σ (θ_c x − t_c)² is a paraboloid of curvature m = mean x²: the rise is ‖g‖ r + ½ m r² at any r.
+/// ½ Σ (θ_c x − t_c)² is a paraboloid of curvature m = mean x², and with the L2 term γ one of curvature m + γ
+/// around another point: the rise is ‖g‖ r + ½ m r² at any r.
 #[test]
 fn on_a_paraboloid_it_is_the_closed_form() {
     let toy = Toy::new(Problem::of(linear(), Loss::SquaredError, EXAMPLES, 5));
     let (x, labels) = (values(&toy.problem.inputs), values(&toy.problem.labels));
     let mean =
         |terms: &dyn Fn(usize) -> f64| (0..EXAMPLES).map(terms).sum::<f64>() / EXAMPLES as f64;
-    let curvature = mean(&|i| x[i] * x[i]);
-    let best =
-        [0.0, 1.0].map(|class| mean(&|i| if labels[i] == class { x[i] } else { 0.0 }) / curvature);
-    for theta in [[0.3, -0.8], best] {
-        let slope = curvature * (theta[0] - best[0]).hypot(theta[1] - best[1]);
-        for radius in [1e-3, 0.1, 5.0] {
-            let ascent = rise(&toy, &theta, radius, &[]);
+    let targets = [0.0, 1.0].map(|class| mean(&|i| if labels[i] == class { x[i] } else { 0.0 }));
+    let square = mean(&|i| x[i] * x[i]);
+    for (decay, radius) in [0.0, 0.4]
+        .into_iter()
+        .flat_map(|decay| [1e-3, 0.1, 5.0].map(|radius| (decay, radius)))
+    {
+        let curvature = square + decay;
+        let best = targets.map(|target| target / curvature);
+        for theta in [[0.3, -0.8], best] {
+            let slope = curvature * (theta[0] - best[0]).hypot(theta[1] - best[1]);
+            let ascent = decayed_rise(&toy, decay, &theta, radius, &[]);
             let truth = slope * radius + 0.5 * curvature * radius * radius;
             // The search may stop a billionth short; a loss of order one rounds at 1e-16.
             let (allowed, got) = (1e-8 * truth + 1e-15, ascent.rise);
@@ -89,7 +100,7 @@ fn on_a_paraboloid_it_is_the_closed_form() {
                 (got - truth).abs() <= allowed,
                 "{radius}: {got:e} {truth:e}"
             );
-            assert!(ascent.converged, "{ascent:?}");
+            assert_eq!(ascent.stop, Stop::Converged, "{ascent:?}");
             assert!((ascent.displacement_norm / radius - 1.0).abs() < 1e-9);
         }
     }
@@ -165,7 +176,7 @@ fn both_ends_of_the_top_eigenvector_are_in_the_ball_and_a_larger_ball_holds_a_sm
 #[test]
 fn settings_that_make_no_sense_are_errors() {
     let (toy, ..) = curved();
-    let (mean_loss, theta) = (toy.mean_loss(), toy.theta());
+    let theta = toy.theta();
     let ascent = AscentSettings {
         random_starts: 0,
         max_iterations: 3,
@@ -178,7 +189,7 @@ fn settings_that_make_no_sense_are_errors() {
             directions: &[vector(direction)],
             ascent,
         };
-        let rise = ball_rise(&mean_loss, &theta, &settings, &mut unwatched());
+        let rise = toy.on(|loss| ball_rise(loss, &theta, &settings, Watch::NOBODY));
         rise.unwrap_err().to_string()
     };
     let along = vec![1.0; toy.problem.dim()];

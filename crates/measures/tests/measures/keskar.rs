@@ -1,12 +1,12 @@
 //! Keskar's φ against grid search in two dimensions and against all corners of the box, with losses
 //! from their textbook formulas.
 
-use crate::toy::{Toy, unwatched, vector};
+use crate::toy::{Toy, counted, vector};
 use crate::two_parameters::{CASES, linear};
 use candle_core::Tensor;
 use flatness_layers::{Affine, Loss, Network};
 use flatness_measures::{
-    AscentSettings, BoxSpace, Error, KeskarSettings, KeskarSharpness, keskar_sharpness,
+    AscentSettings, BoxSpace, Error, KeskarSettings, KeskarSharpness, Stop, Watch, keskar_sharpness,
 };
 use flatness_testkit::{Activation, Problem, gaussian, values};
 use rand::{Rng, SeedableRng};
@@ -26,7 +26,7 @@ fn ascent(random_starts: usize) -> AscentSettings {
 
 fn search(toy: &Toy, theta: &[f64], settings: &KeskarSettings<'_>) -> Vec<KeskarSharpness> {
     let theta = vector(theta);
-    keskar_sharpness(&toy.mean_loss(), &theta, settings, &mut unwatched()).unwrap()
+    toy.on(|loss| keskar_sharpness(loss, &theta, settings, Watch::NOBODY).unwrap())
 }
 
 /// φ by a grid of points over the box, borders included, and the largest rise that the grid can have
@@ -71,7 +71,7 @@ fn the_full_box_agrees_with_grid_search_in_two_dimensions() {
             // The grid's own maximum is feasible; the search may beat it between its points.
             assert!(phi >= expected * (1.0 - 1e-9), "{phi:e} below {expected:e}");
             assert!(phi <= expected + missed, "{phi:e} far above {expected:e}");
-            assert!(result.ascent.converged, "{result:?}");
+            assert_eq!(result.ascent.stop, Stop::Converged, "{result:?}");
             assert_eq!(
                 result.ascent.start_rises.len(),
                 13 + usize::from(result.epsilon > 1e-3)
@@ -210,8 +210,9 @@ fn the_ends_of_a_direction_are_starts_and_phi_is_no_less_than_their_rises() {
         directions: std::slice::from_ref(&direction),
         ascent: ascent(0),
     };
-    let mut sweeps = 0;
-    let result = keskar_sharpness(&mean_loss, &theta, &settings, &mut |done| sweeps += done);
+    let (result, sweeps) = counted(u64::MAX, |watch| {
+        toy.on(|loss| keskar_sharpness(loss, &theta, &settings, watch))
+    });
     let result = result.unwrap().remove(0);
     assert_eq!(result.ascent.start_rises.len(), 3);
     let cost = result.ascent.cost;
@@ -292,11 +293,11 @@ fn settings_that_make_no_sense_are_errors() {
         ),
     ];
     for (settings, expected) in cases {
-        let result = keskar_sharpness(&toy.mean_loss(), &theta, &settings, &mut unwatched());
+        let result = toy.on(|loss| keskar_sharpness(loss, &theta, &settings, Watch::NOBODY));
         let message = result.unwrap_err().to_string();
         assert!(message.starts_with(expected), "{message}");
     }
     let infinite = vector(&[f64::INFINITY, 0.0]);
-    let result = keskar_sharpness(&toy.mean_loss(), &infinite, &sound, &mut unwatched());
+    let result = toy.on(|loss| keskar_sharpness(loss, &infinite, &sound, Watch::NOBODY));
     assert!(matches!(result, Err(Error::NotFinite { .. })));
 }

@@ -3,11 +3,14 @@
 
 mod adaptive;
 mod ball;
+mod estimate;
+mod interrupts;
 mod keskar;
 mod norms;
 mod pac_bayes;
 mod relative_flatness;
 mod rescaling;
 mod rises;
+mod scaling;
 mod toy;
 mod two_parameters;

@@ -3,11 +3,11 @@
 
 use flatness_layers::{Affine, Loss, Network};
 use flatness_measures::{
-    Draws, Noise, PacBayesSigma, SigmaSettings, expected_rise, pac_bayes_sigma,
+    Draws, Error, Noise, PacBayesSigma, SigmaSettings, Stop, Watch, pac_bayes_sigma,
 };
 use flatness_testkit::{Problem, assert_close, values};
 
-use crate::toy::{Toy, unwatched};
+use crate::toy::{Toy, counted};
 
 const EXAMPLES: usize = 7;
 
@@ -75,25 +75,21 @@ fn settings(noise: Noise, seed: u64) -> SigmaSettings {
 #[test]
 fn intervals_cover_the_expected_rise_and_the_sigma() {
     let toy = quadratic();
-    let (mean_loss, theta) = (toy.mean_loss(), toy.theta());
     for noise in [Noise::Plain, Noise::WeightScaled] {
         let (trace, square) = moments(&toy, noise);
         let sigma = (2.0 * 0.1 / trace).sqrt();
         let (mut rises, mut sigmas, mut variance) = (0, 0, 0.0);
         for seed in 0..200 {
-            let draws = draws(noise, seed);
-            let got = expected_rise(&mean_loss, &theta, &[0.3], draws, &mut unwatched());
-            let rise = got.unwrap()[0].rise;
-            variance += rise.standard_error.powi(2) / 200.0;
-            let error = (rise.value - 0.5 * 0.3 * 0.3 * trace).abs();
-            rises += usize::from(error <= QUANTILE * rise.standard_error);
-            let settings = settings(noise, seed);
-            let got = pac_bayes_sigma(&mean_loss, &theta, &settings, &mut unwatched()).unwrap();
+            let got = measure(&toy, &settings(noise, seed)).unwrap();
             check_sigma(&got);
-            // The rise is quadratic in σ draw by draw, so that σ* follows from any one rise.
-            let expected = 0.3 * (0.1 / rise.value).sqrt();
-            assert_close("sigma", &[got.sigma], &[expected], 1e-6);
-            sigmas += usize::from((got.sigma - sigma).abs() <= QUANTILE * got.standard_error);
+            // The rise is quadratic in σ draw by draw, so that any one rise follows from σ*.
+            let at = (0.3 / got.sigma.value).powi(2);
+            let error = (at * got.rise.value - 0.5 * 0.3 * 0.3 * trace).abs();
+            let standard_error = at * got.rise.standard_error;
+            variance += standard_error.powi(2) / 200.0;
+            rises += usize::from(error <= QUANTILE * standard_error);
+            let error = (got.sigma.value - sigma).abs();
+            sigmas += usize::from(error <= QUANTILE * got.sigma.standard_error);
         }
         // A quadratic form of normals has the variance 2 ‖½ σ² T H T‖_F²; 200 sample variances of 25
         // pairs average to it within a few per cent.
@@ -104,46 +100,65 @@ fn intervals_cover_the_expected_rise_and_the_sigma() {
     }
 }
 
+fn measure(toy: &Toy, settings: &SigmaSettings) -> Result<PacBayesSigma, Error> {
+    toy.on(|loss| pac_bayes_sigma(loss, &toy.theta(), settings, Watch::NOBODY))
+}
+
 fn check_sigma(got: &PacBayesSigma) {
-    assert!(got.converged, "{got:?}");
-    let (low, high) = got.bracket;
-    assert!(low < got.sigma && got.sigma < high && high <= low * (1.0 + 1e-6));
+    assert_eq!(got.stop, Stop::Converged, "{got:?}");
+    let ((low, high), sigma) = (got.bracket, got.sigma.value);
+    assert!(low < sigma && sigma < high && high <= low * (1.0 + 1e-6));
     assert_close("rise", &[got.rise.value], &[0.1], 1e-5);
-    // rise = c σ²: the relative error of σ is half that of the rise.
-    let expected = 0.5 * got.sigma * got.rise.standard_error / got.rise.value;
-    assert_close("standard error", &[got.standard_error], &[expected], 1e-4);
+    // rise = c σ²: the relative errors of σ are half those of the rise.
+    let half = |error: f64| 0.5 * sigma * error / got.rise.value;
+    let (rise, errors) = (got.rise, [got.sigma.standard_error, got.sigma.rounding]);
+    let expected = [rise.standard_error, rise.rounding].map(half);
+    assert_close("standard error", &errors[..1], &expected[..1], 1e-4);
+    assert_close("rounding", &errors[1..], &expected[1..], 1e-4);
+    // 256 ε of L(θ) and of the losses around it, which are larger by the rise on average.
+    let terms = 2.0 * got.loss + rise.value;
+    assert_close(
+        "rounding",
+        &[rise.rounding],
+        &[256.0 * f64::EPSILON * terms],
+        1e-9,
+    );
 }
 
 #[test]
 fn costs_are_counted_and_the_same_seed_gives_the_same_bits() {
     let toy = quadratic();
-    let (mean_loss, theta) = (toy.mean_loss(), toy.theta());
-    let mut losses = 0;
     let settings = settings(Noise::WeightScaled, 3);
-    let first = pac_bayes_sigma(&mean_loss, &theta, &settings, &mut |done| losses += done).unwrap();
+    let (first, losses) = counted(u64::MAX, |watch| {
+        toy.on(|loss| pac_bayes_sigma(loss, &toy.theta(), &settings, watch))
+    });
+    let first = first.unwrap();
     assert_eq!(first.cost.losses, losses);
     assert_eq!((losses - 1) % 50, 0, "a rise takes 25 pairs");
-    let again = pac_bayes_sigma(&mean_loss, &theta, &settings, &mut unwatched()).unwrap();
-    assert_eq!(first, again);
+    assert_eq!(measure(&toy, &settings).unwrap(), first);
     // From above, the other way round.
     let above = SigmaSettings {
         initial: 40.0,
         ..settings
     };
-    let other = pac_bayes_sigma(&mean_loss, &theta, &above, &mut unwatched()).unwrap();
-    assert_close("from above", &[other.sigma], &[first.sigma], 1e-6);
+    let other = measure(&toy, &above).unwrap();
+    assert_close(
+        "from above",
+        &[other.sigma.value],
+        &[first.sigma.value],
+        1e-6,
+    );
     let short = SigmaSettings {
         max_iterations: 2,
         ..settings
     };
-    let short = pac_bayes_sigma(&mean_loss, &theta, &short, &mut unwatched()).unwrap();
-    assert!(!short.converged && short.iterations == 2);
+    let short = measure(&toy, &short).unwrap();
+    assert_eq!((short.stop, short.iterations), (Stop::Iterations, 2));
 }
 
 #[test]
 fn settings_that_make_no_sense_are_errors() {
     let toy = quadratic();
-    let (mean_loss, theta) = (toy.mean_loss(), toy.theta());
     let sound = settings(Noise::Plain, 0);
     let one = Draws {
         pairs: 1,
@@ -187,16 +202,7 @@ fn settings_that_make_no_sense_are_errors() {
         ),
     ];
     for (settings, expected) in cases {
-        let result = pac_bayes_sigma(&mean_loss, &theta, &settings, &mut unwatched());
-        let message = result.unwrap_err().to_string();
+        let message = measure(&toy, &settings).unwrap_err().to_string();
         assert!(message.starts_with(expected), "{message}");
     }
-    let result = expected_rise(
-        &mean_loss,
-        &theta,
-        &[0.1, 0.0],
-        sound.draws,
-        &mut unwatched(),
-    );
-    assert!(result.unwrap_err().to_string().starts_with("sigma is 0"));
 }

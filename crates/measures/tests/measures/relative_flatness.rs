@@ -4,12 +4,12 @@
 use flatness_curvature::Retention;
 use flatness_layers::Loss;
 use flatness_measures::{
-    RelativeFlatness, RelativeFlatnessSettings, RelativeTrace, Rescaling, neuron_weights,
+    RelativeFlatness, RelativeFlatnessSettings, RelativeTrace, Rescaling, Watch, neuron_weights,
     relative_flatness,
 };
 use flatness_testkit::{Activation, Normalization, Problem, assert_close, vgg};
 
-use crate::toy::{Toy, unwatched};
+use crate::toy::Toy;
 
 const EXAMPLES: usize = 7;
 
@@ -48,7 +48,7 @@ fn measure(
     let curvature = mean_loss.curvature(theta, Retention::Retain).unwrap();
     let layout = toy.problem.network.layout();
     let hessian = curvature.hessian();
-    relative_flatness(&hessian, layout, theta, weight, settings, &mut unwatched()).unwrap()
+    relative_flatness(&hessian, layout, theta, weight, settings, Watch::NOBODY).unwrap()
 }
 
 /// Σ over s, s', t of ⟨w_s, w_s'⟩ ∂²L / ∂w_st ∂w_s't.
@@ -83,15 +83,17 @@ fn it_is_the_double_sum_over_neurons_for_every_layer() {
         for weight in weights {
             let expected = double_sum(&toy.problem, &weight);
             let got = measure(&toy, &toy.theta(), &weight, &EXACT);
-            assert_close(&weight, &[got.value], &[expected], 1e-11);
-            assert_eq!(got.estimate, None);
+            assert_close(&weight, &[got.estimate.value], &[expected], 1e-11);
+            assert_eq!((got.estimate.draws, got.estimate.standard_error), (0, 0.0));
+            let error = (got.estimate.value - expected).abs();
+            assert!(error <= got.estimate.rounding, "{error:e}: {got:?}");
             // One product per neuron and input, fewer where the rows depend on each other.
             let parameter = neuron_weights(toy.problem.network.layout())
                 .find(|parameter| parameter.name == weight)
                 .unwrap();
             let inputs = parameter.len() / parameter.shape[0];
             let rank = parameter.shape[0].min(inputs);
-            assert_eq!(got.products, (rank * inputs) as u64);
+            assert_eq!(got.cost.products, (rank * inputs) as u64);
         }
     }
 }
@@ -116,7 +118,12 @@ fn the_last_layer_has_its_closed_form() {
     }
     let toy = Toy::new(problem);
     let got = measure(&toy, &toy.theta(), "fc0.weight", &EXACT);
-    assert_close("closed form", &[got.value], &[sum / EXAMPLES as f64], 1e-12);
+    assert_close(
+        "closed form",
+        &[got.estimate.value],
+        &[sum / EXAMPLES as f64],
+        1e-12,
+    );
 }
 
 #[test]
@@ -133,7 +140,7 @@ fn rescaling_two_layers_does_not_change_it() {
     let rescaled = pair.apply(&toy.theta(), 50.0).unwrap();
     for weight in weights(&toy.problem) {
         let [before, after] = [toy.theta(), rescaled.clone()]
-            .map(|theta| measure(&toy, &theta, &weight, &EXACT).value);
+            .map(|theta| measure(&toy, &theta, &weight, &EXACT).estimate.value);
         assert_close(&weight, &[after], &[before], 1e-11);
     }
 }
@@ -149,7 +156,7 @@ fn intervals_of_the_random_trace_cover_the_exact_one() {
     );
     let toy = Toy::new(problem);
     let weight = "fc0.weight";
-    let exact = measure(&toy, &toy.theta(), weight, &EXACT).value;
+    let exact = measure(&toy, &toy.theta(), weight, &EXACT).estimate.value;
     let mut covered = 0;
     for seed in 0..200 {
         let settings = RelativeFlatnessSettings {
@@ -157,13 +164,10 @@ fn intervals_of_the_random_trace_cover_the_exact_one() {
             block: 16,
         };
         let got = measure(&toy, &toy.theta(), weight, &settings);
-        let estimate = got.estimate.unwrap();
-        assert_eq!(
-            (estimate.draws, estimate.seed, got.products),
-            (40, seed, 40)
-        );
+        let estimate = got.estimate;
+        assert_eq!((estimate.draws, got.cost.products), (40, 40));
         // Student's 97.5 % quantile for 39 degrees of freedom.
-        covered += usize::from((got.value - exact).abs() <= 2.0227 * estimate.standard_error);
+        covered += usize::from((estimate.value - exact).abs() <= 2.0227 * estimate.standard_error);
     }
     assert!((184..=196).contains(&covered), "{covered} of 200");
 }
@@ -194,14 +198,7 @@ fn settings_that_make_no_sense_are_errors() {
     for (weight, trace, block, expected) in cases {
         let settings = RelativeFlatnessSettings { trace, block };
         let hessian = curvature.hessian();
-        let result = relative_flatness(
-            &hessian,
-            layout,
-            &theta,
-            weight,
-            &settings,
-            &mut unwatched(),
-        );
+        let result = relative_flatness(&hessian, layout, &theta, weight, &settings, Watch::NOBODY);
         let message = result.unwrap_err().to_string();
         assert!(message.starts_with(expected), "{message}");
     }

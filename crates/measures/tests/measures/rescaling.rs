@@ -145,25 +145,16 @@ fn the_pairs_are_those_that_only_homogeneous_layers_separate() {
     assert_eq!(names(&pooled()), ["conv0 conv1", "conv1 fc"]);
 }
 
+/// Skips that begin or end between two layers, batch-norm and tanh each stand in the way of a pair.
 #[test]
-fn a_pair_that_cannot_be_says_why() {
+fn what_does_not_pass_factors_on_is_in_no_pair() {
+    let pixel = Window {
+        stride: 1,
+        padding: 0,
+    };
     let mut graph = Graph::new(&[1, 2, 2]);
     let x = graph.input();
-    let x = graph
-        .layer(
-            "a",
-            Conv2d::new(
-                1,
-                2,
-                1,
-                Window {
-                    stride: 1,
-                    padding: 0,
-                },
-            ),
-            x,
-        )
-        .unwrap();
+    let x = graph.layer("a", Conv2d::new(1, 2, 1, pixel), x).unwrap();
     let skip = graph.layer("relu", Relu, x).unwrap();
     let x = graph.layer("b", Conv2d::new(2, 2, 3, SAME), skip).unwrap();
     let x = graph.add("sum", skip, x).unwrap();
@@ -175,42 +166,14 @@ fn a_pair_that_cannot_be_says_why() {
     let x = graph.layer("e", Affine::new(8, 4), x).unwrap();
     let x = graph.layer("f", Affine::new(4, 2), x).unwrap();
     let network = graph.finish(x).unwrap();
-    let cases = [
-        ("a", "b", "a skip begins between them"),
-        ("b", "c", "a skip ends between them"),
-        ("c", "d", "bn between them does not pass factors on"),
-        ("d", "e", "tanh between them does not pass factors on"),
-        ("e", "d", "the next layer with weights is f"),
-        ("f", "e", "no layer with weights follows the first"),
-        ("bn", "e", "the first is no affine or convolutional layer"),
-        ("z", "e", "there is no layer z"),
-        ("e", "z", "there is no layer z"),
-    ];
-    for (first, second, reason) in cases {
-        let error = Rescaling::find(&network, first, second).unwrap_err();
-        let expected = format!(
-            "{first} and {second} cannot be rescaled against each other: {reason}; pairs that can: e and f"
-        );
-        assert_eq!(error.to_string(), expected);
-    }
-    let pair = Rescaling::find(&network, "e", "f").unwrap();
-    let theta = network
-        .layout()
-        .initialize(0, DType::F64, &Device::Cpu)
-        .unwrap();
+    assert_eq!(names(&network), ["e f"]);
+    let pair = Rescaling::pairs(&network).remove(0);
+    let theta = network.layout().initialize(0, DType::F64, &Device::Cpu);
+    let theta = theta.unwrap();
+    let message = |theta: &Tensor, alpha: f64| pair.apply(theta, alpha).unwrap_err().to_string();
     for alpha in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-        assert!(
-            pair.apply(&theta, alpha)
-                .unwrap_err()
-                .to_string()
-                .starts_with("alpha is")
-        );
+        assert!(message(&theta, alpha).starts_with("alpha is"));
     }
     let short = theta.narrow(0, 1, theta.elem_count() - 1).unwrap();
-    assert!(
-        pair.apply(&short, 2.0)
-            .unwrap_err()
-            .to_string()
-            .starts_with("theta: expected")
-    );
+    assert!(message(&short, 2.0).starts_with("theta: expected"));
 }

@@ -1,13 +1,16 @@
-//! Loss rises, lines and planes against single losses and the dense Hessian; filter norms by loops.
+//! Loss rises, lines and planes against single losses, the dense Hessian and closed forms.
 
+use candle_core::{DType, Tensor};
+use flatness_curvature::MeanLoss;
 use flatness_curvature::Retention;
 use flatness_layers::Loss;
 use flatness_measures::{
-    filter_normalized_direction, loss_line, loss_plane, loss_rises, quadratic_form, unit,
+    Error, Form, LossRise, Objective, Stop, Watch, loss_line, loss_plane, loss_rises,
+    quadratic_form, rise_over_quadratic, unit,
 };
-use flatness_testkit::{Activation, Normalization, Problem, assert_close, gaussian, values, vgg};
+use flatness_testkit::{Activation, Problem, assert_close, gaussian, independent_images, values};
 
-use crate::toy::{Toy, unwatched, vector};
+use crate::toy::{Toy, counted, vector};
 
 const EXAMPLES: usize = 7;
 
@@ -29,12 +32,12 @@ fn rises_are_differences_of_losses_and_tend_to_the_quadratic_form() {
     let dim = toy.problem.dim();
     let units = [1, 2].map(|seed| unit(&gaussian(dim, seed)).unwrap());
     let radii = [0.2, 0.1, 0.05];
-    let mut losses = 0;
-    let rises = loss_rises(&mean_loss, &theta, &units, &radii, &mut |done| {
-        losses += done
+    let (rises, losses) = counted(u64::MAX, |watch| {
+        toy.on(|loss| loss_rises(loss, &theta, &units, &radii, watch))
     });
     let rises = rises.unwrap();
     assert_eq!((losses, rises.cost.losses), (13, 13));
+    assert_eq!(rises.stop, Stop::Complete);
     let hessian = toy.problem.hessian();
     let curvature = mean_loss.curvature(&theta, Retention::Retain).unwrap();
     for (direction, along) in units.iter().zip(&rises.rises) {
@@ -46,7 +49,9 @@ fn rises_are_differences_of_losses_and_tend_to_the_quadratic_form() {
             .sum::<f64>();
         let form = form / EXAMPLES as f64;
         let got = quadratic_form(&curvature.hessian(), direction).unwrap();
-        assert_close("form", &[got], &[form], 1e-12);
+        assert_close("form", &[got.value], &[form], 1e-12);
+        assert!((got.value - form).abs() <= got.rounding, "{got:?} {form:e}");
+        assert_eq!(got.cost.products, 1);
         let mut errors = Vec::new();
         for (rise, radius) in along.iter().zip(radii) {
             assert_eq!(rise.radius, radius);
@@ -83,73 +88,129 @@ fn lines_and_planes_are_losses_at_their_points() {
             .unwrap()
             .loss
     };
-    let got = loss_line(&mean_loss, &theta, &first, offsets[0], &mut unwatched()).unwrap();
+    let got = toy.on(|loss| loss_line(loss, &theta, &first, offsets[0], Watch::NOBODY));
     let expected: Vec<f64> = offsets[0].iter().map(|&a| at(a, 0.0)).collect();
-    assert_close("line", &got, &expected, 1e-14);
-    let mut losses = 0;
-    let got = loss_plane(
-        &mean_loss,
-        &theta,
-        [&first, &second],
-        offsets,
-        &mut |done| losses += done,
-    );
+    assert_close("line", &got.unwrap().losses, &expected, 1e-14);
+    let got = toy.on(|loss| loss_plane(loss, &theta, [&first, &second], offsets, Watch::NOBODY));
     let got = got.unwrap();
-    assert_eq!(losses, 6);
-    assert_eq!([got.first.as_slice(), got.second.as_slice()], offsets);
-    for (row, &a) in got.losses.iter().zip(offsets[0]) {
-        let expected: Vec<f64> = offsets[1].iter().map(|&b| at(a, b)).collect();
-        assert_close("plane", row, &expected, 1e-14);
+    assert_eq!((got.cost.losses, got.stop), (6, Stop::Complete));
+    let points = offsets[0]
+        .iter()
+        .flat_map(|&a| offsets[1].iter().map(move |&b| (a, b)));
+    let expected: Vec<f64> = points.map(|(a, b)| at(a, b)).collect();
+    assert_close("plane", &got.losses, &expected, 1e-14);
+    let largest = expected.iter().fold(0.0, |most: f64, loss| most.max(*loss));
+    assert_close(
+        "rounding",
+        &[got.rounding],
+        &[256.0 * f64::EPSILON * largest],
+        1e-9,
+    );
+}
+
+/// Steps that are nothing beside the rounding of the losses: what is seen is rounding, within what is said of it,
+/// and no less than a hundredth of that in the worst of them.
+#[test]
+fn the_rounding_of_a_rise_holds_what_is_seen_of_steps_of_nothing() {
+    let mut most = 0.0_f64;
+    let tanh = Problem::new(&[9, 20, 5], Activation::Tanh, Loss::CrossEntropy, 40, 63);
+    let images = independent_images(40, 64)
+        .into_iter()
+        .map(|(_, problem)| problem);
+    // Sure of all labels, with logits of up to 50 and 200: these scatter most.
+    let sure = [10.0, 20.0].map(|factor| {
+        let mut sure = Problem::new(&[9, 20, 5], Activation::Relu, Loss::CrossEntropy, 40, 65);
+        sure.theta.iter_mut().for_each(|weight| *weight *= factor);
+        let views = sure.network.layout().views(&vector(&sure.theta)).unwrap();
+        let logits = sure.network.forward(&views, &sure.inputs).unwrap();
+        sure.labels = logits.argmax(1).unwrap();
+        sure
+    });
+    for problem in images.chain([tanh]).chain(sure) {
+        let toy = Toy::new(problem);
+        let dim = toy.problem.dim();
+        let units: Vec<Tensor> = (0..40)
+            .map(|seed| unit(&gaussian(dim, seed)).unwrap())
+            .collect();
+        let rises = toy.on(|loss| {
+            loss_rises(loss, &toy.theta(), &units, &[1e-12, 1e-10], Watch::NOBODY).unwrap()
+        });
+        for rise in rises.rises.iter().flatten() {
+            assert!(rise.even().abs() <= rise.rounding, "{rise:?}");
+            most = most.max(rise.even().abs() / rise.rounding);
+        }
+    }
+    assert!((0.01..0.5).contains(&most), "{most}");
+}
+
+/// In softmax regression the even rise is the quadratic one up to r²: at small radii what is left is rounding.
+#[test]
+fn the_ratio_of_a_convex_loss_is_one_within_its_error() {
+    for seed in 0..20 {
+        let problem = Problem::new(&[6, 4], Activation::Relu, Loss::CrossEntropy, 50, seed);
+        let toy = Toy::new(problem);
+        let (mean_loss, theta) = (toy.mean_loss(), toy.theta());
+        let curvature = mean_loss.curvature(&theta, Retention::Retain).unwrap();
+        let hessian = curvature.hessian();
+        let units: Vec<Tensor> = (0..8)
+            .map(|index| unit(&gaussian(toy.problem.dim(), 100 * seed + index)).unwrap())
+            .collect();
+        let forms: Vec<Form> = units
+            .iter()
+            .map(|unit| quadratic_form(&hessian, unit).unwrap())
+            .collect();
+        let objective = Objective::new(&mean_loss, 0.0).unwrap();
+        for (radius, curved) in [(1e-5, 1e-10), (1e-3, 1e-6)] {
+            let rises = loss_rises(&objective, &theta, &units, &[radius], Watch::NOBODY);
+            let rises: Vec<LossRise> = rises.unwrap().rises.concat();
+            let ratio = rise_over_quadratic(&rises, &forms).unwrap();
+            let error = (ratio.value - 1.0).abs();
+            assert!(error <= ratio.rounding + curved, "{error:e} {ratio:?}");
+            // What the rounding of losses of order one, 512 ε, is to a rise of some hundredths of r².
+            assert!(ratio.rounding < 4e-12 / (radius * radius), "{ratio:?}");
+            let alone = rise_over_quadratic(&rises[..1], &forms[..1]).unwrap();
+            assert_eq!((alone.draws, alone.standard_error), (1, 0.0));
+            assert!(
+                (alone.value - 1.0).abs() <= alone.error() + curved,
+                "{alone:?}"
+            );
+        }
     }
 }
 
 #[test]
-fn filters_of_the_direction_have_the_norms_of_those_of_theta() {
-    let problem = Problem::of(vgg(Normalization::None), Loss::CrossEntropy, EXAMPLES, 62);
-    let layout = problem.network.layout();
-    let direction = filter_normalized_direction(layout, &vector(&problem.theta), 5).unwrap();
-    let direction = values(&direction);
-    let mut start = 0;
-    for parameter in layout.parameters() {
-        let range = start..start + parameter.len();
-        start = range.end;
-        let (weight, direction) = (&problem.theta[range.clone()], &direction[range]);
-        if parameter.shape.len() == 1 {
-            assert!(direction.iter().all(|&x| x == 0.0), "{}", parameter.name);
-            continue;
-        }
-        let filter = parameter.len() / parameter.shape[0];
-        let norms = |piece: &[f64]| -> Vec<f64> {
-            let rows = piece.chunks(filter);
-            rows.map(|row| row.iter().map(|x| x * x).sum::<f64>().sqrt())
-                .collect()
-        };
-        assert_close(&parameter.name, &norms(direction), &norms(weight), 1e-13);
-        assert_ne!(direction, weight);
-    }
-    let again = |seed| {
-        let direction = filter_normalized_direction(layout, &vector(&problem.theta), seed);
-        values(&direction.unwrap())
-    };
-    assert_eq!(again(5), direction);
-    assert_ne!(again(6), direction);
+fn single_precision_is_refused_and_its_double_is_the_same_loss() {
+    let toy = toy();
+    let double = toy.mean_loss();
+    let mut settings = double.settings().clone();
+    settings.dtype = DType::F32;
+    let workers = flatness_layers::Workers::new(1).unwrap();
+    let (network, problem) = (&toy.problem.network, &toy.problem);
+    let single = MeanLoss::new(network, double.data(), problem.loss, &workers, settings).unwrap();
+    let error = Objective::new(&single, 0.0).unwrap_err();
+    assert!(matches!(error, Error::SinglePrecision), "{error}");
+    let again = single.double(network).unwrap();
+    let [got, expected] = [&again, &double].map(|loss| loss.evaluate(&toy.theta()).unwrap());
+    assert_eq!(got, expected);
+    let error = Objective::new(&double, -1.0).unwrap_err();
+    assert!(error.to_string().starts_with("the decay is -1"), "{error}");
 }
 
 #[test]
 fn directions_and_lengths_that_make_no_sense_are_errors() {
     let toy = toy();
-    let (mean_loss, theta) = (toy.mean_loss(), toy.theta());
+    let theta = toy.theta();
     let dim = toy.problem.dim();
     let direction = gaussian(dim, 1);
     let long = gaussian(dim + 1, 1);
-    let single = direction.to_dtype(candle_core::DType::F32).unwrap();
-    let rises = |direction: &candle_core::Tensor, radius: f64| {
+    let single = direction.to_dtype(DType::F32).unwrap();
+    let rises = |direction: &Tensor, radius: f64| {
         let units = std::slice::from_ref(direction);
-        let rises = loss_rises(&mean_loss, &theta, units, &[radius], &mut unwatched());
+        let rises = toy.on(|loss| loss_rises(loss, &theta, units, &[radius], Watch::NOBODY));
         rises.unwrap_err().to_string()
     };
-    let along = |direction: &candle_core::Tensor, offset: f64| {
-        let line = loss_line(&mean_loss, &theta, direction, &[offset], &mut unwatched());
+    let along = |direction: &Tensor, offset: f64| {
+        let line = toy.on(|loss| loss_line(loss, &theta, direction, &[offset], Watch::NOBODY));
         line.unwrap_err().to_string()
     };
     let messages = [

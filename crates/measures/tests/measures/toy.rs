@@ -1,9 +1,12 @@
 //! Small problems as mean losses over their batch, float64 on the CPU.
 
+use std::cell::Cell;
+
 use candle_core::{DType, Device, Tensor};
 use flatness_curvature::{MeanLoss, Settings};
 use flatness_data::LabelledTensors;
 use flatness_layers::Workers;
+use flatness_measures::{Error, Objective, Watch};
 use flatness_testkit::Problem;
 
 /// A problem with what a mean loss over its batch borrows.
@@ -38,6 +41,16 @@ impl Toy {
         MeanLoss::new(&problem.network, data, problem.loss, workers, settings).unwrap()
     }
 
+    /// What `measure` gives for the mean loss.
+    pub(crate) fn on<T>(&self, measure: impl FnOnce(&Objective<'_>) -> T) -> T {
+        self.on_decayed(0.0, measure)
+    }
+
+    /// What `measure` gives for the mean loss with the L2 coefficient `decay`.
+    pub(crate) fn on_decayed<T>(&self, decay: f64, measure: impl FnOnce(&Objective<'_>) -> T) -> T {
+        measure(&Objective::new(&self.mean_loss(), decay).unwrap())
+    }
+
     /// θ, (P).
     pub(crate) fn theta(&self) -> Tensor {
         vector(&self.problem.theta)
@@ -49,7 +62,15 @@ pub(crate) fn vector(elements: &[f64]) -> Tensor {
     Tensor::new(elements, &Device::Cpu).unwrap()
 }
 
-/// A progress that nobody watches.
-pub(crate) fn unwatched() -> impl FnMut(u64) {
-    |_| ()
+/// The result of `measure` and the sweeps that it made, interrupted once it has made so many.
+pub(crate) fn counted<T>(
+    most: u64,
+    measure: impl FnOnce(Watch<'_>) -> Result<T, Error>,
+) -> (Result<T, Error>, u64) {
+    let swept = Cell::new(0);
+    let watch = Watch {
+        interrupt: &|| swept.get() >= most,
+        advance: &|sweeps| swept.set(swept.get() + sweeps),
+    };
+    (measure(watch), swept.get())
 }

@@ -1,11 +1,10 @@
 //! The result as a table for people.
 
-use flatness_records::{MatrixRecord, Quantity, Split, Uncertainty};
-use flatness_spectrum::Stop;
+use flatness_records::{
+    Curve, Density, LogDensity, MatrixRecord, Measured, Numbers, Quantity, Uncertainty,
+};
 
-use super::report::{Line, Measured, Report};
-use super::{functions, spectral};
-use crate::measurement::describe;
+use super::Report;
 
 /// Mark of a number that is not as accurate as asked.
 const INACCURATE: &str = "*";
@@ -13,69 +12,93 @@ const INACCURATE: &str = "*";
 /// What the error of too few Lanczos steps is called.
 const STEP_ERROR: &str = "step error";
 
-pub(super) fn table(report: &Report) -> String {
+pub(super) fn table(report: &Report<'_>) -> String {
     let Report {
         model,
-        parameters,
-        batch_norm,
         data,
-        examples,
-        sampled_from,
-        batch_size,
-        loss,
+        request,
         accuracy,
-        gradient_norm,
-        retention,
-        matrix,
-        l2,
-        whole,
-        groups,
+        measured,
         ..
     } = report;
-    let split = data.curvature_split.map_or("", name_of_split);
-    let chosen = sampled_from.map_or_else(String::new, |all| format!(", a sample of {all}"));
-    let mut matrix = matrix.name().to_owned();
-    if let Some(rows) = whole.as_ref().and_then(|whole| whole.rows) {
-        matrix += &format!(", rows and columns of {rows} parameters");
-    }
-    if *l2 != 0.0 {
-        matrix += &format!(", plus {l2:e} times the identity");
-    }
-    let batches = match batch_norm.as_str() {
-        "batch" => format!(", batches of {batch_size} in order"),
+    let chosen = (measured.sampled_from)
+        .map_or_else(String::new, |all| format!(", a sample of {all}"));
+    let batches = match (model.batch_norm.as_str(), request.batch_size) {
+        ("batch", Some(size)) => format!(", batches of {size} in order"),
         _ => String::new(),
     };
+    let accuracy =
+        accuracy.map_or_else(String::new, |share| format!(", accuracy {:.2} %", 100.0 * share));
     let mut text = vec![
-        format!("model      {model}, {parameters} parameters, batch-norm {batch_norm}{batches}"),
         format!(
-            "data       {examples} {split} examples of {} ({}){chosen}",
-            data.set, data.source
+            "model      {}, {} parameters, batch-norm {}{batches}",
+            model.name, model.parameters, model.batch_norm
         ),
         format!(
-            "loss       {loss:.6}, accuracy {:.2} %, gradient norm {gradient_norm:.3e}",
-            100.0 * accuracy
+            "data       {} {} examples of {data}{chosen}",
+            measured.examples,
+            request.split.name()
         ),
-        format!("matrix     {matrix}"),
-        format!("activations {} between products", describe(*retention)),
-        String::new(),
+        format!("loss       {:.6}{accuracy}", measured.loss),
+        format!("activations {} between products", measured.retention.words()),
     ];
-    match whole {
-        Some(whole) => text.extend(rows(whole)),
-        None => text.extend(group_rows(groups)),
+    section(&mut text, "network", rows(&measured.numbers));
+    let matrices = &measured.matrices;
+    if matrices.iter().any(|matrix| matrix.group.is_some()) {
+        section(&mut text, "groups", group_rows(matrices));
+    } else {
+        for matrix in matrices {
+            let mut name = matrix.matrix.name().to_owned();
+            if let Some(rows) = matrix.rows {
+                name += &format!(", rows and columns of {rows} parameters");
+            }
+            if request.l2 != 0.0 {
+                name += &format!(", plus {:e} times the identity", request.l2);
+            }
+            section(&mut text, &name, rows(&matrix.numbers));
+            text.extend(matrix.density.as_ref().map(density_line));
+            text.extend(matrix.log_density.as_ref().map(log_density_line));
+        }
     }
-    text.push(String::new());
-    let all = whole.iter().chain(groups);
-    let products: u64 = all.map(|measured| measured.products).sum();
-    text.push(format!("{products} products in all"));
+    for curve in &measured.curves {
+        section(&mut text, &curve.name, curve_rows(curve));
+    }
+    let of_matrices = matrices.iter().flat_map(|matrix| &matrix.undefined);
+    let undefined = measured.undefined.iter().chain(of_matrices);
+    let undefined = undefined.map(|(name, why)| format!("{name}: {why}"));
+    section(&mut text, "not defined here", undefined.collect());
+    text.extend([String::new(), spent(measured)]);
     text.join("\n")
 }
 
-/// A row for each number of one matrix.
-fn rows(measured: &Measured) -> Vec<String> {
-    let lines = &measured.lines.0;
-    let width = lines.iter().map(|line| line.name.len()).max();
+fn section(text: &mut Vec<String>, name: &str, rows: Vec<String>) {
+    if !rows.is_empty() {
+        text.extend([String::new(), name.to_owned()]);
+        text.extend(rows);
+    }
+}
+
+fn spent(measured: &Measured) -> String {
+    let cost = measured.cost;
+    let parts = [
+        (cost.products, "products"),
+        (cost.losses, "losses"),
+        (cost.gradients, "gradients"),
+    ];
+    let parts = parts.iter().filter(|(count, _)| *count > 0);
+    let parts: Vec<String> = parts.map(|(count, unit)| format!("{count} {unit}")).collect();
+    format!("{} in all", parts.join(", "))
+}
+
+/// A row for each number.
+fn rows(numbers: &Numbers) -> Vec<String> {
+    if numbers.is_empty() {
+        return Vec::new();
+    }
+    let width = numbers.keys().map(String::len).max();
     let width = width.unwrap_or(0).max("measure".len());
-    let (steps, step_width) = if lines.iter().any(|line| line.step_error.is_some()) {
+    let stepped = numbers.values().any(|number| number.step_error.is_some());
+    let (steps, step_width) = if stepped {
         (STEP_ERROR, STEP_ERROR.len() + 2)
     } else {
         ("", 0)
@@ -84,55 +107,72 @@ fn rows(measured: &Measured) -> Vec<String> {
         "{:<width$} {:>13} {:>10}{steps:>step_width$}  {:>8}  how",
         "measure", "value", "error", "products"
     );
-    let rows = lines.iter().map(|line| row(line, width, step_width));
+    let rows = numbers.iter();
+    let rows = rows.map(|(name, number)| row(name, number, width, step_width));
     std::iter::once(head).chain(rows).collect()
 }
 
-/// A row for each group, and a column for each number; a star where it is not as accurate as asked.
-fn group_rows(groups: &[Measured]) -> Vec<String> {
-    let mut cells: Vec<Vec<String>> = vec![vec![
-        "group".to_owned(),
-        "rows".to_owned(),
-        "products".to_owned(),
-    ]];
-    let named = groups.first().map(|group| &group.lines.0);
-    for line in named.into_iter().flatten() {
-        cells[0].push(line.name.clone());
+fn row(name: &str, number: &Quantity, width: usize, step_width: usize) -> String {
+    let state = |converged| if converged { "converged" } else { "not converged" };
+    let mut how = match number.uncertainty {
+        Uncertainty::Computed { .. } => "computed, error of rounding".to_owned(),
+        Uncertainty::Stochastic { probes, .. } => format!("standard error over {probes} probes"),
+        Uncertainty::Iterative {
+            steps, converged, ..
+        } => format!("residual after {steps} steps, {}", state(converged)),
+        Uncertainty::LowerBound {
+            steps, converged, ..
+        } => format!("a lower bound after {steps} steps, {}", state(converged)),
+    };
+    if let Some(at) = &number.at {
+        how.insert_str(0, &format!("at {at}, "));
     }
+    let mut steps = String::new();
+    if let Some(error) = number.step_error {
+        how += &format!(", {STEP_ERROR} from fewer steps");
+        steps = format!("{error:.2e}");
+    }
+    if let Some(stop) = number.stop {
+        how += &format!("; {}", stop.words());
+    }
+    for (error, kind) in [
+        (number.relative_error, "relative"),
+        (number.sampling_error, "sampling"),
+    ] {
+        if let Some(error) = error {
+            how += &format!("; {kind} error {error:.2e}");
+        }
+    }
+    let products = match number.cost.products {
+        0 => String::new(),
+        products => products.to_string(),
+    };
+    format!(
+        "{name:<width$} {:>13.6e} {:>10.2e}{steps:>step_width$}  {products:>8}  {how}",
+        number.value,
+        number.error()
+    )
+}
+
+/// A row for each group, and a column for each number; a star where it is not as accurate as asked.
+fn group_rows(groups: &[MatrixRecord]) -> Vec<String> {
+    let several = groups.windows(2).any(|pair| pair[0].matrix != pair[1].matrix);
+    let named = groups.first().map(|group| &group.numbers);
+    let names: Vec<&String> = named.into_iter().flatten().map(|(name, _)| name).collect();
+    let mut cells = vec![head(["group", "rows", "products"], &names)];
     for group in groups {
-        let rows = group
-            .rows
-            .map_or_else(|| "all".to_owned(), |rows| rows.to_string());
-        let name = group.name.clone().unwrap_or_default();
+        let mut name = group.group.clone().unwrap_or_default();
+        if several {
+            name = format!("{} {name}", group.matrix.name());
+        }
+        let rows = group.rows.map_or_else(|| "all".to_owned(), |rows| rows.to_string());
         let mut row = vec![name, rows, group.products.to_string()];
-        row.extend(group.lines.0.iter().map(cell));
+        row.extend(names.iter().map(|name| cell(group.numbers.get(*name))));
         cells.push(row);
     }
-    let widths: Vec<usize> = (0..cells[0].len())
-        .map(|column| {
-            let lengths = cells
-                .iter()
-                .filter_map(|row| row.get(column))
-                .map(String::len);
-            lengths.max().unwrap_or(0)
-        })
-        .collect();
-    let mut text: Vec<String> = cells
-        .iter()
-        .map(|row| {
-            let padded = row
-                .iter()
-                .zip(&widths)
-                .enumerate()
-                .map(|(column, (cell, &width))| match column {
-                    0 => format!("{cell:<width$}"),
-                    _ => format!("{cell:>width$}"),
-                });
-            padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-        })
-        .collect();
-    let mut lines = groups.iter().flat_map(|group| &group.lines.0);
-    if lines.any(|line| line.step_error.is_some()) {
+    let mut text = aligned(&cells);
+    let mut numbers = groups.iter().flat_map(|group| group.numbers.values());
+    if numbers.any(|number| number.step_error.is_some()) {
         text.push(format!("value +- standard error +- {STEP_ERROR}"));
     }
     if text.iter().any(|row| row.contains(INACCURATE)) {
@@ -141,86 +181,93 @@ fn group_rows(groups: &[Measured]) -> Vec<String> {
     text
 }
 
-/// A number with its error, or both of its errors.
-fn cell(line: &Line) -> String {
-    let ended = [Stop::Products, Stop::Interrupted, Stop::Memory].map(spectral::describe);
-    let few = [Stop::Products, Stop::Interrupted, Stop::Converged].map(functions::too_few_steps);
-    let mark = match line.stop {
-        Some(stop) if ended.contains(&stop) || few.contains(&stop) => INACCURATE,
-        _ => "",
-    };
-    let Quantity { value, .. } = line.quantity;
-    let error = line.quantity.error();
-    let steps = line.step_error;
-    let steps = steps.map_or_else(String::new, |error| format!(" +- {error:.1e}"));
-    format!("{value:.4e} +- {error:.1e}{steps}{mark:1}")
+/// A row for each point of a curve.
+fn curve_rows(curve: &Curve) -> Vec<String> {
+    let named = curve.points.first().map(|point| &point.numbers);
+    let names: Vec<&String> = named.into_iter().flatten().map(|(name, _)| name).collect();
+    let mut cells = vec![head(["at"], &names)];
+    cells.extend(curve.points.iter().map(|point| {
+        let numbers = names.iter().map(|name| cell(point.numbers.get(*name)));
+        std::iter::once(format!("{:e}", point.x)).chain(numbers).collect()
+    }));
+    aligned(&cells)
 }
 
-fn row(line: &Line, width: usize, step_width: usize) -> String {
-    let Quantity {
-        value, products, ..
-    } = line.quantity;
-    let at = line.at.as_ref();
-    let at = at.map_or_else(String::new, |at| format!("at {at}, "));
-    let mut how = match line.quantity.uncertainty {
-        Uncertainty::Exact => "exact".to_owned(),
-        Uncertainty::Stochastic { probes, .. } => {
-            format!("standard error over {probes} probes")
-        }
-        Uncertainty::Iterative {
-            steps, converged, ..
-        } => {
-            let state = if converged {
-                "converged"
-            } else {
-                "not converged"
-            };
-            format!("residual after {steps} steps, {state}")
-        }
+fn head<const N: usize>(first: [&str; N], names: &[&String]) -> Vec<String> {
+    let names = names.iter().map(|name| (*name).clone());
+    first.map(str::to_owned).into_iter().chain(names).collect()
+}
+
+/// Columns of equal width, the first to the left.
+fn aligned(cells: &[Vec<String>]) -> Vec<String> {
+    let columns = cells.first().map_or(0, Vec::len);
+    let width = |column: usize| cells.iter().map(|row| row[column].chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let lines = cells.iter().map(|row| {
+        let columns = row.iter().zip(&widths).enumerate();
+        let padded = columns.map(|(column, (cell, &width))| match column {
+            0 => format!("{cell:<width$}"),
+            _ => format!("{cell:>width$}"),
+        });
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    });
+    lines.collect()
+}
+
+/// A number with its error, or both of its errors.
+fn cell(number: Option<&Quantity>) -> String {
+    let Some(number) = number else {
+        return "-".to_owned();
     };
-    how.insert_str(0, &at);
-    let mut steps = String::new();
-    if let Some(error) = line.step_error {
-        how += &format!(", {STEP_ERROR} from fewer steps");
-        steps = format!("{error:.2e}");
-    }
-    if let Some(stop) = line.stop {
-        how += &format!("; {stop}");
-    }
-    if let Some(error) = line.relative_error {
-        how += &format!("; relative error {error:.2e}");
-    }
-    if let Some(error) = line.sampling_error {
-        how += &format!("; sampling error {error:.2e}");
-    }
-    let products = match products {
-        0 => String::new(),
-        products => products.to_string(),
+    let mark = match number.stop {
+        Some(stop) if !stop.is_accurate() => INACCURATE,
+        _ => "",
     };
+    let steps = number.step_error;
+    let steps = steps.map_or_else(String::new, |error| format!(" +- {error:.1e}"));
+    format!("{:.4e} +- {:.1e}{steps}{mark:1}", number.value, number.error())
+}
+
+/// Where the density has its mass.
+fn density_line(density: &Density) -> String {
+    let step = |pair: &[f64]| pair[1] - pair[0];
+    let pieces = || density.grid.windows(2).zip(&density.density);
+    let total: f64 = pieces().map(|(pair, height)| step(pair) * height).sum();
+    let mut sum = 0.0;
+    let mut quantiles = [0.05, 0.5, 0.95].into_iter().peekable();
+    let mut found = Vec::new();
+    for (pair, height) in pieces() {
+        sum += step(pair) * height;
+        while quantiles.next_if(|quantile| sum >= quantile * total).is_some() {
+            found.push(format!("{:.2e}", pair[1]));
+        }
+    }
     format!(
-        "{:<width$} {value:>13.6e} {:>10.2e}{steps:>step_width$}  {products:>8}  {how}",
-        line.name,
-        line.quantity.error()
+        "density: 5, 50 and 95 % of the eigenvalues are below {} (broadened by {:.1e}); --json or --out has all of it",
+        found.join(", "),
+        density.sigma
+    )
+}
+
+fn log_density_line(density: &LogDensity) -> String {
+    format!(
+        "density: a share of {} of the eigenvalues is below {:.1e}, what the steps can tell from zero",
+        cell(Some(&density.unresolved)).trim_end(),
+        density.resolution
     )
 }
 
 /// One line of the most asked-for numbers of a matrix.
-pub(crate) fn line(record: &MatrixRecord) -> String {
-    let number =
-        |quantity: &Quantity| format!("{:.4e} +- {:.1e}", quantity.value, quantity.error());
-    format!(
-        "{:<12} spectral norm {}, trace {}, Frobenius norm {}",
-        record.matrix.name(),
-        number(&record.spectral_norm),
-        number(&record.trace),
-        number(&record.frobenius)
-    )
-}
-
-fn name_of_split(split: Split) -> &'static str {
-    match split {
-        Split::Train => "train",
-        Split::Validation => "validation",
-        Split::Test => "test",
-    }
+pub(crate) fn of_matrix(record: &MatrixRecord) -> String {
+    let names = [
+        ("spectral_norm", "spectral norm"),
+        ("trace", "trace"),
+        ("frobenius", "Frobenius norm"),
+    ];
+    let numbers = names.iter().filter_map(|(name, words)| {
+        let number = record.numbers.get(*name)?;
+        Some(format!("{words} {:.4e} +- {:.1e}", number.value, number.error()))
+    });
+    let numbers: Vec<String> = numbers.collect();
+    format!("{:<12} {}", record.matrix.name(), numbers.join(", "))
 }

@@ -1,0 +1,96 @@
+//! The run that a checkpoint belongs to: what its record or spec says goes before the defaults.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use flatness_records::{DataSpec, Record, Request, Spec, read_json};
+
+/// Files of parameters that a run writes.
+const OF_RUNS: [&str; 2] = ["checkpoint", "average"];
+
+/// A checkpoint, with the run beside it.
+pub(super) struct Origin {
+    pub(super) checkpoint: PathBuf,
+    run: Option<Beside>,
+}
+
+/// What the directory of a run says.
+struct Beside {
+    spec: Spec,
+    /// Once the run has ended.
+    record: Option<Record>,
+}
+
+impl Origin {
+    /// The checkpoint at `path`: a file, or that of the run in a directory, the average where there is one.
+    pub(super) fn find(path: &Path, ignore_run: bool) -> Result<Self> {
+        let (directory, checkpoint) = if path.is_dir() {
+            let files = ["average.safetensors", "checkpoint.safetensors"];
+            let mut files = files.iter().map(|file| path.join(file));
+            let found = files.find(|file| file.is_file()).with_context(|| {
+                format!(
+                    "{} has no average.safetensors and no checkpoint.safetensors; name a checkpoint or the directory \
+                     of a run that has trained",
+                    path.display()
+                )
+            })?;
+            (Some(path), found)
+        } else {
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+            let of_run = OF_RUNS.iter().any(|name| stem.starts_with(name));
+            (path.parent().filter(|_| of_run), path.to_owned())
+        };
+        let run = match directory {
+            Some(directory) if !ignore_run => beside(directory)?,
+            _ => None,
+        };
+        Ok(Self { checkpoint, run })
+    }
+
+    pub(super) fn spec(&self) -> Option<&Spec> {
+        self.run.as_ref().map(|run| &run.spec)
+    }
+
+    pub(super) fn data(&self) -> Option<&DataSpec> {
+        self.spec().map(|spec| &spec.data)
+    }
+
+    pub(super) fn request(&self) -> Option<Request> {
+        self.spec().and_then(|spec| spec.measure.clone())
+    }
+
+    /// Refuses other data than the run's.
+    pub(super) fn hold(&self, digest: &str) -> Result<()> {
+        let record = self.run.as_ref().and_then(|run| run.record.as_ref());
+        let Some(record) = record.filter(|record| record.data.digest != digest) else {
+            return Ok(());
+        };
+        bail!(
+            "{} belongs to a run on other data ({}, digest {}), got digest {digest}; give --data with that data, or \
+             --ignore-run",
+            self.checkpoint.display(),
+            record.data.source,
+            record.data.digest
+        )
+    }
+}
+
+fn beside(directory: &Path) -> Result<Option<Beside>> {
+    let (record, spec) = (directory.join("record.json"), directory.join("spec.toml"));
+    if record.is_file() {
+        let record: Record = read_json(&record, "record")?;
+        return Ok(Some(Beside {
+            spec: record.spec.clone(),
+            record: Some(record),
+        }));
+    }
+    if !spec.is_file() {
+        return Ok(None);
+    }
+    let origin = spec.display().to_string();
+    let text = std::fs::read_to_string(&spec).with_context(|| format!("cannot read {origin}"))?;
+    Ok(Some(Beside {
+        spec: Spec::from_toml(&text, &origin)?,
+        record: None,
+    }))
+}

@@ -1,0 +1,166 @@
+//! The engine at work for this program: its memory, its clock, its progress bars.
+
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use flatness_engine::{Found, JournalFile, Observer, Resources, Subject, Weights};
+use flatness_records::{Iterate, Measurement, Request, Streams};
+
+use crate::evaluation::evaluate;
+use crate::progress::{Progress, Stage};
+use crate::setting::{Machine, Model};
+use crate::source::Splits;
+
+/// Progress of a measurement.
+pub(crate) struct Watch {
+    progress: Progress,
+    stage: RefCell<Option<Stage>>,
+}
+
+impl Watch {
+    pub(crate) fn new(progress: Progress) -> Self {
+        Self {
+            progress,
+            stage: RefCell::default(),
+        }
+    }
+
+    fn with(&self, tell: impl FnOnce(&Stage)) {
+        if let Some(stage) = self.stage.borrow().as_ref() {
+            tell(stage);
+        }
+    }
+}
+
+impl Observer for Watch {
+    fn begin(&self, name: &str, unit: &'static str, total: u64) {
+        // The old one leaves the terminal first.
+        self.stage.replace(None);
+        self.stage.replace(Some(self.progress.stage(name, unit, total)));
+    }
+
+    fn expect(&self, total: u64) {
+        self.with(|stage| stage.set_total(total));
+    }
+
+    fn advance(&self, units: u64) {
+        self.with(|stage| stage.advance(units, ""));
+    }
+
+    fn message(&self, message: &str) {
+        self.with(|stage| stage.message(message));
+    }
+
+    fn say(&self, line: &str) {
+        self.progress.say(line);
+    }
+}
+
+/// What a measurement may take beside what the machine says.
+#[derive(Default)]
+pub(crate) struct Limits<'a> {
+    /// Seconds after which no further product begins.
+    pub(crate) time: Option<f64>,
+    pub(crate) journal: Option<JournalFile<'a>>,
+}
+
+/// Measures `request` of `subject`.
+pub(crate) fn measure(
+    subject: &Subject<'_>,
+    request: &Request,
+    streams: Streams,
+    machine: &Machine,
+    limits: &Limits<'_>,
+    progress: Progress,
+) -> Result<Found> {
+    // A limit beyond what a clock can show is none.
+    let limit = limits.time.map(Duration::try_from_secs_f64);
+    let limit = limit.and_then(Result::ok);
+    let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+    let expired = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
+    let resources = machine.resources(&expired, limits.journal);
+    let watch = Watch::new(progress);
+    Ok(flatness_engine::measure(
+        subject, request, streams, &resources, &watch,
+    )?)
+}
+
+/// Measures a run at its points.
+pub(crate) struct Instrument<'a> {
+    pub(crate) model: &'a Model,
+    pub(crate) splits: &'a Splits,
+    pub(crate) machine: &'a Machine,
+    pub(crate) request: &'a Request,
+    pub(crate) streams: Streams,
+    pub(crate) progress: Progress,
+    pub(crate) initial: &'a Weights,
+    /// L2 coefficient of the training.
+    pub(crate) weight_decay: f64,
+}
+
+impl Instrument<'_> {
+    /// Refuses what cannot be measured, before anything is trained.
+    pub(crate) fn check(&self) -> Result<()> {
+        let subject = self.subject(self.initial)?;
+        let resources = self.machine.resources(&|| false, None);
+        for request in [self.request, &self.request.before_the_end()] {
+            if !request.what.is_empty() {
+                flatness_engine::plan(&subject, request, &resources)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn subject<'a>(&'a self, weights: &'a Weights) -> Result<Subject<'a>> {
+        Ok(Subject {
+            network: &self.model.network,
+            weights,
+            initial: Some(&self.initial.theta),
+            examples: self.splits.get(self.request.split)?,
+            weight_decay: self.weight_decay,
+        })
+    }
+
+    /// What is asked for along training, after `epoch` epochs.
+    pub(crate) fn along(&self, epoch: u32, weights: &Weights) -> Result<Measurement> {
+        self.measure(epoch, Iterate::Last, weights, &self.request.before_the_end())
+    }
+
+    /// What is asked for at the end.
+    pub(crate) fn at_end(
+        &self,
+        epoch: u32,
+        iterate: Iterate,
+        weights: &Weights,
+    ) -> Result<Measurement> {
+        self.measure(epoch, iterate, weights, self.request)
+    }
+
+    fn measure(
+        &self,
+        epoch: u32,
+        iterate: Iterate,
+        weights: &Weights,
+        request: &Request,
+    ) -> Result<Measurement> {
+        let started = Instant::now();
+        let (model, splits, machine) = (self.model, self.splits, self.machine);
+        let evaluation = evaluate(model, splits, machine, weights)?;
+        let found = measure(
+            &self.subject(weights)?,
+            request,
+            self.streams,
+            machine,
+            &Limits::default(),
+            self.progress,
+        )?;
+        Ok(Measurement {
+            epoch,
+            weights: iterate,
+            evaluation,
+            measured: found.measured,
+            seconds: started.elapsed().as_secs_f64(),
+        })
+    }
+}

@@ -1,0 +1,89 @@
+//! Homogeneous scaling: every weight layer of a ReLU network times a, another θ with the same predictions (claim C2).
+//!
+//! ```text
+//! W_l ← a W_l,   b_l ← aˡ b_l,   l = 1, …, d from the input:      z(θ') = aᵈ z(θ),   a > 0
+//! ```
+//!
+//! Layer l then puts out aˡ times what it did, since what stands between the layers (ReLU, pooling, flattening,
+//! dropout) satisfies f(a x) = a f(x). The order of the logits stays, and with it every prediction; only the
+//! confidence moves. Without biases it is a θ. Batch-norm and tanh break it; skips, whose branches differ in
+//! depth, are refused too. Source: Neyshabur, Tomioka, Srebro, "Norm-Based Capacity Control in Neural Networks", COLT
+//! 2015, section 2 (homogeneity), with biases taken along.
+
+use std::ops::Range;
+
+use candle_core::{Device, Tensor};
+use flatness_layers::{Homogeneity, Network, Step};
+
+use crate::Error;
+use crate::graph::{span, weighted};
+use crate::vector::{check_dim, check_positive};
+
+/// The scaling of one network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HomogeneousScaling {
+    /// Ranges of the flat vector with their powers of a.
+    powers: Vec<(Range<usize>, u32)>,
+    depth: u32,
+    /// P
+    dim: usize,
+}
+
+impl HomogeneousScaling {
+    /// The scaling of `network`, a chain of affine or convolutional layers and of layers that pass factors on.
+    ///
+    /// # Errors
+    /// [`Error::NotHomogeneous`], which says what stands in the way.
+    pub fn of(network: &Network) -> Result<Self, Error> {
+        let refuse = |reason: String| Err(Error::NotHomogeneous { reason });
+        let (mut powers, mut depth) = (Vec::new(), 0);
+        for (index, step) in network.steps().enumerate() {
+            let (name, layer) = match step {
+                Step::Sum(_) => return refuse("it has a skip".to_owned()),
+                Step::Layer { input, .. } if input != index => {
+                    return refuse("it has a skip".to_owned());
+                }
+                Step::Layer { name, layer, .. } => (name, layer),
+            };
+            match (layer.homogeneity(), weighted(&step)) {
+                (Homogeneity::Input, _) => {}
+                (_, Some((_, parameters))) => {
+                    depth += 1;
+                    let bias = parameters.start + 1;
+                    powers.push((span(network, parameters.start..bias), 1));
+                    powers.push((span(network, bias..parameters.end), depth));
+                }
+                (_, None) => return refuse(format!("{name} does not pass factors on")),
+            }
+        }
+        Ok(Self {
+            powers,
+            depth,
+            dim: network.layout().dim(),
+        })
+    }
+
+    /// d, the number of weight layers: the logits are multiplied by aᵈ.
+    #[must_use]
+    pub fn depth(&self) -> u32 {
+        self.depth
+    }
+
+    /// θ' for `theta` (P) and a = `factor`.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] for a `factor` that is not a positive number, [`Error::Shape`].
+    pub fn apply(&self, theta: &Tensor, factor: f64) -> Result<Tensor, Error> {
+        check_positive("the factor", factor)?;
+        check_dim("theta", self.dim, theta)?;
+        let mut diagonal = vec![1.0; self.dim];
+        for (range, power) in &self.powers {
+            diagonal[range.clone()].fill(factor.powf(f64::from(*power)));
+        }
+        let diagonal = Tensor::from_vec(diagonal, self.dim, &Device::Cpu)?;
+        let diagonal = diagonal
+            .to_dtype(theta.dtype())?
+            .to_device(theta.device())?;
+        Ok((theta * diagonal)?)
+    }
+}

@@ -1,0 +1,151 @@
+//! Every measure, interrupted after each number of sweeps: it makes no more, and has a result or says that it has none.
+
+use flatness_curvature::Retention;
+use flatness_layers::Loss;
+use flatness_measures::{
+    AscentSettings, BallSettings, BoxSpace, Cost, Draws, Error, KeskarSettings, Noise,
+    RelativeFlatnessSettings, RelativeTrace, SigmaSettings, Stop, Watch, ball_rise,
+    keskar_sharpness, loss_line, loss_plane, loss_rises, pac_bayes_sigma, relative_flatness, unit,
+};
+use flatness_testkit::{Activation, Problem, gaussian};
+
+use crate::toy::{Toy, counted};
+
+type Measure<'m> = dyn Fn(Watch<'_>) -> Result<(Stop, Cost), Error> + 'm;
+
+#[test]
+fn no_sweep_is_made_after_an_interruption() {
+    let problem = Problem::new(&[4, 5, 3], Activation::Tanh, Loss::CrossEntropy, 7, 91);
+    let toy = Toy::new(problem);
+    let theta = toy.theta();
+    let units = [1, 2].map(|seed| unit(&gaussian(toy.problem.dim(), seed)).unwrap());
+    let ascent = AscentSettings {
+        random_starts: 2,
+        max_iterations: 4,
+        tolerance: 1e-9,
+        seed: 5,
+    };
+    let rises = |watch: Watch<'_>| {
+        let found = toy.on(|loss| loss_rises(loss, &theta, &units, &[0.1, 0.2], watch))?;
+        Ok((found.stop, found.cost))
+    };
+    let line = |watch: Watch<'_>| {
+        let found = toy.on(|loss| loss_line(loss, &theta, &units[0], &[0.1, 0.2, 0.3], watch))?;
+        assert_eq!(found.losses.len() as u64, found.cost.losses);
+        Ok((found.stop, found.cost))
+    };
+    let plane = |watch: Watch<'_>| {
+        let offsets: [&[f64]; 2] = [&[0.1, 0.2], &[0.3, 0.4, 0.5]];
+        let [first, second] = &units;
+        let found = toy.on(|loss| loss_plane(loss, &theta, [first, second], offsets, watch))?;
+        Ok((found.stop, found.cost))
+    };
+    let ball = |watch: Watch<'_>| {
+        let settings = BallSettings {
+            radius: 0.5,
+            directions: &units[..1],
+            ascent,
+        };
+        let found = toy.on(|loss| ball_rise(loss, &theta, &settings, watch))?;
+        Ok((found.stop, found.cost))
+    };
+    let keskar = |watch: Watch<'_>| {
+        let settings = KeskarSettings {
+            epsilons: &[0.1],
+            space: BoxSpace::Full,
+            directions: &units[..1],
+            ascent,
+        };
+        let found = toy.on(|loss| keskar_sharpness(loss, &theta, &settings, watch))?;
+        Ok((found[0].ascent.stop, found[0].ascent.cost))
+    };
+    let sigma = |watch: Watch<'_>| {
+        let settings = SigmaSettings {
+            target: 0.1,
+            initial: 0.2,
+            tolerance: 0.1,
+            max_iterations: 10,
+            draws: Draws {
+                noise: Noise::Plain,
+                pairs: 3,
+                seed: 6,
+            },
+        };
+        let found = toy.on(|loss| pac_bayes_sigma(loss, &theta, &settings, watch))?;
+        assert!(found.bracket.0 < found.sigma.value && found.sigma.value < found.bracket.1);
+        assert!(found.sigma.error().is_finite() && found.sigma.error() > 0.0);
+        Ok((found.stop, found.cost))
+    };
+    let flatness = |trace: RelativeTrace, watch: Watch<'_>| {
+        let mean_loss = toy.mean_loss();
+        let curvature = mean_loss.curvature(&theta, Retention::Retain).unwrap();
+        let (hessian, layout) = (curvature.hessian(), toy.problem.network.layout());
+        let settings = RelativeFlatnessSettings { trace, block: 1 };
+        let found = relative_flatness(&hessian, layout, &theta, "fc1.weight", &settings, watch)?;
+        Ok((found.stop, found.cost))
+    };
+    let probed = |watch: Watch<'_>| {
+        let trace = RelativeTrace::Probes { probes: 6, seed: 7 };
+        flatness(trace, watch)
+    };
+    let exact = |watch: Watch<'_>| flatness(RelativeTrace::Exact, watch);
+    // With the sweeps of the first result.
+    let cases: [(&str, &Measure<'_>, u64); 8] = [
+        ("rises", &rises, 5),
+        ("line", &line, 1),
+        ("plane", &plane, 1),
+        ("ball", &ball, 2),
+        ("box", &keskar, 2),
+        ("sigma", &sigma, 13),
+        ("probes", &probed, 2),
+        ("exact", &exact, 15),
+    ];
+    for (name, measure, first) in cases {
+        let (whole, needed) = counted(u64::MAX, measure);
+        let (stop, cost) = whole.unwrap();
+        assert_ne!(stop, Stop::Interrupted, "{name}");
+        let total = |cost: Cost| cost.losses + cost.gradients + cost.products;
+        assert_eq!(total(cost), needed, "{name}");
+        for most in 0..needed {
+            let (found, swept) = counted(most, measure);
+            assert_eq!(swept, most, "{name}");
+            match found {
+                Ok((stop, cost)) => {
+                    assert!(most >= first, "{name} after {most}");
+                    assert_eq!((stop, total(cost)), (Stop::Interrupted, most), "{name}");
+                }
+                Err(error) => {
+                    assert!(most < first, "{name} after {most}");
+                    assert!(matches!(error, Error::Interrupted), "{name}: {error}");
+                }
+            }
+        }
+        let (found, swept) = counted(needed, measure);
+        assert_eq!((found.unwrap().0, swept), (stop, needed), "{name}");
+    }
+}
+
+#[test]
+fn an_interruption_between_two_boxes_leaves_the_first() {
+    let problem = Problem::new(&[4, 5, 3], Activation::Tanh, Loss::CrossEntropy, 7, 92);
+    let toy = Toy::new(problem);
+    let measure = |epsilons: &[f64], most: u64| {
+        let settings = KeskarSettings {
+            epsilons,
+            space: BoxSpace::Full,
+            directions: &[],
+            ascent: AscentSettings {
+                random_starts: 1,
+                max_iterations: 3,
+                tolerance: 1e-9,
+                seed: 5,
+            },
+        };
+        counted(most, |watch| {
+            toy.on(|loss| keskar_sharpness(loss, &toy.theta(), &settings, watch))
+        })
+    };
+    let (alone, needed) = measure(&[0.1], u64::MAX);
+    let (first, _) = measure(&[0.1, 0.2], needed);
+    assert_eq!(first.unwrap(), alone.unwrap());
+}
