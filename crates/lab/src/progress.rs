@@ -161,7 +161,9 @@ impl State {
 /// Seconds to two or three digits.
 pub(crate) fn duration(seconds: f64) -> String {
     const UNITS: [(f64, &str); 3] = [(86_400.0, "d"), (3_600.0, "h"), (60.0, "min")];
-    let unit = UNITS.into_iter().find(|(length, _)| seconds >= 2.0 * length);
+    let unit = UNITS
+        .into_iter()
+        .find(|(length, _)| seconds >= 2.0 * length);
     match unit {
         Some((length, name)) => format!("{:.0} {name}", seconds / length),
         None if seconds >= 10.0 => format!("{seconds:.0} s"),
@@ -179,10 +181,38 @@ mod tests {
     fn a_line_has_the_rate_of_this_process_and_the_time_left_of_the_work() {
         for (total, lowered, skipped, done, seconds, expected) in [
             (100, 100, 0, 0, 5, "training: 0/100 epochs"),
-            (100, 100, 0, 2, 12, "training: 2/100 epochs, 6.0 s each, 10 min left"),
-            (100, 100, 40, 20, 10, "training: 60/100 epochs, 2.0/s, 20 s left"),
-            (1000, 66, 0, 66, 66, "training: 66/66 epochs, 1.0 s each, 0.0 s left"),
-            (1000, 66, 70, 6, 3, "training: 76/66 epochs, 2.0/s, 0.0 s left"),
+            (
+                100,
+                100,
+                0,
+                2,
+                12,
+                "training: 2/100 epochs, 6.0 s each, 10 min left",
+            ),
+            (
+                100,
+                100,
+                40,
+                20,
+                10,
+                "training: 60/100 epochs, 2.0/s, 20 s left",
+            ),
+            (
+                1000,
+                66,
+                0,
+                66,
+                66,
+                "training: 66/66 epochs, 1.0 s each, 0.0 s left",
+            ),
+            (
+                1000,
+                66,
+                70,
+                6,
+                3,
+                "training: 76/66 epochs, 2.0/s, 0.0 s left",
+            ),
         ] {
             let stage = Progress::Quiet.stage("training", "epochs", total);
             stage.skip(skipped);

@@ -352,7 +352,10 @@ fn not_finite(evaluation: &EpochEvaluation) -> Option<f64> {
         test,
     } = evaluation;
     let splits = [Some(train), validation.as_ref(), Some(test)];
-    let mut losses = splits.into_iter().flatten().map(|split: &SplitEvaluation| split.loss);
+    let mut losses = splits
+        .into_iter()
+        .flatten()
+        .map(|split: &SplitEvaluation| split.loss);
     losses.find(|loss| !loss.is_finite())
 }
 

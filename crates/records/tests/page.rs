@@ -7,7 +7,9 @@ const PAGE: &str = include_str!("../../../docs/SPEC.md");
 /// The blocks of TOML.
 fn examples() -> Vec<&'static str> {
     let blocks = PAGE.split("```toml\n").skip(1);
-    blocks.map(|block| block.split("```").next().expect("a part")).collect()
+    blocks
+        .map(|block| block.split("```").next().expect("a part"))
+        .collect()
 }
 
 #[test]
@@ -25,17 +27,52 @@ fn the_page_has_every_field_and_every_kind() {
     let (optimizer, schedule, average) = ("optimizer = {", "schedule = {", "average = {");
     let line = |start: &str| {
         let mut lines = whole.lines();
-        lines.find(|line| line.starts_with(start)).expect("it is there").to_owned()
+        lines
+            .find(|line| line.starts_with(start))
+            .expect("it is there")
+            .to_owned()
     };
     // What is unknown in each table: the error names what is known there.
     let mut cases: Vec<(String, String)> = Vec::new();
-    for at in ["seed = 2\n", "[data]\n", "[model]\n", "[train]\n", "[measure]\n"] {
+    for at in [
+        "seed = 2\n",
+        "[data]\n",
+        "[model]\n",
+        "[train]\n",
+        "[measure]\n",
+    ] {
         cases.push((at.to_owned(), format!("{at}unknown = 1\n")));
     }
     for (start, tables) in [
-        (optimizer, &["kind = \"sgd\"", "kind = \"adam\"", "kind = \"amsgrad\"", "kind = \"padam\"", "kind = \"\""][..]),
-        (schedule, &["kind = \"paper\"", "kind = \"averaging\"", "kind = \"step\"", "kind = \"cosine\"", "kind = \"\""]),
-        (average, &["kind = \"uniform\"", "kind = \"exponential\"", "kind = \"tail\"", "kind = \"\""]),
+        (
+            optimizer,
+            &[
+                "kind = \"sgd\"",
+                "kind = \"adam\"",
+                "kind = \"amsgrad\"",
+                "kind = \"padam\"",
+                "kind = \"\"",
+            ][..],
+        ),
+        (
+            schedule,
+            &[
+                "kind = \"paper\"",
+                "kind = \"averaging\"",
+                "kind = \"step\"",
+                "kind = \"cosine\"",
+                "kind = \"\"",
+            ],
+        ),
+        (
+            average,
+            &[
+                "kind = \"uniform\"",
+                "kind = \"exponential\"",
+                "kind = \"tail\"",
+                "kind = \"\"",
+            ],
+        ),
         ("warm_up = {", &[""]),
         ("augmentation = {", &[""]),
     ] {
@@ -62,9 +99,18 @@ fn the_page_has_every_field_and_every_kind() {
         let Err(Error::Syntax { message, .. }) = Spec::from_toml(&text, "page") else {
             panic!("{bad} is taken");
         };
-        let known = message.split_once(", expected ").unwrap_or_else(|| panic!("{bad}: {message}")).1;
+        let known = message
+            .split_once(", expected ")
+            .unwrap_or_else(|| panic!("{bad}: {message}"))
+            .1;
         for name in known.split('`').skip(1).step_by(2) {
-            assert!(PAGE.contains(&format!("`{name}`")) || PAGE.contains(&format!("\"{name}\"")), "{name} is not on the page");
+            let written = [
+                format!("`{name}`"),
+                format!("\"{name}\""),
+                format!("`[{name}]`"),
+            ];
+            let on_page = written.iter().any(|name| PAGE.contains(name));
+            assert!(on_page, "{name} is not on the page");
             names += 1;
         }
     }

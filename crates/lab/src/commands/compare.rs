@@ -21,7 +21,9 @@ pub(crate) fn compare(options: &CompareOptions) -> Result<()> {
     let mut settings = vec![heads];
     let specs: Vec<_> = records.iter().map(fields).collect::<Result<_>>()?;
     for name in names(&specs) {
-        let values = specs.iter().map(|spec| spec.get(&name).cloned().unwrap_or_else(|| "-".to_owned()));
+        let values = specs
+            .iter()
+            .map(|spec| spec.get(&name).cloned().unwrap_or_else(|| "-".to_owned()));
         let values: Vec<String> = values.collect();
         if values.iter().any(|value| *value != values[0]) {
             settings.push([name].into_iter().chain(values).collect());
@@ -41,13 +43,19 @@ pub(crate) fn compare(options: &CompareOptions) -> Result<()> {
             let number = column.get(&name);
             row.push(number.map_or_else(|| "-".to_owned(), with_error));
             if place > 0 {
-                let ratio = number.zip(first).map(|(number, first)| ratio(number, first));
+                let ratio = number
+                    .zip(first)
+                    .map(|(number, first)| ratio(number, first));
                 row.push(ratio.unwrap_or_else(|| "-".to_owned()));
             }
         }
         rows.push(row);
     }
-    put(&format!("{}\n\n{}", super::table(&settings), super::table(&rows)))
+    put(&format!(
+        "{}\n\n{}",
+        super::table(&settings),
+        super::table(&rows)
+    ))
 }
 
 fn read(path: &PathBuf) -> Result<Record> {
@@ -63,7 +71,11 @@ fn read(path: &PathBuf) -> Result<Record> {
 
 /// The names in any of the columns, in alphabetical order.
 fn names<T>(columns: &[BTreeMap<String, T>]) -> Vec<String> {
-    let names: BTreeMap<&String, ()> = columns.iter().flat_map(BTreeMap::keys).map(|name| (name, ())).collect();
+    let names: BTreeMap<&String, ()> = columns
+        .iter()
+        .flat_map(BTreeMap::keys)
+        .map(|name| (name, ()))
+        .collect();
     names.into_keys().cloned().collect()
 }
 
@@ -91,7 +103,10 @@ fn numbers(record: &Record) -> Column {
         Quantity::new(value, Uncertainty::Computed { rounding }, Cost::default())
     };
     let mut column = BTreeMap::from([("dose".to_owned(), known(record.training.dose))]);
-    for (of, evaluation) in [("", Some(record.evaluation)), ("average.", record.average_evaluation)] {
+    for (of, evaluation) in [
+        ("", Some(record.evaluation)),
+        ("average.", record.average_evaluation),
+    ] {
         let Some(EpochEvaluation { train, test, .. }) = evaluation else {
             continue;
         };
@@ -106,9 +121,16 @@ fn numbers(record: &Record) -> Column {
     let measured = &last.measured;
     column.extend(measured.numbers.clone());
     for matrix in &measured.matrices {
-        let group = matrix.group.iter().map(|group| format!("[{group}]")).collect::<String>();
+        let group = matrix
+            .group
+            .iter()
+            .map(|group| format!("[{group}]"))
+            .collect::<String>();
         for (name, number) in &matrix.numbers {
-            column.insert(format!("{}{group}.{name}", matrix.matrix.name()), number.clone());
+            column.insert(
+                format!("{}{group}.{name}", matrix.matrix.name()),
+                number.clone(),
+            );
         }
     }
     column
@@ -131,7 +153,8 @@ pub(super) fn with_error(number: &Quantity) -> String {
 fn ratio(number: &Quantity, first: &Quantity) -> String {
     let ratio = number.value / first.value;
     let relative = (number.error() / number.value).hypot(first.error() / first.value);
-    let of_rounding = |number: &Quantity| matches!(number.uncertainty, Uncertainty::Computed { .. });
+    let of_rounding =
+        |number: &Quantity| matches!(number.uncertainty, Uncertainty::Computed { .. });
     if of_rounding(number) && of_rounding(first) {
         return format!("{ratio:.4}");
     }

@@ -5,8 +5,8 @@ mod estimate;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use flatness_models::checkpoint;
 use flatness_engine::Weights;
+use flatness_models::checkpoint;
 use flatness_records::{
     BatchNorm, EpochEvaluation, Iterate, Outcome, Provenance, Record, Run, Spec, SplitEvaluation,
     Training,
@@ -47,7 +47,12 @@ pub(crate) fn execute(
 ) -> Result<()> {
     let progress = Progress::new(output.quiet);
     let spec = run.spec();
-    let splits = source::load(&spec.data, run.streams(), places.data.as_deref(), &spec.model.name)?;
+    let splits = source::load(
+        &spec.data,
+        run.streams(),
+        places.data.as_deref(),
+        &spec.model.name,
+    )?;
     let normalization = splits.train.normalization();
     let origin = Origin {
         run: run.id(),
@@ -117,8 +122,7 @@ fn work(
             "train.batch_size must be at most the {examples} training examples, got {batch_size}"
         );
     }
-    let segment =
-        environment::segment(0, machine.workers.threads(), device::name(&machine.device));
+    let segment = environment::segment(0, machine.workers.threads(), device::name(&machine.device));
     tracing::info!(
         spec = run.id(),
         seed = spec.seed,
@@ -188,7 +192,9 @@ fn work(
     let started = Instant::now();
     let mut measurements = directory.measurements()?;
     if let (Some(instrument), Outcome::Completed) = (&instrument, &outcome) {
-        let average = average.as_ref().map(|(average, _)| (Iterate::Average, average));
+        let average = average
+            .as_ref()
+            .map(|(average, _)| (Iterate::Average, average));
         for (iterate, weights) in [(Iterate::Last, &weights)].into_iter().chain(average) {
             measurements.push(instrument.at_end(position.epoch, iterate, weights)?);
         }
@@ -226,7 +232,8 @@ fn work(
 fn command(run: &Run, places: &Places, threads: usize, device: &str) -> String {
     let runs = &places.runs;
     let spec = runs.join(run.id()).join("spec.toml");
-    let data = (places.data.as_ref()).map_or_else(String::new, |data| format!(" --data {}", data.display()));
+    let data = (places.data.as_ref())
+        .map_or_else(String::new, |data| format!(" --data {}", data.display()));
     format!(
         "flatness run {} --runs {}{data} --device {device} --threads {threads}",
         spec.display(),
@@ -249,11 +256,14 @@ fn summary(record: &Record) -> Vec<String> {
         ),
         evaluated("", &record.evaluation),
     ];
-    lines.extend((record.average_evaluation.iter()).map(|of| evaluated("average of the iterates: ", of)));
+    lines.extend(
+        (record.average_evaluation.iter()).map(|of| evaluated("average of the iterates: ", of)),
+    );
     for matrix in (record.measurements.last().iter()).flat_map(|last| &last.measured.matrices) {
-        let numbers = matrix.numbers.iter().map(|(name, number)| {
-            format!("{name} {}", super::compare::with_error(number))
-        });
+        let numbers = matrix
+            .numbers
+            .iter()
+            .map(|(name, number)| format!("{name} {}", super::compare::with_error(number)));
         let numbers: Vec<String> = numbers.collect();
         lines.push(format!("{}: {}", matrix.matrix.name(), numbers.join(", ")));
     }
@@ -267,7 +277,11 @@ fn summary(record: &Record) -> Vec<String> {
 
 fn evaluated(of: &str, evaluation: &EpochEvaluation) -> String {
     let split = |name, split: &SplitEvaluation| {
-        format!("{name} loss {:.5}, accuracy {:.2} %", split.loss, 100.0 * split.accuracy)
+        format!(
+            "{name} loss {:.5}, accuracy {:.2} %",
+            split.loss,
+            100.0 * split.accuracy
+        )
     };
     let EpochEvaluation { train, test, .. } = evaluation;
     format!("{of}{}; {}", split("train", train), split("test", test))

@@ -52,7 +52,8 @@ pub(crate) fn runs(options: &RunsOptions) -> Result<()> {
 fn row(path: &Path) -> Result<Row> {
     let spec_path = path.join("spec.toml");
     let origin = spec_path.display().to_string();
-    let text = std::fs::read_to_string(&spec_path).with_context(|| format!("cannot read {origin}"))?;
+    let text =
+        std::fs::read_to_string(&spec_path).with_context(|| format!("cannot read {origin}"))?;
     let spec = Spec::from_toml(&text, &origin)?;
     let record = match path.join(RECORD) {
         record if record.exists() => read_json::<Record>(&record, "record").map(Some),
@@ -65,7 +66,8 @@ fn row(path: &Path) -> Result<Row> {
             Outcome::Diverged { epoch, .. } => format!("diverged in epoch {epoch}"),
         },
         Ok(None) => {
-            let lines: Vec<EpochMetrics> = read_json_lines(&path.join(METRICS), METRICS).unwrap_or_default();
+            let lines: Vec<EpochMetrics> =
+                read_json_lines(&path.join(METRICS), METRICS).unwrap_or_default();
             let epoch = lines.last().map_or(0, |line| line.epoch);
             match is_locked(path) {
                 true => format!("running in epoch {}", epoch + 1),
@@ -74,8 +76,12 @@ fn row(path: &Path) -> Result<Row> {
         }
     };
     let record = record.ok().flatten();
-    let evaluation = record.as_ref().map(|record| record.average_evaluation.unwrap_or(record.evaluation));
-    let last = record.as_ref().and_then(|record| record.measurements.last());
+    let evaluation = record
+        .as_ref()
+        .map(|record| record.average_evaluation.unwrap_or(record.evaluation));
+    let last = record
+        .as_ref()
+        .and_then(|record| record.measurements.last());
     let changed = [RECORD, METRICS, "spec.toml"].iter().find_map(|name| {
         let metadata = path.join(name).metadata().ok()?;
         metadata.modified().ok()
@@ -83,7 +89,11 @@ fn row(path: &Path) -> Result<Row> {
     let age = changed.and_then(|changed| SystemTime::now().duration_since(changed).ok());
     let data = spec.data;
     Ok(Row {
-        id: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        id: path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
         model: spec.model.name,
         data: match data.train_examples {
             None => data.set,
@@ -103,7 +113,18 @@ fn row(path: &Path) -> Result<Row> {
 
 fn cells(rows: &[Row]) -> Vec<Vec<String>> {
     let heads = [
-        "run", "model", "data", "optimizer", "rate", "decay", "epochs", "seed", "state", "test %", "spectral norm", "age",
+        "run",
+        "model",
+        "data",
+        "optimizer",
+        "rate",
+        "decay",
+        "epochs",
+        "seed",
+        "state",
+        "test %",
+        "spectral norm",
+        "age",
     ];
     let or_nothing = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let cells = rows.iter().map(|row| {
@@ -117,10 +138,15 @@ fn cells(rows: &[Row]) -> Vec<Vec<String>> {
             row.epochs.to_string(),
             row.seed.to_string(),
             row.state.clone(),
-            or_nothing(row.test_accuracy.map(|accuracy| format!("{:.2}", 100.0 * accuracy))),
+            or_nothing(
+                row.test_accuracy
+                    .map(|accuracy| format!("{:.2}", 100.0 * accuracy)),
+            ),
             or_nothing(row.spectral_norm.map(|norm| format!("{norm:.4e}"))),
             duration(row.age),
         ]
     });
-    std::iter::once(heads.map(str::to_owned).to_vec()).chain(cells).collect()
+    std::iter::once(heads.map(str::to_owned).to_vec())
+        .chain(cells)
+        .collect()
 }

@@ -74,7 +74,10 @@ fn in_options(error: Error) -> anyhow::Error {
     let option = |field: &str| match field {
         "train.average.from_epoch" => "--average-from".to_owned(),
         "train.warm_up.epochs" => "--warm-up".to_owned(),
-        _ => format!("--{}", field.rsplit('.').next().unwrap_or(field).replace('_', "-")),
+        _ => format!(
+            "--{}",
+            field.rsplit('.').next().unwrap_or(field).replace('_', "-")
+        ),
     };
     let expected = expected.replace("train.epochs", "--epochs");
     anyhow::anyhow!("{} must be {expected}, got {got}", option(&field))
@@ -107,7 +110,11 @@ fn training(options: &TrainOptions) -> TrainSpec {
             from: WARM_UP_FROM,
         }),
         clip_norm: options.clip_norm,
-        decay_excludes: options.decay_excludes.iter().map(|&name| name.into()).collect(),
+        decay_excludes: options
+            .decay_excludes
+            .iter()
+            .map(|&name| name.into())
+            .collect(),
         sharpness_aware: options.sharpness_aware,
         average: average_from.map(|from_epoch| AverageSpec::Uniform {
             from_epoch,

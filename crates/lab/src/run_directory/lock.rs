@@ -36,7 +36,10 @@ impl Lock {
                     cannot()
                 ),
             }
-            let lock = Self { file, path: path.clone() };
+            let lock = Self {
+                file,
+                path: path.clone(),
+            };
             // Between the two calls somebody may have removed the file: then it is another one.
             if lock.is_in_place() {
                 std::fs::write(&path, std::process::id().to_string()).with_context(cannot)?;

@@ -36,7 +36,12 @@ impl Origin {
     pub(super) fn check(&self, expected: &Self, path: &Path) -> Result<()> {
         let normalization = |origin: &Self| format!("{:?}", origin.normalization);
         for (what, got, expected, hint) in [
-            ("run", self.run.clone(), expected.run.clone(), "move it away"),
+            (
+                "run",
+                self.run.clone(),
+                expected.run.clone(),
+                "move it away",
+            ),
             (
                 "data digest",
                 self.data.clone(),

@@ -38,7 +38,9 @@ pub(crate) fn listen() -> Result<()> {
             if first && STEPPING.load(Ordering::SeqCst) {
                 continue;
             }
-            crate::output::say("ended at once; the same command goes on from the state that was saved last");
+            crate::output::say(
+                "ended at once; the same command goes on from the state that was saved last",
+            );
             std::process::exit(128 + signal);
         }
     };

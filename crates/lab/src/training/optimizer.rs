@@ -131,9 +131,14 @@ pub(crate) fn dose(train: &TrainSpec, steps_per_epoch: u64, steps: u64) -> Resul
     let (coefficient, kind) = train.optimizer.weight_decay();
     let factor = match (&train.optimizer, kind) {
         // The velocity repeats a gradient, and the decay with it: 1 + momentum + momentum² + ...
-        (&OptimizerSpec::Sgd { momentum, dampening, .. }, Decay::Coupled) if momentum > 0.0 => {
-            (1.0 - dampening) / (1.0 - momentum)
-        }
+        (
+            &OptimizerSpec::Sgd {
+                momentum,
+                dampening,
+                ..
+            },
+            Decay::Coupled,
+        ) if momentum > 0.0 => (1.0 - dampening) / (1.0 - momentum),
         _ => 1.0,
     };
     let mut sum = 0.0;
@@ -217,7 +222,8 @@ mod tests {
     fn the_dose_is_the_sum_over_the_steps() {
         let adam = |decay| OptimizerSpec::Adam(MomentSpec::published(0.1, 5e-4, decay));
         // Rates 0.1 in two epochs and 0.01 in the third, of 4 steps each, as far as they were done.
-        let all = 5e-4 * (0.1 + 0.1 + 0.1 + 0.1 + 0.1 + 0.1 + 0.1 + 0.1 + 0.01 + 0.01 + 0.01 + 0.01);
+        let all =
+            5e-4 * (0.1 + 0.1 + 0.1 + 0.1 + 0.1 + 0.1 + 0.1 + 0.1 + 0.01 + 0.01 + 0.01 + 0.01);
         let nine = 5e-4 * (0.1 + 0.1 + 0.1 + 0.1 + 0.1 + 0.1 + 0.1 + 0.1 + 0.01);
         for (optimizer, steps, expected) in [
             (sgd(0.9, 0.0, Decay::Coupled), 12, all / 0.1),
@@ -239,7 +245,10 @@ mod tests {
             };
             let got = dose(&spec, 4, steps).expect("in range");
             // A few roundings.
-            assert!((got / expected - 1.0).abs() < 1e-14, "{spec:?}: {got}, {expected}");
+            assert!(
+                (got / expected - 1.0).abs() < 1e-14,
+                "{spec:?}: {got}, {expected}"
+            );
         }
     }
 

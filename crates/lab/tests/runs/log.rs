@@ -24,7 +24,8 @@ fn the_log_has_the_start_the_epochs_the_saves_and_the_resumes() {
     assert_eq!((code, error.as_str()), (0, ""));
     let log = lines(&directory);
     assert_eq!(log[..first.len()], first);
-    let count = |lines: &[String], what: &str| lines.iter().filter(|line| line.contains(what)).count();
+    let count =
+        |lines: &[String], what: &str| lines.iter().filter(|line| line.contains(what)).count();
     let id = directory.file_name().expect("a name").to_string_lossy();
     let start = format!("INFO start spec=\"{id}\" seed=3 threads=2 device=\"cpu\"");
     assert_eq!(count(&first, &start), 1);

@@ -116,11 +116,26 @@ fn options_replace_the_published_settings() {
 #[test]
 fn what_is_refused_is_said_in_the_words_of_the_options() {
     for (arguments, expected) in [
-        (&["--average-from=30"][..], "--average-from must be below --epochs, got 30"),
-        (&["--optimizer=swa", "--average-from=31"], "--average-from must be below --epochs, got 31"),
-        (&["--warm-up=30"], "--warm-up must be at least 1 and below --epochs, got 30"),
-        (&["--learning-rate=-1"], "--learning-rate must be a positive finite number, got -1"),
-        (&["--seed=9007199254740993"], "--seed must be at most 2^53 = 9007199254740992, got 9007199254740993"),
+        (
+            &["--average-from=30"][..],
+            "--average-from must be below --epochs, got 30",
+        ),
+        (
+            &["--optimizer=swa", "--average-from=31"],
+            "--average-from must be below --epochs, got 31",
+        ),
+        (
+            &["--warm-up=30"],
+            "--warm-up must be at least 1 and below --epochs, got 30",
+        ),
+        (
+            &["--learning-rate=-1"],
+            "--learning-rate must be a positive finite number, got -1",
+        ),
+        (
+            &["--seed=9007199254740993"],
+            "--seed must be at most 2^53 = 9007199254740992, got 9007199254740993",
+        ),
         (&["--model=vgg-16"], "it is made for --data-set cifar-100"),
     ] {
         let place = Place::new("");

@@ -36,23 +36,37 @@ fn killed(spec: &str, more: &[&str]) -> Place {
 /// Segments of a finished run: threads, commit, steps before it.
 fn segments(directory: &Path) -> Vec<Value> {
     let record = record(directory);
-    record["provenance"]["segments"].as_array().expect("a list").clone()
+    record["provenance"]["segments"]
+        .as_array()
+        .expect("a list")
+        .clone()
 }
 
 #[test]
 fn a_state_of_other_data_is_refused_and_stays_as_it_is() {
-    let place = killed(&trained(BATCH_NORM).replace("epochs = 5", "epochs = 50"), &[]);
+    let place = killed(
+        &trained(BATCH_NORM).replace("epochs = 5", "epochs = 50"),
+        &[],
+    );
     let path = place.path("data").join("train.bin");
     let before = fs::read(&path).expect("readable");
     let mut other = before.clone();
     other[100] ^= 1;
     fs::write(&path, other).expect("writable");
     let directory = place.run_directory("runs");
-    let saved = || states(&directory).iter().map(|path| fs::read(path).expect("there")).collect::<Vec<_>>();
+    let saved = || {
+        states(&directory)
+            .iter()
+            .map(|path| fs::read(path).expect("there"))
+            .collect::<Vec<_>>()
+    };
     let states_before = saved();
     let (code, error) = place.run("runs", &["--quiet"]);
     assert_eq!(code, 2, "{error}");
-    assert!(error.contains("must be of the data digest") && error.contains("--data"), "{error}");
+    assert!(
+        error.contains("must be of the data digest") && error.contains("--data"),
+        "{error}"
+    );
     assert_eq!(error.trim_end().lines().count(), 1, "{error}");
     assert!(saved() == states_before, "a state has changed");
 
@@ -63,7 +77,10 @@ fn a_state_of_other_data_is_refused_and_stays_as_it_is() {
 #[test]
 fn the_state_and_the_record_of_another_run_are_refused() {
     let spec = trained(MLP).replace("epochs = 24", "epochs = 300");
-    let (place, other) = (killed(&spec, &[]), killed(&spec.replace("seed = 3", "seed = 5"), &[]));
+    let (place, other) = (
+        killed(&spec, &[]),
+        killed(&spec.replace("seed = 3", "seed = 5"), &[]),
+    );
     let directory = place.run_directory("runs");
     for state in states(&directory) {
         fs::remove_file(state).expect("removable");
@@ -92,15 +109,26 @@ fn other_threads_and_another_program_are_segments_of_the_record() {
     let child = place.start("runs", &["--quiet", "--save-every", "0"]);
     assert!(kill(&place, "runs", child), "the run was too short");
     let mut arguments = place.arguments("runs", &["--quiet", "--save-every", "0"]);
-    let threads = arguments.iter().position(|argument| argument == "--threads").expect("given");
+    let threads = arguments
+        .iter()
+        .position(|argument| argument == "--threads")
+        .expect("given");
     arguments[threads + 1] = "1".to_owned();
-    let program = command(env!("CARGO_BIN_EXE_flatness")).args(&arguments).spawn();
-    assert!(kill(&place, "runs", program.expect("it starts")), "the run was too short");
+    let program = command(env!("CARGO_BIN_EXE_flatness"))
+        .args(&arguments)
+        .spawn();
+    assert!(
+        kill(&place, "runs", program.expect("it starts")),
+        "the run was too short"
+    );
 
     // The same program with another commit in it, where it knows one.
     let state = states(&place.run_directory("runs")).pop().expect("a state");
     let state = String::from_utf8_lossy(&fs::read(state).expect("readable")).into_owned();
-    let commit = state.split("\\\"commit\\\":\\\"").nth(1).expect("it is in the state");
+    let commit = state
+        .split("\\\"commit\\\":\\\"")
+        .nth(1)
+        .expect("it is in the state");
     let commit = commit.split('\\').next().expect("a part");
     let turned: String = commit.chars().rev().collect();
     let mut bytes = fs::read(env!("CARGO_BIN_EXE_flatness")).expect("readable");
@@ -113,13 +141,26 @@ fn other_threads_and_another_program_are_segments_of_the_record() {
     let other = place.path("other");
     fs::copy(env!("CARGO_BIN_EXE_flatness"), &other).expect("writable");
     fs::write(&other, bytes).expect("writable");
-    let program = command(&other.display().to_string()).args(&arguments).spawn();
+    let program = command(&other.display().to_string())
+        .args(&arguments)
+        .spawn();
     let (code, error) = ended(program.expect("it starts"));
     assert_eq!(code, 0, "{error}");
     let segments = segments(&place.run_directory("runs"));
-    let of = |name: &str| segments.iter().map(|segment| segment[name].clone()).collect::<Vec<_>>();
+    let of = |name: &str| {
+        segments
+            .iter()
+            .map(|segment| segment[name].clone())
+            .collect::<Vec<_>>()
+    };
     assert_eq!(of("threads"), [2, 1, 1]);
     assert_eq!(of("commit"), [commit, commit, turned.as_str()]);
-    let from: Vec<u64> = of("from_step").iter().map(|step| step.as_u64().expect("a number")).collect();
-    assert!(from[0] == 0 && 0 < from[1] && from[1] < from[2] && from[2] <= 3000, "{from:?}");
+    let from: Vec<u64> = of("from_step")
+        .iter()
+        .map(|step| step.as_u64().expect("a number"))
+        .collect();
+    assert!(
+        from[0] == 0 && 0 < from[1] && from[1] < from[2] && from[2] <= 3000,
+        "{from:?}"
+    );
 }
