@@ -14,7 +14,8 @@ pub(crate) use measuring::{
     BatchNormName, MatrixName, MeasureOptions, ProductOptions, RetentionName, SplitName,
 };
 pub(crate) use training::{
-    ExclusionName, LogLevel, OptimizerName, Places, RunOptions, Telemetry, TrainOptions,
+    CompareOptions, ExclusionName, LogLevel, OptimizerName, Places, RunOptions, RunsOptions,
+    TrainOptions,
 };
 pub(crate) use what::{NAMES, What};
 
@@ -34,6 +35,10 @@ pub(crate) enum Command {
     Run(RunOptions),
     /// Train one network, without measuring it
     Train(TrainOptions),
+    /// List the runs in a directory
+    Runs(RunsOptions),
+    /// Show finished runs side by side: the fields of their specs that differ, and every number
+    Compare(CompareOptions),
     /// Measure the curvature of a checkpoint: eigenvalues, trace, density and other measures of sharpness
     Measure(MeasureOptions),
     /// Multiply the Hessian of given weights and data by given vectors, to compare with other tools

@@ -1,8 +1,28 @@
 //! One file per command.
 
+pub(crate) mod compare;
 pub(crate) mod data;
 pub(crate) mod measure;
 pub(crate) mod models;
 pub(crate) mod product;
 pub(crate) mod run;
+pub(crate) mod runs;
 pub(crate) mod train;
+
+/// Rows of cells as lines with columns of one width; the first cells are flush left, the others flush right.
+fn table(rows: &[Vec<String>]) -> String {
+    let cells = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        let lengths = rows.iter().filter_map(|row| Some(row.get(column)?.chars().count()));
+        lengths.max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..cells).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| match column {
+            0 => format!("{cell:<width$}"),
+            _ => format!("  {cell:>width$}"),
+        });
+        cells.collect::<String>().trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}

@@ -3,22 +3,27 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use flatness_records::Provenance;
+use flatness_records::Segment;
 
-/// Who makes a record, on what, now; `command` makes it again.
-pub(crate) fn provenance(threads: usize, device: String, command: String) -> Provenance {
-    Provenance {
+/// This program on this machine, now, going on after `from_step` steps.
+pub(crate) fn segment(from_step: u64, threads: usize, device: String) -> Segment {
+    Segment {
+        from_step,
+        threads,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: env!("FLATNESS_COMMIT").to_owned(),
         dirty: env!("FLATNESS_DIRTY") == "true",
-        rustc: env!("FLATNESS_RUSTC").to_owned(),
         cpu: field("/proc/cpuinfo", "model name")
             .unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
-        threads,
         device,
-        started: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
-        command,
+        started: now(),
     }
+}
+
+/// The time, RFC 3339, UTC; a clock before 1970 says 1970.
+pub(crate) fn now() -> String {
+    let now = SystemTime::now().max(SystemTime::UNIX_EPOCH);
+    humantime::format_rfc3339_seconds(now).to_string()
 }
 
 /// Largest resident memory of this process so far in MiB; 0 where the system does not say.

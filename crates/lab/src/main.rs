@@ -9,14 +9,13 @@ mod commands;
 mod device;
 mod environment;
 mod evaluation;
-mod journal;
-mod measurement;
+mod log;
+mod measuring;
 mod output;
 mod progress;
 mod run_directory;
 mod setting;
 mod source;
-mod telemetry;
 mod training;
 
 use std::process::ExitCode;
@@ -33,6 +32,8 @@ fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Run(options) => commands::run::run(&options),
         Command::Train(options) => commands::train::train(&options),
+        Command::Runs(options) => commands::runs::runs(&options),
+        Command::Compare(options) => commands::compare::compare(&options),
         Command::Measure(options) => commands::measure::measure(&options),
         Command::Product(options) => commands::product::product(&options),
         Command::Models(options) => commands::models::models(&options),
@@ -41,7 +42,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", sentence(&error));
+            output::say(&format!("error: {}", sentence(&error)));
             ExitCode::from(2)
         }
     }

@@ -1,4 +1,4 @@
-//! Results on standard output.
+//! Results on standard output, and sentences on standard error.
 
 use std::io::{ErrorKind, Write};
 
@@ -12,4 +12,9 @@ pub(crate) fn put(text: &str) -> Result<()> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written.context("cannot write to standard output"),
     }
+}
+
+/// Says one line on standard error, if it can be said: work does not end because nobody listens.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

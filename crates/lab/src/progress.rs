@@ -1,13 +1,12 @@
-//! Progress on standard error: bars on a terminal, a plain line now and then otherwise, or nothing.
+//! Progress on standard error: one line that changes on a terminal, a line now and then otherwise, or nothing.
 
 use std::cell::RefCell;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use candle_core::{DType, Device, Tensor};
-use flatness_operator::LinearOperator;
-use flatness_records::EpochMetrics;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::output::say;
 
 /// Least time between two plain lines.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(5);
@@ -17,18 +16,20 @@ const PLAIN_INTERVAL: Duration = Duration::from_secs(5);
 pub(crate) enum Progress {
     Quiet,
     Plain,
-    Bars,
+    Terminal,
 }
 
-/// One stage of the work, of a known number of units.
+/// One stage of the work.
 pub(crate) struct Stage {
-    bar: Option<ProgressBar>,
-    plain: Option<RefCell<Plain>>,
+    progress: Progress,
+    state: RefCell<State>,
+    bar: ProgressBar,
 }
 
-struct Plain {
+struct State {
     name: String,
-    unit: &'static str,
+    /// In the plural.
+    unit: String,
     total: u64,
     done: u64,
     /// Units that were done before this stage began.
@@ -39,11 +40,11 @@ struct Plain {
 }
 
 impl Progress {
-    /// Bars where standard error is a terminal, plain lines elsewhere, nothing when `quiet`.
+    /// A line that changes where standard error is a terminal, plain lines elsewhere, nothing when `quiet`.
     pub(crate) fn new(quiet: bool) -> Self {
         match (quiet, std::io::stderr().is_terminal()) {
             (true, _) => Self::Quiet,
-            (false, true) => Self::Bars,
+            (false, true) => Self::Terminal,
             (false, false) => Self::Plain,
         }
     }
@@ -51,151 +52,174 @@ impl Progress {
     /// Says one line.
     pub(crate) fn say(self, line: &str) {
         if self != Self::Quiet {
-            eprintln!("{line}");
+            say(line);
         }
     }
 
     /// Begins a stage of `total` units.
-    pub(crate) fn stage(self, name: &str, unit: &'static str, total: u64) -> Stage {
-        let bar = (self == Self::Bars).then(|| {
-            let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
-            let template = format!(
-                "{{prefix:28}} [{{bar:24}}] {{pos}}/{{len}} {unit}  {{per_sec}}  {{eta}} left  {{msg}}"
-            );
-            let style = ProgressStyle::with_template(&template)
-                .unwrap_or_else(|_| ProgressStyle::default_bar())
-                .progress_chars("=> ");
-            bar.set_style(style);
-            bar.set_prefix(name.to_owned());
-            bar
-        });
-        let plain = (self == Self::Plain).then(|| {
-            let now = Instant::now();
-            RefCell::new(Plain {
-                name: name.to_owned(),
-                unit,
-                total,
-                done: 0,
-                skipped: 0,
-                started: now,
-                said: now,
-                message: String::new(),
-            })
-        });
-        Stage { bar, plain }
+    pub(crate) fn stage(self, name: &str, unit: &str, total: u64) -> Stage {
+        let target = match self {
+            Self::Terminal => ProgressDrawTarget::stderr(),
+            Self::Quiet | Self::Plain => ProgressDrawTarget::hidden(),
+        };
+        // This one field is cut at the terminal's width: a line that wraps cannot be taken back.
+        let style = ProgressStyle::with_template("{wide_msg}");
+        let bar = ProgressBar::with_draw_target(Some(total), target)
+            .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let now = Instant::now();
+        let state = State {
+            name: name.to_owned(),
+            unit: unit.to_owned(),
+            total,
+            done: 0,
+            skipped: 0,
+            started: now,
+            said: now,
+            message: String::new(),
+        };
+        Stage {
+            progress: self,
+            state: RefCell::new(state),
+            bar,
+        }
     }
 }
 
 impl Stage {
     /// `units` were done before, by another process: they do not count for the rate.
     pub(crate) fn skip(&self, units: u64) {
-        if let Some(bar) = &self.bar {
-            bar.set_position(units);
-            bar.reset_eta();
-        }
-        if let Some(plain) = &self.plain {
-            let mut plain = plain.borrow_mut();
-            plain.done += units;
-            plain.skipped += units;
-        }
+        let mut state = self.state.borrow_mut();
+        state.done += units;
+        state.skipped += units;
+    }
+
+    /// There are `total` units after all, such as where an estimate was good enough before its budget.
+    pub(crate) fn set_total(&self, total: u64) {
+        self.state.borrow_mut().total = total;
     }
 
     /// Shows the state now.
     pub(crate) fn message(&self, message: &str) {
-        if let Some(bar) = &self.bar {
-            bar.set_message(message.to_owned());
-        }
-        if let Some(plain) = &self.plain {
-            plain.borrow_mut().message = message.to_owned();
-        }
+        self.advance(0, message);
     }
 
     /// `units` more are done; `message` is the state now, where it is not empty.
     pub(crate) fn advance(&self, units: u64, message: &str) {
-        if let Some(bar) = &self.bar {
-            if !message.is_empty() {
-                bar.set_message(message.to_owned());
-            }
-            bar.inc(units);
+        let mut state = self.state.borrow_mut();
+        state.done += units;
+        if !message.is_empty() {
+            message.clone_into(&mut state.message);
         }
-        if let Some(plain) = &self.plain {
-            let mut plain = plain.borrow_mut();
-            plain.done += units;
-            if !message.is_empty() {
-                plain.message = message.to_owned();
+        match self.progress {
+            Progress::Quiet => {}
+            Progress::Plain if state.said.elapsed() < PLAIN_INTERVAL => {}
+            Progress::Plain => {
+                state.said = Instant::now();
+                say(&state.line(state.started.elapsed()));
             }
-            if plain.said.elapsed() >= PLAIN_INTERVAL {
-                plain.said = Instant::now();
-                eprintln!("{}", plain.line());
-            }
+            Progress::Terminal => self.bar.set_message(state.line(state.started.elapsed())),
         }
-    }
-}
-
-impl Plain {
-    fn line(&self) -> String {
-        let Self {
-            name,
-            unit,
-            total,
-            done,
-            skipped,
-            message,
-            ..
-        } = self;
-        let rate = (done - skipped) as f64 / self.started.elapsed().as_secs_f64();
-        let left = total.saturating_sub(*done) as f64 / rate;
-        let separator = if message.is_empty() { "" } else { "  " };
-        format!("{name}: {done}/{total} {unit}, {rate:.1}/s, {left:.0} s left{separator}{message}")
     }
 }
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
+        self.bar.finish_and_clear();
+    }
+}
+
+impl State {
+    /// What matters most comes first, since the end may be cut.
+    fn line(&self, elapsed: Duration) -> String {
+        let Self {
+            name,
+            unit,
+            total,
+            done,
+            message,
+            ..
+        } = self;
+        let mut line = format!("{name}: {done}/{total} {unit}");
+        let here = done.saturating_sub(self.skipped);
+        if here > 0 {
+            let each = elapsed.as_secs_f64() / here as f64;
+            let left = duration(each * total.saturating_sub(*done) as f64);
+            let rate = if each < 1.0 {
+                format!("{:.1}/s", 1.0 / each)
+            } else {
+                format!("{} each", duration(each))
+            };
+            line += &format!(", {rate}, {left} left");
         }
+        if !message.is_empty() {
+            line += &format!("  {message}");
+        }
+        line
     }
 }
 
-/// What to say of an epoch.
-pub(crate) fn epoch_message(metrics: &EpochMetrics) -> String {
-    let mut message = format!("loss {:.4}", metrics.running_loss);
-    if let Some(accuracy) = metrics.running_accuracy {
-        message += &format!("  accuracy {:.2} %", 100.0 * accuracy);
+/// Seconds to two or three digits.
+pub(crate) fn duration(seconds: f64) -> String {
+    const UNITS: [(f64, &str); 3] = [(86_400.0, "d"), (3_600.0, "h"), (60.0, "min")];
+    let unit = UNITS
+        .into_iter()
+        .find(|(length, _)| seconds >= 2.0 * length);
+    match unit {
+        Some((length, name)) => format!("{:.0} {name}", seconds / length),
+        None if seconds >= 10.0 => format!("{seconds:.0} s"),
+        None => format!("{seconds:.1} s"),
     }
-    if let Some(rate) = metrics.examples_per_second {
-        message += &format!("  {rate:.0} images/s");
-    }
-    message
 }
 
-/// An operator whose products advance a stage.
-pub(crate) struct Watched<'a, Operator> {
-    pub(crate) operator: Operator,
-    pub(crate) stage: &'a Stage,
-}
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
 
-impl<Operator: LinearOperator> LinearOperator for Watched<'_, Operator> {
-    fn dim(&self) -> usize {
-        self.operator.dim()
-    }
+    use super::Progress;
 
-    fn dtype(&self) -> DType {
-        self.operator.dtype()
-    }
-
-    fn device(&self) -> &Device {
-        self.operator.device()
-    }
-
-    fn scale(&self) -> f64 {
-        self.operator.scale()
-    }
-
-    fn apply_block(&self, vectors: &Tensor) -> Result<Tensor, flatness_operator::Error> {
-        let product = self.operator.apply_block(vectors)?;
-        self.stage.advance(vectors.dim(0)? as u64, "");
-        Ok(product)
+    #[test]
+    fn a_line_has_the_rate_of_this_process_and_the_time_left_of_the_work() {
+        for (total, lowered, skipped, done, seconds, expected) in [
+            (100, 100, 0, 0, 5, "training: 0/100 epochs"),
+            (
+                100,
+                100,
+                0,
+                2,
+                12,
+                "training: 2/100 epochs, 6.0 s each, 10 min left",
+            ),
+            (
+                100,
+                100,
+                40,
+                20,
+                10,
+                "training: 60/100 epochs, 2.0/s, 20 s left",
+            ),
+            (
+                1000,
+                66,
+                0,
+                66,
+                66,
+                "training: 66/66 epochs, 1.0 s each, 0.0 s left",
+            ),
+            (
+                1000,
+                66,
+                70,
+                6,
+                3,
+                "training: 76/66 epochs, 2.0/s, 0.0 s left",
+            ),
+        ] {
+            let stage = Progress::Quiet.stage("training", "epochs", total);
+            stage.skip(skipped);
+            stage.advance(done, "");
+            stage.set_total(lowered);
+            let line = stage.state.borrow().line(Duration::from_secs(seconds));
+            assert_eq!(line, expected);
+        }
     }
 }

@@ -1,12 +1,12 @@
 //! The directory of one run: its files, its lock, and the state that a killed run goes on from.
 //!
 //! `state-<steps>.safetensors` is written between two steps, and the two newest are kept; a damaged
-//! one is passed over for the one before. The lines of `metrics.jsonl` and `measurements.jsonl` that
-//! are younger than the state are dropped on resuming, and made again.
+//! one is passed over for the one before. The lines of `metrics.jsonl` and `measurements.jsonl` are on the disk before
+//! the state; those that are younger than it are dropped on resuming, and made again.
 
+mod lock;
 mod state;
 
-use std::cell::RefCell;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -17,109 +17,78 @@ use flatness_records::{
     read_json_lines, write_atomic, write_json,
 };
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-use crate::arguments::Telemetry;
-use crate::telemetry::{self, Events};
-
-pub(crate) use state::{Position, State};
+use self::lock::Lock;
+pub(crate) use self::lock::is_locked;
+pub(crate) use self::state::{Origin, Position, State};
+use crate::arguments::LogLevel;
+use crate::{log, output};
 
 /// States that are kept.
 const KEPT: usize = 2;
 
-/// The directory of one run, locked against other processes.
+pub(crate) const RECORD: &str = "record.json";
+pub(crate) const METRICS: &str = "metrics.jsonl";
+const MEASUREMENTS: &str = "measurements.jsonl";
+
+/// A run, as its directory was found.
+pub(crate) enum Found {
+    Finished(Box<Record>),
+    Open(RunDirectory),
+}
+
+/// The directory of one run that is not finished, locked against other processes.
 pub(crate) struct RunDirectory {
     path: PathBuf,
-    /// Held until the process ends, however it ends.
-    _lock: File,
-    /// Whether there are scalars for TensorBoard.
-    tensorboard: bool,
-    /// Those scalars, once it is known from where training goes on.
-    events: RefCell<Option<Events>>,
-}
-
-/// Path of a run's record, whether or not it exists.
-pub(crate) fn record_path(runs: &Path, run: &Run) -> PathBuf {
-    runs.join(run.id()).join("record.json")
-}
-
-/// The record of a run, if it has ended; what only a resumed run needs is then removed, since the
-/// process that wrote the record may have been killed before it came to that.
-pub(crate) fn finished(runs: &Path, run: &Run) -> Result<Option<Record>> {
-    let path = record_path(runs, run);
-    if !path.exists() {
-        return Ok(None);
-    }
-    let record = read_json(&path, "record")?;
-    remove_leftovers(&runs.join(run.id()))?;
-    Ok(Some(record))
+    /// What its states are of.
+    origin: Origin,
+    lock: Lock,
 }
 
 impl RunDirectory {
-    /// Makes and locks the directory of `run` under `runs`, and begins its log.
-    pub(crate) fn open(runs: &Path, run: &Run, telemetry: &Telemetry) -> Result<Self> {
+    /// Makes and locks the directory of `run` under `runs` and begins its log, unless the run is finished: then nothing
+    /// is written. That is asked again behind the lock, for the process before may have come to the end meanwhile.
+    pub(crate) fn open(runs: &Path, run: &Run, origin: Origin, level: LogLevel) -> Result<Found> {
         let path = runs.join(run.id());
+        if let Some(record) = finished(&path, &origin)? {
+            return Ok(Found::Finished(record));
+        }
         let cannot = || format!("cannot make the run directory {}", path.display());
         std::fs::create_dir_all(&path).with_context(cannot)?;
-        let lock_path = path.join("lock");
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(&lock_path)
-            .with_context(cannot)?;
-        if lock.try_lock().is_err() {
-            let holder = std::fs::read_to_string(&lock_path).unwrap_or_default();
-            bail!(
-                "{} is in use by process {}; wait for it or stop it",
-                path.display(),
-                holder.trim()
-            );
+        let lock = Lock::take(&path)?;
+        if let Some(record) = finished(&path, &origin)? {
+            return Ok(Found::Finished(record));
         }
-        std::fs::write(&lock_path, std::process::id().to_string()).with_context(cannot)?;
-        sweep(&path).with_context(cannot)?;
-        telemetry::start_log(&path, telemetry.log_level)?;
-        let directory = Self {
-            path,
-            _lock: lock,
-            tensorboard: telemetry.tensorboard,
-            events: RefCell::default(),
-        };
-        write_atomic(
-            &directory.file("spec.toml"),
-            run.spec().to_toml()?.as_bytes(),
-        )?;
-        Ok(directory)
+        remove_all(&path, |name| name.starts_with(TEMPORARY_PREFIX)).with_context(cannot)?;
+        log::start(&path, level)?;
+        let directory = Self { path, origin, lock };
+        directory.write("spec.toml", run.spec().to_toml()?.as_bytes())?;
+        Ok(Found::Open(directory))
     }
 
     fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
-    /// Writes the parameters of the last step.
-    pub(crate) fn write_checkpoint(&self, bytes: &[u8]) -> Result<()> {
-        Ok(write_atomic(&self.file("checkpoint.safetensors"), bytes)?)
+    /// Replaces the file `name`.
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        Ok(write_atomic(&self.file(name), bytes)?)
     }
 
-    /// Writes the average of the iterates.
-    pub(crate) fn write_average(&self, bytes: &[u8]) -> Result<()> {
-        Ok(write_atomic(&self.file("average.safetensors"), bytes)?)
-    }
-
-    /// Writes the parameters after `epoch`, which stay beside those of the last step.
-    pub(crate) fn write_epoch(&self, epoch: u32, bytes: &[u8]) -> Result<()> {
-        let name = format!("checkpoint-{epoch}.safetensors");
-        Ok(write_atomic(&self.file(&name), bytes)?)
+    pub(crate) fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     /// The newest whole state, if there is any; a damaged one before it is removed after a warning,
-    /// and lines younger than the state are dropped.
-    pub(crate) fn resume(&self, device: &Device) -> Result<Option<State>> {
+    /// and lines younger than the state are dropped. `measured` are the epochs after which the run measures.
+    pub(crate) fn resume(&self, device: &Device, measured: &[u32]) -> Result<Option<State>> {
         let mut damaged = Vec::new();
         let mut state = None;
         for path in states(&self.path)? {
             match read_state(&path, device) {
                 Ok(whole) => {
+                    whole.origin.check(&self.origin, &path)?;
                     state = Some(whole);
                     break;
                 }
@@ -134,40 +103,60 @@ impl RunDirectory {
             let them = if damaged.len() == 1 { "it" } else { "them" };
             bail!("{reasons}; delete {them} to begin the run anew");
         }
+        let position = state.as_ref().map(|state| state.position);
+        let Position { epoch, batch, .. } = position.unwrap_or_default();
+        let metrics: Vec<EpochMetrics> = self.lines(METRICS)?;
+        let measurements: Vec<Measurement> = self.lines(MEASUREMENTS)?;
+        let lines = metrics.iter().map(|line| line.epoch);
+        self.check(METRICS, 1..=epoch, lines.collect())?;
+        // Whether one after this very epoch was made before the state or not, it is missing and made, or there.
+        let before = |&at: &u32| at < epoch || (at == epoch && batch > 0);
+        let lines = measurements.iter().map(|line| line.epoch);
+        let wanted = measured.iter().copied().filter(before);
+        self.check(MEASUREMENTS, wanted, lines.collect())?;
         for (path, error) in damaged {
             let warning = format!(
                 "{} is damaged ({error:#}); going on from the state before it",
                 path.display()
             );
-            eprintln!("warning: {warning}");
+            output::say(&format!("warning: {warning}"));
             tracing::warn!("{warning}");
             remove(&path)?;
         }
-        let epoch = state.as_ref().map_or(0, |state| state.position.epoch);
-        let metrics = self.keep("metrics.jsonl", |line: &EpochMetrics| line.epoch <= epoch)?;
-        let done = |line: &Measurement| line.epoch <= epoch;
-        let measurements = self.keep("measurements.jsonl", done)?;
-        if self.tensorboard {
-            let mut events = Events::open(&self.path, epoch)?;
-            // What is there already is not added again; the rest was made without the option.
-            metrics.iter().try_for_each(|line| events.epoch(line))?;
-            (measurements.iter()).try_for_each(|line| events.measurement(line))?;
-            self.events.replace(Some(events));
-        }
+        self.keep(METRICS, metrics, |line| line.epoch <= epoch)?;
+        self.keep(MEASUREMENTS, measurements, |line| line.epoch <= epoch)?;
         Ok(state)
     }
 
-    /// Drops the lines that are not wanted; the others.
-    fn keep<T: Serialize + serde::de::DeserializeOwned>(
+    /// Refuses lines with a hole before the state, which nothing would fill.
+    fn check(
         &self,
-        name: &'static str,
+        name: &str,
+        wanted: impl IntoIterator<Item = u32>,
+        lines: Vec<u32>,
+    ) -> Result<()> {
+        let mut wanted = wanted.into_iter();
+        let Some(epoch) = wanted.find(|epoch| !lines.contains(epoch)) else {
+            return Ok(());
+        };
+        bail!(
+            "{} has no line of epoch {epoch}, which the saved state has left behind; delete {} to begin the run anew",
+            self.file(name).display(),
+            self.path.display()
+        );
+    }
+
+    fn lines<T: DeserializeOwned>(&self, name: &'static str) -> Result<Vec<T>> {
+        Ok(read_json_lines(&self.file(name), name)?)
+    }
+
+    /// Drops the lines that are not wanted.
+    fn keep<T: Serialize>(
+        &self,
+        name: &str,
+        mut lines: Vec<T>,
         wanted: impl Fn(&T) -> bool,
-    ) -> Result<Vec<T>> {
-        let path = self.file(name);
-        if !path.exists() {
-            return Ok(Vec::new());
-        }
-        let mut lines = read_json_lines::<T>(&path, name)?;
+    ) -> Result<()> {
         lines.retain(wanted);
         let mut text = String::new();
         for line in &lines {
@@ -175,19 +164,27 @@ impl RunDirectory {
             text.push('\n');
         }
         // On a full disk a run that has nothing to drop can still be read.
-        let as_it_is = std::fs::read_to_string(&path).is_ok_and(|old| old == text);
-        if !as_it_is {
-            write_atomic(&path, text.as_bytes())?;
+        let old = std::fs::read_to_string(self.file(name)).unwrap_or_default();
+        if old == text {
+            return Ok(());
         }
-        Ok(lines)
+        self.write(name, text.as_bytes())
     }
 
     /// Saves the state, and removes all but the newest.
     pub(crate) fn save(&self, state: &State) -> Result<()> {
+        self.lock.check()?;
+        for name in [METRICS, MEASUREMENTS] {
+            // A state without the lines before it would leave a hole after a power cut.
+            if let Ok(file) = File::open(self.file(name)) {
+                let cannot = || format!("cannot write {}", self.file(name).display());
+                file.sync_all().with_context(cannot)?;
+            }
+        }
         let steps = state.position.steps;
-        let path = self.file(&state_name(steps));
-        write_atomic(&path, &state.encode()?)?;
-        tracing::info!(epoch = state.position.epoch, steps, path = %path.display(), "saved the state");
+        let name = state_name(steps);
+        self.write(&name, &state.encode()?)?;
+        tracing::info!(epoch = state.position.epoch, steps, name, "saved the state");
         for old in states(&self.path)?.into_iter().skip(KEPT) {
             remove(&old)?;
         }
@@ -195,49 +192,52 @@ impl RunDirectory {
     }
 
     pub(crate) fn add_metrics(&self, metrics: &EpochMetrics) -> Result<()> {
-        append_json_line(&self.file("metrics.jsonl"), metrics)?;
-        let mut events = self.events.borrow_mut();
-        events
-            .as_mut()
-            .map_or(Ok(()), |events| events.epoch(metrics))
+        Ok(append_json_line(&self.file(METRICS), metrics)?)
     }
 
     pub(crate) fn add_measurement(&self, measurement: &Measurement) -> Result<()> {
-        append_json_line(&self.file("measurements.jsonl"), measurement)?;
-        self.show(measurement)
-    }
-
-    /// Adds a measurement to the log, and to the scalars for TensorBoard where there are any.
-    pub(crate) fn show(&self, measurement: &Measurement) -> Result<()> {
-        let Measurement {
-            epoch,
-            train_loss,
-            test_accuracy,
-            seconds,
-            ..
-        } = measurement;
-        tracing::info!(epoch, train_loss, test_accuracy, seconds, "measured");
-        let mut events = self.events.borrow_mut();
-        (events.as_mut()).map_or(Ok(()), |events| events.measurement(measurement))
+        Ok(append_json_line(&self.file(MEASUREMENTS), measurement)?)
     }
 
     /// Measurements made so far.
     pub(crate) fn measurements(&self) -> Result<Vec<Measurement>> {
-        Ok(read_json_lines(
-            &self.file("measurements.jsonl"),
-            "measurements.jsonl",
-        )?)
+        self.lines(MEASUREMENTS)
     }
 
     /// Ends the run: writes its record, then removes what only a resumed run needs.
     pub(crate) fn finish(&self, record: &Record) -> Result<()> {
-        write_json(&self.file("record.json"), record)?;
-        remove_leftovers(&self.path)
+        self.lock.check()?;
+        write_json(&self.file(RECORD), record)?;
+        Ok(remove_leftovers(&self.path)?)
     }
+}
+
+/// The record in the directory of a run, if it has ended. What only a resumed run needs is removed where it can be, since
+/// the process that wrote the record may have been killed before it came to that.
+fn finished(directory: &Path, origin: &Origin) -> Result<Option<Box<Record>>> {
+    let path = directory.join(RECORD);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let record: Record = read_json(&path, "record")?;
+    let of_record = Origin {
+        run: record.id.clone(),
+        data: record.data.digest.clone(),
+        normalization: [&record.data.mean, &record.data.deviation].map(Vec::clone),
+    };
+    of_record.check(origin, &path)?;
+    let _ = remove_leftovers(directory);
+    Ok(Some(Box::new(record)))
 }
 
 fn state_name(steps: u64) -> String {
     format!("state-{steps}.safetensors")
+}
+
+/// Steps of a state of this name.
+fn state_steps(name: &str) -> Option<u64> {
+    let number = name.strip_prefix("state-")?;
+    number.strip_suffix(".safetensors")?.parse().ok()
 }
 
 /// Paths of the states in `directory`, the newest first.
@@ -246,15 +246,10 @@ fn states(directory: &Path) -> Result<Vec<PathBuf>> {
     let mut numbers = Vec::new();
     for entry in std::fs::read_dir(directory).with_context(cannot)? {
         let name = entry.with_context(cannot)?.file_name();
-        let name = name.to_string_lossy();
-        let number = name.strip_prefix("state-");
-        let number = number.and_then(|rest| rest.strip_suffix(".safetensors"));
-        numbers.extend(number.and_then(|number| number.parse::<u64>().ok()));
+        numbers.extend(state_steps(&name.to_string_lossy()));
     }
     numbers.sort_unstable_by(|a, b| b.cmp(a));
-    let paths = numbers
-        .into_iter()
-        .map(|steps| directory.join(state_name(steps)));
+    let paths = (numbers.into_iter()).map(|steps| directory.join(state_name(steps)));
     Ok(paths.collect())
 }
 
@@ -262,38 +257,24 @@ fn read_state(path: &Path, device: &Device) -> Result<State> {
     State::decode(&std::fs::read(path)?, device)
 }
 
-/// Removes what only a resumed run needs.
-fn remove_leftovers(directory: &Path) -> Result<()> {
-    for path in states(directory)? {
-        remove(&path)?;
-    }
-    for name in ["measurements.jsonl", "lock"] {
-        remove(&directory.join(name))?;
-    }
-    Ok(())
+/// Removes what only a resumed run needs, but for the lock: another process may wait at it.
+fn remove_leftovers(directory: &Path) -> std::io::Result<()> {
+    remove_all(directory, |name| {
+        name == MEASUREMENTS || state_steps(name).is_some()
+    })
 }
 
-/// Removes a file that may be gone already.
-fn remove(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", path.display()))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Removes the temporary files of a process that was killed while it replaced a file.
-fn sweep(directory: &Path) -> std::io::Result<()> {
+/// Removes the files in `directory` of such names.
+fn remove_all(directory: &Path, unwanted: impl Fn(&str) -> bool) -> std::io::Result<()> {
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;
-        if entry
-            .file_name()
-            .to_string_lossy()
-            .starts_with(TEMPORARY_PREFIX)
-        {
+        if unwanted(&entry.file_name().to_string_lossy()) {
             std::fs::remove_file(entry.path())?;
         }
     }
     Ok(())
+}
+
+fn remove(path: &Path) -> Result<()> {
+    std::fs::remove_file(path).with_context(|| format!("cannot remove {}", path.display()))
 }

@@ -104,7 +104,14 @@ impl Model {
         let architecture = Architecture::find(&spec.name)?;
         let network = architecture
             .network(&examples.example_shape(), examples.classes())
-            .with_context(|| format!("{} does not fit {}", spec.name, examples.name()))?;
+            .with_context(|| {
+                let (name, data) = (&spec.name, examples.name());
+                let hint = match architecture.default_input() {
+                    ([3, 32, 32], _) => "; it is made for --data-set cifar-100 (data.set in a spec)",
+                    _ => "",
+                };
+                format!("{name} does not fit {data}{hint}")
+            })?;
         Ok(Self {
             name: spec.name.clone(),
             network,

@@ -1,4 +1,4 @@
-//! `flatness run` and `flatness train`.
+//! `flatness run`, `flatness train`, and what looks at their runs.
 
 use std::path::PathBuf;
 
@@ -13,11 +13,16 @@ use super::{Computing, NormalizationOptions, NumberType, Output, SubsetName};
     checkpoint.safetensors   the trained parameters, with PyTorch's names\n  \
     average.safetensors      the average of the iterates, where the spec asks for one\n  \
     metrics.jsonl            one line per epoch\n\
+    The page docs/SPEC.md has every field of a spec, its unit and default, and whole examples.\n\
     Ctrl-C ends a run behind the next step (exit code 130); the same command then goes on from there."
 )]
 pub(crate) struct RunOptions {
-    /// The spec, a TOML file
-    pub(crate) spec: PathBuf,
+    /// The spec, a TOML file; several with --dry-run
+    #[arg(value_name = "SPEC", num_args = 1.., required = true)]
+    pub(crate) specs: Vec<PathBuf>,
+    /// Say what it will take, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) places: Places,
     #[command(flatten)]
@@ -38,20 +43,9 @@ pub(crate) struct Places {
     /// Time between two saved states, in seconds: a kill loses at most this much and a step
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(crate) save_every: u64,
-    #[command(flatten)]
-    pub(crate) telemetry: Telemetry,
-}
-
-/// What a run says of itself besides its results, into its directory.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Telemetry")]
-pub(crate) struct Telemetry {
-    /// Least severe events that are appended to flatness.log
+    /// Least severity of the events in the run's flatness.log
     #[arg(long, value_name = "LEVEL", value_enum, default_value_t = LogLevel::Info)]
     pub(crate) log_level: LogLevel,
-    /// Write the metrics and measurements for TensorBoard too: `tensorboard --logdir DIR`
-    #[arg(long)]
-    pub(crate) tensorboard: bool,
 }
 
 /// Severity of an event.
@@ -106,7 +100,7 @@ pub(crate) struct TrainOptions {
     pub(crate) weight_decay: Option<f64>,
     /// Parameters without weight decay
     #[arg(long, value_name = "KIND", value_enum)]
-    pub(crate) no_decay: Vec<ExclusionName>,
+    pub(crate) decay_excludes: Vec<ExclusionName>,
     /// Average the iterates after this many epochs, one per epoch [default: gadam, gadamx, swa 161/300 of the epochs]
     #[arg(long, value_name = "EPOCH")]
     pub(crate) average_from: Option<u32>,
@@ -124,7 +118,7 @@ pub(crate) struct TrainOptions {
     pub(crate) sharpness_aware: Option<f64>,
     /// Flip the training images and shift them by up to 4 pixels, at random
     #[arg(long)]
-    pub(crate) augment: bool,
+    pub(crate) augmentation: bool,
     /// Evaluate every split after every N epochs and the last, into metrics.jsonl
     #[arg(long, value_name = "N")]
     pub(crate) evaluate_every: Option<u32>,
@@ -175,4 +169,21 @@ pub(crate) enum ExclusionName {
     Biases,
     /// Weights and biases of batch-norm
     Normalization,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunsOptions {
+    /// Directory of the runs
+    #[arg(value_name = "DIR", default_value = "runs")]
+    pub(crate) directory: PathBuf,
+    /// Print a JSON array
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareOptions {
+    /// Directories of finished runs; ratios are to the first
+    #[arg(value_name = "RUN", num_args = 1.., required = true)]
+    pub(crate) runs: Vec<PathBuf>,
 }

@@ -71,26 +71,21 @@ pub(crate) fn models(options: &ModelsOptions) -> Result<()> {
 }
 
 fn table(rows: &[Row]) -> String {
-    let mut lines = vec![format!(
-        "{:<14} {:>10} {:>10} {:>8}  {:<14}  what",
-        "name", "parameters", "MFLOPs", "MiB", "input"
-    )];
-    lines.extend(rows.iter().map(|row| {
-        format!(
-            "{:<14} {:>10} {:>10.3} {:>8.3}  {:<14}  {}",
-            row.name,
-            row.parameters,
-            row.megaflops(),
-            row.mebibytes(),
+    let heads = ["name", "parameters", "MFLOPs", "MiB", "input", "what"];
+    let mut cells = vec![heads.map(str::to_owned).to_vec()];
+    cells.extend(rows.iter().map(|row| {
+        vec![
+            row.name.clone(),
+            row.parameters.to_string(),
+            format!("{:.3}", row.megaflops()),
+            format!("{:.3}", row.mebibytes()),
             row.data(),
-            row.summary
-        )
+            row.summary.clone(),
+        ]
     }));
-    lines.push(String::new());
-    lines.push(
-        "MFLOPs of one forward pass (2 per multiply-add) and MiB of activations (f32), per example"
-            .to_owned(),
-    );
-    lines.push(format!("Further sizes by name: {FORMS}"));
-    lines.join("\n")
+    format!(
+        "{}\n\nMFLOPs of one forward pass (2 per multiply-add) and MiB of activations (f32), per example\n\
+         Further sizes by name: {FORMS}",
+        super::table(&cells)
+    )
 }

@@ -1,66 +1,84 @@
 //! `flatness run`: train and measure what a spec asks for.
 
-use std::path::Path;
+mod estimate;
+
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use flatness_engine::Weights;
 use flatness_models::checkpoint;
-use flatness_records::{BatchNorm, Iterate, Measurement, Outcome, Record, Run, Spec, Training};
+use flatness_records::{
+    BatchNorm, EpochEvaluation, Iterate, Outcome, Provenance, Record, Run, Spec, SplitEvaluation,
+    Training,
+};
 
 use crate::arguments::{Computing, Output, Places, RunOptions};
 use crate::evaluation::evaluate;
-use crate::measurement::{
-    Detail, Instrument, exact_spectrum, keskar, perturbations, rescaling, scaling,
-};
-use crate::output::put;
-use crate::progress::Progress;
-use crate::run_directory::{self, Position, RunDirectory};
-use crate::setting::{Machine, Model, Weights};
+use crate::measuring::Instrument;
+use crate::output::{put, say};
+use crate::progress::{Progress, duration};
+use crate::run_directory::{Found, Origin, RunDirectory};
+use crate::setting::{Machine, Model};
 use crate::source::{self, Splits};
-use crate::training::{Interrupted, Interruption, Trained, Trainer};
+use crate::training::{self, Interrupted, Setup, Trained, Trainer};
 use crate::{device, environment};
 
 pub(crate) fn run(options: &RunOptions) -> Result<()> {
-    let origin = options.spec.display().to_string();
-    let text = std::fs::read_to_string(&options.spec)
-        .with_context(|| format!("cannot read the spec {origin}"))?;
-    let run = Spec::from_toml(&text, &origin)?.validate(&origin)?;
-    execute(&run, &options.places, &options.computing, options.output)
+    let mut runs = Vec::new();
+    for spec in &options.specs {
+        let origin = spec.display().to_string();
+        let text = std::fs::read_to_string(spec)
+            .with_context(|| format!("cannot read the spec {origin}"))?;
+        runs.push(Spec::from_toml(&text, &origin)?.validate(&origin)?);
+    }
+    match runs.as_slice() {
+        _ if options.dry_run => estimate::estimate(&runs, options),
+        [run] => execute(run, &options.places, &options.computing, options.output),
+        _ => bail!("several specs can only be estimated; give --dry-run, or one of them"),
+    }
 }
 
 /// Does a run, or finds it done, and prints its outcome.
 pub(crate) fn execute(
     run: &Run,
-    options: &Places,
+    places: &Places,
     computing: &Computing,
     output: Output,
 ) -> Result<()> {
     let progress = Progress::new(output.quiet);
-    let runs = options.runs.as_path();
     let spec = run.spec();
-    let directory = options.data.as_deref();
-    let splits = source::load(&spec.data, run.streams(), directory, &spec.model.name)?;
-    let record = match run_directory::finished(runs, run)? {
-        Some(record) => {
-            if record.data.digest != splits.digest() {
-                bail!(
-                    "{} was made from other data ({}, digest {}); give another directory for the runs",
-                    run_directory::record_path(runs, run).display(),
-                    record.data.source,
-                    record.data.digest
-                );
-            }
-            record
+    let splits = source::load(
+        &spec.data,
+        run.streams(),
+        places.data.as_deref(),
+        &spec.model.name,
+    )?;
+    let normalization = splits.train.normalization();
+    let origin = Origin {
+        run: run.id(),
+        data: splits.digest().to_owned(),
+        normalization: [normalization.mean(), normalization.deviation()].map(<[f64]>::to_vec),
+    };
+    let record = match RunDirectory::open(&places.runs, run, origin, places.log_level)? {
+        Found::Finished(record) => {
+            let when = &record.provenance.finished;
+            progress.say(&format!("finished before, at {when}; nothing was done"));
+            *record
         }
-        None => {
-            let done = work(run, options, &splits, &Machine::new(computing)?, progress);
+        Found::Open(directory) => {
+            let machine = Machine::new(computing, None)?;
+            let done = work(run, places, &splits, &machine, &directory, progress);
             done.map_err(end_if_interrupted)?
         }
     };
+    let directory = places.runs.join(run.id());
     if output.json {
         put(&serde_json::to_string(&record)?)?;
     } else {
-        progress.say(&summary(&record, &run_directory::record_path(runs, run)));
+        for line in summary(&record) {
+            progress.say(&line);
+        }
+        progress.say(&format!("next: flatness measure {}", directory.display()));
     }
     match record.outcome {
         Outcome::Completed => Ok(()),
@@ -70,44 +88,33 @@ pub(crate) fn execute(
             step,
             loss,
             parameter_norm,
-        } => {
-            // Records of former versions lack these.
-            let step = step.map(|step| format!("step {step}"));
-            let loss = loss.map(|loss| format!("loss {loss:?}"));
-            let norm = parameter_norm.map(|norm| format!("parameter norm {norm:?}"));
-            let known: Vec<String> = [step, loss, norm].into_iter().flatten().collect();
-            bail!(
-                "training diverged in epoch {epoch} at learning rate {learning_rate:?} ({}): loss or parameters are \
-                 not finite; the parameters before that epoch are in {}; lower train.optimizer.learning_rate",
-                known.join(", "),
-                runs.join(run.id()).join("checkpoint.safetensors").display()
-            )
-        }
+        } => bail!(
+            "training diverged in epoch {epoch} at learning rate {learning_rate:?} (step {step}, loss {loss:?}, \
+             parameter norm {parameter_norm:?}): loss or parameters are not finite; the last parameters before that \
+             are in {}; lower train.optimizer.learning_rate (--learning-rate)",
+            directory.join("checkpoint.safetensors").display()
+        ),
     }
 }
 
-/// Ends the process by the exit code of the signal, if one has ended the run.
+/// Ends the process by the exit code of the signal, 130 or 143 as a shell would say, if one has ended the run.
 fn end_if_interrupted(error: anyhow::Error) -> anyhow::Error {
     if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
-        eprintln!("{interrupted}");
-        std::process::exit(interrupted.exit_code());
+        say(&interrupted.to_string());
+        std::process::exit(128 + interrupted.signal);
     }
     error
 }
 
 fn work(
     run: &Run,
-    options: &Places,
+    places: &Places,
     splits: &Splits,
     machine: &Machine,
+    directory: &RunDirectory,
     progress: Progress,
 ) -> Result<Record> {
     let spec = run.spec();
-    let device_name = device::name(&machine.device);
-    let threads = machine.workers.threads();
-    let command = command(run, options, threads, &device_name);
-    let provenance = environment::provenance(threads, device_name, command);
-    let model = Model::new(&spec.model, &splits.train)?;
     let batch_size = spec.train.batch_size;
     let examples = splits.train.len();
     if batch_size > examples {
@@ -115,135 +122,117 @@ fn work(
             "train.batch_size must be at most the {examples} training examples, got {batch_size}"
         );
     }
-    let directory = RunDirectory::open(&options.runs, run, &options.telemetry)?;
+    let segment = environment::segment(0, machine.workers.threads(), device::name(&machine.device));
     tracing::info!(
         spec = run.id(),
         seed = spec.seed,
-        threads,
-        device = provenance.device,
+        threads = segment.threads,
+        device = segment.device,
         "start"
     );
+    let command = command(run, places, segment.threads, &segment.device);
+    let model = Model::new(&spec.model, &splits.train)?;
     let mean_loss = model.mean_loss(&model.network, &splits.train, machine, batch_size)?;
     let initial = model.initial(run.streams().seed("init"), &machine.device)?;
-    let instrument = spec.measure.as_ref().map(|spec| Instrument {
+    let instrument = spec.measure.as_ref().map(|request| Instrument {
         model: &model,
         splits,
         machine,
-        spec,
+        request,
         streams: run.streams(),
         progress,
         initial: &initial,
+        weight_decay: spec.train.optimizer.weight_decay().0,
     });
     if let Some(instrument) = &instrument {
         instrument.check()?;
     }
-    let measure = |epoch: u32, weights: &_| match &instrument {
-        None => Ok(0.0),
-        Some(instrument) => {
-            let made = directory.measurements()?;
-            if let Some(made) = made.iter().find(|made| made.epoch == epoch) {
-                return Ok(made.seconds);
-            }
-            let measurement = instrument.measure(epoch, Iterate::Last, weights, Detail::Path)?;
-            directory.add_measurement(&measurement)?;
-            Ok(measurement.seconds)
+    let measure = |epoch: u32, weights: &Weights| -> Result<f64> {
+        let Some(instrument) = &instrument else {
+            return Ok(0.0);
+        };
+        let made = directory.measurements()?;
+        if let Some(made) = made.iter().find(|made| made.epoch == epoch) {
+            return Ok(made.seconds);
         }
+        let measurement = instrument.along(epoch, weights)?;
+        directory.add_measurement(&measurement)?;
+        tracing::info!(epoch, seconds = measurement.seconds, "measured");
+        Ok(measurement.seconds)
     };
-    let interruption = Interruption::watch()?;
-    let trainer = Trainer {
+    training::listen()?;
+    let setup = Setup {
         run,
         mean_loss: &mean_loss,
         examples: &splits.train,
-        directory: &directory,
-        save_every: Duration::from_secs(options.save_every),
+        directory,
+        segment,
+        save_every: Duration::from_secs(places.save_every),
         progress,
-        interruption: &interruption,
-        evaluate: &|weights| evaluate(&model, splits, machine, batch_size, weights),
-    };
-    let encode = |weights: &Weights| {
-        checkpoint::encode(
-            &model.network,
-            &weights.theta,
-            &weights.buffers,
-            &model.name,
-        )
+        evaluate: &|weights| evaluate(&model, splits, machine, weights),
+        measure: &measure,
     };
     let Trained {
         weights,
+        evaluation,
         average,
         position,
+        segments,
         outcome,
-    } = trainer.train(&initial, measure)?;
-    directory.write_checkpoint(&encode(&weights)?)?;
-    if let Some(average) = &average {
-        directory.write_average(&encode(average)?)?;
+    } = Trainer::new(setup, &initial)?.train()?;
+    let write = |name: &str, weights: &Weights| {
+        let Weights { theta, buffers } = weights;
+        let bytes = checkpoint::encode(&model.network, theta, buffers, &model.name)?;
+        directory.write(name, &bytes)
+    };
+    write("checkpoint.safetensors", &weights)?;
+    if let Some((average, _)) = &average {
+        write("average.safetensors", average)?;
     }
-    let batch_norm = spec
-        .measure
-        .as_ref()
-        .map_or(BatchNorm::Frozen, |measure| measure.batch_norm);
-    let mut record = Record {
+    let started = Instant::now();
+    let mut measurements = directory.measurements()?;
+    if let (Some(instrument), Outcome::Completed) = (&instrument, &outcome) {
+        let average = average
+            .as_ref()
+            .map(|(average, _)| (Iterate::Average, average));
+        for (iterate, weights) in [(Iterate::Last, &weights)].into_iter().chain(average) {
+            measurements.push(instrument.at_end(position.epoch, iterate, weights)?);
+        }
+    }
+    let batch_norm = (spec.measure.as_ref()).map_or(BatchNorm::Frozen, |spec| spec.batch_norm);
+    let steps_per_epoch = examples.div_ceil(batch_size) as u64;
+    let record = Record {
         id: run.id(),
         spec: spec.clone(),
-        provenance,
-        data: splits.record(spec.measure.as_ref().map(|measure| measure.split)),
-        model: model.record(batch_norm),
-        training: training(position, 0.0),
-        measurements: directory.measurements()?,
-        scaling: Vec::new(),
-        perturbations: Vec::new(),
-        exact_spectrum: None,
-        keskar: Vec::new(),
-        rescaling: Vec::new(),
         outcome,
+        provenance: Provenance {
+            rustc: env!("FLATNESS_RUSTC").to_owned(),
+            command,
+            segments,
+            finished: environment::now(),
+        },
+        data: splits.record(),
+        model: model.record(batch_norm),
+        training: Training {
+            steps: position.steps,
+            dose: training::dose(&spec.train, steps_per_epoch, position.steps)?,
+            train_seconds: position.train_seconds,
+            measure_seconds: position.measure_seconds + started.elapsed().as_secs_f64(),
+            peak_rss_mib: environment::peak_rss_mib(),
+        },
+        evaluation,
+        average_evaluation: average.map(|(_, evaluation)| evaluation),
+        measurements,
     };
-    if let (Some(instrument), Outcome::Completed) = (&instrument, &record.outcome) {
-        let started = Instant::now();
-        let epoch = position.epoch;
-        let last = instrument.measure(epoch, Iterate::Last, &weights, Detail::Full)?;
-        directory.show(&last)?;
-        record.measurements.push(last);
-        if let Some(average) = &average {
-            let average = instrument.measure(epoch, Iterate::Average, average, Detail::Full)?;
-            directory.show(&average)?;
-            record.measurements.push(average);
-        }
-        let finished = average.as_ref().unwrap_or(&weights);
-        record.scaling = scaling(instrument, finished)?;
-        if let Some(perturbation) = &instrument.spec.perturbation {
-            record.perturbations = perturbations(instrument, perturbation, finished)?;
-        }
-        if let Some(exact) = &instrument.spec.exact_spectrum {
-            record.exact_spectrum = Some(exact_spectrum(instrument, exact, finished)?);
-        }
-        if let Some(spec) = &instrument.spec.keskar {
-            record.keskar = keskar(instrument, spec, finished)?;
-        }
-        if let Some(spec) = &instrument.spec.rescaling {
-            record.rescaling = rescaling(instrument, spec, finished)?;
-        }
-        record.training = training(position, started.elapsed().as_secs_f64());
-    }
     directory.finish(&record)?;
     Ok(record)
 }
 
-fn training(position: Position, measure_seconds: f64) -> Training {
-    Training {
-        steps: position.steps,
-        train_seconds: position.train_seconds,
-        measure_seconds: position.measure_seconds + measure_seconds,
-        peak_rss_mib: environment::peak_rss_mib(),
-    }
-}
-
 /// The command that makes the record again.
-fn command(run: &Run, options: &Places, threads: usize, device: &str) -> String {
-    let runs = &options.runs;
+fn command(run: &Run, places: &Places, threads: usize, device: &str) -> String {
+    let runs = &places.runs;
     let spec = runs.join(run.id()).join("spec.toml");
-    let data = options
-        .data
-        .as_ref()
+    let data = (places.data.as_ref())
         .map_or_else(String::new, |data| format!(" --data {}", data.display()));
     format!(
         "flatness run {} --runs {}{data} --device {device} --threads {threads}",
@@ -252,37 +241,48 @@ fn command(run: &Run, options: &Places, threads: usize, device: &str) -> String 
     )
 }
 
-fn summary(record: &Record, path: &Path) -> String {
+/// What came out, a line each: how good the network is, how sharp, what it took.
+fn summary(record: &Record) -> Vec<String> {
     let Record {
         model,
         data,
         training,
         ..
     } = record;
-    let mut lines = vec![format!(
-        "{} ({} parameters) on {} training examples of {data}",
-        model.name, model.parameters, data.train_examples
-    )];
-    if let Some(Measurement {
-        train_loss,
-        train_accuracy,
-        test_accuracy,
-        matrices,
-        ..
-    }) = record.measurements.last()
-    {
-        lines.push(format!(
-            "train loss {train_loss:.5}, train accuracy {:.2} %, test accuracy {:.2} %",
-            100.0 * train_accuracy,
-            100.0 * test_accuracy
-        ));
-        lines.extend(matrices.iter().map(super::measure::line));
+    let mut lines = vec![
+        format!(
+            "{} ({} parameters) on {} training examples of {data}",
+            model.name, model.parameters, data.train_examples
+        ),
+        evaluated("", &record.evaluation),
+    ];
+    lines.extend(
+        (record.average_evaluation.iter()).map(|of| evaluated("average of the iterates: ", of)),
+    );
+    for matrix in (record.measurements.last().iter()).flat_map(|last| &last.measured.matrices) {
+        let numbers = matrix
+            .numbers
+            .iter()
+            .map(|(name, number)| format!("{name} {}", super::compare::with_error(number)));
+        let numbers: Vec<String> = numbers.collect();
+        lines.push(format!("{}: {}", matrix.matrix.name(), numbers.join(", ")));
     }
     lines.push(format!(
-        "trained {:.1} s, measured {:.1} s; {}",
-        training.train_seconds,
-        training.measure_seconds,
-        path.display()
+        "trained {}, measured {}",
+        duration(training.train_seconds),
+        duration(training.measure_seconds)
     ));
-    lines.join("\n")
+    lines
+}
+
+fn evaluated(of: &str, evaluation: &EpochEvaluation) -> String {
+    let split = |name, split: &SplitEvaluation| {
+        format!(
+            "{name} loss {:.5}, accuracy {:.2} %",
+            split.loss,
+            100.0 * split.accuracy
+        )
+    };
+    let EpochEvaluation { train, test, .. } = evaluation;
+    format!("{of}{}; {}", split("train", train), split("test", test))
 }

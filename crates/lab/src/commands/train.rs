@@ -5,7 +5,7 @@
 
 use anyhow::Result;
 use flatness_records::{
-    AugmentationSpec, AverageSpec, DataSpec, Decay, DecayExclusion, Interval, ModelSpec,
+    AugmentationSpec, AverageSpec, DataSpec, Decay, DecayExclusion, Error, Interval, ModelSpec,
     MomentSpec, OptimizerSpec, PadamSpec, ScheduleSpec, Spec, TrainSpec, WarmUpSpec,
 };
 
@@ -56,8 +56,31 @@ pub(crate) fn train(options: &TrainOptions) -> Result<()> {
         train: training(options),
         measure: None,
     };
-    let run = spec.validate("command line")?;
+    let run = spec.validate("command line").map_err(in_options)?;
     execute(&run, &options.places, &options.computing, options.output)
+}
+
+/// A refused field of the spec in the words of the option that it came from.
+fn in_options(error: Error) -> anyhow::Error {
+    let Error::Field {
+        field,
+        expected,
+        got,
+        ..
+    } = error
+    else {
+        return error.into();
+    };
+    let option = |field: &str| match field {
+        "train.average.from_epoch" => "--average-from".to_owned(),
+        "train.warm_up.epochs" => "--warm-up".to_owned(),
+        _ => format!(
+            "--{}",
+            field.rsplit('.').next().unwrap_or(field).replace('_', "-")
+        ),
+    };
+    let expected = expected.replace("train.epochs", "--epochs");
+    anyhow::anyhow!("{} must be {expected}, got {got}", option(&field))
 }
 
 fn training(options: &TrainOptions) -> TrainSpec {
@@ -87,13 +110,17 @@ fn training(options: &TrainOptions) -> TrainSpec {
             from: WARM_UP_FROM,
         }),
         clip_norm: options.clip_norm,
-        decay_excludes: options.no_decay.iter().map(|&name| name.into()).collect(),
+        decay_excludes: options
+            .decay_excludes
+            .iter()
+            .map(|&name| name.into())
+            .collect(),
         sharpness_aware: options.sharpness_aware,
         average: average_from.map(|from_epoch| AverageSpec::Uniform {
             from_epoch,
             every: Interval::Epoch,
         }),
-        augmentation: options.augment.then_some(AugmentationSpec {
+        augmentation: options.augmentation.then_some(AugmentationSpec {
             flip: true,
             pad: PAD,
         }),

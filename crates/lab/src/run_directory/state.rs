@@ -1,24 +1,76 @@
 //! All that training goes on from after an interruption, as one safetensors file.
 //!
-//! The metadata have one entry, the position with a SHA-256 of it and of all tensors: a state is used
-//! whole or not at all.
+//! The metadata have one entry: of what the state is, its position, and a SHA-256 of these and of all tensors. A state is
+//! used whole or not at all, and goes on with the run, the data and the normalisation that it began with; other threads,
+//! programs or processors are a new segment.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use candle_core::safetensors::Load;
 use candle_core::{Device, Tensor};
+use flatness_records::Segment;
 use safetensors::{SafeTensors, View};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::setting::Weights;
+use flatness_engine::Weights;
 
 /// The one entry of the metadata.
 const ENTRY: &str = "state";
 
+/// Of what a state is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Origin {
+    /// Name of the run.
+    pub(crate) run: String,
+    /// Digest of all the examples read.
+    pub(crate) data: String,
+    /// Mean and deviation of each channel that the pixels were normalised with.
+    pub(crate) normalization: [Vec<f64>; 2],
+}
+
+impl Origin {
+    /// Refuses what is `self`, found at `path`, where `expected` is asked for.
+    pub(super) fn check(&self, expected: &Self, path: &Path) -> Result<()> {
+        let normalization = |origin: &Self| format!("{:?}", origin.normalization);
+        for (what, got, expected, hint) in [
+            (
+                "run",
+                self.run.clone(),
+                expected.run.clone(),
+                "move it away",
+            ),
+            (
+                "data digest",
+                self.data.clone(),
+                expected.data.clone(),
+                "give the data that it was made with (--data)",
+            ),
+            (
+                "normalisation",
+                normalization(self),
+                normalization(expected),
+                "give the one that it was made with",
+            ),
+        ] {
+            if got != expected {
+                bail!(
+                    "{} must be of the {what} {expected}, but is of {got}; {hint}, or another directory for the runs",
+                    path.display()
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Training between two steps.
 pub(crate) struct State {
+    pub(crate) origin: Origin,
+    /// Who has done the steps so far.
+    pub(crate) segments: Vec<Segment>,
     pub(crate) weights: Weights,
     /// Those at the beginning of the epoch, to which a diverged run returns.
     pub(crate) before: Weights,
@@ -50,6 +102,8 @@ pub(crate) struct Position {
 /// What is in the entry of the metadata.
 #[derive(Serialize, Deserialize)]
 struct Entry {
+    origin: Origin,
+    segments: Vec<Segment>,
     position: Position,
     /// Iterates seen by the average, if there is one.
     averaged: Option<u64>,
@@ -76,6 +130,8 @@ impl State {
             tensors.extend(vectors.map(|(name, vector)| (format!("{place}.{name}"), vector)));
         }
         let mut entry = Entry {
+            origin: self.origin.clone(),
+            segments: self.segments.clone(),
             position: self.position,
             averaged: self.average.as_ref().map(|average| average.steps),
             digest: String::new(),
@@ -121,6 +177,8 @@ impl State {
             vectors: take("average"),
         });
         Ok(Self {
+            origin: entry.origin,
+            segments: entry.segments,
             weights,
             before,
             optimizer,

@@ -8,7 +8,7 @@ use flatness_curvature::MeanLoss;
 use flatness_optim::{Average, ExponentialAverage, State, TailAverage, UniformAverage};
 use flatness_records::{AverageSpec, Interval};
 
-use crate::setting::Weights;
+use flatness_engine::Weights;
 
 /// An average that takes its iterates at the times of a spec.
 pub(super) struct Averaging {

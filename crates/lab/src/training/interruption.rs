@@ -2,92 +2,65 @@
 //! ends the process at once. While something is measured nothing would be lost, so there the first
 //! ends the process at once too.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use anyhow::Result;
 
-/// What a signal has asked for so far.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Interruption(Arc<Shared>);
+/// The last signal, or 0.
+static SIGNAL: AtomicI32 = AtomicI32::new(0);
 
-#[derive(Debug, Default)]
-struct Shared {
-    /// The last signal, or 0.
-    signal: AtomicI32,
-    /// Whether a step will end soon and look here.
-    stepping: AtomicBool,
-}
+/// Whether a step will end soon and look at [`SIGNAL`].
+static STEPPING: AtomicBool = AtomicBool::new(false);
 
 /// A run that a signal has ended after its state was saved.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "interrupted after {steps} steps ({epoch} whole epochs); the state is saved, and the same command goes on from there"
+)]
 pub(crate) struct Interrupted {
     pub(crate) signal: i32,
     pub(crate) epoch: u32,
     pub(crate) steps: u64,
 }
 
-impl Interrupted {
-    /// Exit code: 130 after Ctrl-C, 143 after a request to terminate, as a shell would say.
-    pub(crate) fn exit_code(&self) -> i32 {
-        128 + self.signal
-    }
-}
+/// Listens to the signals from now on.
+#[cfg(unix)]
+pub(crate) fn listen() -> Result<()> {
+    use anyhow::Context;
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    use signal_hook::iterator::Signals;
 
-impl std::fmt::Display for Interrupted {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { epoch, steps, .. } = self;
-        write!(
-            formatter,
-            "interrupted after {steps} steps ({epoch} whole epochs); the state is saved, and the same command goes \
-             on from there"
-        )
-    }
-}
-
-impl std::error::Error for Interrupted {}
-
-impl Interruption {
-    /// Listens to the signals from now on.
-    pub(crate) fn watch() -> Result<Self> {
-        let interruption = Self::default();
-        #[cfg(unix)]
-        interruption.clone().listen()?;
-        Ok(interruption)
-    }
-
-    #[cfg(unix)]
-    fn listen(self) -> Result<()> {
-        use anyhow::Context;
-        use signal_hook::consts::{SIGINT, SIGTERM};
-        use signal_hook::iterator::Signals;
-
-        let mut signals = Signals::new([SIGINT, SIGTERM]).context("cannot listen to signals")?;
-        let listen = move || {
-            for signal in signals.forever() {
-                tracing::warn!(signal, "got a signal");
-                let first = self.0.signal.swap(signal, Ordering::SeqCst) == 0;
-                if first && self.0.stepping.load(Ordering::SeqCst) {
-                    continue;
-                }
-                eprintln!(
-                    "ended at once; the same command goes on from the state that was saved last"
-                );
-                std::process::exit(128 + signal);
+    let mut signals = Signals::new([SIGINT, SIGTERM]).context("cannot listen to signals")?;
+    let listen = move || {
+        for signal in signals.forever() {
+            tracing::warn!(signal, "got a signal");
+            let first = SIGNAL.swap(signal, Ordering::SeqCst) == 0;
+            if first && STEPPING.load(Ordering::SeqCst) {
+                continue;
             }
-        };
-        let thread = std::thread::Builder::new().name("signals".to_owned());
-        thread.spawn(listen).context("cannot start a thread")?;
-        Ok(())
-    }
+            crate::output::say(
+                "ended at once; the same command goes on from the state that was saved last",
+            );
+            std::process::exit(128 + signal);
+        }
+    };
+    let thread = std::thread::Builder::new().name("signals".to_owned());
+    thread.spawn(listen).context("cannot start a thread")?;
+    Ok(())
+}
 
-    /// The signal that asks for an end, if one came.
-    pub(crate) fn signal(&self) -> Option<i32> {
-        Some(self.0.signal.load(Ordering::SeqCst)).filter(|&signal| signal != 0)
-    }
+/// There are no such signals.
+#[cfg(not(unix))]
+pub(crate) fn listen() -> Result<()> {
+    Ok(())
+}
 
-    /// Says whether steps are done from now on, after each of which [`Interruption::signal`] is asked.
-    pub(crate) fn set_stepping(&self, stepping: bool) {
-        self.0.stepping.store(stepping, Ordering::SeqCst);
-    }
+/// The signal that asks for an end, if one came.
+pub(super) fn signal() -> Option<i32> {
+    Some(SIGNAL.load(Ordering::SeqCst)).filter(|&signal| signal != 0)
+}
+
+/// Says whether steps are done from now on, after each of which [`signal`] is asked.
+pub(super) fn set_stepping(stepping: bool) {
+    STEPPING.store(stepping, Ordering::SeqCst);
 }

@@ -125,12 +125,38 @@ pub(super) fn rate(train: &TrainSpec, epoch: u32) -> Result<f64> {
     Ok(train.optimizer.learning_rate() * factor)
 }
 
+/// How much weight decay there was in `steps` steps (`flatness_records::Training`), of which an epoch has
+/// `steps_per_epoch`.
+pub(crate) fn dose(train: &TrainSpec, steps_per_epoch: u64, steps: u64) -> Result<f64> {
+    let (coefficient, kind) = train.optimizer.weight_decay();
+    let factor = match (&train.optimizer, kind) {
+        // The velocity repeats a gradient, and the decay with it: 1 + momentum + momentum² + ...
+        (
+            &OptimizerSpec::Sgd {
+                momentum,
+                dampening,
+                ..
+            },
+            Decay::Coupled,
+        ) if momentum > 0.0 => (1.0 - dampening) / (1.0 - momentum),
+        _ => 1.0,
+    };
+    let mut sum = 0.0;
+    for epoch in 0..train.epochs {
+        let left = steps.saturating_sub(u64::from(epoch) * steps_per_epoch);
+        sum += rate(train, epoch)? * left.min(steps_per_epoch) as f64;
+    }
+    Ok(coefficient * factor * sum)
+}
+
 #[cfg(test)]
 mod tests {
     use flatness_models::Architecture;
-    use flatness_records::{DecayExclusion, OptimizerSpec, ScheduleSpec, TrainSpec, WarmUpSpec};
+    use flatness_records::{
+        Decay, DecayExclusion, MomentSpec, OptimizerSpec, ScheduleSpec, TrainSpec, WarmUpSpec,
+    };
 
-    use super::{excluded, rate};
+    use super::{dose, excluded, rate};
 
     #[test]
     fn excluded_ranges_are_those_of_the_names() {
@@ -164,19 +190,11 @@ mod tests {
         }
     }
 
-    #[test]
-    fn rates_are_those_of_the_published_runs() {
-        let train = |schedule, warm_up| TrainSpec {
+    fn train(schedule: ScheduleSpec, warm_up: Option<WarmUpSpec>) -> TrainSpec {
+        TrainSpec {
             epochs: 300,
             batch_size: 128,
-            optimizer: OptimizerSpec::Sgd {
-                learning_rate: 0.1,
-                momentum: 0.9,
-                nesterov: false,
-                dampening: 0.0,
-                weight_decay: 0.0,
-                decay: flatness_records::Decay::Coupled,
-            },
+            optimizer: sgd(0.9, 0.0, Decay::Coupled),
             schedule,
             warm_up,
             clip_norm: None,
@@ -186,7 +204,56 @@ mod tests {
             augmentation: None,
             evaluate_every: None,
             checkpoint_every: None,
-        };
+        }
+    }
+
+    fn sgd(momentum: f64, dampening: f64, decay: Decay) -> OptimizerSpec {
+        OptimizerSpec::Sgd {
+            learning_rate: 0.1,
+            momentum,
+            nesterov: false,
+            dampening,
+            weight_decay: 5e-4,
+            decay,
+        }
+    }
+
+    #[test]
+    fn the_dose_is_the_sum_over_the_steps() {
+        let adam = |decay| OptimizerSpec::Adam(MomentSpec::published(0.1, 5e-4, decay));
+        // Rates 0.1 in two epochs and 0.01 in the third, of 4 steps each, as far as they were done.
+        let all =
+            5e-4 * (0.1 + 0.1 + 0.1 + 0.1 + 0.1 + 0.1 + 0.1 + 0.1 + 0.01 + 0.01 + 0.01 + 0.01);
+        let nine = 5e-4 * (0.1 + 0.1 + 0.1 + 0.1 + 0.1 + 0.1 + 0.1 + 0.1 + 0.01);
+        for (optimizer, steps, expected) in [
+            (sgd(0.9, 0.0, Decay::Coupled), 12, all / 0.1),
+            (sgd(0.9, 0.0, Decay::Coupled), 9, nine / 0.1),
+            (sgd(0.5, 0.2, Decay::Coupled), 12, all * 0.8 / 0.5),
+            (sgd(0.0, 0.0, Decay::Coupled), 12, all),
+            (sgd(0.9, 0.0, Decay::Decoupled), 12, all),
+            (adam(Decay::Coupled), 12, all),
+            (adam(Decay::Decoupled), 12, all),
+        ] {
+            let step = ScheduleSpec::Step {
+                every_epochs: 2,
+                factor: 0.1,
+            };
+            let spec = TrainSpec {
+                epochs: 3,
+                optimizer,
+                ..train(step, None)
+            };
+            let got = dose(&spec, 4, steps).expect("in range");
+            // A few roundings.
+            assert!(
+                (got / expected - 1.0).abs() < 1e-14,
+                "{spec:?}: {got}, {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn rates_are_those_of_the_published_runs() {
         let averaging = ScheduleSpec::Averaging {
             start_epoch: 161,
             ratio: 0.5,

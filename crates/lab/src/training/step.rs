@@ -12,7 +12,6 @@ use flatness_optim::{SharpnessAware, clip_by_norm};
 use flatness_records::Interval;
 
 use super::Trainer;
-use super::course::Course;
 
 /// Weight of a new batch in the running statistics of batch-norm, as in `torch.nn.BatchNorm2d`.
 const STATISTICS_MOMENTUM: f64 = 0.1;
@@ -21,16 +20,15 @@ impl Trainer<'_> {
     /// One step on the examples at the indices in `batch`, unless the loss is not finite; the loss before
     /// it.
     pub(super) fn step(
-        &self,
-        course: &mut Course,
+        &mut self,
         mean_loss: &MeanLoss<'_>,
         batch: &[u32],
         learning_rate: f64,
     ) -> Result<f64> {
         let spec = self.spec();
-        let theta = &course.weights.theta;
-        let seed = format!("dropout {}", course.position.steps);
-        let seed = self.run.streams().seed(&seed);
+        let theta = &self.weights.theta;
+        let seed = format!("dropout {}", self.position.steps);
+        let seed = self.setup.run.streams().seed(&seed);
         let at_theta = mean_loss.training_gradient(theta, batch, seed)?;
         let evaluation = at_theta.evaluation;
         if !evaluation.loss.is_finite() {
@@ -47,16 +45,16 @@ impl Trainer<'_> {
         if let Some(largest) = spec.clip_norm {
             clip_by_norm(&gradient, largest)?;
         }
-        course.optimizer.step(theta, &gradient, learning_rate)?;
+        self.optimizer.step(theta, &gradient, learning_rate)?;
         // The statistics are those at the parameters, also where the gradient is taken elsewhere.
-        course.weights.buffers = ((&course.weights.buffers * (1.0 - STATISTICS_MOMENTUM))?
+        self.weights.buffers = ((&self.weights.buffers * (1.0 - STATISTICS_MOMENTUM))?
             + (at_theta.statistics * STATISTICS_MOMENTUM)?)?;
-        if let Some(averaging) = &mut course.averaging {
-            averaging.add(Interval::Step, course.position.epoch, theta)?;
+        if let Some(averaging) = &mut self.averaging {
+            averaging.add(Interval::Step, self.position.epoch, theta)?;
         }
-        course.position.steps += 1;
-        course.position.loss_sum += evaluation.loss * batch.len() as f64;
-        course.position.correct += (evaluation.accuracy * batch.len() as f64).round();
+        self.position.steps += 1;
+        self.position.loss_sum += evaluation.loss * batch.len() as f64;
+        self.position.correct += (evaluation.accuracy * batch.len() as f64).round();
         Ok(evaluation.loss)
     }
 
@@ -66,11 +64,11 @@ impl Trainer<'_> {
             return Ok(None);
         };
         let augmentation = Augmentation {
-            seed: self.run.streams().seed("augmentation"),
+            seed: self.setup.run.streams().seed("augmentation"),
             flip: if spec.flip { Flip::Half } else { Flip::Never },
             pad: spec.pad,
         };
-        let augmented = Augmented::new(self.examples, augmentation, u64::from(epoch))?;
+        let augmented = Augmented::new(self.setup.examples, augmentation, u64::from(epoch))?;
         Ok(Some(augmented))
     }
 }

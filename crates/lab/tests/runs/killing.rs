@@ -43,6 +43,7 @@ fn check_kills(spec: &str, kept: &[&str]) {
 fn a_killed_run_ends_with_the_same_bits() {
     let kept = [
         "checkpoint.safetensors",
+        "lock",
         "metrics.jsonl",
         "record.json",
         "spec.toml",
@@ -57,6 +58,7 @@ fn a_killed_run_with_batch_norm_and_an_average_ends_with_the_same_bits() {
         "checkpoint-2.safetensors",
         "checkpoint-4.safetensors",
         "checkpoint.safetensors",
+        "lock",
         "metrics.jsonl",
         "record.json",
         "spec.toml",

@@ -2,7 +2,10 @@
 
 mod averages;
 mod damage;
+mod endings;
 mod killing;
+mod log;
 mod optimizers;
+mod origin;
 mod program;
 mod signals;

@@ -90,10 +90,10 @@ fn options_replace_the_published_settings() {
         "--warm-up=3",
         "--clip-norm=1.5",
         "--sharpness-aware=0.1",
-        "--augment",
+        "--augmentation",
         "--checkpoint-every=10",
-        "--no-decay=biases",
-        "--no-decay=normalization",
+        "--decay-excludes=biases",
+        "--decay-excludes=normalization",
     ];
     let spec = spec("gadam", &more);
     let train = r#"
@@ -111,4 +111,45 @@ fn options_replace_the_published_settings() {
     "#;
     let expected: toml::Table = train.parse().expect("TOML");
     assert_eq!(spec["train"].as_table(), Some(&expected));
+}
+
+#[test]
+fn what_is_refused_is_said_in_the_words_of_the_options() {
+    for (arguments, expected) in [
+        (
+            &["--average-from=30"][..],
+            "--average-from must be below --epochs, got 30",
+        ),
+        (
+            &["--optimizer=swa", "--average-from=31"],
+            "--average-from must be below --epochs, got 31",
+        ),
+        (
+            &["--warm-up=30"],
+            "--warm-up must be at least 1 and below --epochs, got 30",
+        ),
+        (
+            &["--learning-rate=-1"],
+            "--learning-rate must be a positive finite number, got -1",
+        ),
+        (
+            &["--seed=9007199254740993"],
+            "--seed must be at most 2^53 = 9007199254740992, got 9007199254740993",
+        ),
+        (&["--model=vgg-16"], "it is made for --data-set cifar-100"),
+    ] {
+        let place = Place::new("");
+        let model = !arguments[0].starts_with("--model");
+        let child = command(env!("CARGO_BIN_EXE_flatness"))
+            .args(["train", "--epochs=30", "--quiet", "--runs"])
+            .arg(place.path("runs"))
+            .args(model.then_some("--model=logistic"))
+            .args(arguments)
+            .spawn()
+            .expect("the binary starts");
+        let (code, error) = ended(child);
+        assert_eq!(code, 2, "{arguments:?}: {error}");
+        assert!(error.contains(expected), "{arguments:?}: {error}");
+        assert_eq!(error.trim_end().lines().count(), 1, "{error}");
+    }
 }

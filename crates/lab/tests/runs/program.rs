@@ -28,12 +28,11 @@ optimizer = { kind = "sgd", learning_rate = 0.02, momentum = 0.9, nesterov = tru
 schedule = { kind = "paper", ratio = 0.01 }
 [measure]
 epochs = [0, 3, 20]
-split = "train"
-matrices = ["hessian"]
+along = ["top", "trace"]
+what = ["top", "bottom", "trace", "frobenius", "scaling=2"]
 batch_size = 250
-lanczos = { steps = 8, tolerance = 1e-3 }
-trace = { probes = 4, block = 2 }
-scales = [1.0, 2.0]
+budget = 12
+search = 4
 "#;
 
 /// Batch-norm, and everything else that has a state.
@@ -57,11 +56,11 @@ sharpness_aware = 0.05
 checkpoint_every = 2
 [measure]
 epochs = [1]
-split = "train"
-matrices = ["hessian"]
+along = ["top"]
+what = ["top", "trace"]
 batch_size = 12
-lanczos = { steps = 2, tolerance = 1e-3 }
-trace = { probes = 2, block = 2 }
+budget = 4
+search = 2
 "#;
 
 /// Training examples of [`write_cifar100`].
@@ -197,7 +196,7 @@ pub(crate) struct Finished {
 impl Finished {
     pub(crate) fn read(directory: &Path) -> Self {
         let text = |name: &str| fs::read_to_string(directory.join(name)).expect("it is there");
-        let mut record = serde_json::from_str(&text("record.json")).expect("JSON");
+        let mut record = record(directory);
         strip(&mut record);
         let metrics = text("metrics.jsonl");
         let metrics = metrics.lines().map(|line| {
@@ -218,6 +217,11 @@ impl Finished {
             names,
         }
     }
+}
+
+pub(crate) fn record(directory: &Path) -> Value {
+    let text = fs::read_to_string(directory.join("record.json")).expect("it is there");
+    serde_json::from_str(&text).expect("JSON")
 }
 
 fn strip(value: &mut Value) {

@@ -1,0 +1,162 @@
+//! `flatness compare`: finished runs side by side.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use flatness_records::{Cost, EpochEvaluation, Quantity, Record, Uncertainty, read_json};
+use serde_json::Value;
+
+use crate::arguments::CompareOptions;
+use crate::output::put;
+use crate::run_directory::RECORD;
+
+/// Numbers of one run by name.
+type Column = BTreeMap<String, Quantity>;
+
+pub(crate) fn compare(options: &CompareOptions) -> Result<()> {
+    let records: Vec<Record> = options.runs.iter().map(read).collect::<Result<_>>()?;
+    let mut heads = vec!["spec".to_owned()];
+    heads.extend(records.iter().map(|record| record.id.clone()));
+    let mut settings = vec![heads];
+    let specs: Vec<_> = records.iter().map(fields).collect::<Result<_>>()?;
+    for name in names(&specs) {
+        let values = specs
+            .iter()
+            .map(|spec| spec.get(&name).cloned().unwrap_or_else(|| "-".to_owned()));
+        let values: Vec<String> = values.collect();
+        if values.iter().any(|value| *value != values[0]) {
+            settings.push([name].into_iter().chain(values).collect());
+        }
+    }
+    let columns: Vec<Column> = records.iter().map(numbers).collect();
+    let mut heads = vec!["number".to_owned()];
+    for (place, record) in records.iter().enumerate() {
+        heads.push(record.id.clone());
+        heads.extend((place > 0).then(|| "/ first".to_owned()));
+    }
+    let mut rows = vec![heads];
+    for name in names(&columns) {
+        let first = columns[0].get(&name);
+        let mut row = vec![name.clone()];
+        for (place, column) in columns.iter().enumerate() {
+            let number = column.get(&name);
+            row.push(number.map_or_else(|| "-".to_owned(), with_error));
+            if place > 0 {
+                let ratio = number
+                    .zip(first)
+                    .map(|(number, first)| ratio(number, first));
+                row.push(ratio.unwrap_or_else(|| "-".to_owned()));
+            }
+        }
+        rows.push(row);
+    }
+    put(&format!(
+        "{}\n\n{}",
+        super::table(&settings),
+        super::table(&rows)
+    ))
+}
+
+fn read(path: &PathBuf) -> Result<Record> {
+    let record = path.join(RECORD);
+    if !record.exists() {
+        bail!(
+            "{} has no {RECORD}: it must be the directory of a finished run, as `flatness runs` lists them",
+            path.display()
+        );
+    }
+    Ok(read_json(Path::new(&record), "record")?)
+}
+
+/// The names in any of the columns, in alphabetical order.
+fn names<T>(columns: &[BTreeMap<String, T>]) -> Vec<String> {
+    let names: BTreeMap<&String, ()> = columns
+        .iter()
+        .flat_map(BTreeMap::keys)
+        .map(|name| (name, ()))
+        .collect();
+    names.into_keys().cloned().collect()
+}
+
+/// The fields of a spec with their values, such as `train.optimizer.kind`.
+fn fields(record: &Record) -> Result<BTreeMap<String, String>> {
+    fn add(name: &str, value: &Value, fields: &mut BTreeMap<String, String>) {
+        let Value::Object(inner) = value else {
+            fields.insert(name.to_owned(), value.to_string().replace('"', ""));
+            return;
+        };
+        for (field, value) in inner {
+            let dot = if name.is_empty() { "" } else { "." };
+            add(&format!("{name}{dot}{field}"), value, fields);
+        }
+    }
+    let mut fields = BTreeMap::new();
+    add("", &serde_json::to_value(&record.spec)?, &mut fields);
+    Ok(fields)
+}
+
+/// Loss, accuracy, dose, and all numbers of the last measurement.
+fn numbers(record: &Record) -> Column {
+    let known = |value: f64| {
+        let rounding = f64::EPSILON * value.abs();
+        Quantity::new(value, Uncertainty::Computed { rounding }, Cost::default())
+    };
+    let mut column = BTreeMap::from([("dose".to_owned(), known(record.training.dose))]);
+    for (of, evaluation) in [
+        ("", Some(record.evaluation)),
+        ("average.", record.average_evaluation),
+    ] {
+        let Some(EpochEvaluation { train, test, .. }) = evaluation else {
+            continue;
+        };
+        for (split, values) in [("train", train), ("test", test)] {
+            column.insert(format!("{of}{split}_loss"), known(values.loss));
+            column.insert(format!("{of}{split}_accuracy"), known(values.accuracy));
+        }
+    }
+    let Some(last) = record.measurements.last() else {
+        return column;
+    };
+    let measured = &last.measured;
+    column.extend(measured.numbers.clone());
+    for matrix in &measured.matrices {
+        let group = matrix
+            .group
+            .iter()
+            .map(|group| format!("[{group}]"))
+            .collect::<String>();
+        for (name, number) in &matrix.numbers {
+            column.insert(
+                format!("{}{group}.{name}", matrix.matrix.name()),
+                number.clone(),
+            );
+        }
+    }
+    column
+}
+
+/// `1.234 ± 0.005`; an error of rounding alone is left out.
+pub(super) fn with_error(number: &Quantity) -> String {
+    let value = format!("{:.5}", number.value);
+    let value = match number.value.abs() {
+        size if size == 0.0 || (1e-2..1e5).contains(&size) => value,
+        _ => format!("{:.4e}", number.value),
+    };
+    match number.uncertainty {
+        Uncertainty::Computed { .. } => value,
+        _ => format!("{value} ± {:.1e}", number.error()),
+    }
+}
+
+/// `number` over `first`, with an error to first order; of one run's probes and another's, which are independent.
+fn ratio(number: &Quantity, first: &Quantity) -> String {
+    let ratio = number.value / first.value;
+    let relative = (number.error() / number.value).hypot(first.error() / first.value);
+    let of_rounding =
+        |number: &Quantity| matches!(number.uncertainty, Uncertainty::Computed { .. });
+    if of_rounding(number) && of_rounding(first) {
+        return format!("{ratio:.4}");
+    }
+    format!("{ratio:.4} ± {:.1e}", (ratio * relative).abs())
+}

@@ -1,0 +1,152 @@
+//! `flatness runs`: what is in a directory of runs.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use anyhow::{Context, Result};
+use flatness_records::{EpochMetrics, Outcome, Record, Spec, read_json, read_json_lines};
+use serde::Serialize;
+
+use crate::arguments::RunsOptions;
+use crate::output::put;
+use crate::progress::duration;
+use crate::run_directory::{METRICS, RECORD, is_locked};
+
+/// One run.
+#[derive(Serialize)]
+struct Row {
+    id: String,
+    model: String,
+    data: String,
+    optimizer: String,
+    learning_rate: f64,
+    weight_decay: f64,
+    epochs: u32,
+    seed: u64,
+    /// `finished`, `diverged in epoch K`, `running in epoch K`, `stopped after epoch K`, or what is wrong.
+    state: String,
+    /// Of the average where there is one, as all that follows.
+    test_accuracy: Option<f64>,
+    spectral_norm: Option<f64>,
+    /// Seconds since the last change.
+    age: f64,
+}
+
+pub(crate) fn runs(options: &RunsOptions) -> Result<()> {
+    let directory = &options.directory;
+    let cannot = || format!("cannot read {}", directory.display());
+    let mut rows = Vec::new();
+    for entry in std::fs::read_dir(directory).with_context(cannot)? {
+        let path = entry.with_context(cannot)?.path();
+        if path.join("spec.toml").exists() {
+            rows.push(row(&path)?);
+        }
+    }
+    rows.sort_by(|a: &Row, b| a.age.total_cmp(&b.age));
+    if options.json {
+        return put(&serde_json::to_string(&rows)?);
+    }
+    put(&super::table(&cells(&rows)))
+}
+
+fn row(path: &Path) -> Result<Row> {
+    let spec_path = path.join("spec.toml");
+    let origin = spec_path.display().to_string();
+    let text =
+        std::fs::read_to_string(&spec_path).with_context(|| format!("cannot read {origin}"))?;
+    let spec = Spec::from_toml(&text, &origin)?;
+    let record = match path.join(RECORD) {
+        record if record.exists() => read_json::<Record>(&record, "record").map(Some),
+        _ => Ok(None),
+    };
+    let state = match &record {
+        Err(_) => "record not readable".to_owned(),
+        Ok(Some(record)) => match record.outcome {
+            Outcome::Completed => "finished".to_owned(),
+            Outcome::Diverged { epoch, .. } => format!("diverged in epoch {epoch}"),
+        },
+        Ok(None) => {
+            let lines: Vec<EpochMetrics> =
+                read_json_lines(&path.join(METRICS), METRICS).unwrap_or_default();
+            let epoch = lines.last().map_or(0, |line| line.epoch);
+            match is_locked(path) {
+                true => format!("running in epoch {}", epoch + 1),
+                false => format!("stopped after epoch {epoch}"),
+            }
+        }
+    };
+    let record = record.ok().flatten();
+    let evaluation = record
+        .as_ref()
+        .map(|record| record.average_evaluation.unwrap_or(record.evaluation));
+    let last = record
+        .as_ref()
+        .and_then(|record| record.measurements.last());
+    let changed = [RECORD, METRICS, "spec.toml"].iter().find_map(|name| {
+        let metadata = path.join(name).metadata().ok()?;
+        metadata.modified().ok()
+    });
+    let age = changed.and_then(|changed| SystemTime::now().duration_since(changed).ok());
+    let data = spec.data;
+    Ok(Row {
+        id: path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
+        model: spec.model.name,
+        data: match data.train_examples {
+            None => data.set,
+            Some(examples) => format!("{}[{examples}]", data.set),
+        },
+        optimizer: spec.train.optimizer.kind().to_owned(),
+        learning_rate: spec.train.optimizer.learning_rate(),
+        weight_decay: spec.train.optimizer.weight_decay().0,
+        epochs: spec.train.epochs,
+        seed: spec.seed,
+        state,
+        test_accuracy: evaluation.map(|evaluation| evaluation.test.accuracy),
+        spectral_norm: last.and_then(|last| Some(last.measured.number("spectral_norm")?.value)),
+        age: age.unwrap_or_default().as_secs_f64(),
+    })
+}
+
+fn cells(rows: &[Row]) -> Vec<Vec<String>> {
+    let heads = [
+        "run",
+        "model",
+        "data",
+        "optimizer",
+        "rate",
+        "decay",
+        "epochs",
+        "seed",
+        "state",
+        "test %",
+        "spectral norm",
+        "age",
+    ];
+    let or_nothing = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    let cells = rows.iter().map(|row| {
+        vec![
+            row.id.clone(),
+            row.model.clone(),
+            row.data.clone(),
+            row.optimizer.clone(),
+            row.learning_rate.to_string(),
+            row.weight_decay.to_string(),
+            row.epochs.to_string(),
+            row.seed.to_string(),
+            row.state.clone(),
+            or_nothing(
+                row.test_accuracy
+                    .map(|accuracy| format!("{:.2}", 100.0 * accuracy)),
+            ),
+            or_nothing(row.spectral_norm.map(|norm| format!("{norm:.4e}"))),
+            duration(row.age),
+        ]
+    });
+    std::iter::once(heads.map(str::to_owned).to_vec())
+        .chain(cells)
+        .collect()
+}
