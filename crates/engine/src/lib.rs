@@ -34,4 +34,5 @@ pub use found::{Found, Line, NamedDiagonal, Plane};
 pub use journal::JournalError;
 pub use plan::{Plan, plan};
 pub use session::measure;
+pub use operators::curvature_matrix;
 pub use subject::{JournalFile, Observer, Resources, Subject, Weights};

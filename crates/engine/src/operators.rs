@@ -35,7 +35,7 @@ impl<'c> Block<'c> {
         rows: usize,
         meter: &'c Meter<'c>,
     ) -> Result<Self, crate::Error> {
-        let whole = curvature.operator(kind(place.matrix))?;
+        let whole = curvature.operator(curvature_matrix(place.matrix))?;
         Ok(Self {
             matrix: Principal::new(whole, &place.ranges)?,
             shift,
@@ -103,7 +103,8 @@ impl LinearOperator for Block<'_> {
 }
 
 /// The curvature matrix that a record calls `matrix`.
-pub(crate) fn kind(matrix: Matrix) -> flatness_curvature::Matrix {
+#[must_use]
+pub fn curvature_matrix(matrix: Matrix) -> flatness_curvature::Matrix {
     use flatness_curvature::Matrix as Curved;
     match matrix {
         Matrix::Hessian => Curved::Hessian,

@@ -14,7 +14,7 @@ use flatness_spectrum::Probe;
 
 use crate::Error;
 use crate::context::Context;
-use crate::operators::kind;
+use crate::operators::curvature_matrix;
 use crate::room::{Refusal, Room};
 
 /// Parts of the sample that are compared.
@@ -42,7 +42,7 @@ pub(crate) fn add(context: &mut Context<'_>, population: usize) -> Result<(), Er
         meter,
         ..
     } = *context;
-    let matrix = kind(context.place.matrix);
+    let matrix = curvature_matrix(context.place.matrix);
     let (folds, rows) = (FOLDS.min(mean_loss.data().len()), context.fit.rows);
     let errors = |vectors: &Tensor| -> Result<Vec<f64>, Error> {
         let count = vectors.dim(0)?;

@@ -4,7 +4,7 @@
 use candle_core::{DType, Tensor};
 use flatness_curvature::{Curvature, MeanLoss, Retention as Kept, Selection};
 use flatness_data::Examples;
-use flatness_kernels::squared_norm;
+use flatness_kernels::norm;
 use flatness_operator::LinearOperator;
 use flatness_records::{
     BatchNorm, Cost, Matrix, MatrixRecord, Measured, Request, Retention, Streams,
@@ -117,26 +117,25 @@ impl Session<'_> {
             gradients: 1,
             ..Cost::default()
         };
-        let (evaluation, gradient) = mean_loss.gradient(theta, Selection::All)?;
+        let (loss, gradient) = mean_loss.gradient(theta, Selection::All)?;
         self.cost += gradients;
         let mut norms = vec![
-            ("accuracy", evaluation.accuracy, gradients),
-            ("gradient_norm", squared_norm(&gradient)?.sqrt(), gradients),
+            ("gradient_norm", norm(&gradient)?, gradients),
             (
                 "parameter_norm",
-                squared_norm(theta)?.sqrt(),
+                norm(theta)?,
                 Cost::default(),
             ),
         ];
         if let Some(initial) = self.subject.initial {
-            let distance = squared_norm(&(theta - initial)?)?.sqrt();
+            let distance = norm(&(theta - initial)?)?;
             norms.push(("distance_from_initialization", distance, Cost::default()));
         }
         for (name, value, cost) in norms {
             let number = computed(value, rounding(theta.dtype(), value), cost);
             self.network.numbers.insert(name.to_owned(), number);
         }
-        self.known.loss = evaluation.loss;
+        self.known.loss = loss;
         self.known.gradient = Some(gradient);
         Ok(())
     }

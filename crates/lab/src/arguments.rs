@@ -3,21 +3,17 @@
 mod data;
 mod measuring;
 mod training;
-mod what;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use data::{
     CheckOptions, DataCommand, DataOptions, DataSet, FetchOptions, NormalizationOptions, SubsetName,
 };
-pub(crate) use measuring::{
-    BatchNormName, MatrixName, MeasureOptions, ProductOptions, RetentionName, SplitName,
-};
+pub(crate) use measuring::{MeasureOptions, ProductOptions, RetentionName};
 pub(crate) use training::{
     CompareOptions, ExclusionName, LogLevel, OptimizerName, Places, RunOptions, RunsOptions,
     TrainOptions,
 };
-pub(crate) use what::{NAMES, What};
 
 /// Train networks and measure their exact curvature, with error bars.
 ///

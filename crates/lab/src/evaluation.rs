@@ -46,3 +46,15 @@ pub(crate) fn over(
         top5_accuracy: evaluation.top5_accuracy,
     })
 }
+
+/// Which test examples `weights` classify correctly, in their order.
+pub(crate) fn hits(
+    model: &Model,
+    splits: &Splits,
+    machine: &Machine,
+    weights: &Weights,
+) -> Result<Vec<bool>> {
+    let frozen = model.measured(BatchNorm::Frozen, &weights.buffers)?;
+    let mean_loss = model.mean_loss(&frozen, &splits.test, machine, BATCH_SIZE)?;
+    Ok(mean_loss.hits(&weights.theta)?)
+}

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use flatness_engine::{Found, JournalFile, Observer, Resources, Subject, Weights};
+use flatness_engine::{Found, JournalFile, Observer, Subject, Weights};
 use flatness_records::{Iterate, Measurement, Request, Streams};
 
 use crate::evaluation::evaluate;

@@ -1,14 +1,15 @@
 //! A validated run made ready: network, data, threads, device.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use candle_core::{DType, Device, Tensor};
 use flatness_curvature::{MeanLoss, Settings};
 use flatness_data::Examples;
+use flatness_engine::{JournalFile, Resources, Weights};
 use flatness_layers::{Loss, Network, Workers};
 use flatness_models::Architecture;
 use flatness_records::{BatchNorm, Dtype, ModelRecord, ModelSpec};
 
-use crate::arguments::{BatchNormName, Computing, NumberType};
+use crate::arguments::{Computing, NumberType};
 use crate::{device, environment};
 
 /// How and where to compute.
@@ -16,32 +17,51 @@ pub(crate) struct Machine {
     pub(crate) workers: Workers,
     pub(crate) device: Device,
     /// Memory for kept activations in bytes.
-    pub(crate) memory_budget: usize,
+    activations: usize,
+    /// Memory for vectors in bytes.
+    vectors: u64,
 }
+
+/// The share of the machine's memory that vectors take where the user does not say: data, activations and other programs
+/// have the rest.
+const SHARE: u64 = 2;
+
+/// What vectors take where the system does not say how much memory there is.
+const UNKNOWN: u64 = 4 << 30;
 
 impl Machine {
-    pub(crate) fn new(computing: &Computing) -> Result<Self> {
+    /// As `computing` says, with so many MiB for vectors, or a share of what there is.
+    pub(crate) fn new(computing: &Computing, vector_memory: Option<u64>) -> Result<Self> {
+        let Computing {
+            device,
+            threads,
+            memory_budget,
+        } = computing;
         Ok(Self {
-            workers: workers(computing.threads)?,
-            device: device::open(&computing.device)?,
-            memory_budget: computing.memory_budget.saturating_mul(1 << 20),
+            workers: workers(*threads)?,
+            device: device::open(device)?,
+            activations: memory_budget.saturating_mul(1 << 20),
+            vectors: match vector_memory {
+                Some(mebibytes) => mebibytes.saturating_mul(1 << 20),
+                None => environment::memory().map_or(UNKNOWN, |bytes| bytes / SHARE),
+            },
         })
     }
-}
 
-/// Examples per sweep: what was asked for, which must not be more than there are, or 1000 or all.
-pub(crate) fn batch_size(
-    option: &str,
-    asked: Option<usize>,
-    examples: &dyn Examples,
-) -> Result<usize> {
-    let (name, len) = (examples.name(), examples.len());
-    match asked {
-        Some(size) if !(1..=len).contains(&size) => {
-            bail!("{option} must be in 1..={len}, the examples of {name}, got {size}")
+    /// What a measurement may take, until `interrupt` says so.
+    pub(crate) fn resources<'a>(
+        &'a self,
+        interrupt: &'a dyn Fn() -> bool,
+        journal: Option<JournalFile<'a>>,
+    ) -> Resources<'a> {
+        Resources {
+            workers: &self.workers,
+            device: &self.device,
+            activations: self.activations,
+            vectors: self.vectors,
+            interrupt,
+            journal,
         }
-        Some(size) => Ok(size),
-        None => Ok(len.min(1000)),
     }
 }
 
@@ -62,40 +82,6 @@ pub(crate) struct Model {
     /// As it is trained: batch-norm takes the statistics of the batch.
     pub(crate) network: Network,
     pub(crate) dtype: Dtype,
-}
-
-/// What training changes.
-#[derive(Debug, Clone)]
-pub(crate) struct Weights {
-    /// Parameters, (P).
-    pub(crate) theta: Tensor,
-    /// Running statistics of batch-norm, (Q).
-    pub(crate) buffers: Tensor,
-}
-
-impl Weights {
-    /// In another number type, on another device.
-    pub(crate) fn to(&self, dtype: DType, device: &Device) -> Result<Self> {
-        let to = |tensor: &Tensor| tensor.to_dtype(dtype)?.to_device(device);
-        Ok(Self {
-            theta: to(&self.theta)?,
-            buffers: to(&self.buffers)?,
-        })
-    }
-
-    /// Replaces the values by those of `weights`, of the same shapes and number type.
-    pub(crate) fn set(&self, weights: &Self) -> Result<()> {
-        self.theta.slice_set(&weights.theta, 0, 0)?;
-        Ok(self.buffers.slice_set(&weights.buffers, 0, 0)?)
-    }
-
-    /// A copy that training does not change.
-    pub(crate) fn copy(&self) -> Result<Self> {
-        Ok(Self {
-            theta: self.theta.copy()?,
-            buffers: self.buffers.copy()?,
-        })
-    }
 }
 
 impl Model {
@@ -171,20 +157,17 @@ impl Model {
             BatchNorm::Frozen => "frozen",
             BatchNorm::Batch => "batch",
         };
+        // The outputs of a layer are the first axis of its weight.
+        let layers = self.network.layout().parameters().iter();
+        let outputs = layers.filter(|parameter| parameter.shape.len() > 1).map(|weight| weight.shape[0]);
+        let (units, classes) = outputs.fold((0, 0), |(units, _), outputs| (units + outputs, outputs));
         ModelRecord {
             name: self.name.clone(),
             parameters: self.network.layout().dim(),
+            hidden_units: units - classes,
+            classes,
             batch_norm: batch_norm.to_owned(),
             dtype: self.dtype,
-        }
-    }
-}
-
-impl From<BatchNormName> for BatchNorm {
-    fn from(name: BatchNormName) -> Self {
-        match name {
-            BatchNormName::Frozen => Self::Frozen,
-            BatchNormName::Batch => Self::Batch,
         }
     }
 }

@@ -162,7 +162,7 @@ impl Splits {
     }
 
     /// What a record says of the data.
-    pub(crate) fn record(&self, curvature_split: Option<Split>) -> DataRecord {
+    pub(crate) fn record(&self) -> DataRecord {
         let normalization = self.train.normalization();
         DataRecord {
             set: self.set.clone(),
@@ -174,7 +174,6 @@ impl Splits {
             test_examples: self.test.len(),
             mean: normalization.mean().to_vec(),
             deviation: normalization.deviation().to_vec(),
-            curvature_split,
         }
     }
 

@@ -6,7 +6,7 @@
 
 use candle_core::{DType, Tensor};
 use flatness_curvature::{MeanLoss, Selection};
-use flatness_kernels::squared_norm;
+use flatness_kernels::norm;
 
 use crate::Error;
 use crate::vector::check_from_zero;
@@ -125,19 +125,19 @@ impl<'a> Sweeps<'a> {
     pub(crate) fn gradient(&mut self, theta: &Tensor) -> Result<(f64, Tensor), Error> {
         self.watch.ask()?;
         let Objective { mean_loss, decay } = self.objective;
-        let (evaluation, mut gradient) = mean_loss.gradient(theta, Selection::All)?;
+        let (loss, mut gradient) = mean_loss.gradient(theta, Selection::All)?;
         self.cost.gradients += 1;
         (self.watch.advance)(1);
         if decay > 0.0 {
             gradient = (gradient + (theta * decay)?)?;
         }
-        Ok((self.with_decay(evaluation.loss, theta)?, gradient))
+        Ok((self.with_decay(loss, theta)?, gradient))
     }
 
     fn with_decay(&self, loss: f64, theta: &Tensor) -> Result<f64, Error> {
         let decay = self.objective.decay;
         let penalty = if decay > 0.0 {
-            0.5 * decay * squared_norm(theta)?
+            0.5 * decay * norm(theta)?.powi(2)
         } else {
             0.0
         };

@@ -51,6 +51,21 @@ impl MeanLoss<'_> {
         Ok(Tally::mean(shares.into_iter(), self.data.len()))
     }
 
+    /// Whether each example is classified correctly at `theta` (P), in their order; the first of several largest logits
+    /// wins.
+    ///
+    /// # Errors
+    /// As [`MeanLoss::evaluate`].
+    pub fn hits(&self, theta: &Tensor) -> Result<Vec<bool>, Error> {
+        let shares = self.at_logits(theta, |mut hits: Vec<bool>, logits, labels, _, _| {
+            let classes = logits.argmax(1)?.to_vec1::<u32>()?;
+            let labels = labels.to_vec1::<u32>()?;
+            hits.extend(classes.iter().zip(labels).map(|(class, label)| *class == label));
+            Ok(hits)
+        })?;
+        Ok(shares.concat())
+    }
+
     /// Margins and the mean Tr A at `theta` (P) over all examples, of one forward sweep.
     ///
     /// # Errors

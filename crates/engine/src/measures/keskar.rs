@@ -9,7 +9,7 @@
 //! double precision and the top eigenvector. Cost: at most 30 gradients and as many losses a start, 4 starts a size. Error: φ is a
 //! lower bound, with the gap of its ascent.
 
-use flatness_kernels::squared_norm;
+use flatness_kernels::norm;
 use flatness_measures::{
     Ascent, AscentSettings, BallSettings, BoxSpace, KeskarSettings, Objective, ball_rise,
     keskar_sharpness,
@@ -91,7 +91,7 @@ impl Keskar {
             Region::Ball => {
                 let loss = context.mean_loss.evaluate(theta)?.loss;
                 context.meter.count(SWEEP);
-                let loss = loss + 0.5 * decay * squared_norm(theta)?;
+                let loss = loss + 0.5 * decay * norm(theta)?.powi(2);
                 for &radius in &self.sizes {
                     let settings = BallSettings {
                         radius,

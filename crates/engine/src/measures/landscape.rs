@@ -8,7 +8,7 @@
 //! Error: rounding.
 
 use candle_core::DType;
-use flatness_kernels::{dot, squared_norm};
+use flatness_kernels::{dot, norm};
 use flatness_layers::Network;
 use flatness_measures::{Objective, loss_line, loss_plane, quadratic_form};
 use flatness_records::Request;
@@ -76,7 +76,7 @@ impl Measure for Landscape {
             return Ok(());
         };
         let objective = Objective::new(context.mean_loss, 0.0)?;
-        let length = squared_norm(theta)?.sqrt();
+        let length = norm(theta)?;
         let offsets = |steps: &[f64]| steps.iter().map(|step| step * length).collect::<Vec<f64>>();
         let border = border(top.quantity.value, length);
         let steps = evenly(-border, border, LINE);

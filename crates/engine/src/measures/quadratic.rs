@@ -10,7 +10,7 @@
 //! over the directions and rounding. The quadratic form is that of the Hessian at θ, whatever matrix is measured beside it.
 
 use candle_core::Tensor;
-use flatness_kernels::squared_norm;
+use flatness_kernels::norm;
 use flatness_measures::{
     Form, LossRise, Objective, loss_rises, quadratic_form, rise_over_quadratic, unit,
 };
@@ -65,7 +65,7 @@ impl Measure for Quadratic {
     }
 
     fn measure(&self, context: &mut Context<'_>) -> Result<(), Error> {
-        let length = squared_norm(context.theta)?.sqrt();
+        let length = norm(context.theta)?;
         let radii: Vec<f64> = self.0.iter().map(|radius| radius * length).collect();
         let losses = 1 + 2 * (DIRECTIONS + 1) * radii.len();
         context.meter.stage("loss rises", "losses", losses);

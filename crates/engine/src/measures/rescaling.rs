@@ -8,7 +8,7 @@
 //! All of it in double precision. Memory: that of eigenvalues and trace. Cost: for each α that of top, bottom, trace and frobenius and
 //! of adaptive, and a loss. Error: as theirs.
 
-use flatness_kernels::squared_norm;
+use flatness_kernels::norm;
 use flatness_layers::Network;
 use flatness_measures::Rescaling as Pair;
 use flatness_records::{Cost, Curve, CurvePoint, Request};
@@ -74,7 +74,7 @@ impl Measure for Rescaling {
             let mut found = context.inner(&of_hessian(), context.place, (&theta, &curvature))?;
             let adaptive = adaptive_lambda_max(context, &theta, &curvature, 0.0);
             found.keep("adaptive_lambda_max", adaptive)?;
-            let norm = squared_norm(&theta)?.sqrt();
+            let norm = norm(&theta)?;
             let numbers = &mut found.numbers;
             for (name, value, cost) in [
                 ("loss", loss, SWEEP),

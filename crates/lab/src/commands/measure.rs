@@ -21,7 +21,6 @@ use crate::setting::{Machine, Model};
 use crate::source;
 
 use origin::Origin;
-pub(crate) use table::of_matrix;
 
 /// What `--json` prints.
 #[derive(Serialize)]
@@ -130,7 +129,8 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
         put(table::table(&report).trim_end())?;
     }
     let drawn = options.out.as_ref().map_or(Ok(Vec::new()), |out| {
-        pictures::draw(&found, &record.name, &request, out)
+        let title = format!("{}, {}", record.name, examples.name());
+        pictures::draw(&found, &title, out)
     });
     if options.output.json {
         report.files = drawn.as_ref().map_or_else(|_| Vec::new(), Clone::clone);

@@ -8,17 +8,17 @@ use anyhow::{Context, Result};
 use candle_core::{DType, Device, Tensor};
 use flatness_curvature::{Retention, Selection};
 use flatness_data::{Examples, LabelledTensors, class_labels};
+use flatness_engine::{Weights, curvature_matrix};
 use flatness_kernels::{dot, norm};
 use flatness_models::{Architecture, checkpoint};
 use flatness_operator::LinearOperator;
-use flatness_records::{Matrix, ModelSpec};
+use flatness_records::ModelSpec;
 use flatness_spectrum::Probe;
 use serde::Serialize;
 
-use crate::arguments::{ProductOptions, RetentionName};
-use crate::measurement::curvature_matrix;
+use crate::arguments::{Computing, ProductOptions, RetentionName};
 use crate::output::put;
-use crate::setting::{Machine, Model, Weights, batch_size, workers};
+use crate::setting::{Machine, Model};
 use crate::{device, environment};
 
 /// Seed of the vectors besides the given one.
@@ -51,11 +51,13 @@ struct Line {
 }
 
 pub(crate) fn product(options: &ProductOptions) -> Result<()> {
-    let machine = Machine {
-        workers: workers(options.threads)?,
-        device: device::open(&options.device)?,
+    // What is kept is an option of its own here.
+    let computing = Computing {
+        device: options.device.clone(),
+        threads: options.threads,
         memory_budget: 0,
     };
+    let machine = Machine::new(&computing, None)?;
     let weights = options.weights.display().to_string();
     let checkpoint = checkpoint::read(&options.weights)?;
     let tensors = candle_core::safetensors::load(&options.data, &Device::Cpu)
@@ -69,8 +71,16 @@ pub(crate) fn product(options: &ProductOptions) -> Result<()> {
     };
     let model = Model::new(&spec, &examples)?;
     let layout = model.network.layout();
-    let batch_norm = options.batch_norm.into();
-    let batch_size = batch_size("--batch", options.batch, &examples)?;
+    let batch_norm = options.batch_norm;
+    let len = examples.len();
+    let batch_size = match options.batch {
+        Some(size) if !(1..=len).contains(&size) => anyhow::bail!(
+            "--batch must be in 1..={len}, the examples of {}, got {size}",
+            examples.name()
+        ),
+        Some(size) => size,
+        None => len.min(1000),
+    };
     let given = Weights {
         theta: checkpoint.parameters(&model.network, &weights)?,
         buffers: checkpoint.buffers(&model.network, &weights)?,
@@ -90,9 +100,7 @@ pub(crate) fn product(options: &ProductOptions) -> Result<()> {
         RetentionName::Recompute => (Retention::Recompute, "recompute"),
     };
     let curvature = mean_loss.curvature(&theta, retention)?;
-    let matrix = Matrix::from(options.matrix);
-    let operator = &curvature.operator(curvature_matrix(matrix))?;
-    let matrix = matrix.name();
+    let operator = &curvature.operator(curvature_matrix(options.matrix))?;
     let block = block(operator, &given, usize::from(options.vectors))?;
     let (product, seconds) = timed(options.repeat, || {
         let product = operator.apply_block(&block)?;
@@ -105,7 +113,7 @@ pub(crate) fn product(options: &ProductOptions) -> Result<()> {
     let line = Line {
         model: record.name,
         batch_norm: record.batch_norm,
-        matrix,
+        matrix: options.matrix.name(),
         retention: retention_name,
         n: examples.len(),
         parameters: record.parameters,

@@ -8,12 +8,12 @@ use anyhow::{Context, Result, bail};
 use flatness_engine::Weights;
 use flatness_models::checkpoint;
 use flatness_records::{
-    BatchNorm, EpochEvaluation, Iterate, Outcome, Provenance, Record, Run, Spec, SplitEvaluation,
+    BatchNorm, EpochEvaluation, Hits, Iterate, Outcome, Provenance, Record, Run, Spec, SplitEvaluation,
     Training,
 };
 
 use crate::arguments::{Computing, Output, Places, RunOptions};
-use crate::evaluation::evaluate;
+use crate::evaluation::{evaluate, hits};
 use crate::measuring::Instrument;
 use crate::output::{put, say};
 use crate::progress::{Progress, duration};
@@ -221,6 +221,7 @@ fn work(
             peak_rss_mib: environment::peak_rss_mib(),
         },
         evaluation,
+        test_correct: Some(Hits(hits(&model, splits, machine, average.as_ref().map_or(&weights, |(average, _)| average))?)),
         average_evaluation: average.map(|(_, evaluation)| evaluation),
         measurements,
     };

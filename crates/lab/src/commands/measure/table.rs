@@ -256,18 +256,3 @@ fn log_density_line(density: &LogDensity) -> String {
         density.resolution
     )
 }
-
-/// One line of the most asked-for numbers of a matrix.
-pub(crate) fn of_matrix(record: &MatrixRecord) -> String {
-    let names = [
-        ("spectral_norm", "spectral norm"),
-        ("trace", "trace"),
-        ("frobenius", "Frobenius norm"),
-    ];
-    let numbers = names.iter().filter_map(|(name, words)| {
-        let number = record.numbers.get(*name)?;
-        Some(format!("{words} {:.4e} +- {:.1e}", number.value, number.error()))
-    });
-    let numbers: Vec<String> = numbers.collect();
-    format!("{:<12} {}", record.matrix.name(), numbers.join(", "))
-}

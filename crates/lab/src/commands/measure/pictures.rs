@@ -1,0 +1,175 @@
+//! Plots of a measurement and their data, SVG, PNG and CSV files, and its diagonals, in one directory.
+
+use std::path::Path;
+
+use anyhow::Result;
+use candle_core::Tensor;
+use flatness_engine::{Found, NamedDiagonal};
+use flatness_records::{Density, LogDensity, MatrixRecord, write_atomic};
+use flatness_report::{
+    Curve, Landscape, LossLine, density_svg, landscape_svg, loss_line_svg, png, signed_density_svg,
+    stems_svg,
+};
+
+/// Files of one measurement.
+struct Pictures<'a> {
+    directory: &'a Path,
+    written: Vec<String>,
+}
+
+/// Writes what was found into `out`; the names of the files.
+pub(super) fn draw(found: &Found, title: &str, out: &Path) -> Result<Vec<String>> {
+    let mut pictures = Pictures {
+        directory: out,
+        written: Vec::new(),
+    };
+    let several = found.measured.matrices.len() > 1;
+    for matrix in &found.measured.matrices {
+        let place = place(matrix.matrix.name(), matrix.group.as_deref(), several);
+        pictures.matrix(matrix, title, &place)?;
+    }
+    for diagonal in &found.diagonals {
+        let place = place(diagonal.matrix.name(), diagonal.group.as_deref(), several);
+        pictures.diagonal(diagonal, &place)?;
+    }
+    if let Some(line) = &found.line {
+        let flatness_engine::Line {
+            steps,
+            losses,
+            quadratic,
+        } = line;
+        let svg = loss_line_svg(
+            title,
+            &LossLine {
+                direction: "top eigenvector",
+                steps,
+                losses,
+                quadratic,
+            },
+        )?;
+        let columns = [steps, losses, quadratic];
+        pictures.keep("line", &svg, &csv("step_over_norm,loss,quadratic", &columns))?;
+    }
+    if let Some(plane) = &found.plane {
+        let svg = landscape_svg(
+            title,
+            &Landscape {
+                x_direction: "top eigenvector",
+                y_direction: "second eigenvector",
+                x: &plane.first,
+                y: &plane.second,
+                losses: &plane.losses,
+            },
+        )?;
+        let second = plane.second.iter();
+        let points = second.flat_map(|&b| plane.first.iter().map(move |&a| (a, b)));
+        let (first, second): (Vec<f64>, Vec<f64>) = points.unzip();
+        let columns = [&first, &second, &plane.losses];
+        let data = csv("first_over_norm,second_over_norm,loss", &columns);
+        pictures.keep("landscape", &svg, &data)?;
+    }
+    Ok(pictures.written)
+}
+
+/// Directory of a matrix or a group among several, with a slash behind it.
+fn place(matrix: &str, group: Option<&str>, several: bool) -> String {
+    match group {
+        Some(group) => format!("{matrix}/{}/", group.replace('*', "all")),
+        None if several => format!("{matrix}/"),
+        None => String::new(),
+    }
+}
+
+impl Pictures<'_> {
+    fn matrix(&mut self, record: &MatrixRecord, title: &str, place: &str) -> Result<()> {
+        let group = record.group.as_ref();
+        let group = group.map_or_else(String::new, |group| format!(", {group}"));
+        let name = &format!("{title}, {}{group}", record.matrix.name());
+        if let Some(density) = &record.density {
+            let Density {
+                grid,
+                density,
+                standard_error,
+                ..
+            } = density;
+            let svg = density_svg(
+                name,
+                &Curve {
+                    x: grid,
+                    y: density,
+                    standard_error,
+                },
+            )?;
+            let data = csv("eigenvalue,density,standard_error", &[grid, density, standard_error]);
+            self.keep(&format!("{place}density"), &svg, &data)?;
+        }
+        if let Some(density) = &record.log_density {
+            let LogDensity {
+                magnitude,
+                positive,
+                positive_error,
+                negative,
+                negative_error,
+                unresolved,
+                ..
+            } = density;
+            let half = |y, standard_error| Curve {
+                x: magnitude,
+                y,
+                standard_error,
+            };
+            let (above, below) = (half(positive, positive_error), half(negative, negative_error));
+            let svg = signed_density_svg(name, &above, &below, unresolved.value)?;
+            let heading =
+                "magnitude,positive,positive_standard_error,negative,negative_standard_error";
+            let columns = [magnitude, positive, positive_error, negative, negative_error];
+            self.keep(&format!("{place}log-density"), &svg, &csv(heading, &columns))?;
+        }
+        if !record.stems.is_empty() {
+            let columns: (Vec<f64>, Vec<f64>) =
+                record.stems.iter().map(|stem| (stem.value, stem.weight)).unzip();
+            let data = csv("ritz_value,weight", &[&columns.0, &columns.1]);
+            self.keep(&format!("{place}stems"), &stems_svg(name, &record.stems), &data)?;
+        }
+        Ok(())
+    }
+
+    /// Entries and their standard errors as safetensors files, with the names and shapes of the parameters.
+    fn diagonal(&mut self, diagonal: &NamedDiagonal, place: &str) -> Result<()> {
+        let file = |named: &[(String, Tensor)]| {
+            safetensors::serialize(named.iter().map(|(name, tensor)| (name, tensor)), None)
+        };
+        for (name, bytes) in [
+            ("diagonal", file(&diagonal.values)?),
+            ("diagonal-standard-errors", file(&diagonal.standard_errors)?),
+        ] {
+            self.write(format!("{place}{name}.safetensors"), &bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a picture as SVG and PNG with its data as CSV.
+    fn keep(&mut self, stem: &str, svg: &str, csv: &str) -> Result<()> {
+        self.write(format!("{stem}.svg"), svg.as_bytes())?;
+        self.write(format!("{stem}.png"), &png(svg)?)?;
+        self.write(format!("{stem}.csv"), csv.as_bytes())
+    }
+
+    fn write(&mut self, file: String, bytes: &[u8]) -> Result<()> {
+        write_atomic(&self.directory.join(&file), bytes)?;
+        self.written.push(file);
+        Ok(())
+    }
+}
+
+/// Columns of equal length under a heading.
+fn csv(heading: &str, columns: &[&Vec<f64>]) -> String {
+    let rows = columns.first().map_or(0, |column| column.len());
+    let mut text = format!("{heading}\n");
+    for row in 0..rows {
+        let row: Vec<String> = columns.iter().map(|column| format!("{:e}", column[row])).collect();
+        text += &row.join(",");
+        text += "\n";
+    }
+    text
+}
