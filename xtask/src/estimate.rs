@@ -53,7 +53,10 @@ pub(crate) fn seconds(
         bail!("{}", said.trim().trim_start_matches("error: "));
     }
     let estimates: Vec<Estimate> = serde_json::from_slice(&output.stdout).with_context(|| {
-        format!("`{} run --dry-run` did not print estimates", binary.display())
+        format!(
+            "`{} run --dry-run` did not print estimates",
+            binary.display()
+        )
     })?;
     let pairs = estimates.into_iter().map(|one| (one.id, one.seconds));
     Ok(pairs.collect())

@@ -145,8 +145,8 @@ fn next<'a>(queue: &Mutex<Vec<Job<'a>>>) -> Option<Job<'a>> {
 #[cfg(all(test, unix))]
 mod tests {
     use std::collections::HashMap;
-    use std::path::Path;
     use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
 
     use super::*;
     use crate::estimate::write_specs;

@@ -83,7 +83,11 @@ impl Profile {
     fn from_toml(text: &str, origin: &str) -> Result<Self> {
         let profile: Self = toml::from_str(text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start);
-            let line = 1 + text.bytes().take(start).filter(|&byte| byte == b'\n').count();
+            let line = 1 + text
+                .bytes()
+                .take(start)
+                .filter(|&byte| byte == b'\n')
+                .count();
             let message = error.message().replace('\n', " ");
             anyhow::anyhow!("profile {origin}, line {line}: {message}")
         })?;
@@ -96,7 +100,10 @@ impl Profile {
     /// Gives every variant the seeds 0 to `seeds` - 1.
     pub(crate) fn set_seeds(&mut self, seeds: u64) {
         self.seeds = seeds;
-        let variants = self.experiments.iter_mut().flat_map(|one| &mut one.variants);
+        let variants = self
+            .experiments
+            .iter_mut()
+            .flat_map(|one| &mut one.variants);
         variants.for_each(|variant| drop(variant.remove(SEEDS)));
     }
 
@@ -197,7 +204,9 @@ fn set(spec: &mut Table, path: &str, value: &Value, origin: &str) -> Result<()> 
             table.insert(field.to_owned(), value.clone());
             break;
         }
-        let inner = table.entry(field).or_insert_with(|| Value::Table(Table::new()));
+        let inner = table
+            .entry(field)
+            .or_insert_with(|| Value::Table(Table::new()));
         table = inner
             .as_table_mut()
             .with_context(|| format!("{origin}: `{field}` of `{path}` is no table"))?;
@@ -213,7 +222,9 @@ fn run(spec: &Table, seed: u64, origin: &str) -> Result<Run> {
     let text = toml::to_string(&spec)?;
     let spec = Spec::from_toml(&text, "spec").map_err(|error| {
         let words = error.to_string();
-        let message = words.split_once(": ").map_or(words.as_str(), |(_, message)| message);
+        let message = words
+            .split_once(": ")
+            .map_or(words.as_str(), |(_, message)| message);
         anyhow::anyhow!("{origin}: {message}")
     })?;
     Ok(spec.validate(origin)?)
@@ -305,7 +316,12 @@ schedule = { kind = "constant" }
         assert_eq!(labels, expected);
         let epochs = grids[0].runs.iter().map(|run| run.spec().train.epochs);
         assert_eq!(epochs.collect::<Vec<_>>(), [5, 5, 5, 5, 5, 5, 7, 7, 7, 7]);
-        assert!(grids[0].runs.iter().all(|run| run.spec().data.train_examples == Some(100)));
+        assert!(
+            grids[0]
+                .runs
+                .iter()
+                .all(|run| run.spec().data.train_examples == Some(100))
+        );
         assert_eq!(grids[1].runs.len(), 2);
     }
 
@@ -323,15 +339,51 @@ schedule = { kind = "constant" }
     #[test]
     fn wrong_profiles_are_refused_with_their_place() {
         for (old, new, expected) in [
-            ("seeds = 2", "seeds = 0", "profile p: seeds must be at least 1, got 0"),
-            ("seeds = 2", "seed = 2", "profile p, line 3: unknown field `seed`"),
-            ("seeds = 3", "seeds = 0", "profile p, experiment decay: seeds must be at least 1"),
-            ("[0.0, 5e-4]", "[]", "profile p, experiment decay: what is varied must have values"),
-            ("5e-4]", "0.0]", "profile p, experiment decay: logistic, SGD, decay 0, seed 0 is there twice"),
-            ("learning_rate = 0.1", "learning_rate = -0.1", "profile p, experiment decay: train.optimizer.learning_rate"),
-            ("\"train.epochs\"", "\"train.epoch\"", "profile p, experiment decay: unknown field `epoch`"),
-            ("\"train.epochs\"", "\"train.epochs.x\"", "profile p, experiment decay: `epochs` of `train.epochs.x` is no table"),
-            ("name = \"other\"", "name = \"decay\"", "profile p, experiment decay: its tables must have the same claims"),
+            (
+                "seeds = 2",
+                "seeds = 0",
+                "profile p: seeds must be at least 1, got 0",
+            ),
+            (
+                "seeds = 2",
+                "seed = 2",
+                "profile p, line 3: unknown field `seed`",
+            ),
+            (
+                "seeds = 3",
+                "seeds = 0",
+                "profile p, experiment decay: seeds must be at least 1",
+            ),
+            (
+                "[0.0, 5e-4]",
+                "[]",
+                "profile p, experiment decay: what is varied must have values",
+            ),
+            (
+                "5e-4]",
+                "0.0]",
+                "profile p, experiment decay: logistic, SGD, decay 0, seed 0 is there twice",
+            ),
+            (
+                "learning_rate = 0.1",
+                "learning_rate = -0.1",
+                "profile p, experiment decay: train.optimizer.learning_rate",
+            ),
+            (
+                "\"train.epochs\"",
+                "\"train.epoch\"",
+                "profile p, experiment decay: unknown field `epoch`",
+            ),
+            (
+                "\"train.epochs\"",
+                "\"train.epochs.x\"",
+                "profile p, experiment decay: `epochs` of `train.epochs.x` is no table",
+            ),
+            (
+                "name = \"other\"",
+                "name = \"decay\"",
+                "profile p, experiment decay: its tables must have the same claims",
+            ),
         ] {
             assert!(SMALL.contains(old));
             let profile = Profile::from_toml(&SMALL.replacen(old, new, 1), "p");
@@ -339,7 +391,10 @@ schedule = { kind = "constant" }
             assert!(error.to_string().starts_with(expected), "{error}");
         }
         let error = Profile::load("slow").unwrap_err().to_string();
-        assert!(error.starts_with("there is no profile `slow`; name one of quick"), "{error}");
+        assert!(
+            error.starts_with("there is no profile `slow`; name one of quick"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -355,7 +410,10 @@ schedule = { kind = "constant" }
             }
             for run in grids.iter().flat_map(|grid| &grid.runs) {
                 let text = run.spec().to_toml().unwrap();
-                let again = Spec::from_toml(&text, "spec").unwrap().validate("spec").unwrap();
+                let again = Spec::from_toml(&text, "spec")
+                    .unwrap()
+                    .validate("spec")
+                    .unwrap();
                 assert_eq!(again.id(), run.id());
             }
         }

@@ -56,7 +56,9 @@ pub(crate) fn reproduce(options: &ReproduceOptions) -> Result<ExitCode> {
         println!("{diverged} of the runs diverged; their seeds are missing from the means.");
     }
     println!("{}", out.join("report.html").display());
-    let all_hold = verdicts.iter().all(|row| row.verdict == Some(Verdict::Holds));
+    let all_hold = verdicts
+        .iter()
+        .all(|row| row.verdict == Some(Verdict::Holds));
     Ok(ExitCode::from(u8::from(options.strict && !all_hold)))
 }
 
@@ -76,7 +78,12 @@ fn dry_run(options: &ReproduceOptions, grids: &[Grid], jobs: usize) -> Result<Ex
             let specs = tempfile::tempdir()?;
             let runs = distinct(grids);
             write_specs(specs.path(), &runs)?;
-            Some(seconds(&binary, options.data.as_deref(), specs.path(), &runs)?)
+            Some(seconds(
+                &binary,
+                options.data.as_deref(),
+                specs.path(),
+                &runs,
+            )?)
         }
     };
     println!(

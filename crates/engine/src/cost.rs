@@ -2,7 +2,7 @@
 
 use std::ops::AddAssign;
 
-use flatness_records::{Cost, Matrix, Request};
+use flatness_records::{Cost, Matrix, Request, What};
 
 use crate::measures::{Asked, Eigenvalues, Of, measures};
 use crate::point::Precision;
@@ -140,8 +140,11 @@ fn selected(request: &Request, of: Of, precision: Precision) -> (Vec<Asked>, usi
 }
 
 fn eigenvalues(ends: [usize; 2]) -> Asked {
+    let [top, bottom] = ends;
+    let what = [(top, What::Top(top)), (bottom, What::Bottom(bottom))];
+    let what = what.iter().filter(|(count, _)| *count > 0);
     Asked {
-        what: vec!["top".to_owned(), "bottom".to_owned()],
+        what: what.map(|(_, what)| what.to_string()).collect(),
         measure: Box::new(Eigenvalues(ends)),
     }
 }

@@ -1,21 +1,18 @@
 //! One call of [`measure`]: the matrices one by one, then the network, first in the number type of the parameters, then in double
 //! precision, so that activations are kept for one of them at a time.
 
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use flatness_curvature::{Curvature, MeanLoss, Retention as Kept, Selection};
 use flatness_data::Examples;
 use flatness_kernels::norm;
 use flatness_operator::LinearOperator;
-use flatness_records::{
-    BatchNorm, Cost, Matrix, MatrixRecord, Measured, Request, Retention, Streams,
-};
+use flatness_records::{Cost, Matrix, Measured, Request, Retention, Streams};
 use flatness_spectrum::{Budget, Verified};
-use sha2::{Digest, Sha256};
 
 use crate::context::{Context, Known, Place, Results};
-use crate::cost::of_network;
+use crate::cost::{counts, of_network};
 use crate::found::Found;
-use crate::journal::Journal;
+use crate::identity::{begin_journal, identity_of};
 use crate::measures::Asked;
 use crate::meter::Meter;
 use crate::operators::Block;
@@ -23,9 +20,10 @@ use crate::plan::{plan, precisions, suite};
 use crate::point::{Point, Precision, batch_size, curvature, part};
 use crate::purse::Purse;
 use crate::quantity::{computed, rounding};
+use crate::record::Measuring;
 use crate::room::Room;
 use crate::suite::{Fit, Suite};
-use crate::{Error, JournalFile, Observer, Resources, Subject, sampling};
+use crate::{Error, Observer, Resources, Subject, sampling};
 
 /// Measures what `request` names, with random numbers from `streams`.
 ///
@@ -51,7 +49,7 @@ pub fn measure(
         streams,
         resources,
         observer,
-        identity: None,
+        identity: String::new(),
         places: plan.places.into_iter().map(Measuring::new).collect(),
         network: Results::default(),
         known: Known::default(),
@@ -78,7 +76,7 @@ struct Session<'s> {
     resources: &'s Resources<'s>,
     observer: &'s dyn Observer,
     /// What products on record belong to, where they are.
-    identity: Option<String>,
+    identity: String,
     places: Vec<Measuring>,
     network: Results,
     known: Known,
@@ -86,46 +84,17 @@ struct Session<'s> {
     retention: Retention,
 }
 
-/// A matrix, or a block of it, and what was found.
-struct Measuring {
-    place: Place,
-    basis: usize,
-    products: u64,
-    results: Results,
-    journal: Option<Journal>,
-}
-
-impl Measuring {
-    fn new(place: Place) -> Self {
-        Self {
-            place,
-            basis: 0,
-            products: 0,
-            results: Results::default(),
-            journal: None,
-        }
-    }
-}
-
 impl Session<'_> {
     /// Loss, gradient and norms, which everybody gets.
     fn begin(&mut self, mean_loss: &MeanLoss<'_>, theta: &Tensor) -> Result<(), Error> {
-        if let Some(JournalFile { identity, .. }) = self.resources.journal {
-            self.identity = Some(self.identity(mean_loss, identity)?);
-        }
-        let gradients = Cost {
-            gradients: 1,
-            ..Cost::default()
-        };
+        let (subject, request, resources) = (self.subject, self.request, self.resources);
+        self.identity = identity_of(subject, request, self.streams, resources, mean_loss)?;
+        let gradients = counts([0, 0, 1]);
         let (loss, gradient) = mean_loss.gradient(theta, Selection::All)?;
         self.cost += gradients;
         let mut norms = vec![
             ("gradient_norm", norm(&gradient)?, gradients),
-            (
-                "parameter_norm",
-                norm(theta)?,
-                Cost::default(),
-            ),
+            ("parameter_norm", norm(theta)?, Cost::default()),
         ];
         if let Some(initial) = self.subject.initial {
             let distance = norm(&(theta - initial)?)?;
@@ -210,7 +179,15 @@ impl Session<'_> {
         let place = self.places[index].place.clone();
         let l2 = if place.recorded { self.request.l2 } else { 0.0 };
         let operator = Block::new(curvature, &place, l2, fit.rows, &meter)?;
-        let journal = self.journal(&operator, &place, number, room.journalled)?;
+        let journal = self.resources.journal.filter(|_| room.journalled);
+        let journal =
+            journal.map(|file| begin_journal(&operator, &place, file.path, number, &self.identity));
+        let journal = journal.transpose()?;
+        if let Some(journal) = journal.as_ref().filter(|journal| journal.recorded() > 0) {
+            let (recorded, path) = (journal.recorded(), journal.path().display());
+            self.observer
+                .say(&format!("{recorded} products are in {path}"));
+        }
         let operator = operator.journalled(journal);
         // The limit of time is looked at between the blocks of each measure.
         let verified = Verified::new(&operator, Budget::UNLIMITED);
@@ -313,100 +290,14 @@ impl Session<'_> {
         }
     }
 
-    /// The journal of a block, one for each where there are several.
-    fn journal(
-        &self,
-        operator: &Block<'_>,
-        place: &Place,
-        number: Option<usize>,
-        journalled: bool,
-    ) -> Result<Option<Journal>, Error> {
-        let (true, Some(file), Some(identity)) =
-            (journalled, self.resources.journal, &self.identity)
-        else {
-            return Ok(None);
-        };
-        let mut path = file.path.as_os_str().to_owned();
-        if let Some(number) = number {
-            path.push(format!(".{number}"));
-        }
-        let Place { matrix, ranges, .. } = place;
-        let identity = format!("{identity} {} {ranges:?}", matrix.name());
-        let journal = Journal::open(operator, path.as_ref(), &identity)?;
-        if journal.recorded() > 0 {
-            let (recorded, path) = (journal.recorded(), journal.path().display());
-            self.observer
-                .say(&format!("{recorded} products are in {path}"));
-        }
-        Ok(Some(journal))
-    }
-
-    /// What products belong to: the operator, down to every bit of the parameters.
-    fn identity(&self, mean_loss: &MeanLoss<'_>, data: &str) -> Result<String, Error> {
-        let Request {
-            examples,
-            sample,
-            batch_norm,
-            l2,
-            ..
-        } = self.request;
-        let weights = self.subject.weights;
-        let mut hash = Sha256::new();
-        let mut add = |tensor: &Tensor| -> Result<(), Error> {
-            let values = tensor.to_dtype(DType::F64)?.to_vec1::<f64>()?;
-            values
-                .into_iter()
-                .for_each(|value| hash.update(value.to_le_bytes()));
-            Ok(())
-        };
-        add(&weights.theta)?;
-        if *batch_norm == BatchNorm::Frozen {
-            add(&weights.buffers)?;
-        }
-        let settings = mean_loss.settings();
-        let shapes: Vec<_> = mean_loss.network().layout().parameters().iter().collect();
-        Ok(format!(
-            "{} {:x} {shapes:?} {data} {examples:?} {sample:?} {:?} {batch_norm:?} {l2} {:?} {} {:?} {}",
-            env!("CARGO_PKG_VERSION"),
-            hash.finalize(),
-            self.streams,
-            settings.dtype,
-            settings.batch_size,
-            settings.device.location(),
-            self.resources.workers.threads(),
-        ))
-    }
-
     fn end(self, examples: usize) -> Result<Found, Error> {
         let mut network = self.network;
         let (mut matrices, mut diagonals, mut journals) = (Vec::new(), Vec::new(), Vec::new());
-        for measuring in self.places {
-            let Measuring {
-                place,
-                basis,
-                products,
-                results,
-                journal,
-            } = measuring;
-            journals.extend(journal);
-            if !place.recorded || results.is_empty() {
-                continue;
-            }
-            network.curves.extend(results.curves);
-            diagonals.extend(results.diagonal);
-            matrices.push(MatrixRecord {
-                matrix: place.matrix,
-                rows: (!place.is_whole()).then_some(place.rows()),
-                group: place.group,
-                basis: (basis > 0).then_some(basis),
-                products,
-                numbers: results.numbers,
-                stems: results.stems,
-                density: results.density,
-                log_density: results.log_density,
-                eigenvalues: results.eigenvalues,
-                undefined: results.undefined,
-            });
+        for mut measuring in self.places {
+            journals.extend(measuring.journal.take());
+            network.curves.append(&mut measuring.results.curves);
+            diagonals.extend(measuring.results.diagonal.take());
+            matrices.extend(measuring.record());
         }
         let sampled = self.request.sample.is_some();
         Ok(Found {

@@ -33,8 +33,11 @@ impl Suite {
         Self { measures, search }
     }
 
-    /// Products that each takes of the budget at least, in order.
+    /// The budget, with the products that each takes of it at least, in order.
     pub(crate) fn purse(&self, request: &Request, rows: usize) -> Result<Purse, Error> {
+        if let Some(search) = &self.search {
+            search.check(request, rows)?;
+        }
         let search = self.search.map(|search| search.least(request, rows));
         let measures = self.measures.iter();
         let needs = measures.filter_map(|one| one.measure.least(request, rows));

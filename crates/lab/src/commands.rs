@@ -13,15 +13,21 @@ pub(crate) mod train;
 fn table(rows: &[Vec<String>]) -> String {
     let cells = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
-        let lengths = rows.iter().filter_map(|row| Some(row.get(column)?.chars().count()));
+        let lengths = rows
+            .iter()
+            .filter_map(|row| Some(row.get(column)?.chars().count()));
         lengths.max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..cells).map(width).collect();
     let line = |row: &Vec<String>| {
-        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| match column {
-            0 => format!("{cell:<width$}"),
-            _ => format!("  {cell:>width$}"),
-        });
+        let cells =
+            row.iter()
+                .zip(&widths)
+                .enumerate()
+                .map(|(column, (cell, &width))| match column {
+                    0 => format!("{cell:<width$}"),
+                    _ => format!("  {cell:>width$}"),
+                });
         cells.collect::<String>().trim_end().to_owned()
     };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")

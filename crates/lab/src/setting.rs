@@ -93,7 +93,9 @@ impl Model {
             .with_context(|| {
                 let (name, data) = (&spec.name, examples.name());
                 let hint = match architecture.default_input() {
-                    ([3, 32, 32], _) => "; it is made for --data-set cifar-100 (data.set in a spec)",
+                    ([3, 32, 32], _) => {
+                        "; it is made for --data-set cifar-100 (data.set in a spec)"
+                    }
                     _ => "",
                 };
                 format!("{name} does not fit {data}{hint}")
@@ -159,8 +161,11 @@ impl Model {
         };
         // The outputs of a layer are the first axis of its weight.
         let layers = self.network.layout().parameters().iter();
-        let outputs = layers.filter(|parameter| parameter.shape.len() > 1).map(|weight| weight.shape[0]);
-        let (units, classes) = outputs.fold((0, 0), |(units, _), outputs| (units + outputs, outputs));
+        let outputs = layers
+            .filter(|parameter| parameter.shape.len() > 1)
+            .map(|weight| weight.shape[0]);
+        let (units, classes) =
+            outputs.fold((0, 0), |(units, _), outputs| (units + outputs, outputs));
         ModelRecord {
             name: self.name.clone(),
             parameters: self.network.layout().dim(),

@@ -142,7 +142,10 @@ fn facts(reproduction: &Reproduction) -> String {
         (
             "Machine",
             segments(reproduction, |segment| {
-                format!("{}, {}, {} threads", segment.cpu, segment.device, segment.threads)
+                format!(
+                    "{}, {}, {} threads",
+                    segment.cpu, segment.device, segment.threads
+                )
             }),
         ),
         (

@@ -60,7 +60,12 @@ impl MeanLoss<'_> {
         let shares = self.at_logits(theta, |mut hits: Vec<bool>, logits, labels, _, _| {
             let classes = logits.argmax(1)?.to_vec1::<u32>()?;
             let labels = labels.to_vec1::<u32>()?;
-            hits.extend(classes.iter().zip(labels).map(|(class, label)| *class == label));
+            hits.extend(
+                classes
+                    .iter()
+                    .zip(labels)
+                    .map(|(class, label)| *class == label),
+            );
             Ok(hits)
         })?;
         Ok(shares.concat())

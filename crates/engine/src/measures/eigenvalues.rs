@@ -155,6 +155,23 @@ impl Search {
         if self.deflates { request.search } else { 0 }
     }
 
+    /// Refuses a basis that does not hold the least.
+    pub(crate) fn check(&self, request: &Request, rows: usize) -> Result<(), Error> {
+        let (wanted, block) = (self.eigenvectors().max(1), request.block);
+        let needed = (wanted + 2 * block).min(rows);
+        match request.basis {
+            Some(basis) if basis < needed => {
+                Err(Error::Spectrum(flatness_spectrum::Error::BasisTooSmall {
+                    basis,
+                    wanted,
+                    block,
+                    needed,
+                }))
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub(crate) fn least(&self, request: &Request, rows: usize) -> usize {
         request.block.min(rows)
     }

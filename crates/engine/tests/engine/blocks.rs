@@ -19,12 +19,25 @@ fn each_group_is_its_diagonal_block_and_what_it_is_alone() {
     let layers = place.problem.layers();
     assert_eq!(measured.matrices.len(), layers.len());
     for (record, (layer, range)) in measured.matrices.iter().zip(layers) {
-        assert_eq!((record.group.as_deref(), record.rows), (Some(layer), Some(range.len())));
+        assert_eq!(
+            (record.group.as_deref(), record.rows),
+            (Some(layer), Some(range.len()))
+        );
         let (start, rows) = (range.start, range.len());
         let exact = eigenvalues(&hessian.view((start, start), (rows, rows)).into_owned());
         check(layer, &record.numbers["lambda_max"], exact[0], exact[0]);
-        check(layer, &record.numbers["lambda_min"], exact[rows - 1], exact[0]);
-        check(layer, &record.numbers["trace"], exact.iter().sum(), exact[0]);
+        check(
+            layer,
+            &record.numbers["lambda_min"],
+            exact[rows - 1],
+            exact[0],
+        );
+        check(
+            layer,
+            &record.numbers["trace"],
+            exact.iter().sum(),
+            exact[0],
+        );
         let mut alone = request.clone();
         (alone.each, alone.parameters) = (Vec::new(), vec![format!("{layer}.*")]);
         let alone = place.measure(&alone);
@@ -42,14 +55,29 @@ fn less_memory_makes_a_basis_smaller_and_says_so() {
     let request = request("top,bottom,trace,frobenius");
     let wide = place.measure(&request);
     place.vectors = 64 * 512;
-    let plan = flatness_engine::plan(&place.subject(), &request, &place.resources()).expect("a plan");
+    let plan =
+        flatness_engine::plan(&place.subject(), &request, &place.resources()).expect("a plan");
     assert_eq!(plan.notes.len(), 1, "{:?}", plan.notes);
-    assert!(plan.notes[0].contains("vectors, not 44, to fit --vector-memory"), "{:?}", plan.notes);
+    assert!(
+        plan.notes[0].contains("vectors, not 44, to fit --vector-memory"),
+        "{:?}",
+        plan.notes
+    );
     let narrow = place.measure(&request);
     assert!(narrow.matrices[0].basis < wide.matrices[0].basis);
     let truth = eigenvalues(&place.hessian());
-    check("lambda_max", number(&narrow, "lambda_max"), truth[0], truth[0]);
-    check("trace", number(&narrow, "trace"), truth.iter().sum(), truth[0]);
+    check(
+        "lambda_max",
+        number(&narrow, "lambda_max"),
+        truth[0],
+        truth[0],
+    );
+    check(
+        "trace",
+        number(&narrow, "trace"),
+        truth.iter().sum(),
+        truth[0],
+    );
 }
 
 /// Killed after so many looks at the limit, a measurement goes on from its journal to the same bits.
@@ -80,7 +108,10 @@ fn a_journal_goes_on_to_the_same_bits_and_is_removed() {
     assert!(cut.cost.products < whole.cost.products);
     assert!(!cut.matrices[0].undefined.is_empty());
     let refusal = journalled(u64::MAX, "other data").expect_err("another measurement");
-    assert!(refusal.to_string().contains("another measurement"), "{refusal}");
+    assert!(
+        refusal.to_string().contains("another measurement"),
+        "{refusal}"
+    );
     let found = journalled(u64::MAX, "data").expect("the rest");
     let numbers = |measured: &Measured| measured.matrices[0].numbers.clone();
     assert_eq!(numbers(&found.measured), numbers(&whole));

@@ -77,7 +77,12 @@ fn numbers_of_the_network_are_those_of_dense_matrices_and_loops() {
         .flat_map(|s| (0..4).map(move |t| (s, t)))
         .map(|(s, t)| row(s).dot(&row(t)) * hessian.view((36 + 6 * s, 36 + 6 * t), (6, 6)).trace())
         .sum();
-    check("kappa", number(&measured, "relative_flatness(fc1.weight)"), kappa, 4.0 * kappa.abs());
+    check(
+        "kappa",
+        number(&measured, "relative_flatness(fc1.weight)"),
+        kappa,
+        4.0 * kappa.abs(),
+    );
     // Nothing was asked of a matrix.
     assert!(measured.matrices.is_empty());
 }
@@ -120,7 +125,12 @@ fn noise_that_raises_the_loss_a_little_is_that_of_the_trace() {
     let place = Place::new();
     let measured = place.measure(&request("pac-bayes=1e-6"));
     let sigma = (2e-6 / place.hessian().trace()).sqrt();
-    check("sigma", number(&measured, "pac_bayes_sigma(1e-6)"), sigma, sigma);
+    check(
+        "sigma",
+        number(&measured, "pac_bayes_sigma(1e-6)"),
+        sigma,
+        sigma,
+    );
     assert!(measured.cost.losses > 100);
 }
 
@@ -136,15 +146,22 @@ fn the_worst_rise_is_no_less_than_along_the_top_eigenvector() {
     let measured = found.expect("a measurement").measured;
     for name in ["keskar.box", "keskar.ball"] {
         let points = &measured.curve(name).expect(name).points;
-        assert_eq!(points.iter().map(|point| point.x).collect::<Vec<_>>(), [1e-3, 1e-2]);
+        assert_eq!(
+            points.iter().map(|point| point.x).collect::<Vec<_>>(),
+            [1e-3, 1e-2]
+        );
         for point in points {
             let (phi, predicted) = (point.numbers["phi"].value, point.numbers["predicted"].value);
             // The gradient's part comes on top: to second order, φ holds the better of both ends of the eigenvector.
-            assert!(phi >= 0.95 * predicted && predicted > 0.0, "{name}: {phi:e} below {predicted:e}");
+            assert!(
+                phi >= 0.95 * predicted && predicted > 0.0,
+                "{name}: {phi:e} below {predicted:e}"
+            );
         }
         assert!(points[1].numbers["phi"].value > points[0].numbers["phi"].value);
     }
-    let predicted = |name: &str| measured.curve(name).expect(name).points[0].numbers["predicted"].value;
+    let predicted =
+        |name: &str| measured.curve(name).expect(name).points[0].numbers["predicted"].value;
     let theta = DVector::from_vec(place.problem.theta.clone());
     let (loss, lambda) = (measured.loss, eigenvalues(&place.hessian())[0]);
     let regularized = loss + 0.25 * theta.norm_squared();
@@ -157,7 +174,10 @@ fn scaling_is_dense_curvature_there_and_changes_no_prediction() {
     let place = Place::new();
     let measured = place.measure(&request("scaling=2:0.5"));
     let points = &measured.curve("scaling").expect("a curve").points;
-    assert_eq!(points.iter().map(|point| point.x).collect::<Vec<_>>(), [0.5, 2.0]);
+    assert_eq!(
+        points.iter().map(|point| point.x).collect::<Vec<_>>(),
+        [0.5, 2.0]
+    );
     for point in points {
         let there = Place::of(scaled(point.x));
         let [loss, _, margin] = confidence(&there.problem);
@@ -175,7 +195,10 @@ fn scaling_is_dense_curvature_there_and_changes_no_prediction() {
         ] {
             check(name, &point.numbers[name], truth, truth.abs().max(exact[0]));
         }
-        assert_eq!(point.numbers["accuracy"].value, points[0].numbers["accuracy"].value);
+        assert_eq!(
+            point.numbers["accuracy"].value,
+            points[0].numbers["accuracy"].value
+        );
     }
 }
 
@@ -188,7 +211,10 @@ fn rescaling_changes_sharpness_but_neither_the_loss_nor_the_adaptive_one() {
     for point in 0..3 {
         for (name, error) in [("loss", 1e-12), ("adaptive_lambda_max", 1e-6)] {
             let (here, there) = (number(point, name), number(1, name));
-            assert!((here - there).abs() <= error * there.abs(), "{name}: {here:e}, {there:e}");
+            assert!(
+                (here - there).abs() <= error * there.abs(),
+                "{name}: {here:e}, {there:e}"
+            );
         }
     }
     assert!(number(0, "spectral_norm") > 10.0 * number(1, "spectral_norm"));
@@ -201,9 +227,15 @@ fn a_landscape_is_the_loss_on_a_grid_around_it() {
     let (line, plane) = (found.line.expect("a line"), found.plane.expect("a plane"));
     let middle = line.steps.len() / 2;
     let near = |left: f64, right: f64| (left - right).abs() < 1e-12;
-    assert!(near(line.losses[middle], found.measured.loss) && near(line.quadratic[middle], found.measured.loss));
+    assert!(
+        near(line.losses[middle], found.measured.loss)
+            && near(line.quadratic[middle], found.measured.loss)
+    );
     assert_eq!(plane.losses.len(), plane.first.len() * plane.second.len());
-    assert!(near(plane.losses[plane.losses.len() / 2], found.measured.loss));
+    assert!(near(
+        plane.losses[plane.losses.len() / 2],
+        found.measured.loss
+    ));
     let close = |index: usize| (line.losses[index] - line.quadratic[index]).abs();
     assert!(close(middle + 1) < close(middle + 8) && close(middle + 1) < 1e-2);
 }

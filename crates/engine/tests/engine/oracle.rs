@@ -24,13 +24,21 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new() -> Self {
-        Self::of(Problem::new(&WIDTHS, Activation::Relu, Loss::CrossEntropy, EXAMPLES, 3))
+        Self::of(Problem::new(
+            &WIDTHS,
+            Activation::Relu,
+            Loss::CrossEntropy,
+            EXAMPLES,
+            3,
+        ))
     }
 
     pub(crate) fn of(problem: Problem) -> Self {
         let theta = Tensor::new(problem.theta.as_slice(), &Device::Cpu).expect("a vector");
         let buffers = problem.network.buffers();
-        let buffers = buffers.initialize(0, DType::F64, &Device::Cpu).expect("statistics");
+        let buffers = buffers
+            .initialize(0, DType::F64, &Device::Cpu)
+            .expect("statistics");
         let classes = problem.classes();
         let data = LabelledTensors::new("toy", &problem.inputs, &problem.labels, classes);
         Self {
@@ -65,7 +73,13 @@ impl Place {
     }
 
     pub(crate) fn found(&self, request: &Request) -> Result<Found, Error> {
-        measure(&self.subject(), request, Streams::new(0), &self.resources(), &())
+        measure(
+            &self.subject(),
+            request,
+            Streams::new(0),
+            &self.resources(),
+            &(),
+        )
     }
 
     pub(crate) fn measure(&self, request: &Request) -> Measured {
@@ -84,7 +98,9 @@ impl Place {
 
 /// A request of `what`, separated by commas, accurate enough to be told apart from anything else.
 pub(crate) fn request(what: &str) -> Request {
-    let what = what.split(',').map(|what| what.parse::<What>().expect(what));
+    let what = what
+        .split(',')
+        .map(|what| what.parse::<What>().expect(what));
     Request {
         what: what.collect(),
         tolerance: 1e-9,
@@ -114,5 +130,7 @@ pub(crate) fn check(name: &str, number: &Quantity, truth: f64, scale: f64) {
 
 #[track_caller]
 pub(crate) fn number<'m>(measured: &'m Measured, name: &str) -> &'m Quantity {
-    measured.number(name).unwrap_or_else(|| panic!("no {name} in {measured:?}"))
+    measured
+        .number(name)
+        .unwrap_or_else(|| panic!("no {name} in {measured:?}"))
 }

@@ -30,7 +30,10 @@ fn dense(place: &Place) -> [(Matrix, DMatrix<f64>); 5] {
         (Matrix::GaussNewton, gauss_newton.clone()),
         (Matrix::Residual, hessian - gauss_newton),
         (Matrix::EmpiricalFisher, fisher.clone()),
-        (Matrix::GradientCovariance, fisher - &mean * mean.transpose()),
+        (
+            Matrix::GradientCovariance,
+            fisher - &mean * mean.transpose(),
+        ),
     ]
 }
 
@@ -62,15 +65,28 @@ fn every_matrix_is_its_dense_form() {
             check(name, number, truth, norm);
         }
         for (found, exact) in record.eigenvalues.iter().zip(&exact) {
-            assert!((found - exact).abs() <= 1e-12 * norm, "{matrix:?}: {found:e}, {exact:e}");
+            assert!(
+                (found - exact).abs() <= 1e-12 * norm,
+                "{matrix:?}: {found:e}, {exact:e}"
+            );
         }
         products += record.products;
     }
-    assert_eq!(measured.cost, Cost { products, losses: 0, gradients: 1 });
+    assert_eq!(
+        measured.cost,
+        Cost {
+            products,
+            losses: 0,
+            gradients: 1
+        }
+    );
     let rank = measured.curve("rank").expect("ranks");
     let exact = eigenvalues(&truths[0].1);
     for point in &rank.points {
-        let above = exact.iter().filter(|value| value.abs() > point.x * exact[0]).count();
+        let above = exact
+            .iter()
+            .filter(|value| value.abs() > point.x * exact[0])
+            .count();
         assert_eq!(point.numbers["rank"].value, above as f64, "{}", point.x);
     }
 }
@@ -79,7 +95,13 @@ fn every_matrix_is_its_dense_form() {
 /// block of probes alone. No more than what the command line took before there was an engine.
 #[test]
 fn the_usual_numbers_cost_a_search_its_probes_and_a_check() {
-    let problem = Problem::new(&[20, 10, 5], Activation::Relu, Loss::CrossEntropy, EXAMPLES, 3);
+    let problem = Problem::new(
+        &[20, 10, 5],
+        Activation::Relu,
+        Loss::CrossEntropy,
+        EXAMPLES,
+        3,
+    );
     let place = Place::of(problem);
     let mut request = request("top,bottom,trace,frobenius");
     (request.relative_error, request.tolerance) = (0.3, 1e-3);
@@ -87,7 +109,13 @@ fn the_usual_numbers_cost_a_search_its_probes_and_a_check() {
     assert_eq!(measured.matrices[0].products, 48 + 16 + 2);
     assert_eq!(number(&measured, "lambda_max").cost.products, 48);
     assert_eq!(number(&measured, "trace").cost.products, 64);
-    for name in ["lambda_max", "lambda_min", "spectral_norm", "trace", "frobenius"] {
+    for name in [
+        "lambda_max",
+        "lambda_min",
+        "spectral_norm",
+        "trace",
+        "frobenius",
+    ] {
         assert_eq!(number(&measured, name).stop, Some(Stop::Accurate), "{name}");
     }
 }
@@ -96,7 +124,13 @@ fn the_usual_numbers_cost_a_search_its_probes_and_a_check() {
 fn one_end_has_no_spectral_norm() {
     let place = Place::new();
     for what in ["top", "bottom", "trace"] {
-        assert!(place.measure(&request(what)).number("spectral_norm").is_none(), "{what}");
+        assert!(
+            place
+                .measure(&request(what))
+                .number("spectral_norm")
+                .is_none(),
+            "{what}"
+        );
     }
 }
 
@@ -106,10 +140,19 @@ fn an_undefined_number_loses_no_other() {
     let place = Place::new();
     let exact = eigenvalues(&place.hessian());
     assert!(exact[63] < -1e-4, "{}", exact[63]);
-    let measured = place.measure(&request("log-determinant=1e-6,nuclear-norm,effective-rank,density,norms"));
+    let measured = place.measure(&request(
+        "log-determinant=1e-6,nuclear-norm,effective-rank,density,norms",
+    ));
     let record = &measured.matrices[0];
-    assert!(record.undefined.contains_key("log_determinant(1e-6)"), "{:?}", record.undefined);
-    assert!(record.numbers.contains_key("nuclear_norm") && record.numbers.contains_key("effective_rank"));
+    assert!(
+        record.undefined.contains_key("log_determinant(1e-6)"),
+        "{:?}",
+        record.undefined
+    );
+    assert!(
+        record.numbers.contains_key("nuclear_norm")
+            && record.numbers.contains_key("effective_rank")
+    );
     let density = record.density.as_ref().expect("a density");
     let width = density.grid[1] - density.grid[0];
     let integral: f64 = density.density.iter().map(|height| height * width).sum();
@@ -129,10 +172,17 @@ fn a_diagonal_of_all_probes_is_the_dense_one() {
         .collect();
     let truth: Vec<f64> = hessian.diagonal().iter().copied().collect();
     flatness_testkit::assert_close("the diagonal", &entries, &truth, 1e-10);
-    let names: Vec<&str> = found.diagonals[0].values.iter().map(|(name, _)| name.as_str()).collect();
+    let names: Vec<&str> = found.diagonals[0]
+        .values
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
     assert_eq!(names, ["fc0.weight", "fc0.bias", "fc1.weight", "fc1.bias"]);
     let largest = number(&found.measured, "diagonal_max");
-    let at = truth.iter().enumerate().max_by(|left, right| left.1.total_cmp(right.1));
+    let at = truth
+        .iter()
+        .enumerate()
+        .max_by(|left, right| left.1.total_cmp(right.1));
     let at = at.map(|(index, _)| index).expect("an entry");
     assert!((largest.value - truth[at]).abs() < 1e-10);
     let expected = match at {
@@ -154,14 +204,39 @@ fn an_l2_term_is_on_the_diagonal_of_matrices_and_of_the_adaptive_sharpness() {
     let measured = place.measure(&request);
     let shifted = place.hessian() + DMatrix::identity(64, 64) * l2;
     let exact = eigenvalues(&shifted);
-    check("lambda_max", number(&measured, "lambda_max"), exact[0], exact[0]);
-    check("lambda_min", number(&measured, "lambda_min"), exact[63], exact[0]);
-    check("trace", number(&measured, "trace"), shifted.trace(), shifted.trace());
+    check(
+        "lambda_max",
+        number(&measured, "lambda_max"),
+        exact[0],
+        exact[0],
+    );
+    check(
+        "lambda_min",
+        number(&measured, "lambda_min"),
+        exact[63],
+        exact[0],
+    );
+    check(
+        "trace",
+        number(&measured, "trace"),
+        shifted.trace(),
+        shifted.trace(),
+    );
     let scale = DMatrix::from_diagonal(&nalgebra::DVector::from_vec(
-        place.problem.theta.iter().map(|weight| weight.abs()).collect(),
+        place
+            .problem
+            .theta
+            .iter()
+            .map(|weight| weight.abs())
+            .collect(),
     ));
     let adaptive = eigenvalues(&(&scale * shifted * &scale))[0];
-    check("adaptive_lambda_max", number(&measured, "adaptive_lambda_max"), adaptive, adaptive);
+    check(
+        "adaptive_lambda_max",
+        number(&measured, "adaptive_lambda_max"),
+        adaptive,
+        adaptive,
+    );
 }
 
 /// A mean over all examples has no sampling error; one over a part has some.
@@ -172,7 +247,10 @@ fn a_sample_says_how_far_the_whole_may_be() {
         let mut request: Request = request("top,bottom,trace,frobenius");
         request.sample = Some(sample);
         let measured = place.measure(&request);
-        assert_eq!((measured.examples, measured.sampled_from), (sample, Some(EXAMPLES)));
+        assert_eq!(
+            (measured.examples, measured.sampled_from),
+            (sample, Some(EXAMPLES))
+        );
         for name in ["lambda_max", "lambda_min", "trace", "frobenius"] {
             let error = number(&measured, name).sampling_error.expect(name);
             assert_eq!(error == 0.0, certain, "{name} of {sample}: {error:e}");

@@ -126,7 +126,12 @@ pub(crate) struct RequestOptions {
     #[arg(long, help_heading = "Matrix", value_name = "COEFFICIENT")]
     l2: Option<f64>,
     /// Take the rows and columns of the parameters whose names match, such as `fc1.*`; `*` is any text
-    #[arg(long, help_heading = "Matrix", value_name = "PATTERNS", value_delimiter = ',')]
+    #[arg(
+        long,
+        help_heading = "Matrix",
+        value_name = "PATTERNS",
+        value_delimiter = ','
+    )]
     parameters: Option<Vec<String>>,
     /// Measure the matrix of each of these groups of parameters by itself: `layer`, every layer, or PATTERNS
     /// such as `block1.*,block2.*`, a group each
@@ -145,7 +150,12 @@ pub(crate) struct RequestOptions {
     #[arg(long, help_heading = "Data", value_name = "N")]
     examples: Option<usize>,
     /// Take N random examples of the split, and say how far all of it may be from them
-    #[arg(long, help_heading = "Data", value_name = "N", conflicts_with = "examples")]
+    #[arg(
+        long,
+        help_heading = "Data",
+        value_name = "N",
+        conflicts_with = "examples"
+    )]
     sample: Option<usize>,
     /// Statistics that batch-norm takes: the running ones of the checkpoint, or those of each batch [default: frozen]
     #[arg(long, help_heading = "Matrix", value_name = "STATISTICS", value_parser = batch_norm())]

@@ -82,7 +82,9 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
     let machine = Machine::new(&options.computing, options.vector_memory)?;
     let weights = Weights { theta, buffers }.to(model.dtype(), &machine.device)?;
     let seed = options.seed.unwrap_or(seed_of_run);
-    let weight_decay = origin.spec().map_or(0.0, |spec| spec.train.optimizer.weight_decay().0);
+    let weight_decay = origin
+        .spec()
+        .map_or(0.0, |spec| spec.train.optimizer.weight_decay().0);
     let subject = Subject {
         network: &model.network,
         weights: &weights,

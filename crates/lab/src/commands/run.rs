@@ -8,8 +8,8 @@ use anyhow::{Context, Result, bail};
 use flatness_engine::Weights;
 use flatness_models::checkpoint;
 use flatness_records::{
-    BatchNorm, EpochEvaluation, Hits, Iterate, Outcome, Provenance, Record, Run, Spec, SplitEvaluation,
-    Training,
+    BatchNorm, EpochEvaluation, Hits, Iterate, Outcome, Provenance, Record, Run, Spec,
+    SplitEvaluation, Training,
 };
 
 use crate::arguments::{Computing, Output, Places, RunOptions};
@@ -221,7 +221,12 @@ fn work(
             peak_rss_mib: environment::peak_rss_mib(),
         },
         evaluation,
-        test_correct: Some(Hits(hits(&model, splits, machine, average.as_ref().map_or(&weights, |(average, _)| average))?)),
+        test_correct: Some(Hits(hits(
+            &model,
+            splits,
+            machine,
+            average.as_ref().map_or(&weights, |(average, _)| average),
+        )?)),
         average_evaluation: average.map(|(_, evaluation)| evaluation),
         measurements,
     };

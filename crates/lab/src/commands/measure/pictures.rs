@@ -48,7 +48,11 @@ pub(super) fn draw(found: &Found, title: &str, out: &Path) -> Result<Vec<String>
             },
         )?;
         let columns = [steps, losses, quadratic];
-        pictures.keep("line", &svg, &csv("step_over_norm,loss,quadratic", &columns))?;
+        pictures.keep(
+            "line",
+            &svg,
+            &csv("step_over_norm,loss,quadratic", &columns),
+        )?;
     }
     if let Some(plane) = &found.plane {
         let svg = landscape_svg(
@@ -100,7 +104,10 @@ impl Pictures<'_> {
                     standard_error,
                 },
             )?;
-            let data = csv("eigenvalue,density,standard_error", &[grid, density, standard_error]);
+            let data = csv(
+                "eigenvalue,density,standard_error",
+                &[grid, density, standard_error],
+            );
             self.keep(&format!("{place}density"), &svg, &data)?;
         }
         if let Some(density) = &record.log_density {
@@ -118,18 +125,38 @@ impl Pictures<'_> {
                 y,
                 standard_error,
             };
-            let (above, below) = (half(positive, positive_error), half(negative, negative_error));
+            let (above, below) = (
+                half(positive, positive_error),
+                half(negative, negative_error),
+            );
             let svg = signed_density_svg(name, &above, &below, unresolved.value)?;
             let heading =
                 "magnitude,positive,positive_standard_error,negative,negative_standard_error";
-            let columns = [magnitude, positive, positive_error, negative, negative_error];
-            self.keep(&format!("{place}log-density"), &svg, &csv(heading, &columns))?;
+            let columns = [
+                magnitude,
+                positive,
+                positive_error,
+                negative,
+                negative_error,
+            ];
+            self.keep(
+                &format!("{place}log-density"),
+                &svg,
+                &csv(heading, &columns),
+            )?;
         }
         if !record.stems.is_empty() {
-            let columns: (Vec<f64>, Vec<f64>) =
-                record.stems.iter().map(|stem| (stem.value, stem.weight)).unzip();
+            let columns: (Vec<f64>, Vec<f64>) = record
+                .stems
+                .iter()
+                .map(|stem| (stem.value, stem.weight))
+                .unzip();
             let data = csv("ritz_value,weight", &[&columns.0, &columns.1]);
-            self.keep(&format!("{place}stems"), &stems_svg(name, &record.stems), &data)?;
+            self.keep(
+                &format!("{place}stems"),
+                &stems_svg(name, &record.stems),
+                &data,
+            )?;
         }
         Ok(())
     }
@@ -167,7 +194,10 @@ fn csv(heading: &str, columns: &[&Vec<f64>]) -> String {
     let rows = columns.first().map_or(0, |column| column.len());
     let mut text = format!("{heading}\n");
     for row in 0..rows {
-        let row: Vec<String> = columns.iter().map(|column| format!("{:e}", column[row])).collect();
+        let row: Vec<String> = columns
+            .iter()
+            .map(|column| format!("{:e}", column[row]))
+            .collect();
         text += &row.join(",");
         text += "\n";
     }

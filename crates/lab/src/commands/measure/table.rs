@@ -21,14 +21,15 @@ pub(super) fn table(report: &Report<'_>) -> String {
         measured,
         ..
     } = report;
-    let chosen = (measured.sampled_from)
-        .map_or_else(String::new, |all| format!(", a sample of {all}"));
+    let chosen =
+        (measured.sampled_from).map_or_else(String::new, |all| format!(", a sample of {all}"));
     let batches = match (model.batch_norm.as_str(), request.batch_size) {
         ("batch", Some(size)) => format!(", batches of {size} in order"),
         _ => String::new(),
     };
-    let accuracy =
-        accuracy.map_or_else(String::new, |share| format!(", accuracy {:.2} %", 100.0 * share));
+    let accuracy = accuracy.map_or_else(String::new, |share| {
+        format!(", accuracy {:.2} %", 100.0 * share)
+    });
     let mut text = vec![
         format!(
             "model      {}, {} parameters, batch-norm {}{batches}",
@@ -40,7 +41,10 @@ pub(super) fn table(report: &Report<'_>) -> String {
             request.split.name()
         ),
         format!("loss       {:.6}{accuracy}", measured.loss),
-        format!("activations {} between products", measured.retention.words()),
+        format!(
+            "activations {} between products",
+            measured.retention.words()
+        ),
     ];
     section(&mut text, "network", rows(&measured.numbers));
     let matrices = &measured.matrices;
@@ -86,7 +90,9 @@ fn spent(measured: &Measured) -> String {
         (cost.gradients, "gradients"),
     ];
     let parts = parts.iter().filter(|(count, _)| *count > 0);
-    let parts: Vec<String> = parts.map(|(count, unit)| format!("{count} {unit}")).collect();
+    let parts: Vec<String> = parts
+        .map(|(count, unit)| format!("{count} {unit}"))
+        .collect();
     format!("{} in all", parts.join(", "))
 }
 
@@ -113,7 +119,13 @@ fn rows(numbers: &Numbers) -> Vec<String> {
 }
 
 fn row(name: &str, number: &Quantity, width: usize, step_width: usize) -> String {
-    let state = |converged| if converged { "converged" } else { "not converged" };
+    let state = |converged| {
+        if converged {
+            "converged"
+        } else {
+            "not converged"
+        }
+    };
     let mut how = match number.uncertainty {
         Uncertainty::Computed { .. } => "computed, error of rounding".to_owned(),
         Uncertainty::Stochastic { probes, .. } => format!("standard error over {probes} probes"),
@@ -156,7 +168,9 @@ fn row(name: &str, number: &Quantity, width: usize, step_width: usize) -> String
 
 /// A row for each group, and a column for each number; a star where it is not as accurate as asked.
 fn group_rows(groups: &[MatrixRecord]) -> Vec<String> {
-    let several = groups.windows(2).any(|pair| pair[0].matrix != pair[1].matrix);
+    let several = groups
+        .windows(2)
+        .any(|pair| pair[0].matrix != pair[1].matrix);
     let named = groups.first().map(|group| &group.numbers);
     let names: Vec<&String> = named.into_iter().flatten().map(|(name, _)| name).collect();
     let mut cells = vec![head(["group", "rows", "products"], &names)];
@@ -165,7 +179,9 @@ fn group_rows(groups: &[MatrixRecord]) -> Vec<String> {
         if several {
             name = format!("{} {name}", group.matrix.name());
         }
-        let rows = group.rows.map_or_else(|| "all".to_owned(), |rows| rows.to_string());
+        let rows = group
+            .rows
+            .map_or_else(|| "all".to_owned(), |rows| rows.to_string());
         let mut row = vec![name, rows, group.products.to_string()];
         row.extend(names.iter().map(|name| cell(group.numbers.get(*name))));
         cells.push(row);
@@ -188,7 +204,9 @@ fn curve_rows(curve: &Curve) -> Vec<String> {
     let mut cells = vec![head(["at"], &names)];
     cells.extend(curve.points.iter().map(|point| {
         let numbers = names.iter().map(|name| cell(point.numbers.get(*name)));
-        std::iter::once(format!("{:e}", point.x)).chain(numbers).collect()
+        std::iter::once(format!("{:e}", point.x))
+            .chain(numbers)
+            .collect()
     }));
     aligned(&cells)
 }
@@ -202,7 +220,9 @@ fn head<const N: usize>(first: [&str; N], names: &[&String]) -> Vec<String> {
 fn aligned(cells: &[Vec<String>]) -> Vec<String> {
     let columns = cells.first().map_or(0, Vec::len);
     let width = |column: usize| cells.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let widths: Vec<usize> = (0..columns)
+        .map(|column| width(column).unwrap_or(0))
+        .collect();
     let lines = cells.iter().map(|row| {
         let columns = row.iter().zip(&widths).enumerate();
         let padded = columns.map(|(column, (cell, &width))| match column {
@@ -225,7 +245,11 @@ fn cell(number: Option<&Quantity>) -> String {
     };
     let steps = number.step_error;
     let steps = steps.map_or_else(String::new, |error| format!(" +- {error:.1e}"));
-    format!("{:.4e} +- {:.1e}{steps}{mark:1}", number.value, number.error())
+    format!(
+        "{:.4e} +- {:.1e}{steps}{mark:1}",
+        number.value,
+        number.error()
+    )
 }
 
 /// Where the density has its mass.
@@ -238,7 +262,10 @@ fn density_line(density: &Density) -> String {
     let mut found = Vec::new();
     for (pair, height) in pieces() {
         sum += step(pair) * height;
-        while quantiles.next_if(|quantile| sum >= quantile * total).is_some() {
+        while quantiles
+            .next_if(|quantile| sum >= quantile * total)
+            .is_some()
+        {
             found.push(format!("{:.2e}", pair[1]));
         }
     }

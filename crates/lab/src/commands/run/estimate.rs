@@ -62,9 +62,16 @@ pub(super) fn estimate(runs: &[Run], options: &RunOptions) -> Result<()> {
         return put(&serde_json::to_string(&estimates)?);
     }
     for one in &estimates {
-        let Estimate { id, model, parameters, seconds } = one;
+        let Estimate {
+            id,
+            model,
+            parameters,
+            seconds,
+        } = one;
         let time = duration(*seconds);
-        put(&format!("{id}  {model} of {parameters} parameters  about {time} on one core"))?;
+        put(&format!(
+            "{id}  {model} of {parameters} parameters  about {time} on one core"
+        ))?;
     }
     Ok(())
 }
@@ -83,11 +90,15 @@ fn one(run: &Run, splits: &Splits) -> Result<Estimate> {
     let mut units = training * splits.train.len() as f64 * multiply_adds;
     if let Some(request) = &spec.measure {
         let split = splits.get(request.split)?.len();
-        let examples = request.examples.or(request.sample).map_or(split, |some| some.min(split)) as f64;
+        let examples = request
+            .examples
+            .or(request.sample)
+            .map_or(split, |some| some.min(split)) as f64;
         let iterates = spec.train.average.as_ref().map_or(1.0, |_| 2.0);
         let along = request.before_the_end();
         let before = request.epochs.len() as f64 * passes(&along, parameters, width);
-        units += (before + iterates * passes(request, parameters, width)) * examples * multiply_adds;
+        units +=
+            (before + iterates * passes(request, parameters, width)) * examples * multiply_adds;
         if request.what.contains(&flatness_records::What::Spectrum) {
             units += EIGENVALUES * (parameters as f64).powi(3);
         }
