@@ -9,7 +9,7 @@ use crate::reproduction::{distinct, models};
 use crate::results::{claim_table, overview, runs, summary};
 use crate::settings::{block, fields, shared};
 use crate::svg::palette;
-use crate::table::{Cell, Row, Table, badge, escape};
+use crate::table::{Cell, Row, Table, attribute, badge, escape};
 use crate::{
     Claim, ClaimVerdict, Error, Figure, Judged, PredicateVerdict, Reproduction, Verdict,
     optimizer_name,
@@ -227,7 +227,7 @@ fn section(
             if row.verdict == Some(Verdict::Holds) {
                 ""
             } else {
-                " open"
+                " open=\"\""
             },
             escape(&row.model),
             row.predicates.len(),
@@ -256,9 +256,10 @@ fn section(
 
 fn figure_html(figure: &Figure) -> String {
     let (title, caption) = (escape(&figure.title), escape(&figure.caption));
+    let label = attribute(&figure.title);
     let panels = figure.panels.iter();
     let panels: String = panels
-        .map(|panel| format!("<div role=\"img\" aria-label=\"{title}\">\n{panel}</div>\n"))
+        .map(|panel| format!("<div role=\"img\" aria-label=\"{label}\">\n{panel}</div>\n"))
         .collect();
     format!(
         "<figure>\n<figcaption><strong>{title}</strong> {caption}</figcaption>\n<div class=\"panels\">\n{panels}</div>\n</figure>\n"
