@@ -178,27 +178,23 @@ fn settings(runs: &[&TrainedRun]) -> Result<String, Error> {
         .map(|run| fields(&run.record))
         .collect::<Result<_, _>>()?;
     let shared = shared(&specs);
-    let own = runs.iter().zip(&specs).map(|(run, spec)| {
+    let own = runs.iter().zip(&specs).filter_map(|(run, spec)| {
         let own = block(
             spec.iter()
                 .filter(|(field, _)| !shared.contains_key(*field)),
         );
-        format!(
-            "\n{}:\n\n```toml\n{own}```\n",
-            optimizer_name(&run.record.spec.train)
-        )
+        let name = optimizer_name(&run.record.spec.train);
+        (!own.is_empty()).then(|| format!("\n{name}:\n\n```toml\n{own}```\n"))
     });
     let own = distinct(own).concat();
-    let own = if shared.len() == specs.first().map_or(0, Fields::len) {
-        String::new()
-    } else {
-        own
-    };
+    let shared = block(shared.iter());
     Ok(format!(
-        "\nSettings of all runs:\n\n```toml\n{}```\n{own}",
-        block(shared.iter())
+        "\nSettings of all runs:\n\n```toml\n{shared}```\n{own}"
     ))
 }
+
+/// Loss of a split.
+type Loss = fn(&EpochEvaluation) -> f64;
 
 /// The runs of `model` as one SVG file, a line each in the colour of their optimiser: the train loss, then the test loss; the
 /// average of the iterates is dashed.
@@ -208,7 +204,7 @@ pub fn curves_svg(model: &str, runs: &[TrainedRun]) -> String {
         .iter()
         .filter(|run| run.record.model.name == model)
         .collect();
-    let losses: [(&str, fn(&EpochEvaluation) -> f64); 2] = [
+    let losses: [(&str, Loss); 2] = [
         ("train loss", |evaluation| evaluation.train.loss),
         ("test loss", |evaluation| evaluation.test.loss),
     ];

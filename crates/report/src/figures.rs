@@ -136,7 +136,11 @@ fn seeds(id: &str, verdicts: &[&ClaimVerdict]) -> Option<Chart> {
         .iter()
         .map(|point| point.x)
         .chain(guides.iter().copied());
-    let values: Vec<f64> = values.chain(means.iter().map(|point| point.x)).collect();
+    let bars = means.iter().filter_map(|point| point.bar).flatten();
+    let values: Vec<f64> = values
+        .chain(means.iter().map(|point| point.x))
+        .chain(bars)
+        .collect();
     let x = if first.logarithmic {
         Axis::logarithmic("times", values.into_iter())
     } else {

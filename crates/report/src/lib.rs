@@ -1,4 +1,30 @@
 //! From the records of a reproduction to verdicts, tables, plots and one HTML page.
+//!
+//! A [`Claim`] is a data file: gates, predicates, figures and tables that name their experiment, a [`Statistic`] and quantities, which are
+//! [`Expression`]s of the names in records. A [`Reproduction`] holds the records; judging it gives a [`ClaimVerdict`] per claim and
+//! model. Everything else renders that: [`terminal_table`], [`report_html`], [`results_markdown`], [`results_csv`], [`results_json`],
+//! [`figures`]. A [`TrainedRun`] has its losses besides, for [`curves_svg`], [`curves_csv`] and [`curves_page`]; [`compare_svg`] and
+//! [`compare_table`] set finished runs side by side. One measurement is drawn by [`density_svg`], [`signed_density_svg`],
+//! [`stems_svg`], [`loss_line_svg`] and [`landscape_svg`], from plain numbers. The feature `png` adds `png`, which turns any of
+//! these figures into pixels.
+//!
+//! ```
+//! use flatness_report::{Claim, Judged, Sample, SeedValue, Test, Threshold};
+//!
+//! let claims = Claim::embedded()?;
+//! assert_eq!(claims[0].id, "C1");
+//!
+//! // Three seeds in which weight decay has raised ln λ₁ by about a half: by more than 1.2 times.
+//! let seeds = [0.52, 0.47, 0.55].into_iter().enumerate();
+//! let seeds = seeds.map(|(seed, value)| SeedValue { seed: seed as u64, value, error: 0.0, relative_error: 0.0 });
+//! let sample = Sample { seeds: seeds.collect(), ..Sample::default() };
+//! let test = Test::of(&sample, Threshold::Above(1.2), Judged::Mean, true).expect("more than one seed");
+//! assert!(test.p_holds < 0.05);
+//! # Ok::<(), flatness_report::Error>(())
+//! ```
+//!
+//! Every function here is pure. This crate deliberately does not know tensors, training, or the disk: the caller reads the
+//! records and writes the results.
 
 mod claim;
 mod curves;

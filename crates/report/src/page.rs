@@ -9,7 +9,7 @@ use crate::reproduction::{distinct, models};
 use crate::results::{claim_table, overview, runs, summary};
 use crate::settings::{block, fields, shared};
 use crate::svg::palette;
-use crate::table::{Cell, Row, Table, badge, escape};
+use crate::table::{Cell, Row, Table, attribute, badge, escape};
 use crate::{
     Claim, ClaimVerdict, Error, Figure, Judged, PredicateVerdict, Reproduction, Verdict,
     optimizer_name,
@@ -86,10 +86,10 @@ const PAPER: &str = "<p>The paper: D. Granziol, <cite>Flatness is a False Friend
 const RULES: &str = "<p>A claim is tested on a model by its <em>predicates</em>, numbers with thresholds that were fixed before any run. \
     <em>Gates</em> come first: conditions, met in every seed, without which the runs say nothing about the claim. Where one is not met the \
     verdict is <strong>not tested</strong>, with the gate and by how much. A predicate <strong>holds</strong> where Student's t over the seeds puts its mean \
-    beyond the threshold at 5&nbsp;%, and the claim holds where all do. The claim <strong>fails</strong> where one predicate lies on the other side, at 5&nbsp;% \
+    beyond the threshold at 5\u{a0}%, and the claim holds where all do. The claim <strong>fails</strong> where one predicate lies on the other side, at 5\u{a0}% \
     over all of them together (Holm's correction). Otherwise it is <strong>undecided</strong>. Where all seeds agree to the last digit a sign test stands in for t: \
     of n seeds its smallest p is 2<sup>−n</sup>, so that four or fewer decide nothing. A failed claim is a result.</p>\n\
-    <p>Factors are shown with the 95&nbsp;% interval of their geometric mean, other numbers with one standard error; n is the number of seeds. \
+    <p>Factors are shown with the 95\u{a0}% interval of their geometric mean, other numbers with one standard error; n is the number of seeds. \
     The <em>measurement error</em> is that of one reading by itself, probes and residuals. It may exceed the error of an effect: runs of a seed share their random probes, \
     so that in a ratio or difference the error cancels, and what is left is in the spread over the seeds. Where nothing is shared it is \
     in the interval.</p>\n\
@@ -226,7 +226,7 @@ fn section(
             if row.verdict == Some(Verdict::Holds) {
                 ""
             } else {
-                " open"
+                " open=\"\""
             },
             escape(&row.model),
             row.predicates.len(),
@@ -255,9 +255,10 @@ fn section(
 
 fn figure_html(figure: &Figure) -> String {
     let (title, caption) = (escape(&figure.title), escape(&figure.caption));
+    let label = attribute(&figure.title);
     let panels = figure.panels.iter();
     let panels: String = panels
-        .map(|panel| format!("<div role=\"img\" aria-label=\"{title}\">\n{panel}</div>\n"))
+        .map(|panel| format!("<div role=\"img\" aria-label=\"{label}\">\n{panel}</div>\n"))
         .collect();
     format!(
         "<figure>\n<figcaption><strong>{title}</strong> {caption}</figcaption>\n<div class=\"panels\">\n{panels}</div>\n</figure>\n"
@@ -315,7 +316,11 @@ fn predicates(row: &ClaimVerdict) -> Table {
                     .into(),
                 test.map_or_else(missing, |test| {
                     let sign = if test.sign_test { " (sign test)" } else { "" };
-                    significant(p(test), 2) + sign
+                    if p(test) < 1e-12 {
+                        "< 10⁻¹²".to_owned()
+                    } else {
+                        significant(p(test), 2) + sign
+                    }
                 })
                 .into(),
                 one.relative_measurement_error

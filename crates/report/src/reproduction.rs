@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::number::{significant, with_error};
 use crate::selection::ALL_MODELS;
+use crate::verdict::LEVEL;
 use crate::{Claim, Estimate, Judged, Predicate, Sample, Scope, Test, Threshold, Verdict, holm};
 
 /// Everything that a report is made from.
@@ -161,7 +162,9 @@ impl Reproduction {
             .threshold
             .and_then(|threshold| Test::of(&sample, threshold, judged, logarithmic));
         let verdict = predicate.threshold.map(|_| match test {
-            Some(test) if test.p_holds <= crate::verdict::LEVEL => Verdict::Holds,
+            Some(test) if test.p_holds <= LEVEL => Verdict::Holds,
+            // A gate is of no family of tests.
+            Some(test) if gate && test.p_fails <= LEVEL => Verdict::Fails,
             _ => Verdict::Undecided,
         });
         Some(PredicateVerdict {

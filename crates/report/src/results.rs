@@ -147,7 +147,13 @@ pub(crate) fn claim_table(reproduction: &Reproduction, spec: &TableSpec) -> Tabl
             };
             Cell::from(match (Estimate::of(&sample), &spec.relative_to) {
                 (None, _) => crate::number::MISSING.to_owned(),
-                (Some(estimate), None) => with_error(estimate.mean, estimate.standard_error),
+                (Some(estimate), None) => {
+                    // Seeds that agree need no error.
+                    let error = estimate
+                        .standard_error
+                        .filter(|error| *error > 1e-12 * estimate.mean.abs());
+                    with_error(estimate.mean, error)
+                }
                 (Some(estimate), Some(_)) => {
                     let factor = significant(estimate.mean.exp(), 3);
                     let error = estimate

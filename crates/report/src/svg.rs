@@ -382,6 +382,21 @@ fn text_width(text: &str) -> f64 {
     0.6 * TEXT * text.chars().count() as f64
 }
 
+/// Lines of whole words that fit.
+fn wrapped(text: &str, width: f64) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if text_width(line) + text_width(word) + TEXT < width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 /// As much of a text as fits.
 fn fitted(text: &str, width: f64) -> String {
     if text_width(text) <= width {
@@ -458,13 +473,13 @@ impl Chart {
 
     /// Title and legend; where the drawing begins.
     fn legend(&self, pen: &mut Pen) -> f64 {
-        pen.text(
-            [14.0, 20.0],
-            "start",
-            "ink",
-            &fitted(&self.title, WIDTH - 28.0),
-        );
-        let (mut x, mut y) = (14.0, 40.0);
+        let mut y = 3.0;
+        for line in wrapped(&self.title, WIDTH - 28.0) {
+            y += 17.0;
+            pen.text([14.0, y], "start", "ink", &line);
+        }
+        let mut x = 14.0;
+        y += 20.0;
         let shown: Vec<&Series> = self
             .series
             .iter()
@@ -541,7 +556,12 @@ impl Chart {
         }
         pen.line([left, bottom], [RIGHT, bottom], &muted, 1.0);
         let title = fitted(&self.x.title, WIDTH - 28.0);
-        pen.text([0.5 * WIDTH, bottom + 36.0], "middle", "muted", &title);
+        pen.text(
+            [0.5 * (left + RIGHT), bottom + 36.0],
+            "middle",
+            "muted",
+            &title,
+        );
         for value in &self.guides[0] {
             if let Some(x) = frame.x(&self.x, *value) {
                 pen.line([x, top], [x, bottom], &muted, 1.4);

@@ -177,7 +177,7 @@ impl Table {
                         .iter()
                         .zip(&self.columns)
                         .map(|(cell, (name, number))| {
-                            let label = escape(name);
+                            let label = attribute(name);
                             format!(
                                 "<td data-label=\"{label}\"{}>{}</td>",
                                 numeric(*number),
@@ -201,9 +201,10 @@ impl Cell {
         let text = match (self.verdict, &self.link) {
             (Some(verdict), _) => badge(verdict),
             (None, Some(link)) => {
-                format!("<a href=\"{}\">{}</a>", escape(link), escape(&self.text))
+                format!("<a href=\"{}\">{}</a>", attribute(link), escape(&self.text))
             }
-            (None, None) => escape(&self.text),
+            // A number and its error stay together.
+            (None, None) => escape(&self.text.replace(" ± ", "\u{a0}±\u{a0}")),
         };
         if self.small.is_empty() {
             return format!("<div>{text}</div>");
@@ -218,8 +219,8 @@ pub(crate) fn badge(verdict: Verdict) -> String {
     format!("<span class=\"badge {class}\"><span aria-hidden=\"true\">{sign}</span> {word}</span>")
 }
 
-/// Escapes the five characters that HTML gives a meaning, and sets the subscripts that Unicode lacks.
-pub(crate) fn escape(text: &str) -> String {
+/// Escapes the five characters that HTML gives a meaning: for attributes, which hold no elements.
+pub(crate) fn attribute(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -231,13 +232,17 @@ pub(crate) fn escape(text: &str) -> String {
             other => escaped.push(other),
         }
     }
-    for (plain, subscript) in [
+    escaped
+}
+
+/// The same for text, with the subscripts that Unicode lacks.
+pub(crate) fn escape(text: &str) -> String {
+    let subscripts = [
         ("‖_F", "‖<sub>F</sub>"),
         ("λ_max", "λ<sub>max</sub>"),
         ("λ_min", "λ<sub>min</sub>"),
         ("θ_BN", "θ<sub>BN</sub>"),
-    ] {
-        escaped = escaped.replace(plain, subscript);
-    }
-    escaped
+    ];
+    let set = |text: String, (plain, subscript): (&str, &str)| text.replace(plain, subscript);
+    subscripts.into_iter().fold(attribute(text), set)
 }

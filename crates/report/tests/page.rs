@@ -1,0 +1,222 @@
+//! The page and its companions hold every verdict, text is whole, figures are well-formed.
+
+mod synthetic;
+
+use std::collections::BTreeSet;
+
+use flatness_report::{
+    Claim, ClaimVerdict, Figure, Reproduction, figures, report_html, results_csv, results_json,
+    results_markdown, terminal_table,
+};
+use roxmltree::Document;
+
+struct Outputs {
+    reproduction: Reproduction,
+    claims: Vec<Claim>,
+    verdicts: Vec<ClaimVerdict>,
+    figures: Vec<Figure>,
+    page: String,
+}
+
+fn outputs() -> Outputs {
+    let reproduction = synthetic::everything();
+    let claims = Claim::embedded().unwrap();
+    let verdicts = reproduction.judge(&claims);
+    let figures = figures(&reproduction, &claims, &verdicts);
+    let page = report_html(&reproduction, &claims, &verdicts, &figures).unwrap();
+    Outputs {
+        reproduction,
+        claims,
+        verdicts,
+        figures,
+        page,
+    }
+}
+
+#[test]
+fn every_claim_verdict_and_statement_is_on_the_page_and_in_the_tables() {
+    let Outputs {
+        claims,
+        verdicts,
+        page,
+        ..
+    } = outputs();
+    let tried: BTreeSet<&str> = verdicts.iter().map(|row| row.claim.as_str()).collect();
+    assert_eq!(tried.len(), 8);
+    let (terminal, markdown) = (
+        terminal_table(&claims, &verdicts),
+        results_markdown(&claims, &verdicts),
+    );
+    for row in verdicts.iter().filter(|row| row.verdict.is_some()) {
+        for text in [&terminal, &markdown] {
+            assert!(text.contains(&row.summary()), "{}", row.summary());
+        }
+        let section = page
+            .split(&format!("<section id=\"{}\">", row.claim))
+            .nth(1)
+            .unwrap();
+        let section = section.split("<section").next().unwrap();
+        let word = row.verdict.unwrap().to_string();
+        assert!(
+            section.contains(&format!("</span> {word}</span>")),
+            "{} {word}",
+            row.claim
+        );
+        assert_eq!(
+            section.matches("<td data-label=\"Statement\"").count(),
+            verdicts
+                .iter()
+                .filter(|other| other.claim == row.claim)
+                .map(|other| other.gates.len() + other.predicates.len())
+                .sum::<usize>()
+        );
+    }
+    // What is not tested names its gate on top.
+    assert!(page.contains("it must be that the dose of decay 5e-4 is at least a half: 0.28 where at least 0.5 is needed (5 of 5 seeds)"));
+    assert!(page.contains("more than 10 times") && !page.contains("2.302585"));
+}
+
+#[test]
+fn the_page_is_well_formed_and_says_what_it_is_of() {
+    let Outputs { page, .. } = outputs();
+    // XML knows no void elements and no document type of HTML; scripts and styles are not markup.
+    let body = page
+        .split("<body>")
+        .nth(1)
+        .unwrap()
+        .split("<script>")
+        .next()
+        .unwrap();
+    let body = format!("<body>{body}</body>");
+    let document = Document::parse(&body).unwrap_or_else(|error| panic!("{error}"));
+    let ids: BTreeSet<&str> = document
+        .descendants()
+        .filter_map(|node| node.attribute("id"))
+        .collect();
+    for link in document
+        .descendants()
+        .filter_map(|node| node.attribute("href"))
+        .filter_map(|link| link.strip_prefix('#'))
+    {
+        assert!(ids.contains(link), "{link} leads nowhere");
+    }
+    for text in [
+        "arxiv.org/abs/2006.09091",
+        "were not available",
+        "results.json",
+        "results.csv",
+        "&lt;b&gt;Imaginary&lt;/b&gt; &amp; Sons",
+        "0123456789ab",
+        "10 images".replace("10", "9500").as_str(),
+        "mlp &lt;&amp;&quot;’&gt;",
+        "<dt>λ₁</dt>",
+    ] {
+        assert!(page.contains(text), "{text} is missing");
+    }
+    assert!(
+        !page.contains("<b>Imaginary") && !page.contains("src=\"") && !page.contains("@import")
+    );
+}
+
+#[test]
+fn every_figure_of_the_claims_is_drawn_within_its_panel() {
+    let Outputs {
+        claims, figures, ..
+    } = outputs();
+    let drawn: BTreeSet<&str> = figures.iter().map(|figure| figure.id.as_str()).collect();
+    let asked: BTreeSet<&str> = claims
+        .iter()
+        .flat_map(|claim| &claim.figures)
+        .map(|figure| figure.id.as_str())
+        .collect();
+    let missing: Vec<&&str> = asked.difference(&drawn).collect();
+    assert_eq!(
+        missing,
+        [&"c1-density"],
+        "no synthetic record has a density"
+    );
+    for figure in &figures {
+        Document::parse(&figure.standalone()).unwrap();
+        for panel in &figure.panels {
+            let document = Document::parse(panel).unwrap();
+            let root = document.root_element();
+            let size = |name| root.attribute(name).unwrap().parse::<f64>().unwrap();
+            let (width, height) = (size("width"), size("height"));
+            for text in root.descendants().filter(|node| node.has_tag_name("text")) {
+                let pieces = text.descendants().filter(|node| node.is_text());
+                let letters: String = pieces.filter_map(|node| node.text()).collect();
+                let at = |name: &str| text.attribute(name).unwrap().parse::<f64>().unwrap();
+                // Half the size of the type, which common letters of a proportional face do not exceed on average.
+                let length = 6.0 * letters.chars().count() as f64;
+                let left = at("x")
+                    - length
+                        * match text.attribute("text-anchor").unwrap() {
+                            "start" => 0.0,
+                            "middle" => 0.5,
+                            _ => 1.0,
+                        };
+                assert!(
+                    left >= -1.0 && left + length <= width + 1.0 && at("y") <= height,
+                    "{}: `{letters}` is cut",
+                    figure.id
+                );
+            }
+            for point in root
+                .descendants()
+                .filter(|node| node.has_tag_name("circle"))
+            {
+                let at = |name: &str| point.attribute(name).unwrap().parse::<f64>().unwrap();
+                assert!(
+                    (0.0..=width).contains(&at("cx")) && (0.0..=height).contains(&at("cy")),
+                    "{}",
+                    figure.id
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_files_hold_every_number() {
+    let Outputs {
+        reproduction,
+        verdicts,
+        ..
+    } = outputs();
+    let text = results_csv(&reproduction);
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    let (_, first) = reproduction.records().next().unwrap();
+    let of = |name: &str| {
+        rows.iter()
+            .find(|row| &row[1] == first.id.as_str() && &row[10] == name)
+            .unwrap()
+    };
+    let trace = first.measurements[0].measured.number("trace").unwrap();
+    assert_eq!(of("hessian.trace")[11].parse::<f64>().unwrap(), trace.value);
+    assert_eq!(
+        of("hessian.trace")[12].parse::<f64>().unwrap(),
+        trace.error()
+    );
+    assert!(
+        rows.iter()
+            .any(|row| &row[8] == "keskar.ball" && &row[9] == "0.001" && &row[10] == "phi")
+    );
+    let json: serde_json::Value =
+        serde_json::from_str(&results_json(&reproduction, &verdicts).unwrap()).unwrap();
+    assert_eq!(json["verdicts"].as_array().unwrap().len(), verdicts.len());
+    assert_eq!(json["verdicts"][0]["verdict"], "not-tested");
+    assert!(
+        json["verdicts"][1]["predicates"][0]["test"]["p_holds"]
+            .as_f64()
+            .unwrap()
+            < 0.05
+    );
+}
+
+#[test]
+fn a_reproduction_without_runs_is_a_page_all_the_same() {
+    let empty = synthetic::reproduction(Vec::new());
+    let page = report_html(&empty, &Claim::embedded().unwrap(), &[], &[]).unwrap();
+    assert!(page.contains("Of 0 verdicts"));
+}

@@ -1,0 +1,227 @@
+//! The arithmetic of verdicts against scipy and against numbers worked by hand.
+
+mod synthetic;
+
+use flatness_report::{
+    Claim, Estimate, Judged, Sample, SeedValue, Test, Threshold, Verdict, holm, kendall_tau,
+    student_quantile, student_tail,
+};
+
+use synthetic::{record, reproduction, sgd, with};
+
+fn sample(values: &[f64], error: f64) -> Sample {
+    let seed = |(seed, &value): (u64, &f64)| SeedValue {
+        seed,
+        value,
+        error,
+        relative_error: 0.0,
+    };
+    Sample {
+        seeds: (0..).zip(values).map(seed).collect(),
+        ..Sample::default()
+    }
+}
+
+fn close(got: f64, expected: f64) {
+    // Fifteen digits were printed; the sums are of a few terms.
+    assert!(
+        (got - expected).abs() <= 1e-11 * expected.abs(),
+        "{got} is not {expected}"
+    );
+}
+
+#[test]
+fn student_is_scipys() {
+    // [scipy.stats.t.sf(1.5, d) for d in (1, 2, 5, 30)]
+    for (degrees, tail) in [
+        (1, 0.18716704181099886),
+        (2, 0.13619656244550055),
+        (5, 0.09695184012123664),
+        (30, 0.072032964564323),
+    ] {
+        close(student_tail(1.5, degrees), tail);
+        close(student_tail(-1.5, degrees), 1.0 - tail);
+    }
+    // scipy.stats.t.ppf(.95, 11), scipy.stats.t.ppf(.95, 2)
+    close(student_quantile(0.05, 11), 1.7958848187040433);
+    close(student_quantile(0.05, 2), 2.9199855803537242);
+}
+
+#[test]
+fn a_mean_is_tested_as_scipy_tests_it() {
+    // x = [.52, .47, .55, .1, .3]; scipy.stats.ttest_1samp(x, .2, alternative='greater'), (x, .5, alternative='less')
+    let seeds = sample(&[0.52, 0.47, 0.55, 0.1, 0.3], 0.0);
+    let test = |threshold| Test::of(&seeds, threshold, Judged::Mean, false).unwrap();
+    close(test(Threshold::Above(0.2)).p_holds, 0.044389060995835);
+    close(test(Threshold::Above(0.2)).p_fails, 1.0 - 0.044389060995835);
+    close(test(Threshold::Below(0.5)).p_holds, 0.12661583660257134);
+    // A range holds at the larger of the two, and fails at twice the smaller of its two outer ones.
+    close(
+        test(Threshold::Between(0.2, 0.5)).p_holds,
+        0.12661583660257134,
+    );
+    close(
+        test(Threshold::Between(-1.0, 0.2)).p_fails,
+        2.0 * 0.044389060995835,
+    );
+    let interval = Estimate::of(&seeds).unwrap().interval.unwrap();
+    close(interval[0], 0.20895025087563265);
+    close(interval[1], 0.5670497491243673);
+    // Factors are compared by their logarithms.
+    let factor = Test::of(&seeds, Threshold::Above(0.2f64.exp()), Judged::Mean, true).unwrap();
+    assert!((factor.p_holds - 0.044389060995835).abs() < 1e-12);
+}
+
+#[test]
+fn measurement_error_is_a_floor_and_shared_error_is_added() {
+    // Root of five times 0.2², over five.
+    let floor = Estimate::of(&sample(&[1.0, 1.0, 1.0, 1.0, 1.0], 0.2)).unwrap();
+    close(floor.standard_error.unwrap(), 0.2 / 5f64.sqrt());
+    let spread = Estimate::of(&sample(&[0.52, 0.47, 0.55, 0.1, 0.3], 1e-3)).unwrap();
+    close(spread.standard_error.unwrap(), 0.08398809439438426);
+    let shared = Sample {
+        shared_error: Some(0.3),
+        ..sample(&[0.52, 0.47, 0.55, 0.1, 0.3], 0.0)
+    };
+    let expected = (0.08398809439438426f64.powi(2) + 0.09).sqrt();
+    close(
+        Estimate::of(&shared).unwrap().standard_error.unwrap(),
+        expected,
+    );
+}
+
+#[test]
+fn seeds_that_agree_to_the_last_digit_take_a_sign_test() {
+    for (n, p) in [(3, 0.125), (5, 0.03125)] {
+        let seeds = sample(&vec![1.0; n], 0.0);
+        let inside = Test::of(&seeds, Threshold::Above(0.0), Judged::Mean, false).unwrap();
+        assert_eq!(
+            (inside.p_holds, inside.p_fails, inside.sign_test),
+            (p, 1.0, true)
+        );
+        let outside = Test::of(&seeds, Threshold::Below(0.0), Judged::Mean, false).unwrap();
+        assert_eq!((outside.p_holds, outside.p_fails), (1.0, p));
+    }
+    assert_eq!(
+        Test::of(
+            &sample(&[1.0], 0.0),
+            Threshold::Above(0.0),
+            Judged::Mean,
+            false
+        ),
+        None
+    );
+}
+
+#[test]
+fn what_is_judged_in_every_seed_is_refuted_by_one() {
+    let exactly = Threshold::Between(0.0, 0.0);
+    for (values, p_holds) in [([0.0, 0.0], 0.0), ([0.0, 1e-9], 1.0)] {
+        assert_eq!(
+            Test::of(&sample(&values, 0.0), exactly, Judged::Every, false)
+                .unwrap()
+                .p_holds,
+            p_holds
+        );
+    }
+}
+
+#[test]
+fn holm_stops_at_the_first_that_is_not_rejected() {
+    // 0.01 ≤ 0.05/4, 0.016 ≤ 0.05/3, 0.03 > 0.05/2, and 0.04 is not looked at.
+    assert_eq!(holm(&[0.04, 0.01, 0.03, 0.016]), [false, true, false, true]);
+    assert_eq!(holm(&[0.02, 0.9]), [true, false]);
+    assert_eq!(holm(&[0.026, 0.9]), [false, false]);
+    assert!(holm(&[]).is_empty());
+}
+
+#[test]
+fn tau_is_kendalls() {
+    // One swap of three pairs: (2 - 1) / 3. A tie: 2 / sqrt(2 · 3). Nothing for a constant.
+    close(
+        kendall_tau(&[1.0, 2.0, 3.0], &[1.0, 3.0, 2.0]).unwrap(),
+        1.0 / 3.0,
+    );
+    close(
+        kendall_tau(&[1.0, 1.0, 2.0], &[1.0, 2.0, 3.0]).unwrap(),
+        2.0 / 6f64.sqrt(),
+    );
+    assert_eq!(kendall_tau(&[1.0, 1.0], &[1.0, 2.0]), None);
+}
+
+const CLAIM: &str = r#"
+    id = "T"
+    version = 1
+    title = "t"
+    statement = "s"
+    source = "s"
+    note = "n"
+    needs = "n"
+    [[gate]]
+    text = "there is a dose"
+    experiment = "decay"
+    statistic = { kind = "value", quantity = "dose" }
+    threshold = { above = 0.5 }
+    [[predicate]]
+    text = "larger"
+    experiment = "decay"
+    statistic = { kind = "log-ratio", quantity = "spectral_norm", treatment = { weight_decay = 5e-4 }, control = { weight_decay = 0.0 } }
+    threshold = { above = 1.0 }
+    [[predicate]]
+    text = "more than 4 times"
+    experiment = "decay"
+    statistic = { kind = "log-ratio", quantity = "spectral_norm", treatment = { weight_decay = 5e-4 }, control = { weight_decay = 0.0 } }
+    threshold = { above = 4.0 }
+"#;
+
+/// The verdict on runs whose λ₁ with decay is these factors of that without.
+fn verdict(factors: &[f64], dose: f64) -> flatness_report::ClaimVerdict {
+    let runs = (0..).zip(factors).flat_map(|(seed, factor)| {
+        let run = |decay: f64, lambda: f64| {
+            with(
+                record("mlp", seed, &sgd(decay)),
+                &[("spectral_norm", lambda), ("dose", dose)],
+            )
+        };
+        [run(0.0, 7.0), run(5e-4, 7.0 * factor)]
+    });
+    let claims = [Claim::from_toml(CLAIM, "test").unwrap()];
+    reproduction(vec![("decay", runs.collect())])
+        .judge(&claims)
+        .remove(0)
+}
+
+#[test]
+fn a_claim_holds_fails_is_undecided_or_not_tested() {
+    for (factors, dose, expected) in [
+        ([5.0, 5.1, 5.2, 4.9], 1.0, Verdict::Holds),
+        ([2.0, 2.1, 2.2, 1.9], 1.0, Verdict::Fails),
+        ([5.0, 2.0, 9.0, 3.0], 1.0, Verdict::Undecided),
+        // Only one of the two fails at 0.05, and none at 0.025.
+        ([3.0, 3.7, 2.2, 4.3], 1.0, Verdict::Undecided),
+        ([5.0, 5.1, 5.2, 4.9], 0.3, Verdict::NotTested),
+    ] {
+        assert_eq!(
+            verdict(&factors, dose).verdict,
+            Some(expected),
+            "{factors:?}"
+        );
+    }
+    let summary = verdict(&[5.0, 5.1, 5.2, 4.9], 0.3).summary();
+    assert_eq!(
+        summary,
+        "it must be that there is a dose: 0.30 where above 0.5 is needed (4 of 4 seeds)"
+    );
+}
+
+#[test]
+fn verdicts_combine_to_the_worst() {
+    use Verdict::{Fails, Holds, Undecided};
+    for (parts, whole) in [
+        (vec![], Holds),
+        (vec![Holds, Undecided], Undecided),
+        (vec![Undecided, Fails, Holds], Fails),
+    ] {
+        assert_eq!(Verdict::all(parts), whole);
+    }
+}
