@@ -6,7 +6,7 @@ use anyhow::Result;
 use candle_core::{DType, Tensor};
 use flatness_curvature::Curvature;
 use flatness_measures::{
-    AscentSettings, BoxSpace, Draws, Estimate, Form, KeskarSettings, LossRise, Noise,
+    AscentSettings, BoxSpace, Draws, Error, Estimate, Form, KeskarSettings, LossRise, Noise,
     SigmaSettings, Stop, Watch, keskar_sharpness, loss_rises, pac_bayes_sigma, quadratic_form,
     rise_over_quadratic, unit,
 };
@@ -42,6 +42,14 @@ const RADII: [f64; 3] = [1e-3, 1e-2, 1e-1];
 
 /// Random directions of the rises.
 pub(super) const DIRECTIONS: usize = 8;
+
+/// A ratio whose denominator may be zero for all that is known.
+const UNRESOLVED: Estimate = Estimate {
+    value: f64::NAN,
+    standard_error: f64::INFINITY,
+    rounding: 0.0,
+    draws: DIRECTIONS,
+};
 
 pub(super) fn measure(
     subject: &Subject<'_>,
@@ -172,10 +180,16 @@ fn quadratic(
     let mut lines = Vec::new();
     for (name, range) in named.chain([("random", top.len()..units.len())]) {
         for (radius, relative) in RADII.iter().enumerate() {
-            lines.push(Line::new(
+            let (estimate, stop) = match ratio(range.clone(), radius) {
+                Err(Error::Unresolved { .. }) => (UNRESOLVED, Some("not resolved")),
+                ratio => (ratio?, None),
+            };
+            let mut line = Line::new(
                 format!("rise_over_quadratic({name}, {relative:e})"),
-                drawn(ratio(range.clone(), radius)?, range.len(), seed),
-            ));
+                drawn(estimate, range.len(), seed),
+            );
+            line.stop = stop;
+            lines.push(line);
         }
     }
     Ok(lines)
