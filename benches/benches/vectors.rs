@@ -4,8 +4,8 @@ use std::error::Error;
 
 use candle_core::{DType, Device, Tensor};
 use criterion::{Criterion, criterion_group, criterion_main};
-use flatness_data::Order;
 use flatness_data::mnist::{self, EmbeddedMnist, Source};
+use flatness_data::{Normalization, Order};
 use flatness_operator::{Error as OperatorError, LinearOperator, check_block};
 use flatness_spectrum::{Budget, EigenpairsSettings, LanczosSettings, eigenpairs, lanczos};
 
@@ -80,9 +80,9 @@ fn batches(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
         description: flatness_fixtures::DESCRIPTION,
     };
     criterion.bench_function("mnist/load-fixture", |bencher| {
-        bencher.iter(|| mnist::load(Source::Embedded(embedded)));
+        bencher.iter(|| mnist::load(Source::Embedded(embedded), Normalization::mnist()));
     });
-    let data = mnist::load(Source::Embedded(embedded))?;
+    let data = mnist::load(Source::Embedded(embedded), Normalization::mnist())?;
     let indices = Order::Shuffled { seed: 0, epoch: 0 }.indices(128);
     criterion.bench_function("mnist/gather-128", |bencher| {
         bencher.iter(|| data.train.gather(&indices, DType::F32, &Device::Cpu));

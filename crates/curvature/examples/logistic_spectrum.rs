@@ -11,6 +11,7 @@ use std::error::Error;
 
 use candle_core::{DType, Device, Tensor};
 use flatness_curvature::{MeanLoss, Retention, Selection, Settings};
+use flatness_data::Normalization;
 use flatness_data::mnist::{self, EmbeddedMnist, Source};
 use flatness_layers::{Loss, Workers};
 use flatness_models::Architecture;
@@ -21,14 +22,14 @@ const CLASSES: usize = 10;
 const PIXELS: usize = 784;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let data = mnist::load(Source::Embedded(EmbeddedMnist {
+    let embedded = EmbeddedMnist {
         train_images: flatness_fixtures::TRAIN_IMAGES,
         train_labels: flatness_fixtures::TRAIN_LABELS,
         test_images: flatness_fixtures::TEST_IMAGES,
         test_labels: flatness_fixtures::TEST_LABELS,
         description: flatness_fixtures::DESCRIPTION,
-    }))?
-    .train;
+    };
+    let data = mnist::load(Source::Embedded(embedded), Normalization::mnist())?.train;
     let network = Architecture::find("logistic")?.network(&[1, 28, 28], CLASSES)?;
     let workers = Workers::new(std::thread::available_parallelism()?.get())?;
     let settings = Settings {

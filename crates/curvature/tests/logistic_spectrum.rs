@@ -13,8 +13,8 @@
 
 use candle_core::{DType, Device, Tensor};
 use flatness_curvature::{MeanLoss, Retention, Selection, Settings};
-use flatness_data::Dataset;
 use flatness_data::mnist::{self, EmbeddedMnist, Source};
+use flatness_data::{Dataset, Normalization};
 use flatness_layers::{Loss, Network, Workers};
 use flatness_models::Architecture;
 use flatness_operator::LinearOperator;
@@ -48,7 +48,11 @@ impl Model {
         let theta = network.layout().initialize(0, DType::F64, &Device::Cpu);
         let mut model = Self {
             network,
-            data: mnist::load(source).unwrap().train.take(examples).unwrap(),
+            data: mnist::load(source, Normalization::mnist())
+                .unwrap()
+                .train
+                .take(examples)
+                .unwrap(),
             workers: Workers::new(2).unwrap(),
             theta: theta.unwrap(),
         };

@@ -13,6 +13,7 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use crate::augmentation::Augmented;
 use crate::dataset::Dataset;
 use crate::error::Result;
+use crate::examples::{check_indices, check_range};
 
 /// Normalised examples, ready for a network.
 #[derive(Debug, Clone)]
@@ -40,10 +41,7 @@ impl Dataset {
         dtype: DType,
         device: &Device,
     ) -> Result<Batch> {
-        if range.is_empty() || range.end > self.len() {
-            let expected = format!("a non-empty part of 0..{}", self.len());
-            return Err(self.field("range of a batch", expected, format!("{range:?}")));
-        }
+        check_range(self.name(), self.len(), &range)?;
         self.normalised(range, epoch, dtype, device)
     }
 
@@ -64,15 +62,7 @@ impl Dataset {
         dtype: DType,
         device: &Device,
     ) -> Result<Batch> {
-        if indices.is_empty() {
-            let expected = "at least 1".to_owned();
-            return Err(self.field("number of indices of a batch", expected, 0));
-        }
-        let beyond = indices.iter().find(|&&index| index as usize >= self.len());
-        if let Some(index) = beyond {
-            let expected = format!("below {}", self.len());
-            return Err(self.field("index of an example", expected, index));
-        }
+        check_indices(self.name(), self.len(), indices)?;
         let indices = indices.iter().map(|&index| index as usize);
         self.normalised(indices, epoch, dtype, device)
     }
@@ -185,64 +175,3 @@ impl Order {
         indices
     }
 }
-
-/// One epoch over a data set, batch by batch; every example comes exactly once, and the last batch is
-/// smaller when the batch size does not divide N. Fused; its length is exact.
-#[derive(Debug, Clone)]
-pub struct Batches {
-    dataset: Dataset,
-    indices: Vec<u32>,
-    position: usize,
-    batch_size: usize,
-    dtype: DType,
-    device: Device,
-}
-
-impl Batches {
-    /// An epoch over `dataset` in `order`, `batch_size` examples at a time, as `dtype` on `device`.
-    ///
-    /// # Errors
-    /// When the batch size is 0 or more than N, or the dtype is not a float.
-    pub fn new(
-        dataset: &Dataset,
-        batch_size: usize,
-        order: Order,
-        dtype: DType,
-        device: &Device,
-    ) -> Result<Self> {
-        if !(1..=dataset.len()).contains(&batch_size) {
-            let expected = format!("from 1 to {}", dataset.len());
-            return Err(dataset.field("batch size", expected, batch_size));
-        }
-        dataset.check_dtype(dtype)?;
-        Ok(Self {
-            dataset: dataset.clone(),
-            // A data set never has more examples than a u32 counts.
-            indices: order.indices(dataset.len() as u32),
-            position: 0,
-            batch_size,
-            dtype,
-            device: device.clone(),
-        })
-    }
-}
-
-impl Iterator for Batches {
-    type Item = Result<Batch>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let rest = self.indices.get(self.position..)?;
-        let batch = rest.chunks(self.batch_size).next()?;
-        self.position += batch.len();
-        Some(self.dataset.gather(batch, self.dtype, &self.device))
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let n_batches = (self.indices.len() - self.position).div_ceil(self.batch_size);
-        (n_batches, Some(n_batches))
-    }
-}
-
-impl ExactSizeIterator for Batches {}
-
-impl std::iter::FusedIterator for Batches {}

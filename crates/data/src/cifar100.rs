@@ -11,12 +11,12 @@ mod files;
 mod records;
 
 use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::check::{Completeness, Identity};
-use crate::dataset::{Dataset, digest_of_splits};
+use crate::dataset::Dataset;
 use crate::error::{Error, Result};
-use crate::fetch::{Manifest, RemoteFile};
+use crate::loaded::{Classes, Completeness, Loaded, content};
 use crate::normalization::Normalization;
 
 use files::Content;
@@ -45,6 +45,16 @@ pub const FILE_NAMES: [&str; 4] = [
     "coarse_label_names.txt",
 ];
 
+/// SHA-256 of `train.bin` and of `test.bin`, those of torchvision-ruby.
+const TRAIN: [(&str, &str); 1] = [(
+    "f31298fc616915fa142368359df1c4ca2ae984d6915ca468b998a5ec6aeebf29",
+    "the 50,000 training examples of CIFAR-100",
+)];
+const TEST: [(&str, &str); 1] = [(
+    "d8b1e6b7b3bee4020055f0699b111f60b1af1e262aeb93a0b659061746f8224a",
+    "the 10,000 test examples of CIFAR-100",
+)];
+
 /// Training and test examples of each class in the complete data set.
 const EXAMPLES_PER_CLASS: [usize; 2] = [500, 100];
 
@@ -69,107 +79,72 @@ impl fmt::Display for Source {
     }
 }
 
-/// The names of the classes, and which superclass each is part of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Classes {
-    /// Names of the fine labels, in their order.
-    pub names: Vec<String>,
-    /// Names of the coarse labels, in their order.
-    pub superclass_names: Vec<String>,
-    /// Coarse label of each fine label, as the examples have it; none: the class has no example.
-    pub superclasses: Vec<Option<u8>>,
-}
-
-/// Both splits, and where they came from.
-#[derive(Debug, Clone)]
-pub struct Cifar100 {
-    /// Training examples, 50,000 in the complete data set.
-    pub train: Dataset,
-    /// Test examples, 10,000 in the complete data set.
-    pub test: Dataset,
-    /// Classes and superclasses.
-    pub classes: Classes,
-    /// What the files of the two splits are, by their SHA-256.
-    pub identities: [Option<Identity>; 2],
-    /// How much of the published data set this is.
-    pub completeness: Completeness,
-    /// Where the files were read.
-    pub source: Source,
-}
-
-impl Cifar100 {
-    /// One digest for both splits, as [`crate::mnist::Mnist::digest`].
-    ///
-    /// # Errors
-    /// As [`Dataset::digest`].
-    pub fn digest(&self) -> Result<String> {
-        digest_of_splits(&self.train, &self.test)
-    }
-}
-
 /// Where to read CIFAR-100: the `directory` asked for, else the `cache` directory. Either holds the
 /// archive or the unpacked directory, or is one of them, or its subdirectory `cifar-100` does. Where both
 /// are there the archive is taken: it carries a checksum.
 ///
 /// # Errors
-/// When neither directory is given, or the one that counts does not exist or lacks a file.
+/// When the one that counts does not exist, may not be read or lacks a file.
 pub fn find(directory: Option<&Path>, cache: Option<&Path>) -> Result<Source> {
-    match (directory, cache) {
-        (Some(asked), _) if !asked.exists() => Err(Error::NotADirectory {
-            path: asked.to_owned(),
-        }),
-        (Some(directory), _) | (None, Some(directory)) => files::locate(directory),
-        (None, None) => Err(Error::NoDirectory { set: "cifar-100" }),
+    if let Some(asked) = directory {
+        fs::metadata(asked).map_err(Error::io("read", asked))?;
     }
+    let places = directory.or(cache).map(files::places).unwrap_or_default();
+    files::locate(&places)
 }
 
 /// Read both splits.
 ///
 /// # Errors
 /// When a file is missing, unreadable, damaged, too long, or holds labels that are none.
-pub fn load(source: Source, normalization: Normalization) -> Result<Cifar100> {
-    let Content {
-        train,
-        test,
-        names,
-        superclass_names,
-    } = match &source {
-        Source::Archive(path) => archive::read(path)?,
-        Source::Directory(path) => files::read(path)?,
+pub fn load(source: Source, normalization: Normalization) -> Result<Loaded> {
+    let (files, read) = match &source {
+        Source::Archive(path) => (vec![path.clone()], archive::read(path)?),
+        Source::Directory(path) => {
+            let files = FILE_NAMES.map(|name| path.join(name));
+            (files.into(), files::read(path)?)
+        }
     };
-    let superclasses = superclasses([&train, &test])?;
-    let identities = [&train, &test].map(|records| Identity::of(&records.sha256));
+    let superclasses = superclasses([&read.train, &read.test])?;
+    let contents = [
+        content(&TRAIN, &read.train.sha256),
+        content(&TEST, &read.test.sha256),
+    ];
     let dataset = |name, records: Records| {
         let Records { fine, pixels, .. } = records;
         let normalization = normalization.clone();
         Dataset::from_bytes(name, EXAMPLE_SHAPE, pixels, fine, CLASSES, normalization)
     };
-    let (train, test) = (
-        dataset("cifar-100-train", train)?,
-        dataset("cifar-100-test", test)?,
-    );
-    let completeness =
-        if identities == [Some(Identity::Cifar100Train), Some(Identity::Cifar100Test)] {
-            Completeness::Canonical
-        } else if is_complete(
-            [&train.class_counts()?, &test.class_counts()?],
-            &superclasses,
-        ) {
-            Completeness::Complete
-        } else {
-            Completeness::Partial
-        };
-    Ok(Cifar100 {
+    let Content {
         train,
         test,
-        classes: Classes {
-            names,
-            superclass_names,
-            superclasses,
-        },
-        identities,
+        names,
+        superclass_names,
+    } = read;
+    let train = dataset("cifar-100-train", train)?;
+    let test = dataset("cifar-100-test", test)?;
+    let counts = [train.class_counts()?, test.class_counts()?];
+    let completeness = match contents {
+        [Some(_), Some(_)] => Completeness::Canonical,
+        _ if is_complete(counts.each_ref().map(Vec::as_slice), &superclasses) => {
+            Completeness::Complete
+        }
+        _ => Completeness::Partial,
+    };
+    let classes = Classes {
+        names,
+        superclass_names,
+        superclasses,
+    };
+    Ok(Loaded {
+        set: "cifar-100",
+        train,
+        test,
+        classes: Some(classes),
+        contents,
         completeness,
-        source,
+        source: source.to_string(),
+        files,
     })
 }
 
@@ -180,13 +155,9 @@ fn superclasses(splits: [&Records; 2]) -> Result<Vec<Option<u8>>> {
         for (index, (&coarse, &fine)) in records.coarse.iter().zip(&records.fine).enumerate() {
             let expected = *superclasses[usize::from(fine)].get_or_insert(coarse);
             if coarse != expected {
-                return Err(Error::Superclass {
-                    file: records.file.clone(),
-                    index,
-                    class: fine,
-                    expected,
-                    got: coarse,
-                });
+                let field = format!("superclass of class {fine} in record {index}");
+                let expected = format!("{expected}, as in an earlier one");
+                return Err(Error::content(&records.file, field, expected, coarse));
             }
         }
     }
@@ -210,13 +181,13 @@ fn is_complete(class_counts: [&[usize]; 2], superclasses: &[Option<u8>]) -> bool
 
 /// The canonical archive as its author serves it.
 ///
-/// MD5 as on the data set's page, SHA-256 as in TensorFlow Datasets.
-pub fn manifest() -> Manifest {
-    Manifest {
-        files: vec![RemoteFile {
+/// SHA-256 as in TensorFlow Datasets.
+#[cfg(feature = "fetch")]
+pub fn manifest() -> crate::fetch::Manifest {
+    crate::fetch::Manifest {
+        files: vec![crate::fetch::RemoteFile {
             name: ARCHIVE_NAME.to_owned(),
             bytes: 168_513_733,
-            md5: "03b5dce01913d631647c71ecec9e9cb8".to_owned(),
             sha256: "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec".to_owned(),
         }],
         mirrors: vec!["https://www.cs.toronto.edu/~kriz/".to_owned()],

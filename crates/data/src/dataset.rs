@@ -9,9 +9,9 @@ use candle_core::{DType, Device, Storage, Tensor};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
-use crate::hex::hex;
 use crate::idx::check_labels;
 use crate::normalization::Normalization;
+use crate::subset::Subset;
 
 /// Labelled images of one shape. Clones and splits share the pixels.
 #[derive(Debug, Clone)]
@@ -42,12 +42,7 @@ impl Dataset {
         classes: usize,
         normalization: Normalization,
     ) -> Result<Self> {
-        let field = |field, expected: &str, got: String| Error::Field {
-            name: name.to_owned(),
-            field,
-            expected: expected.to_owned(),
-            got,
-        };
+        let field = |field, expected: &str, got: String| Error::field(name, field, expected, got);
         for (what, tensor) in [("images", images), ("labels", labels)] {
             if tensor.dtype() != DType::U8 || !tensor.device().is_cpu() {
                 let got = format!("{:?} on {:?}", tensor.dtype(), tensor.device().location());
@@ -111,12 +106,9 @@ impl Dataset {
         let len = match per_example {
             Some(size) if size > 0 && pixels.len().is_multiple_of(size) => pixels.len() / size,
             _ => {
-                return Err(Error::Field {
-                    name: name.to_owned(),
-                    field: "pixels",
-                    expected: format!("a whole number of examples of shape {example_shape:?}"),
-                    got: format!("{} bytes", pixels.len()),
-                });
+                let expected = format!("a whole number of examples of shape {example_shape:?}");
+                let got = format!("{} bytes", pixels.len());
+                return Err(Error::field(name, "pixels", expected, got));
             }
         };
         let images = Tensor::from_vec(pixels, (len, channels, height, width), &Device::Cpu)?;
@@ -196,7 +188,9 @@ impl Dataset {
         }
         self.with_pixels(|pixels| hasher.update(pixels))?;
         self.with_labels(|labels| hasher.update(labels))?;
-        Ok(self.digest.get_or_init(|| hex(&hasher.finalize())))
+        Ok(self
+            .digest
+            .get_or_init(|| format!("{:x}", hasher.finalize())))
     }
 
     /// The first `n` examples.
@@ -212,6 +206,24 @@ impl Dataset {
         } else {
             self.view(0..n)
         }
+    }
+
+    /// `n` examples without repetition, all choices alike likely, in the order of
+    /// [`Subset::random`](crate::Subset::random) with `seed`: so is its own beginning of any length.
+    ///
+    /// # Errors
+    /// When `n` is 0 or more than there are.
+    pub fn sample(&self, n: usize, seed: u64) -> Result<Self> {
+        let sample = Subset::random(self, n, seed)?;
+        let indices = Tensor::new(sample.indices(), &Device::Cpu)?;
+        Ok(Self {
+            name: format!("{}[{n} of seed {seed}]", self.name).into(),
+            images: self.images.index_select(&indices, 0)?,
+            labels: self.labels.index_select(&indices, 0)?,
+            len: n,
+            digest: Arc::default(),
+            ..self.clone()
+        })
     }
 
     /// All but the last `n` examples, and the last `n`: training and validation.
@@ -250,22 +262,8 @@ impl Dataset {
     }
 
     pub(crate) fn field(&self, field: &'static str, expected: String, got: impl ToString) -> Error {
-        Error::Field {
-            name: self.name.to_string(),
-            field,
-            expected,
-            got: got.to_string(),
-        }
+        Error::field(&self.name, field, expected, got)
     }
-}
-
-/// One digest for two splits: SHA-256 in hexadecimal of the training digest followed by the test digest,
-/// 128 hexadecimal digits.
-pub(crate) fn digest_of_splits(train: &Dataset, test: &Dataset) -> Result<String> {
-    let both = Sha256::new()
-        .chain_update(train.digest()?)
-        .chain_update(test.digest()?);
-    Ok(hex(&both.finalize()))
 }
 
 fn with_bytes<T>(tensor: &Tensor, work: impl FnOnce(&[u8]) -> T) -> candle_core::Result<T> {

@@ -2,9 +2,7 @@
 //! sentence that ends with what to do.
 
 use std::io;
-use std::path::PathBuf;
-
-use crate::idx::Kind;
+use std::path::{Path, PathBuf};
 
 /// Everything that reading, downloading or batching data can fail with.
 #[derive(Debug, thiserror::Error)]
@@ -13,213 +11,47 @@ pub enum Error {
     /// The operating system refused an operation on a file.
     #[error("cannot {action} {path}: {source}; check the path, its permissions and the free space")]
     Io {
-        /// What was tried, as a verb: `read`, `write`, `lock`.
+        /// What was tried, as a verb: `read`, `write`.
         action: &'static str,
         /// File or directory it was tried on.
         path: PathBuf,
         /// Reason given by the operating system.
         source: io::Error,
     },
-    /// A data directory that was asked for does not exist.
-    #[error("{path} is not a directory; name one that holds the data files")]
-    NotADirectory {
-        /// Path that was asked for.
-        path: PathBuf,
-    },
-    /// A data directory lacks a file.
-    #[error("{directory} holds neither {name} nor {name}.gz; add it, or fetch the whole data set")]
-    MissingFile {
-        /// Directory searched.
-        directory: PathBuf,
-        /// Canonical name of the file, without `.gz`.
-        name: &'static str,
-    },
-    /// There is neither a directory asked for nor a cache directory to look into.
-    #[error("there is no directory to read {set} from; name one that holds it")]
-    NoDirectory {
-        /// Name of the data set.
-        set: &'static str,
-    },
-    /// A data set that is one archive is in a directory neither packed nor unpacked.
-    #[error(
-        "{directory} holds neither {archive} nor the directory {unpacked} unpacked from it; \
-         put the archive there, or fetch the data set"
-    )]
+    /// What was looked for is in none of the places.
+    #[error("found no {what} in {}; name the directory that holds it, or fetch the data set", list(.places))]
     Absent {
-        /// Directory searched.
-        directory: PathBuf,
-        /// Canonical name of the archive.
-        archive: &'static str,
-        /// Canonical name of the unpacked directory.
-        unpacked: &'static str,
+        /// File or data set.
+        what: String,
+        /// Every place tried.
+        places: Vec<PathBuf>,
     },
-    /// An archive, or the directory unpacked from one, lacks a file.
-    #[error("{place} lacks {name}; add it, or fetch the whole data set")]
-    MissingMember {
-        /// Archive or directory.
-        place: String,
-        /// Canonical name of the file.
-        name: &'static str,
-    },
-    /// An archive holds a file twice.
-    #[error("{file} is there twice; the archive is not the published one, fetch it again")]
-    Duplicate {
-        /// Archive and member.
+    /// A packed file breaks off, fails a checksum, cannot be decoded, does not end, or holds another list
+    /// of files.
+    #[error("{file}: the {packing} is damaged ({reason}); fetch it again")]
+    Damaged {
+        /// File, or name of the bytes.
         file: String,
-    },
-    /// A member of an archive is a link, a directory or a device.
-    #[error("{file} is not a plain file; the archive is not the published one, fetch it again")]
-    NotAFile {
-        /// Archive and member.
-        file: String,
-    },
-    /// An archive breaks off, fails a checksum, cannot be decoded or does not end.
-    #[error("{archive}: the archive is damaged ({reason}); fetch it again")]
-    Archive {
-        /// Archive.
-        archive: String,
+        /// `gzip stream` or `archive`.
+        packing: &'static str,
         /// What the decoder found.
         reason: String,
     },
-    /// A file of records is empty, too long, or ends inside a record.
-    #[error(
-        "{file}: expected from 1 to {limit} records of {record} bytes, got {got}; \
-         the file is damaged or another one, fetch it again"
-    )]
-    Records {
-        /// File, or archive and member.
+    /// A file has other content than one of its name must have.
+    #[error("{file}: {field} must be {expected}, got {got}; this is another file, fetch it again")]
+    Content {
+        /// File, archive and member, or name of the bytes.
         file: String,
-        /// Bytes of a record.
-        record: usize,
-        /// Most records accepted.
-        limit: usize,
-        /// Records found, in words.
+        /// What of the content.
+        field: String,
+        /// What it must be.
+        expected: String,
+        /// What was found.
         got: String,
-    },
-    /// A file of names does not hold one name per class.
-    #[error("{file}: expected {expected} names, one per line, got {got}; fetch the file again")]
-    Names {
-        /// File, or archive and member.
-        file: String,
-        /// Number of names.
-        expected: usize,
-        /// What was found, in words.
-        got: String,
-    },
-    /// Two examples of a class lie in different superclasses.
-    #[error(
-        "{file}: record {index} puts class {class} into superclass {got}, an earlier one into \
-         {expected}; these are not the labels of this data set, fetch them again"
-    )]
-    Superclass {
-        /// File, or archive and member.
-        file: String,
-        /// Position of the record, from 0.
-        index: usize,
-        /// Fine label.
-        class: u8,
-        /// Coarse label of earlier examples of the class.
-        expected: u8,
-        /// Coarse label found.
-        got: u8,
-    },
-    /// A gzip stream breaks off, fails its checksum or cannot be decoded.
-    #[error("{file}: the gzip stream is damaged ({reason}); fetch the file again")]
-    Gzip {
-        /// File, or name of the bytes.
-        file: String,
-        /// What the decoder found.
-        reason: String,
-    },
-    /// The content ends inside the header.
-    #[error(
-        "{file}: the header of IDX {kind} has {expected} bytes, got {got}; fetch the file again"
-    )]
-    ShortHeader {
-        /// File, or name of the bytes.
-        file: String,
-        /// Kind of file expected.
-        kind: Kind,
-        /// Bytes that the header has.
-        expected: usize,
-        /// Bytes found.
-        got: usize,
-    },
-    /// The first four bytes are not those of the expected kind of file.
-    #[error(
-        "{file}: magic number of IDX {kind} expected {:#010x}, got {got:#010x}; \
-         this is another kind of file, fetch it again", .kind.magic()
-    )]
-    Magic {
-        /// File, or name of the bytes.
-        file: String,
-        /// Kind of file expected.
-        kind: Kind,
-        /// Big-endian number found.
-        got: u32,
-    },
-    /// An images file stands where a labels file belongs, or the other way round.
-    #[error(
-        "{file}: expected IDX {expected}, got IDX {got}; \
-         the images file and the labels file are swapped, exchange them"
-    )]
-    Swapped {
-        /// File, or name of the bytes.
-        file: String,
-        /// Kind of file expected.
-        expected: Kind,
-        /// Kind of file found.
-        got: Kind,
-    },
-    /// A dimension in the header is zero.
-    #[error("{file}: {field} in the header must be at least 1, got 0; fetch the file again")]
-    ZeroDimension {
-        /// File, or name of the bytes.
-        file: String,
-        /// Dimension: `count`, `rows` or `columns`.
-        field: &'static str,
-    },
-    /// The header declares more data than this reader accepts.
-    #[error(
-        "{file}: the product of the dimensions {dimensions:?} in the header must be \
-         at most {limit}; fetch the file again"
-    )]
-    TooLarge {
-        /// File, or name of the bytes.
-        file: String,
-        /// Dimensions that the header declares; their product is the number of bytes.
-        dimensions: Vec<u32>,
-        /// Largest number of bytes accepted.
-        limit: u64,
-    },
-    /// The data ends before the header's dimensions are filled.
-    #[error(
-        "{file}: the header declares {expected} bytes of data, got {got}; \
-         the file is truncated, fetch it again"
-    )]
-    Truncated {
-        /// File, or name of the bytes.
-        file: String,
-        /// Bytes after the header that its dimensions ask for.
-        expected: u64,
-        /// Bytes found after the header.
-        got: u64,
-    },
-    /// The data goes on after the header's dimensions are filled.
-    #[error(
-        "{file}: the header declares {expected} bytes of data, got more; \
-         the file is too long for its header, fetch it again"
-    )]
-    Overlong {
-        /// File, or name of the bytes.
-        file: String,
-        /// Bytes after the header that its dimensions ask for.
-        expected: u64,
     },
     /// A label is not the number of a class.
     #[error(
-        "{file}: label {index} must be below {classes}, got {got}; \
-         these are not the labels of this data set, fetch them again"
+        "{file}: label {index} must be in 0..{classes}, got {got}, which numbers no class of this data set"
     )]
     Label {
         /// File or data set.
@@ -229,33 +61,7 @@ pub enum Error {
         /// Number of classes.
         classes: usize,
         /// Label found.
-        got: u8,
-    },
-    /// An images file and a labels file do not belong together.
-    #[error(
-        "{images_file} holds {images} images and {labels_file} holds {labels} labels; \
-         take both from the same split"
-    )]
-    CountMismatch {
-        /// Images file.
-        images_file: String,
-        /// Number of images in it.
-        images: usize,
-        /// Labels file.
-        labels_file: String,
-        /// Number of labels in it.
-        labels: usize,
-    },
-    /// The training and the test images have different shapes.
-    #[error(
-        "training images have shape {train:?} and test images {test:?} \
-         (channels, height, width); take both from the same data set"
-    )]
-    SplitShapes {
-        /// (C, H, W) of the training images.
-        train: [usize; 3],
-        /// (C, H, W) of the test images.
-        test: [usize; 3],
+        got: i64,
     },
     /// A data set or a batch is asked for with a value outside its range.
     #[error("{name}: {field} must be {expected}, got {got}")]
@@ -272,28 +78,22 @@ pub enum Error {
     /// No mirror delivered a file.
     #[error(
         "could not download {file}: {}; check the network connection and try again, \
-         or put the file into {directory} by hand", list(.attempts)
+         or put the file into {directory} by hand", tried(.attempts)
     )]
     Download {
         /// File name.
         file: String,
         /// Directory it was meant for.
         directory: PathBuf,
-        /// One entry per request, in the order tried.
-        attempts: Vec<Attempt>,
+        /// Address and reason of each request, in the order tried.
+        attempts: Vec<String>,
     },
-    /// Another process downloads into the same directory.
+    /// The proxy of a download is not one that this crate can use.
     #[error(
-        "another process is downloading into {directory}; wait until it has ended, then try again"
+        "the proxy {got} cannot be used: only http://host:port and https://host:port can; name such a one"
     )]
-    Busy {
-        /// Directory to download into.
-        directory: PathBuf,
-    },
-    /// The proxy of a download is not a proxy address.
-    #[error("{got} is not the address of a proxy; write it as http://host:port")]
     Proxy {
-        /// Address found.
+        /// Its kind and host, without user and password.
         got: String,
     },
     /// A tensor operation failed.
@@ -301,24 +101,77 @@ pub enum Error {
     Tensor(#[from] candle_core::Error),
 }
 
-/// One request that did not deliver a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attempt {
-    /// Address asked.
-    pub url: String,
-    /// Why it did not deliver.
-    pub reason: String,
+impl Error {
+    pub(crate) fn field(
+        name: &str,
+        field: &'static str,
+        expected: impl Into<String>,
+        got: impl ToString,
+    ) -> Self {
+        let (name, expected) = (name.to_owned(), expected.into());
+        let got = got.to_string();
+        Self::Field {
+            name,
+            field,
+            expected,
+            got,
+        }
+    }
+
+    pub(crate) fn content(
+        file: &str,
+        field: impl Into<String>,
+        expected: impl Into<String>,
+        got: impl ToString,
+    ) -> Self {
+        let (file, field, expected) = (file.to_owned(), field.into(), expected.into());
+        let got = got.to_string();
+        Self::Content {
+            file,
+            field,
+            expected,
+            got,
+        }
+    }
+
+    pub(crate) fn damaged(file: &str, packing: &'static str, reason: impl ToString) -> Self {
+        let (file, reason) = (file.to_owned(), reason.to_string());
+        Self::Damaged {
+            file,
+            packing,
+            reason,
+        }
+    }
+
+    /// For `map_err`: the reason why `path` could not be dealt with.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl Fn(io::Error) -> Self {
+        move |source| {
+            let path = path.to_owned();
+            Self::Io {
+                action,
+                path,
+                source,
+            }
+        }
+    }
 }
 
-fn list(attempts: &[Attempt]) -> String {
-    if attempts.is_empty() {
-        return "its manifest names no mirror".to_owned();
-    }
-    let attempts: Vec<String> = attempts
+fn list(places: &[PathBuf]) -> String {
+    let places: Vec<_> = places
         .iter()
-        .map(|attempt| format!("{} ({})", attempt.url, attempt.reason))
+        .map(|place| place.display().to_string())
         .collect();
-    attempts.join(", ")
+    match places.as_slice() {
+        [] => "any directory, for none was named and the system has no cache directory".to_owned(),
+        _ => places.join(", "),
+    }
+}
+
+fn tried(attempts: &[String]) -> String {
+    match attempts {
+        [] => "its manifest names no mirror".to_owned(),
+        _ => attempts.join(", "),
+    }
 }
 
 /// Result of this crate.

@@ -8,6 +8,7 @@ use candle_core::{DType, Device, Tensor};
 use crate::batches::Batch;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
+use crate::idx::check_labels;
 
 /// Labelled examples of one shape.
 pub trait Examples: Debug + Send + Sync {
@@ -41,6 +42,36 @@ pub trait Examples: Debug + Send + Sync {
     fn gather(&self, indices: &[u32], dtype: DType, device: &Device) -> Result<Batch>;
 }
 
+/// An error where `range` of a batch is empty or beyond the `len` examples of `name`.
+pub(crate) fn check_range(name: &str, len: usize, range: &Range<usize>) -> Result<()> {
+    if range.is_empty() || range.end > len {
+        let expected = format!("a non-empty part of 0..{len}");
+        return Err(Error::field(
+            name,
+            "range of a batch",
+            expected,
+            format!("{range:?}"),
+        ));
+    }
+    Ok(())
+}
+
+/// An error where there are no `indices` or one is beyond the `len` examples of `name`.
+pub(crate) fn check_indices(name: &str, len: usize, indices: &[u32]) -> Result<()> {
+    if indices.is_empty() {
+        return Err(Error::field(name, "number of indices", "at least 1", 0));
+    }
+    match indices.iter().find(|&&index| index as usize >= len) {
+        None => Ok(()),
+        Some(index) => Err(Error::field(
+            name,
+            "index of an example",
+            format!("below {len}"),
+            index,
+        )),
+    }
+}
+
 impl Examples for Dataset {
     fn name(&self) -> &str {
         self.name()
@@ -67,6 +98,22 @@ impl Examples for Dataset {
     }
 }
 
+/// `labels` (N), of any integer type and in 0..`classes`, as u32; `name` names them in errors. Floats are
+/// refused even where they are whole: a label that was computed is none.
+///
+/// # Errors
+/// Another type or a label that numbers no class.
+pub fn class_labels(name: &str, labels: &Tensor, classes: usize) -> Result<Tensor> {
+    if !labels.dtype().is_int() {
+        let expected = "of an integer type (floats are refused even where they are whole)";
+        let got = format!("{:?}", labels.dtype());
+        return Err(Error::field(name, "labels", expected, got));
+    }
+    let values = labels.to_dtype(DType::I64)?.to_vec1::<i64>()?;
+    check_labels(name, &values, classes)?;
+    Ok(labels.to_dtype(DType::U32)?)
+}
+
 /// Inputs that are floats already, such as those of another program.
 #[derive(Debug, Clone)]
 pub struct LabelledTensors {
@@ -79,66 +126,35 @@ pub struct LabelledTensors {
 }
 
 impl LabelledTensors {
-    /// Examples of `inputs` (N, ...) with `labels` (N), any integer type, below `classes`; `name`
-    /// names them in errors.
+    /// Examples of `inputs` (N, ...) with `labels` (N) as [`class_labels`] takes them; `name` names them
+    /// in errors.
     ///
     /// # Errors
-    /// No examples, another number of labels, labels beyond the classes, inputs that are not floats.
+    /// No examples, another number of labels, labels that are none, inputs that are not floats.
     pub fn new(name: &str, inputs: &Tensor, labels: &Tensor, classes: usize) -> Result<Self> {
-        let field = |field, expected: String, got: String| Error::Field {
-            name: name.to_owned(),
-            field,
-            expected,
-            got,
-        };
+        let field = |field, expected, got: String| Err(Error::field(name, field, expected, got));
         if !inputs.dtype().is_float() {
-            return Err(field(
-                "inputs",
-                "a float type".to_owned(),
-                format!("{:?}", inputs.dtype()),
-            ));
+            let got = format!("{:?}", inputs.dtype());
+            return field("inputs", "a float type".to_owned(), got);
         }
         let examples = inputs.dims().first().copied().unwrap_or(0);
         if examples == 0 {
-            return Err(field(
+            return field(
                 "inputs",
                 "at least one example".to_owned(),
                 "none".to_owned(),
-            ));
+            );
         }
         if labels.dims() != [examples] {
-            return Err(field(
-                "labels",
-                format!("{examples} in one axis"),
-                format!("{:?}", labels.dims()),
-            ));
-        }
-        let values = labels.to_dtype(DType::I64)?.to_vec1::<i64>()?;
-        if let Some(label) = values
-            .iter()
-            .find(|&&label| label < 0 || label >= classes as i64)
-        {
-            return Err(field(
-                "label",
-                format!("in 0..{classes}"),
-                label.to_string(),
-            ));
+            let expected = format!("{examples} in one axis, one per example");
+            return field("labels", expected, format!("{:?}", labels.dims()));
         }
         Ok(Self {
             name: name.to_owned(),
             inputs: inputs.contiguous()?,
-            labels: labels.to_dtype(DType::U32)?,
+            labels: class_labels(name, labels, classes)?,
             classes,
         })
-    }
-
-    fn field(&self, field: &'static str, expected: String, got: String) -> Error {
-        Error::Field {
-            name: self.name.clone(),
-            field,
-            expected,
-            got,
-        }
     }
 
     fn batch_of(images: Tensor, labels: Tensor, dtype: DType, device: &Device) -> Result<Batch> {
@@ -167,10 +183,7 @@ impl Examples for LabelledTensors {
     }
 
     fn batch(&self, range: Range<usize>, dtype: DType, device: &Device) -> Result<Batch> {
-        if range.is_empty() || range.end > self.len() {
-            let expected = format!("a non-empty part of 0..{}", self.len());
-            return Err(self.field("range of a batch", expected, format!("{range:?}")));
-        }
+        check_range(&self.name, self.len(), &range)?;
         let images = self.inputs.narrow(0, range.start, range.len())?;
         Self::batch_of(
             images,
@@ -181,14 +194,7 @@ impl Examples for LabelledTensors {
     }
 
     fn gather(&self, indices: &[u32], dtype: DType, device: &Device) -> Result<Batch> {
-        if indices.is_empty() {
-            let expected = "at least 1".to_owned();
-            return Err(self.field("number of indices of a batch", expected, "0".to_owned()));
-        }
-        if let Some(index) = indices.iter().find(|&&index| index as usize >= self.len()) {
-            let expected = format!("below {}", self.len());
-            return Err(self.field("index of an example", expected, index.to_string()));
-        }
+        check_indices(&self.name, self.len(), indices)?;
         let indices = Tensor::new(indices, self.inputs.device())?;
         let images = self.inputs.index_select(&indices, 0)?;
         Self::batch_of(

@@ -1,31 +1,21 @@
 //! Download of files whose sizes and digests are known beforehand.
 //!
-//! Each file comes from the first mirror that delivers exactly its bytes: no more of a body is read than
-//! the manifest allows, MD5 and SHA-256 are computed while it arrives, and only a verified file, synced to
-//! disk, is renamed to its name. Whatever interrupts a download, no name of the manifest names less than a
-//! complete file; what has arrived stays as `.NAME.part`, and the next download continues it.
-//!
-//! One process at a time downloads into a directory, which the lock on its empty file `.fetch.lock` sees
-//! to. That file stays: were it removed, a process that has just opened it and one that makes it anew would
-//! both hold a lock.
+//! Each file comes from the first mirror that delivers exactly its bytes: no more of a body is read than the
+//! manifest allows, SHA-256 is computed while it arrives, and only a verified file, synced to disk, is renamed to
+//! its name. Whatever interrupts a download, no name of the manifest names less than a complete file. Until then
+//! the bytes are in a new file `.NAME.PROCESS.part` of the same directory, so that no link is followed and two
+//! processes do not meet; one that was killed leaves it, and the next download takes it away.
 
-mod digests;
-mod download;
-mod part;
-
-use std::fs::{self, File, TryLockError};
-use std::io::{self, Read};
-use std::path::Path;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ureq::{Agent, Proxy};
+use sha2::{Digest, Sha256};
+use ureq::{Agent, Proxy, ProxyProtocol};
 
-use crate::error::{Attempt, Error, Result};
-
-use digests::Digests;
-
-/// Name of the file in a directory whose lock the one process has that downloads into it.
-const LOCK_NAME: &str = ".fetch.lock";
+use crate::error::{Error, Result};
+use crate::loaded::file_digest;
 
 /// Files of a data set and where to get them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,15 +26,13 @@ pub struct Manifest {
     pub mirrors: Vec<String>,
 }
 
-/// One file that is known down to its digests.
+/// One file that is known down to its digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteFile {
     /// Plain file name, on the mirrors and in the directory.
     pub name: String,
     /// Exact size in bytes.
     pub bytes: u64,
-    /// MD5 in lower-case hexadecimal.
-    pub md5: String,
     /// SHA-256 in lower-case hexadecimal.
     pub sha256: String,
 }
@@ -52,46 +40,35 @@ pub struct RemoteFile {
 /// How long to wait, and the way out to the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connection {
-    /// Longest time to establish a connection.
-    pub connect_timeout: Duration,
-    /// Longest silence while waiting for bytes.
-    pub read_timeout: Duration,
+    /// Longest silence: until a connection is there, and while waiting for bytes.
+    pub silence: Duration,
     /// Longest time for one file from one mirror, which ends a trickle that is never silent.
     pub file_timeout: Duration,
-    /// Largest number of redirects followed per file.
-    pub redirects: u32,
     /// Address of a proxy, such as `http://host:port`; none: connect directly.
     pub proxy: Option<String>,
 }
 
 impl Connection {
-    /// 15 s to connect, 30 s of silence, 30 minutes per file (170 MB at 100 kB/s), 5 redirects.
+    /// 30 s of silence, 30 minutes per file (170 MB at 100 kB/s).
     pub fn patient(proxy: Option<String>) -> Self {
         Self {
-            connect_timeout: Duration::from_secs(15),
-            read_timeout: Duration::from_secs(30),
+            silence: Duration::from_secs(30),
             file_timeout: Duration::from_secs(30 * 60),
-            redirects: 5,
             proxy,
         }
     }
 
     fn agent(&self) -> Result<Agent> {
-        let parse = |address: &String| {
-            Proxy::new(address).map_err(|_| Error::Proxy {
-                got: address.clone(),
-            })
-        };
-        let proxy = self.proxy.as_ref().map(parse).transpose()?;
+        let proxy = self.proxy.as_deref().map(proxy).transpose()?;
         let config = Agent::config_builder()
             // Set in any case: the library's default reads the environment.
             .proxy(proxy)
-            .timeout_resolve(Some(self.connect_timeout))
-            .timeout_connect(Some(self.connect_timeout))
-            .timeout_per_read(Some(self.read_timeout))
-            .timeout_per_write(Some(self.read_timeout))
+            .timeout_resolve(Some(self.silence))
+            .timeout_connect(Some(self.silence))
+            .timeout_per_read(Some(self.silence))
+            .timeout_per_write(Some(self.silence))
             .timeout_global(Some(self.file_timeout))
-            .max_redirects(self.redirects)
+            .max_redirects(5)
             // A transfer encoding would change the bytes that the digests are of.
             .accept_encoding("identity")
             .user_agent(concat!("flatness-data/", env!("CARGO_PKG_VERSION")))
@@ -100,127 +77,196 @@ impl Connection {
     }
 }
 
+/// The proxy at `address`. That of another kind than HTTP, such as SOCKS, makes the library panic.
+fn proxy(address: &str) -> Result<Proxy> {
+    let is_http =
+        |proxy: &Proxy| matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https);
+    Proxy::new(address).ok().filter(is_http).ok_or_else(|| {
+        let (kind, rest) = address.split_once("://").unwrap_or(("", address));
+        let host = rest.rsplit('@').next().unwrap_or_default();
+        let got = format!(
+            "{:?}",
+            [kind, host].join(if kind.is_empty() { "" } else { "://" })
+        );
+        Error::Proxy { got }
+    })
+}
+
 /// What a download tells its caller while it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress<'a> {
-    /// The file is in the directory already, size and digests verified; nothing is fetched.
-    Present {
-        /// The file.
-        file: &'a RemoteFile,
-    },
+    /// The file is in the directory already, size and digest verified; nothing is fetched.
+    Present,
     /// A mirror is asked for the file.
     Asking {
-        /// The file.
-        file: &'a RemoteFile,
         /// Full address.
         url: &'a str,
     },
-    /// The mirror delivers the rest of a file whose beginning arrived earlier.
-    Continuing {
-        /// The file.
-        file: &'a RemoteFile,
-        /// Bytes that are there already, out of [`RemoteFile::bytes`].
-        bytes: u64,
-    },
     /// More of the file has arrived.
     Received {
-        /// The file.
-        file: &'a RemoteFile,
         /// Bytes so far, out of [`RemoteFile::bytes`].
         bytes: u64,
     },
-    /// The mirror did not deliver; the next one is asked, or the same one for the whole file where the
-    /// beginning that arrived earlier may be at fault.
+    /// The mirror did not deliver; the next one is asked.
     Failed {
-        /// The file.
-        file: &'a RemoteFile,
         /// Address and reason.
-        attempt: &'a Attempt,
+        attempt: &'a str,
     },
     /// The file is verified and in place.
-    Stored {
-        /// The file.
-        file: &'a RemoteFile,
-    },
+    Stored,
 }
 
-/// Put every file of `manifest` into `directory`, which is made if need be. A file of that name with
-/// other contents is replaced; one with the right contents is left alone.
+/// Put every file of `manifest` into `directory`, which is made if need be. A file of that name with other
+/// contents is replaced; one with the right contents is left alone.
 ///
 /// # Errors
-/// When no mirror delivers a file, the directory cannot be written, another process downloads into it, or
-/// the proxy is no address. Files stored before the error stay, and so does what has arrived of the next
-/// one, so that asking again continues.
+/// When no mirror delivers a file, the directory cannot be written, or the proxy is none for HTTP. Files stored
+/// before the error stay.
 pub fn fetch(
     manifest: &Manifest,
     directory: &Path,
     connection: &Connection,
-    progress: &mut dyn FnMut(Progress<'_>),
+    progress: &mut dyn FnMut(&RemoteFile, Progress<'_>),
 ) -> Result<()> {
     let agent = connection.agent()?;
-    fs::create_dir_all(directory).map_err(|error| write_error(directory, error))?;
-    // Taken for the first file that is missing: a complete directory may be read-only.
-    let mut held = None;
+    fs::create_dir_all(directory).map_err(Error::io("write", directory))?;
     for file in &manifest.files {
-        if is_present(&directory.join(&file.name), file)? {
-            progress(Progress::Present { file });
-            continue;
+        let path = directory.join(&file.name);
+        let fits = |metadata: fs::Metadata| metadata.is_file() && metadata.len() == file.bytes;
+        if fs::metadata(&path).is_ok_and(fits) && file_digest(&path)?.1 == file.sha256 {
+            progress(file, Progress::Present);
+        } else {
+            fetch_file(&agent, file, &manifest.mirrors, directory, progress)?;
         }
-        if held.is_none() {
-            held = Some(lock(directory)?);
-        }
-        download::fetch_file(file, &manifest.mirrors, directory, &agent, progress)?;
     }
     Ok(())
 }
 
-/// Keep other processes from downloading into `directory` until the returned file is closed, which the
-/// end of this process does as well.
-fn lock(directory: &Path) -> Result<File> {
-    let path = directory.join(LOCK_NAME);
-    let mut options = File::options();
-    let file = options
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(|error| write_error(&path, error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::Busy {
-            directory: directory.to_owned(),
-        }),
-        Err(TryLockError::Error(source)) => Err(Error::Io {
-            action: "lock",
-            path,
-            source,
-        }),
+/// Put `file` into `directory` from the first of the `mirrors` that delivers it.
+fn fetch_file(
+    agent: &Agent,
+    file: &RemoteFile,
+    mirrors: &[String],
+    directory: &Path,
+    progress: &mut dyn FnMut(&RemoteFile, Progress<'_>),
+) -> Result<()> {
+    let mut attempts = Vec::new();
+    for mirror in mirrors {
+        let url = format!("{mirror}{}", file.name);
+        progress(file, Progress::Asking { url: &url });
+        let mut part = Part::new(directory, &file.name)?;
+        let received = &mut |bytes| progress(file, Progress::Received { bytes });
+        let Err(reason) = download(agent, &url, file, &mut part, received)? else {
+            part.store(&directory.join(&file.name))?;
+            progress(file, Progress::Stored);
+            return Ok(());
+        };
+        let attempt = format!("{url} ({reason})");
+        progress(file, Progress::Failed { attempt: &attempt });
+        attempts.push(attempt);
     }
+    Err(Error::Download {
+        file: file.name.clone(),
+        directory: directory.to_owned(),
+        attempts,
+    })
 }
 
-/// Whether `path` already holds exactly `file`.
-fn is_present(path: &Path, file: &RemoteFile) -> Result<bool> {
-    let read_error = |source| Error::Io {
-        action: "read",
-        path: path.to_owned(),
-        source,
+/// Write `file` from `url` to `part`; the inner error is why this mirror did not deliver.
+fn download(
+    agent: &Agent,
+    url: &str,
+    file: &RemoteFile,
+    part: &mut Part,
+    received: &mut dyn FnMut(u64),
+) -> Result<std::result::Result<(), String>> {
+    let mut response = match agent.get(url).call() {
+        Ok(response) => response,
+        Err(error) => return Ok(Err(error.to_string())),
     };
-    match fs::metadata(path) {
-        Ok(metadata) if metadata.is_file() && metadata.len() == file.bytes => {}
-        Ok(_) => return Ok(false),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(read_error(error)),
+    let expected = file.bytes;
+    let announced = response.body().content_length();
+    if let Some(announced) = announced.filter(|&announced| announced != expected) {
+        return Ok(Err(format!("size expected {expected}, got {announced}")));
     }
-    let mut digests = Digests::new();
-    let mut stream = File::open(path).map_err(read_error)?.take(file.bytes);
-    io::copy(&mut stream, &mut digests).map_err(read_error)?;
-    Ok(digests.verify(file).is_ok())
+    let mut body = response.body_mut().as_reader().take(expected + 1);
+    let (mut hasher, mut bytes) = (Sha256::new(), 0);
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let count = match body.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => {
+                let reason = ureq::Error::from(error);
+                return Ok(Err(format!("{reason}, after {bytes} of {expected} bytes")));
+            }
+        };
+        part.stream
+            .write_all(&buffer[..count])
+            .map_err(Error::io("write", &part.path))?;
+        hasher.update(&buffer[..count]);
+        bytes += count as u64;
+        received(bytes.min(expected));
+    }
+    if bytes != expected {
+        let got = if bytes > expected {
+            "more".to_owned()
+        } else {
+            bytes.to_string()
+        };
+        return Ok(Err(format!("size expected {expected}, got {got}")));
+    }
+    let sha256 = format!("{:x}", hasher.finalize());
+    if sha256 != file.sha256 {
+        return Ok(Err(format!(
+            "sha256 expected {}, got {sha256}",
+            file.sha256
+        )));
+    }
+    Ok(Ok(()))
 }
 
-fn write_error(path: &Path, source: io::Error) -> Error {
-    Error::Io {
-        action: "write",
-        path: path.to_owned(),
-        source,
+/// What has arrived of a file; it goes away with this value unless it is stored.
+struct Part {
+    path: PathBuf,
+    stream: File,
+}
+
+impl Part {
+    /// A new file in `directory` for the file `name`, which this process locks; those without a lock are of
+    /// processes that were killed, and are removed.
+    fn new(directory: &Path, name: &str) -> Result<Self> {
+        let path = directory.join(format!(".{name}.{}.part", std::process::id()));
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            let other = entry.file_name().to_string_lossy().into_owned();
+            let is_part = other.starts_with(&format!(".{name}.")) && other.ends_with(".part");
+            let is_plain = entry.file_type().is_ok_and(|kind| kind.is_file());
+            let is_left = || File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok());
+            if is_part && is_plain && is_left() {
+                // What cannot be removed disturbs nobody but by its size.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+        let mut options = OpenOptions::new();
+        let stream = options.write(true).create_new(true).open(&path);
+        let stream = stream.map_err(Error::io("write", &path))?;
+        // A file system without locks leaves what was killed, as no other process can tell.
+        let _ = stream.try_lock();
+        Ok(Self { path, stream })
+    }
+
+    /// Make this the file at `path`.
+    fn store(&mut self, path: &Path) -> Result<()> {
+        let synced = self.stream.sync_all();
+        let stored = synced.and_then(|()| fs::rename(&self.path, path));
+        stored.map_err(Error::io("write", path))
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // Once it is stored there is nothing of that name any more.
+        let _ = fs::remove_file(&self.path);
     }
 }

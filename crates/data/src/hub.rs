@@ -1,16 +1,15 @@
-//! Conversions to and from `candle_datasets::vision::Dataset`, and its MNIST loaders.
+//! Conversions to and from `candle_datasets::vision::Dataset`, as its loaders for directories and the Hugging
+//! Face hub make them.
 //!
 //! There the images are f32 in 0 … 1, one byte divided by 255, of shape (N, C·H·W) or (N, C, H, W); here
 //! they are the bytes. A conversion there and back changes nothing.
-
-use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use candle_datasets::vision;
 
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
-use crate::mnist;
+use crate::examples::class_labels;
 use crate::normalization::Normalization;
 
 /// Largest distance from a byte that 255 times a pixel may have: the rounding of float32 is below 1e-4.
@@ -30,10 +29,8 @@ pub fn from_vision(
     let split = |part: &str, images: &Tensor, labels: &Tensor| -> Result<Dataset> {
         let name = format!("{name}-{part}");
         let pixels = to_bytes(&name, images)?;
-        let labels = labels
-            .to_device(&Device::Cpu)?
-            .to_dtype(DType::U8)?
-            .to_vec1::<u8>()?;
+        let labels = class_labels(&name, &labels.to_device(&Device::Cpu)?, data.labels)?;
+        let labels = labels.to_dtype(DType::U8)?.to_vec1::<u8>()?;
         let normalization = normalization.clone();
         Dataset::from_bytes(
             &name,
@@ -56,10 +53,9 @@ pub fn from_vision(
 /// When the two splits differ in their number of classes or the shape of an example.
 pub fn to_vision(train: &Dataset, test: &Dataset) -> Result<vision::Dataset> {
     if train.example_shape() != test.example_shape() {
-        return Err(Error::SplitShapes {
-            train: train.example_shape(),
-            test: test.example_shape(),
-        });
+        let expected = format!("{:?}, as in {}", train.example_shape(), train.name());
+        let got = format!("{:?}", test.example_shape());
+        return Err(test.field("shape of an example", expected, got));
     }
     if train.classes() != test.classes() {
         let expected = format!("{}, as in {}", train.classes(), train.name());
@@ -75,28 +71,6 @@ pub fn to_vision(train: &Dataset, test: &Dataset) -> Result<vision::Dataset> {
         test_labels: test.labels().clone(),
         labels: train.classes(),
     })
-}
-
-/// MNIST by candle's loader from the four raw (not gzip) files in `directory`.
-///
-/// That loader trusts the headers of the files; [`mnist::load`] is for files of unknown origin.
-///
-/// # Errors
-/// When the loader fails, or as [`from_vision`].
-pub fn load_directory(directory: &Path) -> Result<(Dataset, Dataset)> {
-    from_mnist(&vision::mnist::load_dir(directory)?)
-}
-
-/// MNIST by candle's loader from the Hugging Face hub, through that library's own cache.
-///
-/// # Errors
-/// When the loader fails, for want of a network for instance, or as [`from_vision`].
-pub fn load_hub() -> Result<(Dataset, Dataset)> {
-    from_mnist(&vision::mnist::load()?)
-}
-
-fn from_mnist(data: &vision::Dataset) -> Result<(Dataset, Dataset)> {
-    from_vision("mnist", data, [1, 28, 28], &mnist::normalization()?)
 }
 
 fn to_bytes(name: &str, images: &Tensor) -> Result<Vec<u8>> {
@@ -117,10 +91,5 @@ fn to_byte(name: &str, value: f32) -> Result<u8> {
     if (0.0..=255.0).contains(&byte) && (scaled - byte).abs() <= TOLERANCE {
         return Ok(byte as u8);
     }
-    Err(Error::Field {
-        name: name.to_owned(),
-        field: "pixel",
-        expected: "a byte divided by 255".to_owned(),
-        got: value.to_string(),
-    })
+    Err(Error::field(name, "pixel", "a byte divided by 255", value))
 }

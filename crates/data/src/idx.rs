@@ -97,17 +97,19 @@ pub fn read_labels(file: &str, bytes: &[u8], classes: usize) -> Result<Vec<u8>> 
 }
 
 /// The smallest index whose label is not below `classes`, as an error naming `file`.
-pub(crate) fn check_labels(file: &str, labels: &[u8], classes: usize) -> Result<()> {
-    match labels
-        .iter()
-        .position(|&label| usize::from(label) >= classes)
-    {
+pub(crate) fn check_labels<L: Copy + Into<i64>>(
+    file: &str,
+    labels: &[L],
+    classes: usize,
+) -> Result<()> {
+    let mut labels = labels.iter().map(|&label| label.into()).enumerate();
+    match labels.find(|&(_, label)| !usize::try_from(label).is_ok_and(|label| label < classes)) {
         None => Ok(()),
-        Some(index) => Err(Error::Label {
+        Some((index, got)) => Err(Error::Label {
             file: file.to_owned(),
             index,
             classes,
-            got: labels[index],
+            got,
         }),
     }
 }
@@ -133,12 +135,11 @@ fn decode<const D: usize>(
 ) -> Result<([usize; D], Vec<u8>)> {
     let header_length = 4 * (1 + D);
     let header = read_at_most(file, &mut source, header_length as u64)?;
-    let short = || Error::ShortHeader {
-        file: file.to_owned(),
-        kind,
-        expected: header_length,
-        got: header.len(),
+    let refused = |field: &str, expected: String, got: String| {
+        Err(Error::content(file, field, expected, got))
     };
+    let bytes = format!("{header_length} bytes");
+    let short = || Error::content(file, "header", &bytes, header.len());
     let (magic, dimensions) = header.split_first_chunk::<4>().ok_or_else(short)?;
     check_magic(file, kind, u32::from_be_bytes(*magic))?;
     let (dimensions, _) = dimensions.as_chunks::<4>();
@@ -146,54 +147,52 @@ fn decode<const D: usize>(
     let dimensions = dimensions.map(u32::from_be_bytes);
 
     if let Some(zero) = dimensions.iter().position(|&dimension| dimension == 0) {
-        return Err(Error::ZeroDimension {
-            file: file.to_owned(),
-            field: fields[zero],
-        });
+        return refused(fields[zero], "at least 1".to_owned(), "0".to_owned());
     }
-    let expected = dimensions
-        .iter()
-        .try_fold(1_u64, |product, &dimension| {
-            product.checked_mul(u64::from(dimension))
-        })
-        .filter(|&product| product <= MAX_BYTES)
-        .ok_or_else(|| Error::TooLarge {
-            file: file.to_owned(),
-            dimensions: dimensions.to_vec(),
-            limit: MAX_BYTES,
-        })?;
+    let product = dimensions.iter().try_fold(1_u64, |product, &dimension| {
+        product.checked_mul(u64::from(dimension))
+    });
+    let Some(expected) = product.filter(|&product| product <= MAX_BYTES) else {
+        let expected = format!("at most {MAX_BYTES}");
+        return refused(
+            "product of the dimensions",
+            expected,
+            format!("{dimensions:?}"),
+        );
+    };
 
     // The byte too many tells an overlong file from a complete one, and asking for it makes the gzip
     // decoder verify its checksum.
     let mut data = read_at_most(file, source, expected + 1)?;
     let got = data.len() as u64;
-    if got < expected {
-        return Err(Error::Truncated {
-            file: file.to_owned(),
-            expected,
-            got,
-        });
-    }
-    if got > expected {
-        return Err(Error::Overlong {
-            file: file.to_owned(),
-            expected,
-        });
+    if got != expected {
+        let got = match got < expected {
+            true => format!("{got}: it is truncated"),
+            false => "more: it is too long".to_owned(),
+        };
+        return refused("data behind the header", format!("{expected} bytes"), got);
     }
     data.shrink_to_fit();
     Ok((dimensions.map(|dimension| dimension as usize), data))
 }
 
 fn check_magic(file: &str, kind: Kind, got: u32) -> Result<()> {
-    let file = file.to_owned();
+    let (field, expected) = ("content", format!("IDX {kind}"));
     match Kind::from_magic(got) {
         Some(found) if found == kind => Ok(()),
-        Some(found) => Err(Error::Swapped {
-            file,
-            expected: kind,
-            got: found,
-        }),
-        None => Err(Error::Magic { file, kind, got }),
+        Some(found) => {
+            let got = format!("IDX {found}: images and labels are swapped");
+            Err(Error::content(file, field, expected, got))
+        }
+        None => {
+            let expected = format!("{expected} with magic number {:#010x}", kind.magic());
+            Err(Error::content(
+                file,
+                field,
+                expected,
+                format!("{got:#010x}"),
+            ))
+        }
     }
 }
 
@@ -204,10 +203,7 @@ fn read_at_most(file: &str, source: impl Read, limit: u64) -> Result<Vec<u8>> {
     source
         .take(limit)
         .read_to_end(&mut data)
-        .map_err(|error| Error::Gzip {
-            file: file.to_owned(),
-            reason: error.to_string(),
-        })?;
+        .map_err(|error| Error::damaged(file, "gzip stream", error))?;
     Ok(data)
 }
 
@@ -239,7 +235,7 @@ mod tests {
         };
         let error = decode("bomb", &mut stream, Kind::Labels, ["count"]).unwrap_err();
         assert!(
-            matches!(error, Error::Overlong { expected: 1000, .. }),
+            error.to_string().contains("1000 bytes, got more"),
             "{error}"
         );
         assert_eq!(stream.taken, 8 + 1000 + 1);

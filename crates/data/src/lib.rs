@@ -1,16 +1,16 @@
 //! From bytes to batches: validated image data sets as candle tensors.
 //!
-//! A [`Dataset`] is labelled images kept as bytes, with the normalisation that turns them into floats and
-//! a digest that names their content. [`Batches`] is one seeded epoch over it, a [`Batch`] at a time, and
-//! [`Augmented`] the same images with the random crops and flips of an epoch, a [`Subset`] some of them. A
-//! [`mnist::Source`] or a [`cifar100::Source`] says where the bytes came from. Readers believe nothing:
+//! A [`Dataset`] is labelled images kept as bytes, with the [`Normalization`] that turns them into floats, which
+//! is the caller's, and a digest that names their content. an [`Order`] is that of one seeded epoch over it, a [`Batch`] some of its examples
+//! as floats, [`Augmented`] the same images with the random crops and flips of an epoch, a [`Subset`] some of them. A
+//! [`mnist::Source`] or a [`cifar100::Source`] says where the bytes come from, and [`Loaded`] what they are. Readers believe nothing:
 //! magic numbers, dimensions, lengths, checksums and labels are verified, and an error names the file and
 //! what to do.
 //!
 //! ```
 //! use candle_core::{DType, Device};
 //! use flatness_data::mnist::{self, EmbeddedMnist};
-//! use flatness_data::{Batches, Order};
+//! use flatness_data::{Normalization, Order};
 //!
 //! let embedded = EmbeddedMnist {
 //!     train_images: flatness_fixtures::TRAIN_IMAGES,
@@ -19,43 +19,45 @@
 //!     test_labels: flatness_fixtures::TEST_LABELS,
 //!     description: flatness_fixtures::DESCRIPTION,
 //! };
-//! let data = mnist::load(mnist::find(None, None, embedded)?)?;
+//! let data = mnist::load(mnist::find(None, None, embedded)?, Normalization::mnist())?;
 //! let (train, validation) = data.train.split_tail(1_000)?;
 //! assert_eq!((train.len(), validation.len(), data.test.len()), (9_000, 1_000, 10_000));
 //!
 //! let order = Order::Shuffled { seed: 0, epoch: 3 };
-//! for batch in Batches::new(&train, 128, order, DType::F32, &Device::Cpu)?.take(2) {
-//!     assert_eq!(batch?.images.dims(), [128, 1, 28, 28]);
+//! for indices in order.indices(9_000).chunks(128).take(2) {
+//!     let batch = train.gather(indices, DType::F32, &Device::Cpu)?;
+//!     assert_eq!(batch.images.dims(), [128, 1, 28, 28]);
 //! }
 //! # Ok::<(), flatness_data::Error>(())
 //! ```
 //!
-//! Downloads are in [`fetch`], the inspection of a directory in [`check`], the file format in [`idx`].
-//! With the feature `hub`, the module `hub` converts to and from `candle_datasets`.
+//! The file format is in [`idx`]. With the feature `fetch`, the module `fetch` downloads; without it, neither
+//! HTTP nor TLS is compiled. With the feature `hub`, the module `hub` converts to and from `candle_datasets`.
 //!
 //! This crate does not know networks, the command line, the clock or the environment: paths, proxies and
 //! embedded files are handed to it.
 
 mod augmentation;
 mod batches;
-pub mod check;
 pub mod cifar100;
 mod dataset;
 mod error;
 mod examples;
+#[cfg(feature = "fetch")]
 pub mod fetch;
-mod hex;
 #[cfg(feature = "hub")]
 pub mod hub;
 pub mod idx;
+mod loaded;
 pub mod mnist;
 mod normalization;
 mod subset;
 
 pub use augmentation::{Augmentation, Augmented, Flip};
-pub use batches::{Batch, Batches, Order};
+pub use batches::{Batch, Order};
 pub use dataset::Dataset;
-pub use error::{Attempt, Error, Result};
-pub use examples::{Examples, LabelledTensors};
+pub use error::{Error, Result};
+pub use examples::{Examples, LabelledTensors, class_labels};
+pub use loaded::{Classes, Completeness, Loaded, file_digest};
 pub use normalization::Normalization;
 pub use subset::Subset;

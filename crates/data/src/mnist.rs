@@ -1,19 +1,16 @@
 //! MNIST from a directory or from embedded bytes: 28 × 28 grey digits in ten classes.
-//!
-//! Normalised with mean 0.5 and deviation 0.5, the setting of the software of Granziol (2020,
-//! arXiv 2006.09091), not the per-pixel statistics 0.1307 and 0.3081 that other code uses.
 
-pub(crate) mod files;
+mod files;
 
 use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::dataset::{Dataset, digest_of_splits};
-use crate::error::Result;
-use crate::fetch::{Manifest, RemoteFile};
+use crate::dataset::Dataset;
+use crate::error::{Error, Result};
+use crate::idx;
+use crate::loaded::{Completeness, Loaded, content};
 use crate::normalization::Normalization;
-
-use files::Files;
 
 /// Number of classes: the digits.
 pub const CLASSES: usize = 10;
@@ -25,6 +22,23 @@ pub const FILE_NAMES: [&str; 4] = [
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 ];
+
+/// [`Dataset::digest`]s of training splits, the complete one first. They and that of the test split are
+/// printed by `fixtures/mnist/make.py`, which computes them without this crate.
+const TRAIN: [(&str, &str); 2] = [
+    (
+        "013e0a690ea982f9f86a8aefd0c5949d3e9b12e37ad230ffe8af6604d2ef0de6",
+        "the 60,000 training examples of MNIST",
+    ),
+    (
+        "4c13d7bd75c01dc52b4f93de54cbaedd79e96deca14d34dc6029afe096e0ccfa",
+        "the first 10,000 training examples of MNIST",
+    ),
+];
+const TEST: [(&str, &str); 1] = [(
+    "5cfef7b2bb8a59ab696f81a0eaf40cb3778569d762c1ba39fc971485e040ec91",
+    "the 10,000 test examples of MNIST",
+)];
 
 /// Four IDX files, raw or gzip, that are part of the program.
 #[derive(Clone, Copy)]
@@ -54,7 +68,7 @@ impl fmt::Debug for EmbeddedMnist {
 /// Where MNIST is read from; `Display` is what a record says about it.
 #[derive(Debug, Clone)]
 pub enum Source {
-    /// A directory with the four files, or one whose subdirectory `mnist` holds them.
+    /// A directory with the four files, or one that they are below as torchvision puts them.
     Directory(PathBuf),
     /// Bytes in the program.
     Embedded(EmbeddedMnist),
@@ -69,122 +83,145 @@ impl fmt::Display for Source {
     }
 }
 
-/// Both splits, and where they came from.
-#[derive(Debug, Clone)]
-pub struct Mnist {
-    /// Training examples, 60,000 in the complete data set.
-    pub train: Dataset,
-    /// Test examples, 10,000 in the complete data set.
-    pub test: Dataset,
-    /// Where the files were read.
-    pub source: Source,
-}
-
-impl Mnist {
-    /// One digest for both splits: SHA-256 in hexadecimal of the training digest followed by the test
-    /// digest, 128 hexadecimal digits.
-    ///
-    /// # Errors
-    /// As [`Dataset::digest`].
-    pub fn digest(&self) -> Result<String> {
-        digest_of_splits(&self.train, &self.test)
-    }
-}
-
-/// Where to read MNIST: the `directory` asked for, which must then be complete; else the `cache`
-/// directory, if it is complete; else the `embedded` files.
+/// Where to read MNIST: the `directory` asked for, else the `cache` directory, if there are any of the
+/// files, else the `embedded` ones.
 ///
 /// # Errors
-/// When `directory` is given and does not exist or lacks a file.
+/// When the directory that counts lacks a file or may not be read, or `directory` does not exist.
 pub fn find(
     directory: Option<&Path>,
     cache: Option<&Path>,
     embedded: EmbeddedMnist,
 ) -> Result<Source> {
     if let Some(directory) = directory {
-        Files::locate(directory)?;
+        located(directory)?;
         return Ok(Source::Directory(directory.to_owned()));
     }
-    match cache {
-        Some(cache) if Files::locate(cache).is_ok() => Ok(Source::Directory(cache.to_owned())),
-        _ => Ok(Source::Embedded(embedded)),
+    if let Some(cache) = cache
+        && files::locate(cache)?.is_some()
+    {
+        return Ok(Source::Directory(cache.to_owned()));
     }
+    Ok(Source::Embedded(embedded))
+}
+
+/// The four files of `directory`.
+fn located(directory: &Path) -> Result<[PathBuf; 4]> {
+    fs::read_dir(directory).map_err(Error::io("read", directory))?;
+    files::locate(directory)?.ok_or_else(|| Error::Absent {
+        what: format!("{} (raw or .gz)", FILE_NAMES[0]),
+        places: files::places(directory).into(),
+    })
 }
 
 /// Read both splits.
 ///
 /// # Errors
 /// When a file is missing, unreadable or not what its name says, or the files do not belong together.
-pub fn load(source: Source) -> Result<Mnist> {
-    let (train, test) = match &source {
+pub fn load(source: Source, normalization: Normalization) -> Result<Loaded> {
+    let (files, [train, test]) = match &source {
         Source::Directory(directory) => {
-            let files = Files::locate(directory)?.read()?;
-            files::decode(
-                files
-                    .each_ref()
-                    .map(|file| (file.name.as_str(), &file.bytes[..])),
-            )?
+            let paths = located(directory)?;
+            let [a, b, c, d] = paths.each_ref().map(|path| files::read(path));
+            let bytes = [a?, b?, c?, d?];
+            let names = paths.each_ref().map(|path| path.display().to_string());
+            let named = std::array::from_fn(|file| (names[file].as_str(), &bytes[file][..]));
+            (paths.into(), decode(named, &normalization)?)
         }
-        Source::Embedded(embedded) => files::decode([
-            ("embedded training images", embedded.train_images),
-            ("embedded training labels", embedded.train_labels),
-            ("embedded test images", embedded.test_images),
-            ("embedded test labels", embedded.test_labels),
-        ])?,
+        Source::Embedded(embedded) => {
+            let named = [
+                ("embedded training images", embedded.train_images),
+                ("embedded training labels", embedded.train_labels),
+                ("embedded test images", embedded.test_images),
+                ("embedded test labels", embedded.test_labels),
+            ];
+            (Vec::new(), decode(named, &normalization)?)
+        }
     };
-    Ok(Mnist {
+    let contents = [
+        content(&TRAIN, train.digest()?),
+        content(&TEST, test.digest()?),
+    ];
+    let completeness = if contents == [Some(TRAIN[0].1), Some(TEST[0].1)] {
+        Completeness::Canonical
+    } else {
+        Completeness::Partial
+    };
+    Ok(Loaded {
+        set: "mnist",
         train,
         test,
-        source,
+        classes: None,
+        contents,
+        completeness,
+        source: source.to_string(),
+        files,
     })
+}
+
+/// Both splits from the named contents of the four files, in the order of [`FILE_NAMES`].
+fn decode(files: [(&str, &[u8]); 4], normalization: &Normalization) -> Result<[Dataset; 2]> {
+    let [train_images, train_labels, test_images, test_labels] = files;
+    let train = decode_split("mnist-train", train_images, train_labels, normalization)?;
+    let test = decode_split("mnist-test", test_images, test_labels, normalization)?;
+    if train.example_shape() != test.example_shape() {
+        let expected = format!("{:?}, as in {}", train.example_shape(), train.name());
+        let got = format!("{:?}", test.example_shape());
+        return Err(test.field("shape of an example", expected, got));
+    }
+    Ok([train, test])
+}
+
+fn decode_split(
+    name: &str,
+    (images_file, images): (&str, &[u8]),
+    (labels_file, labels): (&str, &[u8]),
+    normalization: &Normalization,
+) -> Result<Dataset> {
+    let images = idx::read_images(images_file, images)?;
+    let labels = idx::read_labels(labels_file, labels, CLASSES)?;
+    if images.count != labels.len() {
+        let expected = format!("{}, the images of {images_file}", images.count);
+        return Err(Error::content(
+            labels_file,
+            "number of labels",
+            expected,
+            labels.len(),
+        ));
+    }
+    let shape = [1, images.rows, images.columns];
+    Dataset::from_bytes(
+        name,
+        shape,
+        images.pixels,
+        labels,
+        CLASSES,
+        normalization.clone(),
+    )
 }
 
 /// The canonical files as their distributors serve them, with two mirrors.
 ///
-/// MD5 as in torchvision, SHA-256 as in TensorFlow Datasets.
-pub fn manifest() -> Manifest {
-    let file = |name: &str, bytes, md5: &str, sha256: &str| RemoteFile {
-        name: format!("{name}.gz"),
-        bytes,
-        md5: md5.to_owned(),
-        sha256: sha256.to_owned(),
+/// SHA-256 as in TensorFlow Datasets.
+#[cfg(feature = "fetch")]
+pub fn manifest() -> crate::fetch::Manifest {
+    let bytes = [9_912_422, 28_881, 1_648_877, 4_542];
+    let digests = [
+        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+        "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+        "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+        "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+    ];
+    let file = |file: usize| crate::fetch::RemoteFile {
+        name: format!("{}.gz", FILE_NAMES[file]),
+        bytes: bytes[file],
+        sha256: digests[file].to_owned(),
     };
-    let [train_images, train_labels, test_images, test_labels] = FILE_NAMES;
-    Manifest {
-        files: vec![
-            file(
-                train_images,
-                9_912_422,
-                "f68b3c2dcbeaaa9fbdd348bbdeb94873",
-                "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-            ),
-            file(
-                train_labels,
-                28_881,
-                "d53e105ee54ea40749a09fcbcd1e9432",
-                "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-            ),
-            file(
-                test_images,
-                1_648_877,
-                "9fb629c4189551a2d022fa330f9573f3",
-                "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-            ),
-            file(
-                test_labels,
-                4_542,
-                "ec29112dd5afa0611ce80d1b7f02629c",
-                "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-            ),
-        ],
+    crate::fetch::Manifest {
+        files: (0..FILE_NAMES.len()).map(file).collect(),
         mirrors: vec![
             "https://ossci-datasets.s3.amazonaws.com/mnist/".to_owned(),
             "https://storage.googleapis.com/cvdf-datasets/mnist/".to_owned(),
         ],
     }
-}
-
-/// Mean 0.5 and deviation 0.5: pixels run from −1 to 1.
-pub(crate) fn normalization() -> Result<Normalization> {
-    Normalization::new(vec![0.5], vec![0.5])
 }

@@ -6,7 +6,7 @@ use candle_core::{DType, Device};
 
 use crate::batches::{Batch, Order};
 use crate::error::{Error, Result};
-use crate::examples::Examples;
+use crate::examples::{Examples, check_indices, check_range};
 
 /// The examples of a data set at some indices, in their order.
 #[derive(Debug, Clone)]
@@ -22,26 +22,7 @@ impl<'a> Subset<'a> {
     /// # Errors
     /// No index or one beyond the data.
     pub fn new(examples: &'a dyn Examples, indices: Vec<u32>) -> Result<Self> {
-        if indices.is_empty() {
-            return Err(field(
-                examples,
-                "size of a subset",
-                "at least 1".to_owned(),
-                0,
-            ));
-        }
-        let beyond = indices
-            .iter()
-            .find(|&&index| index as usize >= examples.len());
-        if let Some(&index) = beyond {
-            let expected = format!("below {}", examples.len());
-            return Err(field(
-                examples,
-                "index of an example",
-                expected,
-                index as usize,
-            ));
-        }
+        check_indices(examples.name(), examples.len(), &indices)?;
         Ok(Self { examples, indices })
     }
 
@@ -70,26 +51,16 @@ impl<'a> Subset<'a> {
     }
 
     fn prefix(examples: &'a dyn Examples, n: usize, order: Order) -> Result<Self> {
-        if n == 0 || n > examples.len() {
-            let expected = format!("in 1..={}", examples.len());
-            return Err(field(examples, "size of a subset", expected, n));
+        let (name, len) = (examples.name(), examples.len());
+        if n == 0 || n > len {
+            let expected = format!("in 1..={len}");
+            return Err(Error::field(name, "size of a subset", expected, n));
         }
-        let total = u32::try_from(examples.len()).map_err(|_| {
-            let expected = "a number of 32 bits".to_owned();
-            field(examples, "number of examples", expected, examples.len())
-        })?;
+        let total = u32::try_from(len)
+            .map_err(|_| Error::field(name, "number of examples", "a number of 32 bits", len))?;
         let mut indices = order.indices(total);
         indices.truncate(n);
         Ok(Self { examples, indices })
-    }
-}
-
-fn field(examples: &dyn Examples, field: &'static str, expected: String, got: usize) -> Error {
-    Error::Field {
-        name: examples.name().to_owned(),
-        field,
-        expected,
-        got: got.to_string(),
     }
 }
 
@@ -111,27 +82,15 @@ impl Examples for Subset<'_> {
     }
 
     fn batch(&self, range: Range<usize>, dtype: DType, device: &Device) -> Result<Batch> {
-        let indices = self
-            .indices
-            .get(range.clone())
-            .filter(|part| !part.is_empty());
-        let indices = indices.ok_or_else(|| Error::Field {
-            name: self.name().to_owned(),
-            field: "range of a batch",
-            expected: format!("a non-empty part of 0..{}", self.len()),
-            got: format!("{range:?}"),
-        })?;
+        check_range(self.name(), self.len(), &range)?;
+        let indices = &self.indices[range];
         self.examples.gather(indices, dtype, device)
     }
 
     fn gather(&self, indices: &[u32], dtype: DType, device: &Device) -> Result<Batch> {
-        let own = indices.iter().map(|&index| {
-            self.indices.get(index as usize).copied().ok_or_else(|| {
-                let expected = format!("below {}", self.len());
-                field(self, "index of an example", expected, index as usize)
-            })
-        });
-        self.examples
-            .gather(&own.collect::<Result<Vec<u32>>>()?, dtype, device)
+        check_indices(self.name(), self.len(), indices)?;
+        let own = indices.iter().map(|&index| self.indices[index as usize]);
+        let own: Vec<u32> = own.collect();
+        self.examples.gather(&own, dtype, device)
     }
 }

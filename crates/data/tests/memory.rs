@@ -8,8 +8,8 @@ use std::sync::Mutex;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use flatness_data::cifar100::{self, ARCHIVE_NAME, Cifar100, Source};
-use flatness_data::{Error, Normalization};
+use flatness_data::cifar100::{self, ARCHIVE_NAME, Source};
+use flatness_data::{Error, Loaded, Normalization};
 use peak_alloc::PeakAlloc;
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop, prop_oneof, proptest};
@@ -35,7 +35,7 @@ static MEASURING: Mutex<()> = Mutex::new(());
 const OVERHEAD: usize = 1 << 19;
 
 /// Load an archive with these bytes, and the most memory that took.
-fn load(archive: &[u8]) -> (Result<Cifar100, Error>, usize) {
+fn load(archive: &[u8]) -> (Result<Loaded, Error>, usize) {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join(ARCHIVE_NAME);
     fs::write(&path, archive).unwrap();
@@ -47,7 +47,7 @@ fn load(archive: &[u8]) -> (Result<Cifar100, Error>, usize) {
 }
 
 /// Loading these bytes, which hold `unpacked` bytes at most, does not panic and is bounded.
-fn check_bounded(archive: &[u8], unpacked: usize) -> Result<Cifar100, Error> {
+fn check_bounded(archive: &[u8], unpacked: usize) -> Result<Loaded, Error> {
     let (outcome, peak) = load(archive);
     // A growing vector is there twice while it moves, and up to twice as large as its content.
     let bound = OVERHEAD + 4 * unpacked;
@@ -66,23 +66,27 @@ fn bomb(start: &[u8]) -> Vec<u8> {
 #[test]
 fn what_is_not_kept_is_not_held() {
     let kept = tar(&entries(&files()));
-    for (start, unpacked) in [
-        (kept, 1 << 16),
-        (header("elsewhere", FILE, 1 << 28), 0),
+    let too_much = "damaged (it has more than 1855";
+    let [names, train] = ["fine_label_names.txt", "train.bin"]
+        .map(|name| header(&format!("cifar-100-binary/{name}"), FILE, 1 << 28));
+    for (start, unpacked, expected) in [
+        (kept, 1 << 16, too_much),
+        (header("elsewhere", FILE, 1 << 28), 0, too_much),
         // A reader that makes sense of these two holds their content, which is a name.
-        (header("././@LongLink", GNU_LONG_NAME, 1 << 28), 0),
-        (header("PaxHeaders/train.bin", b'x', 1 << 28), 0),
-        (
-            header("cifar-100-binary/fine_label_names.txt", FILE, 1 << 28),
-            0,
-        ),
+        (header("././@LongLink", GNU_LONG_NAME, 1 << 28), 0, too_much),
+        (header("PaxHeaders/train.bin", b'x', 1 << 28), 0, too_much),
+        (names, 0, "got more than 32768 bytes"),
         // Some 60,000 records of zeros, of which a complete training set has 50,000.
         (
-            header("cifar-100-binary/train.bin", FILE, 1 << 28),
+            train,
             50_000 * 3074,
+            "1 to 50000 records of 3074 bytes, got more",
         ),
     ] {
-        assert!(check_bounded(&bomb(&start), unpacked).is_err());
+        let message = check_bounded(&bomb(&start), unpacked)
+            .unwrap_err()
+            .to_string();
+        assert!(message.contains(expected), "{message}");
     }
 }
 

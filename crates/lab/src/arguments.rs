@@ -7,7 +7,9 @@ mod what;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use data::{CheckOptions, DataCommand, DataOptions, DataSet, FetchOptions};
+pub(crate) use data::{
+    CheckOptions, DataCommand, DataOptions, DataSet, FetchOptions, NormalizationOptions, SubsetName,
+};
 pub(crate) use measuring::{
     BatchNormName, MatrixName, MeasureOptions, ProductOptions, RetentionName, SplitName,
 };

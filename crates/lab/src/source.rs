@@ -1,12 +1,13 @@
 //! Data sets by name: where they come from and how they are split.
 
+use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use flatness_data::cifar100;
 use flatness_data::mnist::{self, EmbeddedMnist};
-use flatness_data::{Dataset, Normalization};
-use flatness_records::{DataRecord, DataSpec, Split};
+use flatness_data::{Dataset, Error, Loaded, Normalization};
+use flatness_records::{DataRecord, DataSpec, Split, Streams, SubsetSpec};
 
 use crate::environment;
 
@@ -15,34 +16,98 @@ pub(crate) struct Splits {
     pub(crate) train: Dataset,
     pub(crate) validation: Option<Dataset>,
     pub(crate) test: Dataset,
+    /// Name of the data set, or of what it is like.
+    set: String,
     /// Where the data came from, in words.
     source: String,
     /// Digest of all the examples read.
     digest: String,
+    subset: SubsetSpec,
 }
 
-/// What was read, before splitting.
-struct Loaded {
-    train: Dataset,
-    test: Dataset,
-    source: String,
-    digest: String,
+/// Reads the data set that `spec` names, from `directory`, the cache directory or the fixture, normalised as
+/// it says or else as the network called `model` is trained.
+pub(crate) fn load(
+    spec: &DataSpec,
+    streams: Streams,
+    directory: Option<&Path>,
+    model: &str,
+) -> Result<Splits> {
+    let loaded = read(spec, directory, model)?;
+    split(loaded, spec, streams)
 }
 
-/// Reads the data set that `spec` names, from `directory`, the cache directory or the fixture, normalised
-/// as the network called `model` is trained.
-pub(crate) fn load(spec: &DataSpec, directory: Option<&Path>, model: &str) -> Result<Splits> {
+/// Everything there is of that data set.
+pub(crate) fn read(spec: &DataSpec, directory: Option<&Path>, model: &str) -> Result<Loaded> {
     let cache = environment::cache_directory();
+    let cache = cache.as_deref();
+    let default = match spec.set.as_str() {
+        "mnist" => Normalization::mnist(),
+        "cifar-100" => cifar_normalization(model),
+        other => bail!("data.set must be mnist or cifar-100, got {other}; correct the spec"),
+    };
+    let normalization = match (&spec.mean, &spec.deviation) {
+        (Some(mean), Some(deviation)) => Normalization::new(mean.clone(), deviation.clone())?,
+        _ => default,
+    };
+    if spec.set == "mnist" {
+        let embedded = EmbeddedMnist {
+            train_images: flatness_fixtures::TRAIN_IMAGES,
+            train_labels: flatness_fixtures::TRAIN_LABELS,
+            test_images: flatness_fixtures::TEST_IMAGES,
+            test_labels: flatness_fixtures::TEST_LABELS,
+            description: flatness_fixtures::DESCRIPTION,
+        };
+        let found = mnist::find(directory, cache, embedded);
+        return Ok(mnist::load(
+            at_hand(found, spec, directory)?,
+            normalization,
+        )?);
+    }
+    let found = cifar100::find(directory, cache);
+    Ok(cifar100::load(
+        at_hand(found, spec, directory)?,
+        normalization,
+    )?)
+}
+
+/// What was found, or how to get what is absent from the cache directory.
+fn at_hand<T>(
+    found: flatness_data::Result<T>,
+    spec: &DataSpec,
+    directory: Option<&Path>,
+) -> Result<T> {
+    found.map_err(|error| match (&error, directory) {
+        (Error::Absent { .. }, None) => {
+            let set = &spec.set;
+            anyhow::Error::new(error).context(format!(
+                "no complete {set} at hand; `flatness data fetch {set}` gets it, or --data names its directory"
+            ))
+        }
+        _ => error.into(),
+    })
+}
+
+/// The splits that `spec` makes of `loaded`.
+pub(crate) fn split(loaded: Loaded, spec: &DataSpec, streams: Streams) -> Result<Splits> {
+    let (set, digest) = (loaded.name(), loaded.digest()?);
+    if set != loaded.set {
+        warn(&format!(
+            "warning: the examples of {} are not the published ones of {}; records call them {set}",
+            loaded.source, loaded.set
+        ));
+    }
     let Loaded {
         train,
         test,
-        source,
-        digest,
-    } = match spec.set.as_str() {
-        "mnist" => load_mnist(directory, cache.as_deref())?,
-        "cifar-100" => load_cifar100(directory, cache.as_deref(), model)?,
-        other => bail!("data.set must be mnist or cifar-100, got {other}; correct the spec"),
-    };
+        completeness,
+        mut source,
+        files,
+        ..
+    } = loaded;
+    if !files.is_empty() {
+        source = format!("{source}; {completeness}");
+    }
     let (rest, validation) = match spec.validation_examples {
         0 => (train, None),
         held_out => {
@@ -50,53 +115,21 @@ pub(crate) fn load(spec: &DataSpec, directory: Option<&Path>, model: &str) -> Re
             (rest, Some(validation))
         }
     };
-    let train = match spec.train_examples {
-        None => rest,
-        Some(examples) => rest.take(examples)?,
+    let train = match (spec.train_examples, spec.subset) {
+        (None, _) => rest,
+        (Some(examples), SubsetSpec::First) => rest.take(examples)?,
+        (Some(examples), SubsetSpec::Seeded) => {
+            rest.sample(examples, streams.seed("train-examples"))?
+        }
     };
     Ok(Splits {
         train,
         validation,
         test,
+        set,
         source,
         digest,
-    })
-}
-
-fn load_mnist(directory: Option<&Path>, cache: Option<&Path>) -> Result<Loaded> {
-    let embedded = EmbeddedMnist {
-        train_images: flatness_fixtures::TRAIN_IMAGES,
-        train_labels: flatness_fixtures::TRAIN_LABELS,
-        test_images: flatness_fixtures::TEST_IMAGES,
-        test_labels: flatness_fixtures::TEST_LABELS,
-        description: flatness_fixtures::DESCRIPTION,
-    };
-    let data = mnist::load(mnist::find(directory, cache, embedded)?)?;
-    Ok(Loaded {
-        digest: data.digest()?,
-        source: data.source.to_string(),
-        train: data.train,
-        test: data.test,
-    })
-}
-
-fn load_cifar100(directory: Option<&Path>, cache: Option<&Path>, model: &str) -> Result<Loaded> {
-    let found = cifar100::find(directory, cache);
-    let found = match directory {
-        Some(_) => found?,
-        None => found.context(
-            "no cifar-100 at hand; `flatness data fetch cifar-100` gets it, or --data names its directory",
-        )?,
-    };
-    let normalization = cifar_normalization(model);
-    let (mean, deviation) = (normalization.mean(), normalization.deviation());
-    let normalised = format!("normalised with mean {mean:?} and deviation {deviation:?}");
-    let data = cifar100::load(found, normalization)?;
-    Ok(Loaded {
-        digest: data.digest()?,
-        source: format!("{}; {}; {normalised}", data.source, data.completeness),
-        train: data.train,
-        test: data.test,
+        subset: spec.subset,
     })
 }
 
@@ -109,6 +142,11 @@ fn cifar_normalization(model: &str) -> Normalization {
     } else {
         Normalization::cifar()
     }
+}
+
+/// Says one line, whatever is asked to be quiet; that nobody listens is no reason to end.
+fn warn(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 impl Splits {
@@ -124,14 +162,18 @@ impl Splits {
     }
 
     /// What a record says of the data.
-    pub(crate) fn record(&self, spec: &DataSpec, curvature_split: Option<Split>) -> DataRecord {
+    pub(crate) fn record(&self, curvature_split: Option<Split>) -> DataRecord {
+        let normalization = self.train.normalization();
         DataRecord {
-            set: spec.set.clone(),
+            set: self.set.clone(),
             source: self.source.clone(),
             digest: self.digest.clone(),
             train_examples: self.train.len(),
+            subset: self.subset,
             validation_examples: self.validation.as_ref().map_or(0, Dataset::len),
             test_examples: self.test.len(),
+            mean: normalization.mean().to_vec(),
+            deviation: normalization.deviation().to_vec(),
             curvature_split,
         }
     }
@@ -139,5 +181,11 @@ impl Splits {
     /// Digest of all the examples read, before splitting.
     pub(crate) fn digest(&self) -> &str {
         &self.digest
+    }
+
+    /// What a measurement over a split depends on: the examples and what becomes of their bytes.
+    pub(crate) fn identity(&self) -> String {
+        let (digest, subset) = (&self.digest, self.subset);
+        format!("{digest} {subset:?} {:?}", self.train.normalization())
     }
 }

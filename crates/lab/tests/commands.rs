@@ -5,6 +5,7 @@ use std::path::Path;
 use assert_cmd::Command;
 use candle_core::{DType, Device};
 use flatness_curvature::{MeanLoss, Retention, Settings};
+use flatness_data::Normalization;
 use flatness_data::mnist::{self, EmbeddedMnist};
 use flatness_layers::{Loss, Workers};
 use flatness_models::{Architecture, checkpoint};
@@ -160,7 +161,8 @@ fn power(path: &str) -> f64 {
         test_labels: flatness_fixtures::TEST_LABELS,
         description: flatness_fixtures::DESCRIPTION,
     };
-    let data = mnist::find(None, None, embedded).and_then(mnist::load);
+    let data = mnist::find(None, None, embedded)
+        .and_then(|found| mnist::load(found, Normalization::mnist()));
     let examples = data.expect("the fixture").train.take(300);
     let examples = examples.expect("300 examples");
     let network = Architecture::find("mlp").and_then(|found| found.network(&[1, 28, 28], 10));

@@ -1,8 +1,10 @@
 //! The commands on data sets, as a user calls them.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use assert_cmd::Command;
+use candle_core::{DType, Device, Tensor};
 use serde_json::Value;
 
 fn flatness(arguments: &[&str]) -> (i32, String, String) {
@@ -41,29 +43,41 @@ fn write_cifar100(directory: &Path) {
     }
 }
 
+/// Port 9 of the loopback address: nothing listens there.
+const NOWHERE: &str = "http://127.0.0.1:9/";
+
 #[test]
 fn a_download_that_cannot_be_had_is_one_sentence() {
     for (set, file) in [
         ("mnist", "train-images-idx3-ubyte.gz"),
         ("cifar-100", "cifar-100-binary.tar.gz"),
     ] {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let to = directory.path().join(set);
-        let to = to.display().to_string();
-        // Port 9 of the loopback address: nothing listens there.
-        let nowhere = "http://127.0.0.1:9/";
-        let arguments = [
-            "data", "fetch", set, "--quiet", "--mirror", nowhere, "--to", &to,
-        ];
-        let (code, output, error) = flatness(&arguments);
-        assert_eq!((code, output.as_str()), (2, ""));
-        assert_eq!(error.trim_end().lines().count(), 1, "{error}");
-        assert!(error.contains(file), "{error}");
-        let left: Vec<_> = std::fs::read_dir(to)
-            .expect("the directory is made")
-            .map(|entry| entry.expect("readable").file_name())
-            .collect();
-        assert_eq!(left, [".fetch.lock"], "something half-written is left");
+        for (proxy, expected) in [
+            ("", file),
+            (
+                "socks5h://127.0.0.1:1",
+                "the proxy \"socks5h://127.0.0.1:1\" cannot be used",
+            ),
+        ] {
+            let directory = tempfile::tempdir().expect("a temporary directory");
+            let to = directory.path().join("to");
+            std::fs::create_dir(&to).expect("writable");
+            let output = Command::cargo_bin("flatness")
+                .expect("the binary is built for its tests")
+                .args(["data", "fetch", set, "--quiet", "--mirror", NOWHERE, "--to"])
+                .arg(&to)
+                .env_remove("HTTPS_PROXY")
+                .env_remove("https_proxy")
+                .env("ALL_PROXY", proxy)
+                .output()
+                .expect("the binary runs");
+            let error = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+            assert_eq!(error.trim_end().lines().count(), 1, "{error}");
+            assert!(error.contains(expected), "{error}");
+            let left = std::fs::read_dir(to).expect("it is there").count();
+            assert_eq!(left, 0, "something half-written is left");
+        }
     }
 }
 
@@ -125,7 +139,7 @@ fn check_tells_the_classes_and_the_completeness_of_cifar_100() {
     let (code, output, error) = flatness(&["data", "check", "cifar-100", &path, "--json"]);
     assert_eq!(code, 0, "{error}");
     let summary: Value = serde_json::from_str(&output).expect("JSON");
-    assert_eq!(summary["set"], "cifar-100");
+    assert_eq!(summary["set"], "cifar-100-like (unknown digest)");
     assert_eq!(summary["train"]["examples"], 6);
     assert_eq!(summary["train"]["shape"], serde_json::json!([3, 32, 32]));
     assert_eq!(summary["train"]["class_counts"][1], 3);
@@ -155,44 +169,191 @@ fn a_network_is_trained_on_cifar_100_normalised_as_its_family_is() {
     write_cifar100(directory.path());
     let path = directory.path().display().to_string();
     let runs = directory.path().join("runs").display().to_string();
-    let (code, output, error) = flatness(&[
-        "train",
-        "--model",
-        "logistic",
-        "--data-set",
-        "cifar-100",
-        "--data",
-        &path,
-        "--epochs",
-        "1",
-        "--batch-size",
-        "2",
-        "--validation-examples",
-        "2",
-        "--threads",
-        "1",
-        "--quiet",
-        "--json",
-        "--runs",
-        &runs,
-    ]);
+    let train = format!(
+        "train --model logistic --data-set cifar-100 --data {path} --epochs 1 --batch-size 2 \
+         --validation-examples 2 --threads 1 --quiet --json --runs {runs}"
+    );
+    let (code, output, error) = flatness(&train.split(' ').collect::<Vec<_>>());
     assert_eq!(code, 0, "{error}");
+    assert!(
+        error.starts_with("warning: ") && error.contains("not the published ones"),
+        "{error}"
+    );
     let record: Value = serde_json::from_str(&output).expect("JSON");
     let data = &record["data"];
-    assert_eq!(data["set"], "cifar-100");
+    assert_eq!(data["set"], "cifar-100-like (unknown digest)");
     assert_eq!(data["train_examples"], 4);
     assert_eq!(data["validation_examples"], 2);
     assert_eq!(data["test_examples"], 2);
     assert_eq!(record["model"]["parameters"], 3072 * 100 + 100);
-    let source = data["source"].as_str().expect("text");
     // MATHS.md, section 4: not VGG, so the constants of CIFAR.
-    for expected in [
-        path.as_str(),
-        "valid, but not the complete data set",
-        "mean [0.4914, 0.4822, 0.4465] and deviation [0.2023, 0.1994, 0.201]",
-    ] {
+    assert_eq!(data["mean"], serde_json::json!([0.4914, 0.4822, 0.4465]));
+    assert_eq!(
+        data["deviation"],
+        serde_json::json!([0.2023, 0.1994, 0.201])
+    );
+    let source = data["source"].as_str().expect("text");
+    for expected in [path.as_str(), "valid, but not the complete data set"] {
         assert!(source.contains(expected), "{expected} is missing: {source}");
     }
+}
+
+/// A run of one epoch of a logistic network on the fixture with `options`: its record and its directory.
+fn trained(runs: &Path, options: &str) -> (Value, String) {
+    let runs = runs.display();
+    let train = format!(
+        "train --model logistic --train-examples 100 --epochs 1 --batch-size 50 --threads 1 --quiet \
+         --json --runs {runs} {options}"
+    );
+    let (code, output, error) = flatness(&train.split_whitespace().collect::<Vec<_>>());
+    assert_eq!((code, error.as_str()), (0, ""));
+    let record: Value = serde_json::from_str(&output).expect("JSON");
+    let id = record["id"].as_str().expect("a name").to_owned();
+    (record, format!("{runs}/{id}"))
+}
+
+#[test]
+fn another_normalisation_is_another_network_and_is_recorded() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let (default, at) = trained(directory.path(), "");
+    assert_eq!(default["data"]["mean"], serde_json::json!([0.5]));
+    let stated = trained(directory.path(), "--mean 0.5 --deviation 0.5");
+    let other = trained(directory.path(), "--mean 0.1307 --deviation 0.3081");
+    assert_eq!(other.0["data"]["deviation"], serde_json::json!([0.3081]));
+    assert_eq!(default["data"]["digest"], other.0["data"]["digest"]);
+    let weights =
+        |at: &str| std::fs::read(format!("{at}/checkpoint.safetensors")).expect("it is there");
+    assert_eq!(weights(&at), weights(&stated.1));
+    assert_ne!(weights(&at), weights(&other.1));
+
+    let measure = |options: &str| {
+        let checkpoint = format!("{at}/checkpoint.safetensors");
+        let line = format!(
+            "measure {checkpoint} --examples 20 --what top --budget 20 --threads 1 --quiet"
+        );
+        flatness(
+            &format!("{line} {options}")
+                .split_whitespace()
+                .collect::<Vec<_>>(),
+        )
+    };
+    let (_, default, _) = measure("");
+    assert_eq!(measure("--mean 0.5 --deviation 0.5").1, default);
+    assert!(
+        default.contains("normalised with mean [0.5] and deviation [0.5]"),
+        "{default}"
+    );
+    let (_, other, _) = measure("--mean 0.1307 --deviation 0.3081");
+    assert!(
+        other.contains("normalised with mean [0.1307] and deviation [0.3081]"),
+        "{other}"
+    );
+    let loss = |text: &str| {
+        text.lines()
+            .find(|line| line.starts_with("loss"))
+            .map(str::to_owned)
+    };
+    assert_ne!(loss(&other), loss(&default));
+    for (options, expected) in [
+        (
+            "--mean 0.5,0.5 --deviation 1,1",
+            "normalization must be for 1 channels, got 2",
+        ),
+        (
+            "--mean 0.5 --deviation 0",
+            "deviation must be 1 finite positive numbers",
+        ),
+        (
+            "--mean -0.5 --deviation nan",
+            "deviation must be 1 finite positive numbers",
+        ),
+        ("--mean 0.5", "--deviation"),
+    ] {
+        let (code, _, error) = measure(options);
+        assert!(code == 2 && error.contains(expected), "{options}: {error}");
+    }
+}
+
+#[test]
+fn another_seed_trains_on_another_sample_only_where_that_is_asked_for() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let record = |options: &str| trained(directory.path(), options).0;
+    for (options, subset) in [("", "first"), ("--subset seeded", "seeded")] {
+        let data = &record(&format!("--seed 1 {options}"))["data"];
+        assert_eq!(
+            (&data["subset"], &data["train_examples"]),
+            (&subset.into(), &100.into())
+        );
+    }
+    let refused = "train --model logistic --subset seeded --epochs 1";
+    let (code, _, error) = flatness(&refused.split(' ').collect::<Vec<_>>());
+    assert!(
+        code == 2 && error.contains("data.train_examples must be given"),
+        "{error}"
+    );
+}
+
+/// A safetensors file for `product`, three examples and a vector for a logistic network, with these labels.
+fn write_product(path: &Path, y: &Tensor) {
+    let zeros = |shape: &[usize]| Tensor::ones(shape, DType::F32, &Device::Cpu).expect("ones");
+    let tensors = HashMap::from([
+        ("x".to_owned(), zeros(&[3, 1, 28, 28])),
+        ("y".to_owned(), y.clone()),
+        ("v.fc.weight".to_owned(), zeros(&[10, 784])),
+        ("v.fc.bias".to_owned(), zeros(&[10])),
+    ]);
+    candle_core::safetensors::save(&tensors, path).expect("writable");
+}
+
+#[test]
+fn labels_that_are_none_are_refused_by_product() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let (_, at) = trained(directory.path(), "");
+    let data = directory.path().join("data.safetensors");
+    let path = data.display().to_string();
+    let product = || {
+        let line = format!(
+            "product --model logistic --weights {at}/checkpoint.safetensors --data {path} --repeat 1 --threads 1"
+        );
+        flatness(&line.split(' ').collect::<Vec<_>>())
+    };
+    let int = |labels: &[i64]| Tensor::new(labels, &Device::Cpu).expect("labels");
+    let float = |labels: &[f32]| Tensor::new(labels, &Device::Cpu).expect("labels");
+    for (labels, expected) in [
+        (
+            int(&[0, 10, 3]),
+            "tensor y: label 1 must be in 0..10, got 10",
+        ),
+        (
+            int(&[0, 2, -1]),
+            "tensor y: label 2 must be in 0..10, got -1",
+        ),
+        (
+            float(&[0.9, 2.7, 3.2]),
+            "tensor y: labels must be of an integer type",
+        ),
+        (
+            float(&[f32::NAN, 2.0, 3.0]),
+            "tensor y: labels must be of an integer type",
+        ),
+        (float(&[0.0, 2.0, 3.0]), "got F32"),
+        (
+            int(&[1, 2]),
+            "tensor y must hold 3 labels, one per example of x, got shape [2]",
+        ),
+    ] {
+        write_product(&data, &labels);
+        let (code, output, error) = product();
+        assert_eq!(
+            (code, output.as_str(), error.trim_end().lines().count()),
+            (2, "", 1),
+            "{error}"
+        );
+        assert!(error.contains(expected) && error.contains(&path), "{error}");
+    }
+    write_product(&data, &int(&[0, 2, 3]));
+    let (code, _, error) = product();
+    assert_eq!(code, 0, "{error}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::process::Command;
 use candle_core::{DType, Device, Tensor};
 use flatness_curvature::{MeanLoss, Settings};
 use flatness_data::mnist::{self, EmbeddedMnist};
-use flatness_data::{Dataset, Order};
+use flatness_data::{Dataset, Normalization, Order};
 use flatness_layers::{Loss, Network, Parameter, Workers};
 use flatness_models::Architecture;
 use flatness_optim::{Adam, CoupledL2, MomentSettings, Momentum, Optimizer, Sgd};
@@ -36,7 +36,7 @@ fn examples(n: usize) -> Dataset {
         description: flatness_fixtures::DESCRIPTION,
     };
     let found = mnist::find(None, None, embedded).expect("the fixture");
-    mnist::load(found)
+    mnist::load(found, Normalization::mnist())
         .expect("the fixture")
         .train
         .take(n)

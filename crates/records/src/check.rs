@@ -3,7 +3,7 @@
 mod measure;
 mod train;
 
-use crate::Error;
+use crate::{DataSpec, Error, SubsetSpec};
 
 pub(crate) struct Check<'a> {
     pub(crate) origin: &'a str,
@@ -41,6 +41,31 @@ impl Check<'_> {
         expected: &'static str,
     ) -> Result<(), Error> {
         self.require(value <= limit, field, expected, value)
+    }
+
+    pub(crate) fn data(&self, data: &DataSpec) -> Result<(), Error> {
+        if let Some(examples) = data.train_examples {
+            self.positive("data.train_examples", examples)?;
+        }
+        self.require(
+            data.subset == SubsetSpec::First || data.train_examples.is_some(),
+            "data.train_examples",
+            "given where data.subset is seeded",
+            "none",
+        )?;
+        for &mean in data.mean.iter().flatten() {
+            self.require(mean.is_finite(), "data.mean", "finite", mean)?;
+        }
+        for &deviation in data.deviation.iter().flatten() {
+            self.positive_number("data.deviation", deviation)?;
+        }
+        let channels = |numbers: &Option<Vec<f64>>| numbers.as_ref().map(Vec::len);
+        self.require(
+            channels(&data.mean) == channels(&data.deviation),
+            "data.deviation",
+            "given with data.mean, one number per channel in both",
+            format!("{:?} with {:?}", data.deviation, data.mean),
+        )
     }
 
     fn positive_number(&self, field: &'static str, value: f64) -> Result<(), Error> {

@@ -61,6 +61,6 @@ pub use run::Run;
 pub use spec::{
     AugmentationSpec, AverageSpec, BatchNorm, DataSpec, DensitySpec, Dtype, ExactSpectrumSpec,
     Interval, KeskarSpec, LanczosSpec, Matrix, MeasureSpec, ModelSpec, PerturbationSpec, PowerSpec,
-    RescalingSpec, ScheduleSpec, Spec, Split, TraceSpec, TrainSpec, WarmUpSpec,
+    RescalingSpec, ScheduleSpec, Spec, Split, SubsetSpec, TraceSpec, TrainSpec, WarmUpSpec,
 };
 pub use streams::Streams;

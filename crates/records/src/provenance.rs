@@ -1,8 +1,10 @@
 //! Where a record comes from: program, machine, data, network.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{Dtype, Split};
+use crate::{Dtype, Split, SubsetSpec};
 
 /// Program and machine that made a record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,7 +32,8 @@ pub struct Provenance {
 /// Data that a run has used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DataRecord {
-    /// Name of the data set.
+    /// Name of the data set; where the digest is not that of its published examples, `<name>-like (unknown
+    /// digest)`.
     pub set: String,
     /// Where it came from: a directory, the cache, or the embedded fixture.
     pub source: String,
@@ -38,12 +41,38 @@ pub struct DataRecord {
     pub digest: String,
     /// Training examples used.
     pub train_examples: usize,
+    /// Which of the training examples these are.
+    #[serde(default)]
+    pub subset: SubsetSpec,
     /// Validation examples held out.
     pub validation_examples: usize,
     /// Test examples.
     pub test_examples: usize,
+    /// Mean of each channel (C) on the scale from 0 to 1 that was subtracted; empty in records of former versions.
+    #[serde(default)]
+    pub mean: Vec<f64>,
+    /// Deviation of each channel (C) that the difference was divided by; empty in records of former versions.
+    #[serde(default)]
+    pub deviation: Vec<f64>,
     /// Split that the curvature is the mean over; absent when nothing was measured.
     pub curvature_split: Option<Split>,
+}
+
+impl fmt::Display for DataRecord {
+    /// Name, source and normalisation, as a line about a measurement says them.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} ({}", self.set, self.source)?;
+        if !self.mean.is_empty() {
+            let Self {
+                mean, deviation, ..
+            } = self;
+            write!(
+                formatter,
+                "; normalised with mean {mean:?} and deviation {deviation:?}"
+            )?;
+        }
+        formatter.write_str(")")
+    }
 }
 
 /// Network that a run has used.

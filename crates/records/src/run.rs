@@ -46,9 +46,7 @@ impl Spec {
     pub fn validate(self, origin: &str) -> Result<Run, Error> {
         let check = Check { origin };
         check.at_most("seed", self.seed, i64::MAX as u64, "at most 2^63 - 1")?;
-        if let Some(examples) = self.data.train_examples {
-            check.positive("data.train_examples", examples)?;
-        }
+        check.data(&self.data)?;
         check.train(&self.train)?;
         if let Some(measure) = &self.measure {
             check.require(

@@ -35,12 +35,38 @@ pub struct Spec {
 pub struct DataSpec {
     /// Name of the data set, such as `mnist`.
     pub set: String,
-    /// Train on the first this many examples; absent: on all there are.
+    /// Train on this many examples; absent: on all there are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train_examples: Option<usize>,
+    /// Which ones.
+    #[serde(default, skip_serializing_if = "SubsetSpec::is_first")]
+    pub subset: SubsetSpec,
     /// Hold out the last this many training examples for validation.
     #[serde(default)]
     pub validation_examples: usize,
+    /// Subtracted from the pixels of each channel, on the scale from 0 to 1; absent: the network's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean: Option<Vec<f64>>,
+    /// What the difference is divided by; absent: the network's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deviation: Option<Vec<f64>>,
+}
+
+/// Which of the examples are trained on, where it is not all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SubsetSpec {
+    /// The first ones, whatever the seed.
+    #[default]
+    First,
+    /// A random choice without repetition, another one for each seed.
+    Seeded,
+}
+
+impl SubsetSpec {
+    fn is_first(&self) -> bool {
+        *self == Self::First
+    }
 }
 
 /// Network and its number type.

@@ -97,6 +97,27 @@ fn every_field_is_held_to_its_range() {
             "train_examples = 0",
             "data.train_examples",
         ),
+        (
+            "train_examples = 100",
+            "subset = \"seeded\"",
+            "data.train_examples",
+        ),
+        (
+            "train_examples = 100",
+            "mean = [nan]\ndeviation = [1.0]",
+            "data.mean",
+        ),
+        (
+            "train_examples = 100",
+            "mean = [0.5]\ndeviation = [0.0]",
+            "data.deviation",
+        ),
+        ("train_examples = 100", "mean = [0.5]", "data.deviation"),
+        (
+            "train_examples = 100",
+            "mean = [0.5]\ndeviation = [1.0, 1.0]",
+            "data.deviation",
+        ),
         ("epochs = 5", "epochs = 0", "train.epochs"),
         ("batch_size = 10", "batch_size = 0", "train.batch_size"),
         (

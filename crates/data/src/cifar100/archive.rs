@@ -1,5 +1,12 @@
 //! The archive of CIFAR-100, read as a stream: nothing is unpacked to disk.
 //!
+//! ```text
+//! entry    header  content  zeros up to a block of 512 bytes; two empty blocks behind the last entry
+//! header   0 name 100   124 size 12   148 checksum 8   156 type 1   257 "ustar"   345 prefix 155 bytes
+//! ```
+//!
+//! Source: POSIX.1-1988, ustar; numbers are octal digits. Headers of GNU tar that begin alike are read too.
+//!
 //! Members are taken by their exact names, so that no path leads anywhere; others are passed over. Memory
 //! and work are bounded by the complete data set: extended headers, whose length an archive is free to
 //! choose, are passed over instead of held, and unpacking stops where the published archive has ended
@@ -7,6 +14,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
+use std::ops::Range;
 use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
@@ -16,6 +24,9 @@ use super::records::{MAX_NAMES_BYTES, Named, RECORD_BYTES};
 use super::{CLASSES, DIRECTORY_NAME, EXAMPLES_PER_CLASS};
 use crate::error::{Error, Result};
 
+/// Bytes of a block of a tar.
+const BLOCK: usize = 512;
+
 /// Most bytes unpacked: the records and names, and a megabyte for headers and what else was packed.
 const MAX_UNPACKED: u64 = (CLASSES * (EXAMPLES_PER_CLASS[0] + EXAMPLES_PER_CLASS[1]) * RECORD_BYTES
     + 2 * MAX_NAMES_BYTES
@@ -23,67 +34,87 @@ const MAX_UNPACKED: u64 = (CLASSES * (EXAMPLES_PER_CLASS[0] + EXAMPLES_PER_CLASS
 
 /// Read the archive at `path`.
 pub(super) fn read(path: &Path) -> Result<Content> {
-    let stream = File::open(path).map_err(|source| Error::Io {
-        action: "read",
-        path: path.to_owned(),
-        source,
-    })?;
+    let stream = File::open(path).map_err(Error::io("read", path))?;
     let stream = MultiGzDecoder::new(BufReader::with_capacity(1 << 16, stream));
     read_tar(&path.display().to_string(), stream)
 }
 
 /// Read the four members of the tar `stream`; `archive` names it in errors.
 fn read_tar(archive: &str, stream: impl Read) -> Result<Content> {
-    let damaged = |error: io::Error| Error::Archive {
-        archive: archive.to_owned(),
-        reason: error.to_string(),
-    };
-    let mut stream = Counted {
-        stream,
-        bytes: 0,
-        limit: MAX_UNPACKED,
-    };
+    let refused = |reason: &str| Error::damaged(archive, "archive", reason);
+    let damaged = |error: io::Error| refused(&error.to_string());
+    let mut stream = Bounded { stream, bytes: 0 };
     let mut parts = Parts::default();
-    let mut tar = tar::Archive::new(&mut stream);
-    // Raw: without this the names in extended headers are read into memory, however long.
-    for entry in tar.entries().map_err(damaged)?.raw(true) {
-        let mut entry = entry.map_err(damaged)?;
-        let Some(member) = member_at(&entry.path_bytes()) else {
-            continue;
-        };
-        let file = format!("{archive}: {}", member.name());
-        if !entry.header().entry_type().is_file() {
-            return Err(Error::NotAFile { file });
+    loop {
+        let mut header = Vec::with_capacity(BLOCK);
+        let mut block = stream.by_ref().take(BLOCK as u64);
+        block.read_to_end(&mut header).map_err(damaged)?;
+        // The end is marked by empty blocks; tars without them are met too.
+        if header.iter().all(|&byte| byte == 0) {
+            break;
         }
-        if parts.has(member) {
-            return Err(Error::Duplicate { file });
-        }
-        let mut content = Counted {
-            limit: entry.size(),
-            stream: &mut entry,
-            bytes: 0,
+        let Some(entry) = Entry::read(&header) else {
+            return Err(refused("a header is none of a tar"));
         };
-        let named = Named {
-            file: file.clone(),
-            stream: &mut content,
-            damaged: &damaged,
-        };
-        parts.read(member, named)?;
-        let (expected, got) = (content.limit, content.bytes);
-        if got != expected {
-            return Err(Error::Truncated {
-                file,
-                expected,
-                got,
-            });
+        let padded = entry.size.next_multiple_of(BLOCK as u64);
+        let mut rest = stream.by_ref().take(padded);
+        if let Some(member) = member_at(entry.path) {
+            let file = format!("{archive}: {}", member.name());
+            let refused = |reason: &str| Err(Error::damaged(&file, "archive", reason));
+            if !entry.is_file {
+                return refused("it is not a plain file");
+            }
+            if parts.has(member) {
+                return refused("it is there twice");
+            }
+            let mut content = rest.by_ref().take(entry.size);
+            let named = Named {
+                file: file.clone(),
+                stream: &mut content,
+                damaged: &damaged,
+            };
+            parts.read(member, named)?;
+            if content.limit() > 0 {
+                let got = entry.size - content.limit();
+                return refused(&format!("it declares {} bytes and has {got}", entry.size));
+            }
         }
+        io::copy(&mut rest, &mut io::sink()).map_err(damaged)?;
     }
     // Only at the end of the stream does the gzip decoder verify its checksum.
     io::copy(&mut stream, &mut io::sink()).map_err(damaged)?;
-    parts.finish(|member| Error::MissingMember {
-        place: archive.to_owned(),
-        name: member.name(),
-    })
+    parts.finish(|member| refused(&format!("it lacks {}", member.name())))
+}
+
+/// What the header of an entry says.
+struct Entry<'a> {
+    path: &'a [u8],
+    size: u64,
+    is_file: bool,
+}
+
+impl<'a> Entry<'a> {
+    /// `None` where the checksum, the sum of all bytes with blanks in its own place, is wrong, or the size is
+    /// no number.
+    fn read(header: &'a [u8]) -> Option<Self> {
+        let octal = |range: Range<usize>| {
+            let digits = str::from_utf8(header.get(range)?).ok()?;
+            u64::from_str_radix(digits.trim_matches(['\0', ' ']), 8).ok()
+        };
+        let (expected, own) = (octal(148..156)?, header.get(148..156)?);
+        let sum = |bytes: &[u8]| bytes.iter().map(|&byte| u64::from(byte)).sum::<u64>();
+        if header.len() != BLOCK || sum(header) - sum(own) + 8 * u64::from(b' ') != expected {
+            return None;
+        }
+        let name = header[..100].split(|&byte| byte == 0).next()?;
+        // A ustar path may have a beginning elsewhere; those of this data set are short.
+        let has_prefix = header[257..].starts_with(b"ustar\0") && header[345] != 0;
+        Some(Self {
+            path: if has_prefix { b"" } else { name },
+            size: octal(124..136)?,
+            is_file: matches!(header[156], b'0' | 0),
+        })
+    }
 }
 
 /// Which of the four files lies at `path` in an archive.
@@ -97,19 +128,18 @@ fn member_at(path: &[u8]) -> Option<Member> {
         .find(|member| member.name().as_bytes() == name)
 }
 
-/// A stream, how much of it was read, and from where on reading is an error.
-struct Counted<R> {
+/// A stream, and how much of it was read: beyond [`MAX_UNPACKED`] that is an error.
+struct Bounded<R> {
     stream: R,
     bytes: u64,
-    limit: u64,
 }
 
-impl<R: Read> Read for Counted<R> {
+impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.stream.read(buffer)?;
         self.bytes += count as u64;
-        if self.bytes > self.limit {
-            let reason = format!("it has more than {} bytes", self.limit);
+        if self.bytes > MAX_UNPACKED {
+            let reason = format!("it has more than {MAX_UNPACKED} bytes");
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
         }
         Ok(count)

@@ -1,14 +1,15 @@
 //! Finding CIFAR-100, and reading the four files of its directory.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
-use std::path::Path;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
 
 use super::records::{Named, Records, read_names};
 use super::{
     ARCHIVE_NAME, CLASSES, DIRECTORY_NAME, EXAMPLES_PER_CLASS, FILE_NAMES, SUPERCLASSES, Source,
 };
 use crate::error::{Error, Result};
+use crate::loaded::is_file;
 
 /// What the four files hold.
 pub(super) struct Content {
@@ -85,32 +86,40 @@ impl Parts {
     }
 }
 
-/// The archive or the unpacked directory that `path` is or holds, itself or in its subdirectory
-/// `cifar-100`.
-pub(super) fn locate(path: &Path) -> Result<Source> {
-    if path.is_file() {
-        return Ok(Source::Archive(path.to_owned()));
-    }
-    for directory in [path, &path.join("cifar-100")] {
-        let archive = directory.join(ARCHIVE_NAME);
-        if archive.is_file() {
-            return Ok(Source::Archive(archive));
+/// Where the data may be if `path` is named: it is a file, or a directory that holds the archive or the
+/// unpacked directory or is that, or whose subdirectory `cifar-100` does or is.
+pub(super) fn places(path: &Path) -> Vec<PathBuf> {
+    vec![path.to_owned(), path.join("cifar-100")]
+}
+
+/// The archive or the unpacked directory in the first of the `places` that has one.
+pub(super) fn locate(places: &[PathBuf]) -> Result<Source> {
+    for place in places {
+        for archive in [place, &place.join(ARCHIVE_NAME)] {
+            if is_file(archive)? {
+                return Ok(Source::Archive(archive.clone()));
+            }
         }
-        for unpacked in [&directory.join(DIRECTORY_NAME), directory] {
-            let holds = |name: &str| unpacked.join(name).is_file();
-            // One of the four is enough to be taken for it, so that an error can name what is missing.
-            if FILE_NAMES.into_iter().any(holds) {
-                return match FILE_NAMES.into_iter().find(|name| !holds(name)) {
-                    None => Ok(Source::Directory(unpacked.to_owned())),
-                    Some(name) => Err(missing(unpacked, name)),
-                };
+        for unpacked in [&place.join(DIRECTORY_NAME), place] {
+            let mut missing = Vec::new();
+            for name in FILE_NAMES {
+                if !is_file(&unpacked.join(name))? {
+                    missing.push(name);
+                }
+            }
+            match missing.first() {
+                None => return Ok(Source::Directory(unpacked.clone())),
+                // One of the four is enough to be taken for it, so that an error can name what is missing.
+                Some(name) if missing.len() < FILE_NAMES.len() => {
+                    return Err(absent(name, unpacked));
+                }
+                Some(_) => {}
             }
         }
     }
     Err(Error::Absent {
-        directory: path.to_owned(),
-        archive: ARCHIVE_NAME,
-        unpacked: DIRECTORY_NAME,
+        what: format!("{ARCHIVE_NAME} or unpacked {DIRECTORY_NAME}"),
+        places: places.to_owned(),
     })
 }
 
@@ -119,12 +128,8 @@ pub(super) fn read(directory: &Path) -> Result<Content> {
     let mut parts = Parts::default();
     for member in Member::ALL {
         let path = directory.join(member.name());
-        let refused = |source: io::Error| Error::Io {
-            action: "read",
-            path: path.clone(),
-            source,
-        };
-        let stream = File::open(&path).map_err(refused)?;
+        let refused = Error::io("read", &path);
+        let stream = File::open(&path).map_err(&refused)?;
         let named = Named {
             file: path.display().to_string(),
             stream: BufReader::with_capacity(1 << 16, stream),
@@ -132,12 +137,12 @@ pub(super) fn read(directory: &Path) -> Result<Content> {
         };
         parts.read(member, named)?;
     }
-    parts.finish(|member| missing(directory, member.name()))
+    parts.finish(|member| absent(member.name(), directory))
 }
 
-fn missing(directory: &Path, name: &'static str) -> Error {
-    Error::MissingMember {
-        place: directory.display().to_string(),
-        name,
+fn absent(name: &str, directory: &Path) -> Error {
+    Error::Absent {
+        what: name.to_owned(),
+        places: vec![directory.to_owned()],
     }
 }

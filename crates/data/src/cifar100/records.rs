@@ -14,7 +14,6 @@ use sha2::{Digest, Sha256};
 
 use super::{CLASSES, EXAMPLE_SHAPE, SUPERCLASSES};
 use crate::error::{Error, Result};
-use crate::hex::hex;
 use crate::idx::check_labels;
 
 /// Bytes of the pixels of one record.
@@ -63,11 +62,9 @@ impl Records {
             record.clear();
             let mut next = stream.by_ref().take(RECORD_BYTES as u64);
             next.read_to_end(&mut record).map_err(damaged)?;
-            let refused = |got| Error::Records {
-                file: file.clone(),
-                record: RECORD_BYTES,
-                limit,
-                got,
+            let refused = |got: String| {
+                let expected = format!("from 1 to {limit} records of {RECORD_BYTES} bytes");
+                Error::content(&file, "content", expected, got)
             };
             match *record {
                 [] if fine.is_empty() => return Err(refused("none".to_owned())),
@@ -93,7 +90,7 @@ impl Records {
             coarse,
             fine,
             pixels,
-            sha256: hex(&hasher.finalize()),
+            sha256: format!("{:x}", hasher.finalize()),
         })
     }
 }
@@ -108,10 +105,13 @@ pub(super) fn read_names<R: Read>(named: Named<'_, R>, count: usize) -> Result<V
     let mut bytes = Vec::new();
     let mut stream = stream.take(MAX_NAMES_BYTES as u64 + 1);
     stream.read_to_end(&mut bytes).map_err(damaged)?;
-    let refused = |got: String| Error::Names {
-        file: file.clone(),
-        expected: count,
-        got,
+    let refused = |got: String| {
+        Error::content(
+            &file,
+            "content",
+            format!("{count} names, one per line"),
+            got,
+        )
     };
     if bytes.len() > MAX_NAMES_BYTES {
         return Err(refused(format!("more than {MAX_NAMES_BYTES} bytes")));

@@ -1,143 +1,108 @@
-//! The four files of an MNIST directory: finding, reading and decoding them.
+//! Finding the four files of MNIST, wherever their distributors and torchvision put them.
 
-use std::fs::File;
+use std::ffi::OsStr;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::{CLASSES, FILE_NAMES, normalization};
-use crate::dataset::Dataset;
+use super::FILE_NAMES;
 use crate::error::{Error, Result};
 use crate::idx;
+use crate::loaded::{is_absence, is_file};
 
 /// A file larger than this cannot be a valid one: the data, the header and, for gzip, its framing.
 const MAX_FILE_BYTES: u64 = idx::MAX_BYTES + (1 << 20);
 
-/// Paths of the four files of a complete directory, in the order of [`FILE_NAMES`].
-pub(crate) struct Files {
-    paths: [PathBuf; 4],
+/// Where the files of `directory` may lie: there, as `flatness data fetch` puts them, or as torchvision does
+/// below its root or below the directory that it makes there.
+pub(super) fn places(directory: &Path) -> [PathBuf; 5] {
+    let below = |place| directory.join(place);
+    let [mnist, capitals, raw] = ["mnist", "MNIST", "raw"].map(below);
+    [
+        directory.to_owned(),
+        mnist,
+        capitals,
+        below("MNIST/raw"),
+        raw,
+    ]
 }
 
-/// A file in memory.
-pub(crate) struct LoadedFile {
-    pub(crate) path: PathBuf,
-    /// The path, as errors name it.
-    pub(crate) name: String,
-    pub(crate) bytes: Vec<u8>,
-}
-
-impl Files {
-    /// Find the four files in `directory`, or else in its subdirectory `mnist`. Where a file is there
-    /// both compressed and raw, the compressed one is taken: it carries a checksum.
-    pub(crate) fn locate(directory: &Path) -> Result<Self> {
-        if !directory.is_dir() {
-            return Err(Error::NotADirectory {
-                path: directory.to_owned(),
-            });
-        }
-        let subdirectory = directory.join("mnist");
-        Self::locate_in(directory).or_else(|missing| {
-            match Self::locate_in(&subdirectory) {
-                Ok(files) => Ok(files),
-                // Name the file that is missing where some are already.
-                Err(below) if holds_any(&subdirectory) && !holds_any(directory) => Err(below),
-                Err(_) => Err(missing),
+/// The four files, in the order of [`FILE_NAMES`], from the first of the places that holds all of them;
+/// `None` where no place holds any.
+pub(super) fn locate(directory: &Path) -> Result<Option<[PathBuf; 4]>> {
+    let mut incomplete = None;
+    for place in places(directory) {
+        let found = files_in(&place)?;
+        let missing = found.iter().position(Option::is_none);
+        match (found, missing) {
+            ([Some(a), Some(b), Some(c), Some(d)], _) => return Ok(Some([a, b, c, d])),
+            (found, Some(missing)) if found.iter().any(Option::is_some) => {
+                incomplete.get_or_insert((place, FILE_NAMES[missing]));
             }
-        })
-    }
-
-    fn locate_in(directory: &Path) -> Result<Self> {
-        let [a, b, c, d] = FILE_NAMES.map(|name| {
-            locate_file(directory, name).ok_or_else(|| Error::MissingFile {
-                directory: directory.to_owned(),
-                name,
-            })
-        });
-        Ok(Self {
-            paths: [a?, b?, c?, d?],
-        })
-    }
-
-    /// Read all four.
-    pub(crate) fn read(self) -> Result<[LoadedFile; 4]> {
-        let [a, b, c, d] = self.paths.map(LoadedFile::read);
-        Ok([a?, b?, c?, d?])
-    }
-}
-
-impl LoadedFile {
-    fn read(path: PathBuf) -> Result<Self> {
-        let mut bytes = Vec::new();
-        let outcome = File::open(&path)
-            .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
-            .and_then(|_| {
-                if bytes.len() as u64 > MAX_FILE_BYTES {
-                    let reason = format!("it has more than {MAX_FILE_BYTES} bytes");
-                    return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
-                }
-                Ok(())
-            });
-        match outcome {
-            Ok(()) => Ok(Self {
-                name: path.display().to_string(),
-                path,
-                bytes,
-            }),
-            Err(source) => Err(Error::Io {
-                action: "read",
-                path,
-                source,
-            }),
+            _ => {}
         }
     }
-}
-
-fn locate_file(directory: &Path, name: &str) -> Option<PathBuf> {
-    let candidates = [directory.join(format!("{name}.gz")), directory.join(name)];
-    candidates.into_iter().find(|path| path.is_file())
-}
-
-fn holds_any(directory: &Path) -> bool {
-    FILE_NAMES
-        .iter()
-        .any(|name| locate_file(directory, name).is_some())
-}
-
-/// Both splits from the named contents of the four files, in the order of [`FILE_NAMES`].
-pub(crate) fn decode(files: [(&str, &[u8]); 4]) -> Result<(Dataset, Dataset)> {
-    let [train_images, train_labels, test_images, test_labels] = files;
-    let train = decode_split("mnist-train", train_images, train_labels)?;
-    let test = decode_split("mnist-test", test_images, test_labels)?;
-    if train.example_shape() != test.example_shape() {
-        return Err(Error::SplitShapes {
-            train: train.example_shape(),
-            test: test.example_shape(),
-        });
+    match incomplete {
+        None => Ok(None),
+        Some((place, name)) => Err(Error::Absent {
+            what: format!("{name} (raw or .gz) beside the other files"),
+            places: vec![place],
+        }),
     }
-    Ok((train, test))
 }
 
-fn decode_split(
-    name: &str,
-    (images_file, images): (&str, &[u8]),
-    (labels_file, labels): (&str, &[u8]),
-) -> Result<Dataset> {
-    let images = idx::read_images(images_file, images)?;
-    let labels = idx::read_labels(labels_file, labels, CLASSES)?;
-    if images.count != labels.len() {
-        return Err(Error::CountMismatch {
-            images_file: images_file.to_owned(),
-            images: images.count,
-            labels_file: labels_file.to_owned(),
-            labels: labels.len(),
-        });
+/// The files that are in `place` itself. Where one is there both compressed and raw, the compressed one is
+/// taken: it carries a checksum.
+fn files_in(place: &Path) -> Result<[Option<PathBuf>; 4]> {
+    let mut found = [const { None }; 4];
+    let refused = Error::io("read", place);
+    let entries = match fs::read_dir(place) {
+        Ok(entries) => entries,
+        Err(error) if is_absence(&error) => return Ok(found),
+        Err(error) => return Err(refused(error)),
+    };
+    let names = entries.map(|entry| Ok(entry?.file_name()));
+    let mut names = names.collect::<io::Result<Vec<_>>>().map_err(&refused)?;
+    // What ends in .gz comes behind what does not.
+    names.sort();
+    for name in names {
+        let Some(file) = file_named(&name) else {
+            continue;
+        };
+        // Kaggle's archives unpack into a directory of the file's name.
+        for path in [place.join(&name), place.join(&name).join(&name)] {
+            let is_empty = || fs::metadata(&path).is_ok_and(|metadata| metadata.len() == 0);
+            if is_file(&path)? && (found[file].is_none() || !is_empty()) {
+                found[file] = Some(path);
+            }
+        }
     }
-    let example_shape = [1, images.rows, images.columns];
-    Dataset::from_bytes(
-        name,
-        example_shape,
-        images.pixels,
-        labels,
-        CLASSES,
-        normalization()?,
-    )
+    Ok(found)
+}
+
+/// Which of the four a file is by its name: capitals, `.idx3-ubyte` as on Kaggle, and `.idx` or `.gz` behind it
+/// do not matter.
+fn file_named(name: &OsStr) -> Option<usize> {
+    let name = name.to_str()?.to_ascii_lowercase();
+    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    let name = name.strip_suffix(".idx").unwrap_or(name).replace('.', "-");
+    FILE_NAMES.iter().position(|&canonical| canonical == name)
+}
+
+/// The bytes of the file at `path`.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let size = File::open(path)
+        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(Error::io("read", path))?;
+    if size as u64 > MAX_FILE_BYTES {
+        let expected = format!("at most {MAX_FILE_BYTES} bytes");
+        return Err(Error::content(
+            &path.display().to_string(),
+            "size",
+            expected,
+            "more",
+        ));
+    }
+    Ok(bytes)
 }

@@ -1,7 +1,7 @@
-//! Batches against the formula written out per pixel, and epochs as permutations.
+//! Batches against the formula written out per pixel, and orders as permutations.
 
-use candle_core::{DType, Device, Tensor};
-use flatness_data::{Batch, Batches, Dataset, Normalization, Order, Result};
+use candle_core::{DType, Device};
+use flatness_data::{Batch, Dataset, Normalization, Order, Result};
 
 use crate::encode::pixels;
 
@@ -130,68 +130,6 @@ fn batches_that_cannot_be_are_refused() {
     assert!(message_of.contains("at least 1, got 0"), "{message_of}");
     let message_of = message(data.batch(0..1, DType::I64, cpu));
     assert!(message_of.contains("got i64"), "{message_of}");
-    let error = Batches::new(&data, 3, Order::Sequential, DType::U8, cpu).unwrap_err();
-    assert!(error.to_string().contains("got u8"), "{error}");
-    for size in [0, 8] {
-        let error = Batches::new(&data, size, Order::Sequential, DType::F32, cpu).unwrap_err();
-        let message = error.to_string();
-        assert!(
-            message.contains(&format!("from 1 to 7, got {size}")),
-            "{message}"
-        );
-    }
-}
-
-/// The labels of an epoch, batch by batch.
-fn epoch(batch_size: usize, order: Order) -> Vec<Vec<u32>> {
-    let batches = Batches::new(&dataset(), batch_size, order, DType::F64, &Device::Cpu).unwrap();
-    let announced = batches.len();
-    let labels: Vec<Vec<u32>> = batches
-        .map(|batch| {
-            let batch = batch.unwrap();
-            let labels = batch.labels.to_vec1::<u32>().unwrap();
-            let indices: Vec<usize> = labels.iter().map(|&label| label as usize).collect();
-            check_batch(&batch, &indices, DType::F64, 1e-14);
-            labels
-        })
-        .collect();
-    assert_eq!(labels.len(), announced);
-    labels
-}
-
-#[test]
-fn an_epoch_visits_every_example_once_and_ends_with_the_smaller_batch() {
-    assert_eq!(
-        epoch(3, Order::Sequential),
-        [vec![0, 1, 2], vec![3, 4, 5], vec![6]]
-    );
-    for batch_size in 1..=7 {
-        for order in [Order::Sequential, Order::Shuffled { seed: 5, epoch: 2 }] {
-            let batches = epoch(batch_size, order);
-            let (last, full) = batches.split_last().unwrap();
-            assert!(full.iter().all(|batch| batch.len() == batch_size));
-            assert_eq!(
-                last.len(),
-                if 7 % batch_size == 0 {
-                    batch_size
-                } else {
-                    7 % batch_size
-                }
-            );
-            let mut visited = batches.concat();
-            visited.sort_unstable();
-            assert_eq!(visited, [0, 1, 2, 3, 4, 5, 6]);
-        }
-    }
-}
-
-#[test]
-fn the_batch_size_does_not_change_the_order() {
-    let order = Order::Shuffled { seed: 1, epoch: 0 };
-    let expected = epoch(7, order).concat();
-    for batch_size in 1..7 {
-        assert_eq!(epoch(batch_size, order).concat(), expected);
-    }
 }
 
 /// Golden: printed by `golden_order.py`, which implements the generator and the shuffle in Python.
@@ -235,20 +173,4 @@ fn an_example_on_its_own_has_one_order() {
         let indices = Order::Shuffled { seed: 0, epoch: 0 }.indices(n);
         assert_eq!(indices, Order::Sequential.indices(n));
     }
-}
-
-#[test]
-fn batches_own_their_data() {
-    let batches = {
-        let data = dataset();
-        Batches::new(&data, 4, Order::Sequential, DType::F32, &Device::Cpu).unwrap()
-    };
-    let images: Vec<Tensor> = batches.map(|batch| batch.unwrap().images).collect();
-    assert_eq!(
-        images
-            .iter()
-            .map(|images| images.dims()[0])
-            .collect::<Vec<_>>(),
-        [4, 3]
-    );
 }

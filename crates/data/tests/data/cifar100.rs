@@ -4,14 +4,13 @@ mod refusals;
 
 use std::path::Path;
 
-use flatness_data::check::Completeness;
-use flatness_data::cifar100::{self, ARCHIVE_NAME, Cifar100, Source};
-use flatness_data::{Error, Normalization};
+use flatness_data::cifar100::{self, ARCHIVE_NAME, Source};
+use flatness_data::{Completeness, Error, Loaded, Normalization};
 use tempfile::tempdir;
 
 use crate::cifar::{files, record, write_archive, write_files};
 
-fn load(path: &Path) -> Result<Cifar100, Error> {
+fn load(path: &Path) -> Result<Loaded, Error> {
     cifar100::load(cifar100::find(Some(path), None)?, Normalization::cifar())
 }
 
@@ -42,7 +41,14 @@ fn archive_and_directory_give_the_same_data_wherever_they_lie() {
         );
         assert_eq!((data.train.classes(), data.test.classes()), (100, 100));
         assert_eq!(data.completeness, Completeness::Partial);
-        assert_eq!(data.identities, [None, None]);
+        assert_eq!(data.contents, [None, None]);
+        assert_eq!(data.name(), "cifar-100-like (unknown digest)");
+        let n_files = if data.source.starts_with("archive") {
+            1
+        } else {
+            4
+        };
+        assert_eq!(data.files.len(), n_files);
         digests.push(data.digest().unwrap());
     }
     assert!(
@@ -78,7 +84,7 @@ fn names_and_superclasses_come_from_the_files_and_the_records() {
     let mut files = files();
     files[2].1.extend(b"\n\n");
     write_archive(root.path(), &files);
-    let classes = load(root.path()).unwrap().classes;
+    let classes = load(root.path()).unwrap().classes.unwrap();
     assert_eq!(
         (classes.names.len(), classes.superclass_names.len()),
         (100, 20)
@@ -105,29 +111,32 @@ fn names_and_superclasses_come_from_the_files_and_the_records() {
 fn the_normalisation_is_the_callers_and_enters_no_digest() {
     let root = tempdir().unwrap();
     write_archive(root.path(), &files());
-    let mut digests = Vec::new();
     // MATHS.md, section 4.
-    for (normalization, mean, deviation) in [
-        (
-            Normalization::cifar(),
-            [0.4914, 0.4822, 0.4465],
-            [0.2023, 0.1994, 0.2010],
-        ),
-        (
-            Normalization::imagenet(),
-            [0.485, 0.456, 0.406],
-            [0.229, 0.224, 0.225],
-        ),
-    ] {
+    let of_cifar = ([0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.2010]);
+    let of_imagenet = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+    let digests = [
+        (Normalization::cifar(), of_cifar),
+        (Normalization::imagenet(), of_imagenet),
+    ]
+    .map(|(normalization, (mean, deviation))| {
         let source = Source::Archive(root.path().join(ARCHIVE_NAME));
         let data = cifar100::load(source, normalization).unwrap();
         for split in [&data.train, &data.test] {
             assert_eq!(split.normalization().mean(), mean);
             assert_eq!(split.normalization().deviation(), deviation);
         }
-        digests.push(data.digest().unwrap());
-    }
+        data.digest().unwrap()
+    });
     assert_eq!(digests[0], digests[1]);
+    // Two colours too few.
+    let source = Source::Archive(root.path().join(ARCHIVE_NAME));
+    let message = cifar100::load(source, Normalization::mnist())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains("normalization must be for 3 channels, got 1"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -152,18 +161,4 @@ fn the_directory_asked_for_comes_before_the_cache_and_the_archive_before_its_fil
     write_archive(asked.path(), &files());
     let archive = Source::Archive(asked.path().join(ARCHIVE_NAME));
     assert_eq!(find(Some(asked.path()), None), archive);
-}
-
-#[test]
-fn the_manifest_names_the_canonical_archive() {
-    let manifest = cifar100::manifest();
-    let [file] = &manifest.files[..] else {
-        panic!("{manifest:?}");
-    };
-    assert_eq!(
-        (file.name.as_str(), file.bytes),
-        (ARCHIVE_NAME, 168_513_733)
-    );
-    assert_eq!((file.md5.len(), file.sha256.len()), (32, 64));
-    assert_eq!(manifest.mirrors, ["https://www.cs.toronto.edu/~kriz/"]);
 }

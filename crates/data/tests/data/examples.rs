@@ -1,7 +1,7 @@
 //! Examples that are floats already.
 
 use candle_core::{DType, Device, Tensor};
-use flatness_data::{Examples, LabelledTensors};
+use flatness_data::{Examples, LabelledTensors, class_labels};
 
 fn inputs() -> Tensor {
     let values: Vec<f64> = (0..24).map(f64::from).collect();
@@ -46,12 +46,6 @@ fn batches_and_gathers_are_the_rows_asked_for() {
 
 #[test]
 fn what_does_not_fit_is_an_error() {
-    for (labels, classes) in [(&[0, 1, 2][..], 3), (&[0, 1, 2, 3], 3), (&[0, -1, 0, 0], 3)] {
-        assert!(
-            labelled(labels, classes).is_err(),
-            "{labels:?} of {classes}"
-        );
-    }
     let data = labelled(&[0, 2, 1, 0], 3).expect("they fit");
     for range in [0..5, 4..5, 2..2, usize::MAX..usize::MAX] {
         assert!(
@@ -64,6 +58,46 @@ fn what_does_not_fit_is_an_error() {
             data.gather(indices, DType::F32, &Device::Cpu).is_err(),
             "{indices:?}"
         );
+    }
+    let cpu = &Device::Cpu;
+    let int = |labels: &[i64]| Tensor::new(labels, cpu).expect("labels");
+    let float = |labels: &[f64]| Tensor::new(labels, cpu).expect("labels");
+    for (labels, part) in [
+        (
+            int(&[0, 3, -1, 0]),
+            "floats: label 1 must be in 0..3, got 3",
+        ),
+        (
+            int(&[0, 2, -1, 7]),
+            "floats: label 2 must be in 0..3, got -1",
+        ),
+        (
+            int(&[i64::MAX, 0, 0, 0]),
+            "label 0 must be in 0..3, got 9223372036854775807",
+        ),
+        (int(&[0, 1, 2]), "labels must be 4 in one axis"),
+        (
+            float(&[0.9, 1.0, 2.0, 0.0]),
+            "labels must be of an integer type",
+        ),
+        (float(&[f64::NAN, 1.0, 2.0, 0.0]), "got F64"),
+        (
+            float(&[0.0, 1.0, 2.0, 0.0]),
+            "refused even where they are whole",
+        ),
+    ] {
+        let made = LabelledTensors::new("floats", &inputs(), &labels, 3);
+        let message = made.expect_err(part).to_string();
+        assert!(
+            message.contains(part) && !message.contains('\n'),
+            "{message}"
+        );
+    }
+    for dtype in [DType::U8, DType::U32, DType::I16, DType::I32, DType::I64] {
+        let labels = int(&[0, 2, 1, 0]).to_dtype(dtype).expect("an integer type");
+        let labels =
+            class_labels("any", &labels, 3).and_then(|labels| Ok(labels.to_vec1::<u32>()?));
+        assert_eq!(labels.expect("below 3"), [0, 2, 1, 0]);
     }
     let integers = inputs().to_dtype(DType::U8).expect("u8");
     let labels = Tensor::new(&[0i64, 0, 0, 0], &Device::Cpu).expect("labels");

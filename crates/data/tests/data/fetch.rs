@@ -1,95 +1,95 @@
-//! Downloads from servers that answer, in whatever way.
-
-mod failures;
+//! Downloads from servers that answer, in whatever way, to disks that do not always take it.
 
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use flatness_data::Error;
 use flatness_data::fetch::{Connection, Manifest, Progress, RemoteFile, fetch};
-use tempfile::{TempDir, tempdir};
+use flatness_data::{Error, cifar100, mnist};
+use tempfile::tempdir;
 
-use crate::server::{Reply, Server};
+use crate::server::{Reply, Server, Then, nobody};
 
-/// Golden: md5sum and sha256sum of the bytes 0, 1, … 255, three times over, by coreutils.
-pub(crate) fn remote_file() -> RemoteFile {
+const NAME: &str = "numbers.bin";
+
+/// Golden: sha256sum of the bytes 0, 1, … 255, three times over, by coreutils.
+fn remote_file() -> RemoteFile {
     RemoteFile {
-        name: "numbers.bin".to_owned(),
+        name: NAME.to_owned(),
         bytes: 768,
-        md5: "e6899eaaf06fd702f3ed3f988eb19362".to_owned(),
         sha256: "f3a25aa93aa2fbba28d79260535bbd6a5eb0fc1c24a8b0f04e12b484c1dfe363".to_owned(),
     }
 }
 
-pub(crate) fn content() -> Vec<u8> {
+fn content() -> Vec<u8> {
     (0..=255).cycle().take(768).collect()
 }
 
+fn good() -> Server {
+    Server::start(|_| Reply::body(&content()))
+}
+
 /// Patient enough for a busy machine; the silences that tests provoke last until the client leaves.
-pub(crate) fn connection() -> Connection {
+fn connection() -> Connection {
     Connection {
-        connect_timeout: Duration::from_secs(5),
-        read_timeout: Duration::from_secs(5),
+        silence: Duration::from_secs(5),
         file_timeout: Duration::from_secs(10),
-        redirects: 3,
         proxy: None,
     }
 }
 
-/// What was reported, as words.
-pub(crate) fn fetch_from(
+/// The outcome, as a message, and what was reported, as words.
+fn fetch_by(
+    connection: &Connection,
     mirrors: &[String],
     directory: &Path,
-    connection: &Connection,
 ) -> (Result<(), Error>, Vec<String>) {
     let manifest = Manifest {
         files: vec![remote_file()],
         mirrors: mirrors.to_vec(),
     };
     let mut events = Vec::new();
-    let outcome = fetch(&manifest, directory, connection, &mut |progress| {
+    let outcome = fetch(&manifest, directory, connection, &mut |file, progress| {
         events.push(match progress {
-            Progress::Present { file } => format!("present {}", file.name),
-            Progress::Asking { url, .. } => format!("asking {url}"),
-            Progress::Continuing { file, bytes } => format!("continuing {bytes} of {}", file.bytes),
-            Progress::Received { file, bytes } => format!("received {bytes} of {}", file.bytes),
-            Progress::Failed { attempt, .. } => format!("failed {}", attempt.reason),
-            Progress::Stored { file } => format!("stored {}", file.name),
+            Progress::Present => format!("present {}", file.name),
+            Progress::Asking { url } => format!("asking {url}"),
+            Progress::Received { bytes } => format!("received {bytes} of {}", file.bytes),
+            Progress::Failed { attempt } => format!("failed {attempt}"),
+            Progress::Stored => format!("stored {}", file.name),
         });
     });
     (outcome, events)
 }
 
-/// Sorted names of the files in a directory but for the one that is there to be locked.
-pub(crate) fn entries(directory: &Path) -> Vec<String> {
+fn fetch_from(mirrors: &[String], directory: &Path) -> (Result<(), Error>, Vec<String>) {
+    fetch_by(&connection(), mirrors, directory)
+}
+
+/// Sorted names of the files in a directory.
+fn entries(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).unwrap();
     let mut names: Vec<String> = entries
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name != ".fetch.lock")
         .collect();
     names.sort();
     names
 }
 
-pub(crate) fn check_stored(directory: &TempDir) {
-    assert_eq!(entries(directory.path()), ["numbers.bin"]);
-    assert_eq!(
-        fs::read(directory.path().join("numbers.bin")).unwrap(),
-        content()
-    );
+fn check_stored(directory: &Path) {
+    assert_eq!(entries(directory), [NAME]);
+    assert_eq!(fs::read(directory.join(NAME)).unwrap(), content());
 }
 
 #[test]
 fn a_file_arrives_whole_and_is_reported() {
     let directory = tempdir().unwrap();
     let server = Server::start(|path| match path {
-        "/numbers.bin" => Reply::Body(content()),
-        _ => Reply::Status("404 Not Found"),
+        "/numbers.bin" => Reply::body(&content()),
+        _ => Reply::new("404 Not Found", &[]),
     });
-    let (outcome, events) = fetch_from(&[server.url()], directory.path(), &connection());
+    let (outcome, events) = fetch_from(&[server.url()], directory.path());
     outcome.unwrap();
-    check_stored(&directory);
+    check_stored(directory.path());
     assert_eq!(events[0], format!("asking {}numbers.bin", server.url()));
     assert_eq!(events[events.len() - 2], "received 768 of 768");
     assert_eq!(events[events.len() - 1], "stored numbers.bin");
@@ -97,31 +97,29 @@ fn a_file_arrives_whole_and_is_reported() {
 
 #[test]
 fn slow_unannounced_and_redirected_bodies_arrive_whole() {
-    let slow = Server::start(|_| Reply::Pieces(content(), 50));
-    let unannounced = Server::start(|_| Reply::Unannounced(content()));
+    let slow = Server::slow(50, |_| Reply::body(&content()));
+    let unannounced = Server::start(|_| Reply::new("200 OK", &content()));
     let target = slow.url();
     let redirects = Server::start(move |path| match path {
-        "/numbers.bin" => Reply::Redirect("/elsewhere".to_owned()),
-        _ => Reply::Redirect(format!("{target}numbers.bin")),
+        "/numbers.bin" => Reply::redirect("/elsewhere"),
+        _ => Reply::redirect(&format!("{target}numbers.bin")),
     });
     for server in [&slow, &unannounced, &redirects] {
         let directory = tempdir().unwrap();
-        fetch_from(&[server.url()], directory.path(), &connection())
-            .0
-            .unwrap();
-        check_stored(&directory);
+        fetch_from(&[server.url()], directory.path()).0.unwrap();
+        check_stored(directory.path());
     }
     assert_eq!(redirects.requests(), 2);
 }
 
 #[test]
 fn a_valid_file_is_kept_without_asking_and_any_other_is_replaced() {
-    let server = Server::start(|_| Reply::Body(content()));
+    let server = good();
     let directory = tempdir().unwrap();
-    let path = directory.path().join("numbers.bin");
+    let path = directory.path().join(NAME);
 
     fs::write(&path, content()).unwrap();
-    let (outcome, events) = fetch_from(&[server.url()], directory.path(), &connection());
+    let (outcome, events) = fetch_from(&[server.url()], directory.path());
     outcome.unwrap();
     assert_eq!(
         (events, server.requests()),
@@ -129,28 +127,260 @@ fn a_valid_file_is_kept_without_asking_and_any_other_is_replaced() {
     );
 
     for stale in [vec![], vec![0; 768], vec![0; 769]] {
-        fs::write(&path, stale).unwrap();
-        fetch_from(&[server.url()], directory.path(), &connection())
-            .0
-            .unwrap();
-        check_stored(&directory);
+        fs::write(&path, &stale).unwrap();
+        // It survives a download that fails.
+        fetch_from(&[nobody()], directory.path()).0.unwrap_err();
+        assert_eq!(fs::read(&path).unwrap(), stale);
+        fetch_from(&[server.url()], directory.path()).0.unwrap();
+        check_stored(directory.path());
     }
     assert_eq!(server.requests(), 3);
 }
 
 #[test]
 fn a_directory_is_made_and_a_file_is_as_readable_as_the_umask_allows() {
-    let server = Server::start(|_| Reply::Body(content()));
     let root = tempdir().unwrap();
     let directory = root.path().join("a/b");
-    fetch_from(&[server.url()], &directory, &connection())
-        .0
-        .unwrap();
+    fetch_from(&[good().url()], &directory).0.unwrap();
     let reference = root.path().join("reference");
     fs::write(&reference, b"").unwrap();
     let permissions = |path: &Path| fs::metadata(path).unwrap().permissions();
-    assert_eq!(
-        permissions(&directory.join("numbers.bin")),
-        permissions(&reference)
-    );
+    assert_eq!(permissions(&directory.join(NAME)), permissions(&reference));
+}
+
+#[test]
+fn a_mirror_that_fails_leaves_nothing_behind_and_the_next_one_is_asked() {
+    let mut wrong = content();
+    wrong[700] ^= 1;
+    let longer = [content(), vec![0]].concat();
+    let half = &content()[..400];
+    let nothing = Reply {
+        bytes: vec![],
+        then: Then::Close,
+    };
+    let garbage = Reply {
+        bytes: b"\x16\x03\x01 no HTTP\r\n\r\n".to_vec(),
+        then: Then::Close,
+    };
+    let cases = [
+        (Reply::new("404 Not Found|Content-Length: 0", &[]), "404"),
+        (
+            Reply::new("500 Internal Server Error|Content-Length: 0", &[]),
+            "500",
+        ),
+        (Reply::body(&wrong), "sha256 expected"),
+        (Reply::new("200 OK", &wrong), "sha256 expected"),
+        (Reply::body(&longer), "size expected 768, got 769"),
+        (Reply::new("200 OK", &longer), "size expected 768, got more"),
+        (
+            Reply::new("200 OK", &[0; 4096]).then(Then::Again),
+            "size expected 768, got more",
+        ),
+        (Reply::body(half), "size expected 768, got 400"),
+        (Reply::new("200 OK", half), "size expected 768, got 400"),
+        (Reply::announced(768, half), "after 400 of 768 bytes"),
+        (Reply::body(&[]), "size expected 768, got 0"),
+        (Reply::redirect("/numbers.bin"), "too many redirects"),
+        (Reply::redirect("gopher://127.0.0.1/"), "unknown scheme"),
+        (Reply::redirect("file:///etc/passwd"), "redirects"),
+        (nothing, "disconnected"),
+        (garbage, "protocol"),
+    ];
+    for (reply, reason) in cases {
+        let bad = Server::start(move |_| reply.clone());
+        let directory = tempdir().unwrap();
+        let (outcome, events) = fetch_from(&[bad.url()], directory.path());
+        let message = outcome.unwrap_err().to_string().to_lowercase();
+        assert!(
+            message.contains(reason),
+            "{reason:?} is missing in: {message}"
+        );
+        assert!(events.last().unwrap().starts_with("failed "), "{events:?}");
+        assert_eq!(entries(directory.path()), [""; 0], "{message}");
+
+        let (outcome, events) = fetch_from(&[bad.url(), good().url()], directory.path());
+        outcome.unwrap();
+        check_stored(directory.path());
+        let said = |event: &String| event.to_lowercase().contains(reason);
+        assert!(events.iter().any(said), "{events:?}");
+    }
+}
+
+#[test]
+fn silence_and_a_trickle_run_into_their_timeouts() {
+    let half = Reply::announced(768, &content()[..400]);
+    let silent = Server::start(move |_| half.clone().then(Then::Silence));
+    let trickle = Server::slow(1, |_| Reply::body(&content()));
+    let short = Duration::from_millis(100);
+    let impatient = Connection {
+        silence: short,
+        ..connection()
+    };
+    let hurried = Connection {
+        file_timeout: short,
+        ..connection()
+    };
+    for (server, connection) in [(silent, impatient), (trickle, hurried)] {
+        let directory = tempdir().unwrap();
+        let (outcome, _) = fetch_by(&connection, &[server.url()], directory.path());
+        let message = outcome.unwrap_err().to_string();
+        assert!(message.contains("timeout"), "{message}");
+        assert_eq!(entries(directory.path()), [""; 0]);
+    }
+}
+
+#[test]
+fn being_offline_is_one_sentence_that_names_file_mirrors_and_remedy() {
+    let directory = tempdir().unwrap();
+    let mirrors = [nobody(), "http://name.invalid/".to_owned()];
+    let message = fetch_from(&mirrors, directory.path())
+        .0
+        .unwrap_err()
+        .to_string();
+    let to = directory.path().display().to_string();
+    for part in [
+        NAME,
+        &mirrors[0],
+        &mirrors[1],
+        "check the network connection",
+        &to,
+    ] {
+        assert!(message.contains(part), "{part:?} is missing in: {message}");
+    }
+    assert!(!message.contains('\n'), "{message}");
+
+    let (outcome, _) = fetch_from(&[], directory.path());
+    assert!(outcome.unwrap_err().to_string().contains("names no mirror"));
+}
+
+#[test]
+fn files_stored_before_a_failure_stay() {
+    let directory = tempdir().unwrap();
+    let server = Server::start(|path| match path {
+        "/numbers.bin" => Reply::body(&content()),
+        _ => Reply::new("503 Service Unavailable|Content-Length: 0", &[]),
+    });
+    let second = RemoteFile {
+        name: "second.bin".to_owned(),
+        ..remote_file()
+    };
+    let manifest = Manifest {
+        files: vec![remote_file(), second],
+        mirrors: vec![server.url()],
+    };
+    let outcome = fetch(&manifest, directory.path(), &connection(), &mut |_, _| ());
+    assert!(matches!(outcome, Err(Error::Download { file, .. }) if file == "second.bin"));
+    check_stored(directory.path());
+}
+
+#[test]
+fn what_the_disk_refuses_is_not_blamed_on_a_mirror() {
+    let server = good();
+    let root = tempdir().unwrap();
+    let file = root.path().join("file");
+    fs::write(&file, b"").unwrap();
+    // A file where the directory should be, and a directory where the file should be.
+    let blocked = root.path().join("blocked");
+    fs::create_dir_all(blocked.join(NAME)).unwrap();
+    for directory in [&file, &blocked] {
+        let error = fetch_from(&[server.url(), server.url()], directory)
+            .0
+            .unwrap_err();
+        assert!(
+            matches!(
+                error,
+                Error::Io {
+                    action: "write",
+                    ..
+                }
+            ),
+            "{error}"
+        );
+    }
+    assert_eq!(server.requests(), 1, "the second mirror is not asked");
+    assert_eq!(entries(&blocked), [NAME]);
+}
+
+#[cfg(unix)]
+#[test]
+fn links_in_the_directory_are_replaced_or_left_and_never_followed() {
+    let part = format!(".{NAME}.{}.part", std::process::id());
+    for (name, kept) in [(NAME, false), (".numbers.bin.1.part", true), (&part, true)] {
+        let root = tempdir().unwrap();
+        let (directory, victim) = (root.path().join("shared"), root.path().join("victim"));
+        fs::create_dir(&directory).unwrap();
+        fs::write(&victim, b"precious").unwrap();
+        std::os::unix::fs::symlink(&victim, directory.join(name)).unwrap();
+        let (outcome, _) = fetch_from(&[good().url()], &directory);
+        // A link in the place of the new file is refused.
+        assert_eq!(outcome.is_err(), name == part, "{name}: {outcome:?}");
+        assert_eq!(directory.join(name).is_symlink(), kept, "{name}");
+        assert_eq!(fs::read(&victim).unwrap(), b"precious", "{name}");
+    }
+}
+
+#[test]
+fn what_a_killed_download_left_is_removed_and_what_another_one_writes_is_not() {
+    let directory = tempdir().unwrap();
+    let [left, written] = [1, 2].map(|id| directory.path().join(format!(".{NAME}.{id}.part")));
+    fs::write(&left, b"some").unwrap();
+    let other = fs::File::create(&written).unwrap();
+    other.lock().unwrap();
+    fetch_from(&[good().url()], directory.path()).0.unwrap();
+    assert_eq!(entries(directory.path()), [".numbers.bin.2.part", NAME]);
+}
+
+#[test]
+fn a_proxy_that_cannot_be_used_is_refused_before_anything_is_asked() {
+    for (address, got) in [
+        ("::::", "\"::::\""),
+        ("socks5h://127.0.0.1:1", "\"socks5h://127.0.0.1:1\""),
+        (
+            "socks5://user:secret@127.0.0.1:1",
+            "\"socks5://127.0.0.1:1\"",
+        ),
+        ("socks4://host", "\"socks4://host\""),
+        ("\u{1}nonsense", "\"\\u{1}nonsense\""),
+    ] {
+        let directory = tempdir().unwrap();
+        let proxy = Some(address.to_owned());
+        let connection = Connection {
+            proxy,
+            ..connection()
+        };
+        let (outcome, events) = fetch_by(&connection, &[nobody()], directory.path());
+        let message = outcome.unwrap_err().to_string();
+        assert!(
+            message.starts_with(&format!("the proxy {got} cannot be used")),
+            "{message}"
+        );
+        assert_eq!(events, [""; 0]);
+    }
+}
+
+#[test]
+fn the_manifests_name_the_canonical_files() {
+    let of_mnist = mnist::FILE_NAMES.map(|name| format!("{name}.gz")).to_vec();
+    for (manifest, names, n_mirrors) in [
+        (mnist::manifest(), of_mnist, 2),
+        (
+            cifar100::manifest(),
+            vec![cifar100::ARCHIVE_NAME.to_owned()],
+            1,
+        ),
+    ] {
+        let files = manifest.files.iter();
+        assert_eq!(
+            files.map(|file| file.name.clone()).collect::<Vec<_>>(),
+            names
+        );
+        for RemoteFile { sha256, bytes, .. } in &manifest.files {
+            let is_hex = sha256
+                .bytes()
+                .all(|byte| b"0123456789abcdef".contains(&byte));
+            assert!(sha256.len() == 64 && is_hex && *bytes > 0, "{sha256}");
+        }
+        assert_eq!(manifest.mirrors.len(), n_mirrors);
+        assert!(manifest.mirrors.iter().all(|mirror| mirror.ends_with('/')));
+    }
 }

@@ -2,18 +2,18 @@
 
 mod augmentation;
 mod batches;
-mod check;
 mod cifar;
 mod cifar100;
 mod dataset;
 mod encode;
 mod examples;
+#[cfg(feature = "fetch")]
 mod fetch;
 #[cfg(feature = "hub")]
 mod hub;
 mod idx;
 mod mnist;
 mod properties;
-mod resume;
+#[cfg(feature = "fetch")]
 mod server;
 mod subset;

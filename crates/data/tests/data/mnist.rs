@@ -3,70 +3,171 @@
 use std::fs;
 use std::path::Path;
 
-use flatness_data::Error;
-use flatness_data::check::Identity;
+use candle_core::{DType, Device};
 use flatness_data::mnist::{self, EmbeddedMnist, FILE_NAMES, Source};
+use flatness_data::{Completeness, Error, Loaded, Normalization, file_digest};
 use tempfile::tempdir;
 
 use crate::encode::{gzip, images, labels, pixels, write_mnist};
 
-fn embedded() -> EmbeddedMnist {
-    EmbeddedMnist {
-        train_images: flatness_fixtures::TRAIN_IMAGES,
-        train_labels: flatness_fixtures::TRAIN_LABELS,
-        test_images: flatness_fixtures::TEST_IMAGES,
-        test_labels: flatness_fixtures::TEST_LABELS,
-        description: flatness_fixtures::DESCRIPTION,
-    }
+const FIXTURE: EmbeddedMnist = EmbeddedMnist {
+    train_images: flatness_fixtures::TRAIN_IMAGES,
+    train_labels: flatness_fixtures::TRAIN_LABELS,
+    test_images: flatness_fixtures::TEST_IMAGES,
+    test_labels: flatness_fixtures::TEST_LABELS,
+    description: flatness_fixtures::DESCRIPTION,
+};
+
+fn load(directory: &Path) -> Result<Loaded, Error> {
+    let source = Source::Directory(directory.to_owned());
+    mnist::load(source, Normalization::mnist())
 }
 
-fn load(directory: &Path) -> Result<mnist::Mnist, Error> {
-    mnist::load(Source::Directory(directory.to_owned()))
+fn raw(content: &[u8]) -> Vec<u8> {
+    content.to_vec()
 }
 
 #[test]
 fn the_embedded_fixture_holds_the_head_and_the_test_set_of_mnist() {
-    let data = mnist::load(Source::Embedded(embedded())).unwrap();
+    let data = mnist::load(Source::Embedded(FIXTURE), Normalization::mnist()).unwrap();
     assert_eq!(data.train.images().dims(), [10_000, 1, 28, 28]);
     assert_eq!(data.test.images().dims(), [10_000, 1, 28, 28]);
-    let identity = |data: &flatness_data::Dataset| Identity::of(data.digest().unwrap());
-    assert_eq!(identity(&data.train), Some(Identity::MnistTrainHead));
-    assert_eq!(identity(&data.test), Some(Identity::MnistTest));
+    let contents = [
+        "the first 10,000 training examples of MNIST",
+        "the 10,000 test examples of MNIST",
+    ];
+    assert_eq!(data.contents, contents.map(Some));
+    assert_eq!(data.name(), "mnist");
+    // The training set is not all there.
+    assert_eq!(data.completeness, Completeness::Partial);
     // The class counts of the MNIST test set, in many publications.
     let counts = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009];
     assert_eq!(data.test.class_counts().unwrap(), counts);
-    assert_eq!(data.source.to_string(), flatness_fixtures::DESCRIPTION);
+    assert_eq!(data.source, flatness_fixtures::DESCRIPTION);
     assert_eq!(data.train.normalization().mean(), [0.5]);
     assert_eq!(data.train.normalization().deviation(), [0.5]);
+    assert!(data.files.is_empty());
+}
+
+/// Pixels by the formula, from the raw bytes; the digest is that of the bytes.
+#[test]
+fn the_normalisation_is_the_callers_and_enters_no_digest() {
+    let mut digests = Vec::new();
+    // The default, and that of PyTorch's own example.
+    for (mean, deviation) in [(0.5, 0.5), (0.1307, 0.3081)] {
+        let normalization = Normalization::new(vec![mean], vec![deviation]).unwrap();
+        let data = mnist::load(Source::Embedded(FIXTURE), normalization).unwrap();
+        let few = data.test.take(20).unwrap();
+        let bytes = few.images().flatten_all().unwrap().to_vec1::<u8>().unwrap();
+        let batch = few.batch(0..20, DType::F64, &Device::Cpu).unwrap();
+        let values = batch.images.flatten_all().unwrap();
+        for (byte, got) in bytes.iter().zip(values.to_vec1::<f64>().unwrap()) {
+            let expected = (f64::from(*byte) / 255.0 - mean) / deviation;
+            // Values reach 3, which a few roundings change by less.
+            assert!((got - expected).abs() < 1e-14, "{byte}: {got}, {expected}");
+        }
+        digests.push(data.digest().unwrap());
+    }
+    assert_eq!(digests[0], digests[1]);
 }
 
 #[test]
-fn raw_and_compressed_files_in_a_directory_or_its_subdirectory_give_the_same_data() {
+fn the_files_are_found_wherever_and_however_they_are_called() {
+    type Rename = fn(&str) -> String;
+    let canonical: Rename = |name| name.to_owned();
+    let compressed: Rename = |name| format!("{name}.gz");
+    let kaggle: Rename = |name| name.replace("-idx", ".idx");
+    let of_kaggle: Rename = |name| format!("{0}/{0}", name.replace("-idx", ".idx"));
+    let suffixed: Rename = |name| format!("{name}.idx");
+    let capitals: Rename = |name| format!("{}.GZ", name.to_uppercase());
     let mut digests = Vec::new();
-    for subdirectory in ["", "mnist"] {
-        for (suffix, compress) in [("", false), (".gz", true), ("", true)] {
-            let root = tempdir().unwrap();
-            let encode = |raw: &[u8]| if compress { gzip(raw) } else { raw.to_vec() };
-            write_mnist(&root.path().join(subdirectory), encode, suffix);
-            let data = load(root.path()).unwrap();
-            assert_eq!((data.train.len(), data.test.len()), (3, 2));
-            assert_eq!(data.train.labels().to_vec1::<u8>().unwrap(), [7, 0, 9]);
-            assert_eq!(
-                data.source.to_string(),
-                format!("directory {}", root.path().display())
-            );
-            digests.push(data.digest().unwrap());
+    for place in ["", "mnist", "MNIST", "MNIST/raw", "raw"] {
+        for rename in [canonical, compressed, kaggle, of_kaggle, suffixed, capitals] {
+            for encode in [raw, gzip] {
+                let root = tempdir().unwrap();
+                let directory = root.path().join(place);
+                write_mnist(&directory, encode, "");
+                for name in FILE_NAMES {
+                    let bytes = fs::read(directory.join(name)).unwrap();
+                    fs::remove_file(directory.join(name)).unwrap();
+                    let path = directory.join(rename(name));
+                    fs::create_dir_all(path.parent().unwrap()).unwrap();
+                    fs::write(path, bytes).unwrap();
+                }
+                let data = load(root.path()).unwrap();
+                assert_eq!((data.train.len(), data.test.len()), (3, 2));
+                assert_eq!(data.train.labels().to_vec1::<u8>().unwrap(), [7, 0, 9]);
+                assert_eq!(data.source, format!("directory {}", root.path().display()));
+                digests.push(data.digest().unwrap());
+            }
         }
     }
     assert!(digests.iter().all(|digest| *digest == digests[0]));
 }
 
 #[test]
+fn other_bytes_under_the_names_of_mnist_are_not_called_mnist() {
+    let root = tempdir().unwrap();
+    write_mnist(root.path(), gzip, ".gz");
+    let data = load(root.path()).unwrap();
+    assert_eq!(
+        (data.contents, data.completeness),
+        ([None, None], Completeness::Partial)
+    );
+    assert_eq!(data.name(), "mnist-like (unknown digest)");
+    assert_eq!(
+        data.files[0],
+        root.path().join("train-images-idx3-ubyte.gz")
+    );
+    // 28 bytes of IDX, and 10 + 5 + 8 of gzip around them.
+    assert_eq!(file_digest(&data.files[0]).unwrap().0, 51);
+
+    // The test split of MNIST is known, what it is tested with is not.
+    let names = FILE_NAMES.map(|name| root.path().join(format!("{name}.gz")));
+    let test = [FIXTURE.test_images, FIXTURE.test_labels];
+    for (name, bytes) in names.iter().zip([test, test].concat()) {
+        fs::write(name, bytes).unwrap();
+    }
+    let data = load(root.path()).unwrap();
+    assert_eq!(
+        data.contents,
+        [None, Some("the 10,000 test examples of MNIST")]
+    );
+    assert_eq!(data.name(), "mnist-like (unknown digest)");
+}
+
+/// Golden: sha256sum of the files, as printed by `fixtures/mnist/make.py --check`.
+#[test]
+fn a_file_is_named_by_its_size_and_sha256() {
+    let path = tempdir().unwrap().path().join("absent");
+    assert!(matches!(
+        file_digest(&path),
+        Err(Error::Io { action: "read", .. })
+    ));
+    for (bytes, expected) in [
+        (
+            FIXTURE.train_images,
+            "6d597f1a70b90bafe72ba5b91496a12f291335accf9da04b0036ba251165db06",
+        ),
+        (
+            FIXTURE.test_labels,
+            "b91679a0acfe4ba0e50a2437a903084cba1f5f92592b016a25a7dfd00455798b",
+        ),
+    ] {
+        let root = tempdir().unwrap();
+        let path = root.path().join("file");
+        fs::write(&path, bytes).unwrap();
+        let expected = (bytes.len() as u64, expected.to_owned());
+        assert_eq!(file_digest(&path).unwrap(), expected);
+    }
+}
+
+#[test]
 fn the_digest_of_both_splits_tells_them_apart() {
     let root = tempdir().unwrap();
-    write_mnist(root.path(), <[u8]>::to_vec, "");
+    write_mnist(root.path(), raw, "");
     let data = load(root.path()).unwrap();
-    let exchanged = mnist::Mnist {
+    let exchanged = Loaded {
         train: data.test.clone(),
         test: data.train.clone(),
         ..data.clone()
@@ -75,87 +176,128 @@ fn the_digest_of_both_splits_tells_them_apart() {
 }
 
 #[test]
-fn the_compressed_file_wins_over_a_raw_one() {
-    let root = tempdir().unwrap();
-    write_mnist(root.path(), <[u8]>::to_vec, "");
-    let other = gzip(&labels(3, &[1, 1, 1]));
-    fs::write(root.path().join("train-labels-idx1-ubyte.gz"), other).unwrap();
-    let data = load(root.path()).unwrap();
-    assert_eq!(data.train.labels().to_vec1::<u8>().unwrap(), [1, 1, 1]);
+fn the_compressed_file_wins_over_a_raw_one_unless_it_is_empty() {
+    for (content, expected) in [
+        (gzip(&labels(3, &[1, 1, 1])), [1, 1, 1]),
+        (vec![], [7, 0, 9]),
+    ] {
+        let root = tempdir().unwrap();
+        write_mnist(root.path(), raw, "");
+        fs::write(root.path().join("train-labels-idx1-ubyte.gz"), content).unwrap();
+        let data = load(root.path()).unwrap();
+        assert_eq!(data.train.labels().to_vec1::<u8>().unwrap(), expected);
+    }
 }
 
 #[test]
 fn the_directory_asked_for_comes_first_then_the_cache_then_the_fixture() {
     let (asked, cache) = (tempdir().unwrap(), tempdir().unwrap());
-    write_mnist(asked.path(), <[u8]>::to_vec, "");
-    write_mnist(cache.path(), <[u8]>::to_vec, "");
-    let find = |asked, cache| mnist::find(asked, cache, embedded()).unwrap();
+    let (asked, cache) = (asked.path(), cache.path());
+    write_mnist(asked, raw, "");
+    write_mnist(&cache.join("mnist"), raw, "");
+    let find = |asked, cache| mnist::find(asked, cache, FIXTURE);
     let is = |source: Source, path: &Path| matches!(source, Source::Directory(got) if got == path);
-    assert!(is(
-        find(Some(asked.path()), Some(cache.path())),
-        asked.path()
-    ));
-    assert!(is(find(None, Some(cache.path())), cache.path()));
-    assert!(matches!(find(None, None), Source::Embedded(_)));
+    assert!(is(find(Some(asked), Some(cache)).unwrap(), asked));
+    assert!(is(find(None, Some(cache)).unwrap(), cache));
+    let (absent, file) = (
+        cache.join("absent"),
+        cache.join("mnist").join(FILE_NAMES[0]),
+    );
+    for nothing in [None, Some(&*absent), Some(&*file)] {
+        assert!(matches!(find(None, nothing), Ok(Source::Embedded(_))));
+    }
+    // A cache that holds something is not passed over in silence.
+    fs::remove_file(cache.join("mnist").join(FILE_NAMES[2])).unwrap();
+    let message = find(None, Some(cache)).unwrap_err().to_string();
+    assert!(message.contains(FILE_NAMES[2]), "{message}");
+}
 
-    fs::remove_file(cache.path().join(FILE_NAMES[2])).unwrap();
-    assert!(matches!(
-        find(None, Some(cache.path())),
-        Source::Embedded(_)
-    ));
-    assert!(matches!(
-        find(None, Some(&cache.path().join("absent"))),
-        Source::Embedded(_)
-    ));
+/// Permissions do not bind a privileged user; a link that leads to itself keeps everybody out.
+#[cfg(unix)]
+#[test]
+fn what_may_not_be_looked_at_is_not_called_absent() {
+    for name in ["mnist", FILE_NAMES[0]] {
+        let cache = tempdir().unwrap();
+        let path = cache.path().join(name);
+        std::os::unix::fs::symlink(&path, &path).unwrap();
+        for found in [
+            mnist::find(None, Some(cache.path()), FIXTURE),
+            mnist::find(Some(cache.path()), None, FIXTURE),
+        ] {
+            let error = found.unwrap_err();
+            assert!(
+                matches!(&error, Error::Io { path: got, .. } if *got == path),
+                "{error}"
+            );
+        }
+    }
 }
 
 #[test]
-fn an_incomplete_directory_that_was_asked_for_is_an_error_naming_the_file() {
+fn a_directory_without_all_files_is_an_error_that_names_the_file_or_the_places() {
     let cache = tempdir().unwrap();
-    write_mnist(cache.path(), <[u8]>::to_vec, "");
+    write_mnist(cache.path(), raw, "");
     for name in FILE_NAMES {
-        for subdirectory in ["", "mnist"] {
+        for place in ["", "mnist", "MNIST/raw"] {
             let root = tempdir().unwrap();
-            let directory = root.path().join(subdirectory);
-            write_mnist(&directory, <[u8]>::to_vec, "");
+            let directory = root.path().join(place);
+            write_mnist(&directory, raw, "");
             fs::remove_file(directory.join(name)).unwrap();
-            let error = mnist::find(Some(root.path()), Some(cache.path()), embedded()).unwrap_err();
-            let Error::MissingFile {
-                directory: named,
-                name: missing,
-            } = &error
-            else {
+            let asked = Some(root.path());
+            let error = mnist::find(asked, Some(cache.path()), FIXTURE).unwrap_err();
+            let Error::Absent { what, places } = &error else {
                 panic!("{error}");
             };
-            assert_eq!(
-                (named.components(), *missing),
-                (directory.components(), name)
-            );
+            assert!(what.contains(name), "{what}");
+            assert_eq!(places.len(), 1);
+            assert_eq!(places[0].components(), directory.components());
             assert!(load(root.path()).unwrap_err().to_string().contains(name));
         }
     }
-    let absent = cache.path().join("absent");
-    let error = mnist::find(Some(&absent), None, embedded()).unwrap_err();
-    assert!(
-        matches!(&error, Error::NotADirectory { path } if *path == absent),
-        "{error}"
-    );
-    let file = cache.path().join(FILE_NAMES[0]);
-    assert!(matches!(load(&file), Err(Error::NotADirectory { .. })));
+    let empty = tempdir().unwrap();
+    let message = load(empty.path()).unwrap_err().to_string();
+    for place in ["", "mnist", "MNIST", "MNIST/raw", "raw"] {
+        let place = empty.path().join(place);
+        let place = place.display().to_string();
+        assert!(message.contains(place.trim_end_matches('/')), "{message}");
+    }
+    for path in [
+        cache.path().join("absent"),
+        cache.path().join(FILE_NAMES[0]),
+    ] {
+        for error in [
+            mnist::find(Some(&path), None, FIXTURE).unwrap_err(),
+            load(&path).unwrap_err(),
+        ] {
+            assert!(
+                matches!(&error, Error::Io { path: got, .. } if *got == path),
+                "{error}"
+            );
+        }
+    }
 }
 
 #[test]
 fn files_that_do_not_belong_together_are_refused() {
-    let damages: [(&str, Vec<u8>, &str); 5] = [
+    let damages: [(&str, Vec<u8>, &str); 6] = [
         (FILE_NAMES[0], labels(3, &[1, 2, 3]), "swapped"),
         (FILE_NAMES[1], images(3, 2, 2, &pixels(12)), "swapped"),
-        (FILE_NAMES[1], labels(2, &[1, 2]), "holds 3 images"),
-        (FILE_NAMES[1], labels(3, &[1, 2, 10]), "below 10, got 10"),
+        (
+            FILE_NAMES[1],
+            labels(2, &[1, 2]),
+            "must be 3, the images of",
+        ),
+        (FILE_NAMES[1], labels(3, &[1, 2, 10]), "in 0..10, got 10"),
         (FILE_NAMES[2], images(2, 1, 2, &pixels(4)), "[1, 1, 2]"),
+        (
+            FILE_NAMES[3],
+            gzip(&labels(2, &[1, 2]))[..20].to_vec(),
+            "gzip stream is damaged",
+        ),
     ];
     for (name, content, part) in damages {
         let root = tempdir().unwrap();
-        write_mnist(root.path(), <[u8]>::to_vec, "");
+        write_mnist(root.path(), raw, "");
         fs::write(root.path().join(name), content).unwrap();
         let message = load(root.path()).unwrap_err().to_string();
         assert!(
@@ -169,32 +311,9 @@ fn files_that_do_not_belong_together_are_refused() {
 
 #[test]
 fn the_embedded_bytes_stay_out_of_debug_output() {
-    let source = Source::Embedded(embedded());
-    let debug = format!("{source:?}");
+    let debug = format!("{:?}", Source::Embedded(FIXTURE));
     assert!(
         debug.contains(flatness_fixtures::DESCRIPTION) && debug.len() < 200,
         "{debug}"
     );
-}
-
-#[test]
-fn the_manifest_names_the_canonical_compressed_files() {
-    let manifest = mnist::manifest();
-    let names: Vec<&str> = manifest
-        .files
-        .iter()
-        .map(|file| file.name.as_str())
-        .collect();
-    assert_eq!(names, FILE_NAMES.map(|name| format!("{name}.gz")));
-    for file in &manifest.files {
-        let is_hex = |digest: &str| {
-            digest
-                .bytes()
-                .all(|byte| b"0123456789abcdef".contains(&byte))
-        };
-        assert!(file.md5.len() == 32 && is_hex(&file.md5), "{file:?}");
-        assert!(file.sha256.len() == 64 && is_hex(&file.sha256), "{file:?}");
-    }
-    assert!(manifest.mirrors.len() > 1);
-    assert!(manifest.mirrors.iter().all(|mirror| mirror.ends_with('/')));
 }

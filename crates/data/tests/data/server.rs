@@ -2,73 +2,95 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// What the server does when it is asked for a path.
+/// Bytes that answer a request, and what comes then.
 #[derive(Clone)]
-pub(crate) enum Reply {
+pub(crate) struct Reply {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) then: Then,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Then {
+    /// The connection is closed.
+    Close,
+    /// Nothing, without closing.
+    Silence,
+    /// The same bytes again until the client goes away.
+    Again,
+}
+
+impl Reply {
+    /// `head`, status and headers with `|` between them, and `body`.
+    pub(crate) fn new(head: &str, body: &[u8]) -> Self {
+        let head = head.replace('|', "\r\n");
+        let mut bytes = format!("HTTP/1.1 {head}\r\nConnection: close\r\n\r\n").into_bytes();
+        bytes.extend(body);
+        let then = Then::Close;
+        Self { bytes, then }
+    }
+
+    /// A body whose length is announced as `length`.
+    pub(crate) fn announced(length: usize, body: &[u8]) -> Self {
+        Self::new(&format!("200 OK|Content-Length: {length}"), body)
+    }
+
     /// The whole body, its length announced.
-    Body(Vec<u8>),
-    /// The whole body, its end marked by closing the connection.
-    Unannounced(Vec<u8>),
-    /// The body in pieces of this many bytes with pauses between them.
-    Pieces(Vec<u8>, usize),
-    /// What the request's range asks for of this body, the whole without one; as Apache and S3 do.
-    Ranges(Vec<u8>),
-    /// Status 206 with this `Content-Range` and this body, whatever was asked for.
-    Partial(Option<&'static str>, Vec<u8>),
-    /// A status line such as `404 Not Found`.
-    Status(&'static str),
+    pub(crate) fn body(body: &[u8]) -> Self {
+        Self::announced(body.len(), body)
+    }
+
     /// A redirect to another address.
-    Redirect(String),
-    /// Announces this many bytes, sends the given ones and closes the connection.
-    CutOff(usize, Vec<u8>),
-    /// Announces this many bytes, sends the given ones and then nothing, without closing.
-    Stall(usize, Vec<u8>),
-    /// Zeros until the client goes away.
-    Endless,
-    /// Closes the connection without an answer.
-    Nothing,
-    /// Bytes that are no HTTP.
-    Garbage,
+    pub(crate) fn redirect(location: &str) -> Self {
+        Self::new(
+            &format!("302 Found|Location: {location}|Content-Length: 0"),
+            &[],
+        )
+    }
+
+    pub(crate) fn then(self, then: Then) -> Self {
+        Self { then, ..self }
+    }
 }
 
 /// A running server; its threads end with the test process.
 pub(crate) struct Server {
     address: SocketAddr,
-    requests: Arc<Mutex<Vec<Request>>>,
-}
-
-/// What the server reads of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Request {
-    path: String,
-    /// Value of the header `Range`.
-    range: Option<String>,
+    requests: Arc<AtomicUsize>,
 }
 
 impl Server {
-    /// Answer every request for a path with `reply(path)`.
-    pub(crate) fn start(reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
+    /// Answer every request for a path with `reply(path)`, `piece` bytes at a time with pauses between.
+    pub(crate) fn slow(
+        piece: usize,
+        reply: impl Fn(&str) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let requests = Arc::new(Mutex::new(Vec::new()));
+        let requests = Arc::new(AtomicUsize::new(0));
         let (reply, seen) = (Arc::new(reply), requests.clone());
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (reply, seen) = (reply.clone(), seen.clone());
                 thread::spawn(move || {
-                    if let Some(request) = read_request(&stream) {
-                        seen.lock().unwrap().push(request.clone());
+                    if let Some(path) = requested(&stream) {
+                        seen.fetch_add(1, Ordering::SeqCst);
                         // The client may leave in the middle, which ends this thread and nothing else.
-                        let _ = answer(&stream, reply(&request.path), request.range.as_deref());
+                        let _ = answer(&stream, &reply(&path), piece);
                     }
                 });
             }
         });
         Self { address, requests }
+    }
+
+    /// The same in one piece.
+    pub(crate) fn start(reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
+        Self::slow(usize::MAX, reply)
     }
 
     /// Address ending in `/`.
@@ -78,14 +100,7 @@ impl Server {
 
     /// Requests received so far.
     pub(crate) fn requests(&self) -> usize {
-        self.requests.lock().unwrap().len()
-    }
-
-    /// Header `Range` of each request so far; `whole` where there is none.
-    pub(crate) fn ranges(&self) -> Vec<String> {
-        let requests = self.requests.lock().unwrap();
-        let range = |request: &Request| request.range.clone().unwrap_or("whole".to_owned());
-        requests.iter().map(range).collect()
+        self.requests.load(Ordering::SeqCst)
     }
 }
 
@@ -95,7 +110,7 @@ pub(crate) fn nobody() -> String {
     format!("http://{}/", listener.local_addr().unwrap())
 }
 
-fn read_request(mut stream: &TcpStream) -> Option<Request> {
+fn requested(mut stream: &TcpStream) -> Option<String> {
     let mut request = Vec::new();
     let mut byte = [0];
     while !request.ends_with(b"\r\n\r\n") {
@@ -103,101 +118,24 @@ fn read_request(mut stream: &TcpStream) -> Option<Request> {
         request.push(byte[0]);
     }
     let request = String::from_utf8(request).ok()?;
-    let range = request
-        .lines()
-        .filter_map(|line| line.split_once(": "))
-        .find(|(name, _)| name.eq_ignore_ascii_case("range"));
-    Some(Request {
-        path: request.split(' ').nth(1)?.to_owned(),
-        range: range.map(|(_, value)| value.to_owned()),
-    })
+    Some(request.split(' ').nth(1)?.to_owned())
 }
 
-fn answer(mut stream: &TcpStream, reply: Reply, range: Option<&str>) -> std::io::Result<()> {
-    let announce = |length: usize| {
-        format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n")
-    };
-    let unannounced = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
-    match reply {
-        Reply::Ranges(body) => {
-            let Some(range) = range else {
-                stream.write_all(announce(body.len()).as_bytes())?;
-                return stream.write_all(&body);
-            };
-            let from = range.strip_prefix("bytes=").unwrap();
-            let from: usize = from.strip_suffix('-').unwrap().parse().unwrap();
-            if from >= body.len() {
-                return write!(
-                    stream,
-                    "HTTP/1.1 416 Range Not Satisfiable\r\nContent-Range: bytes */{}\r\n\
-                     Content-Length: 0\r\nConnection: close\r\n\r\n",
-                    body.len()
-                );
-            }
-            write!(
-                stream,
-                "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes {from}-{}/{}\r\n\
-                 Content-Length: {}\r\nConnection: close\r\n\r\n",
-                body.len() - 1,
-                body.len(),
-                body.len() - from
-            )?;
-            stream.write_all(&body[from..])
+fn answer(mut stream: &TcpStream, reply: &Reply, piece: usize) -> std::io::Result<()> {
+    loop {
+        for piece in reply.bytes.chunks(piece) {
+            stream.write_all(piece)?;
+            thread::sleep(Duration::from_millis(if piece.len() < 100 {
+                10
+            } else {
+                0
+            }));
         }
-        Reply::Partial(range, body) => {
-            let range = range.map(|range| format!("Content-Range: {range}\r\n"));
-            write!(
-                stream,
-                "HTTP/1.1 206 Partial Content\r\n{}Content-Length: {}\r\nConnection: close\r\n\r\n",
-                range.unwrap_or_default(),
-                body.len()
-            )?;
-            stream.write_all(&body)
-        }
-        Reply::Body(body) => {
-            stream.write_all(announce(body.len()).as_bytes())?;
-            stream.write_all(&body)
-        }
-        Reply::Unannounced(body) => {
-            stream.write_all(unannounced)?;
-            stream.write_all(&body)
-        }
-        Reply::Pieces(body, size) => {
-            stream.write_all(announce(body.len()).as_bytes())?;
-            for piece in body.chunks(size) {
-                thread::sleep(Duration::from_millis(10));
-                stream.write_all(piece)?;
-            }
-            Ok(())
-        }
-        Reply::Status(status) => {
-            write!(
-                stream,
-                "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-            )
-        }
-        Reply::Redirect(location) => write!(
-            stream,
-            "HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\
-             Connection: close\r\n\r\n"
-        ),
-        Reply::CutOff(length, body) => {
-            stream.write_all(announce(length).as_bytes())?;
-            stream.write_all(&body)
-        }
-        Reply::Stall(length, body) => {
-            stream.write_all(announce(length).as_bytes())?;
-            stream.write_all(&body)?;
+        match reply.then {
+            Then::Close => return Ok(()),
             // Returns when the client gives up.
-            stream.read(&mut [0]).map(drop)
+            Then::Silence => return stream.read(&mut [0]).map(drop),
+            Then::Again => {}
         }
-        Reply::Endless => {
-            stream.write_all(unannounced)?;
-            loop {
-                stream.write_all(&[0; 4096])?;
-            }
-        }
-        Reply::Nothing => Ok(()),
-        Reply::Garbage => stream.write_all(b"\x16\x03\x01 this is no HTTP\r\n\r\n"),
     }
 }

@@ -1,7 +1,9 @@
 //! Some examples of a data set as one of their own.
 
 use candle_core::{DType, Device, Tensor};
-use flatness_data::{Batch, Examples, LabelledTensors, Order, Result, Subset};
+use flatness_data::{
+    Batch, Dataset, Examples, LabelledTensors, Normalization, Order, Result, Subset,
+};
 
 const N: usize = 9;
 
@@ -51,6 +53,53 @@ fn first_and_random_examples_are_the_beginning_of_an_order() {
             let random = Subset::random(&data, n, seed).expect("within 9");
             assert_eq!(random.indices(), &permutation[..n], "{seed}");
         }
+    }
+}
+
+#[test]
+fn a_sample_of_a_data_set_is_its_random_subset_whole_or_in_part() {
+    let pixels = (0..4 * N as u8).collect();
+    let labels = (0..N as u8).collect();
+    let normalization = Normalization::mnist();
+    let data = Dataset::from_bytes("bytes", [1, 2, 2], pixels, labels, N, normalization);
+    let data = data.expect("they fit");
+    let labels = |data: &dyn Examples| {
+        let batch = data.batch(0..data.len(), DType::F64, &Device::Cpu);
+        batch.and_then(|batch| Ok(batch.labels.to_vec1::<u32>()?))
+    };
+    let whole = data.gather(&(0..N as u32).collect::<Vec<_>>(), DType::F64, &Device::Cpu);
+    let whole = whole.and_then(|batch| Ok(batch.images.flatten_from(1)?.to_vec2::<f64>()?));
+    let whole = whole.expect("all of them");
+    let mut seen = std::collections::BTreeSet::new();
+    for seed in 0..20 {
+        let sample = data.sample(5, seed).expect("within 9");
+        assert_eq!((sample.len(), sample.classes()), (5, N));
+        let subset = Subset::random(&data, 5, seed).expect("within 9");
+        let expected = labels(&subset).expect("within 5");
+        assert_eq!(labels(&sample).expect("within 5"), expected, "{seed}");
+        let images = sample.batch(0..5, DType::F64, &Device::Cpu);
+        let images = images.and_then(|batch| Ok(batch.images.flatten_from(1)?.to_vec2::<f64>()?));
+        let own: Vec<_> = expected
+            .iter()
+            .map(|&label| whole[label as usize].clone())
+            .collect();
+        assert_eq!(images.expect("within 5"), own, "{seed}");
+        // Its first examples, as those that are measured.
+        let first = sample.take(3).expect("within 5");
+        assert_eq!(labels(&first).expect("within 3"), expected[..3]);
+        let first = Subset::first(&sample, 3).expect("within 5");
+        assert_eq!(labels(&first).expect("within 3"), expected[..3]);
+        let distinct: std::collections::BTreeSet<_> = expected.iter().collect();
+        assert_eq!(distinct.len(), 5, "without repetition: {expected:?}");
+        seen.insert(expected);
+        assert_ne!(
+            sample.digest().expect("bytes"),
+            data.digest().expect("bytes")
+        );
+    }
+    assert!(seen.len() > 15, "another seed is another choice: {seen:?}");
+    for n in [0, N + 1] {
+        assert!(data.sample(n, 1).is_err(), "{n}");
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use flatness_records::SubsetSpec;
 
 #[derive(Debug, Args)]
 pub(crate) struct DataOptions {
@@ -54,4 +55,48 @@ pub(crate) enum DataSet {
     /// Natural images, 60,000 in colour of 32 x 32, in 100 classes
     #[value(name = "cifar-100")]
     Cifar100,
+}
+
+/// What becomes of the pixels.
+#[derive(Debug, Args, Clone)]
+#[command(next_help_heading = "Data")]
+pub(crate) struct NormalizationOptions {
+    /// Subtract these from the pixels on the scale from 0 to 1, one number per channel [default: mnist 0.5;
+    /// cifar-100 0.4914,0.4822,0.4465, for vgg and all-cnn 0.485,0.456,0.406]
+    #[arg(
+        long,
+        value_name = "MEAN",
+        value_delimiter = ',',
+        allow_negative_numbers = true,
+        requires = "deviation"
+    )]
+    pub(crate) mean: Option<Vec<f64>>,
+    /// Divide by these afterwards [default: mnist 0.5; cifar-100 0.2023,0.1994,0.201, for vgg and all-cnn
+    /// 0.229,0.224,0.225]
+    #[arg(
+        long,
+        value_name = "DEVIATION",
+        value_delimiter = ',',
+        allow_negative_numbers = true,
+        requires = "mean"
+    )]
+    pub(crate) deviation: Option<Vec<f64>>,
+}
+
+/// Which of the training examples are taken.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum SubsetName {
+    /// The first ones
+    First,
+    /// A random choice, another one for each seed
+    Seeded,
+}
+
+impl From<SubsetName> for SubsetSpec {
+    fn from(name: SubsetName) -> Self {
+        match name {
+            SubsetName::First => Self::First,
+            SubsetName::Seeded => Self::Seeded,
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{Computing, NAMES, NumberType, Output, What};
+use super::{Computing, NAMES, NormalizationOptions, NumberType, Output, What};
 
 #[derive(Debug, Args)]
 #[command(after_help = format!("What can be measured: {NAMES}.\nThe page docs/MEASURES.md says which measure answers which question."))]
@@ -25,6 +25,8 @@ pub(crate) struct MeasureOptions {
     /// Directory with the data set [default: the cache directory; mnist: else the embedded fixture]
     #[arg(long, help_heading = "Data", value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) normalization: NormalizationOptions,
     /// Split whose mean loss is measured
     #[arg(long, help_heading = "Data", value_enum, default_value_t = SplitName::Train)]
     pub(crate) split: SplitName,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{Computing, NumberType, Output};
+use super::{Computing, NormalizationOptions, NumberType, Output, SubsetName};
 
 #[derive(Debug, Args)]
 #[command(
@@ -77,9 +77,12 @@ pub(crate) struct TrainOptions {
     /// Data set
     #[arg(long, value_name = "NAME", default_value = "mnist")]
     pub(crate) data_set: String,
-    /// Train on the first N examples only
+    /// Train on N examples only
     #[arg(long, value_name = "N")]
     pub(crate) train_examples: Option<usize>,
+    /// Which ones
+    #[arg(long, value_enum, default_value_t = SubsetName::First)]
+    pub(crate) subset: SubsetName,
     /// Hold out the last N training examples
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) validation_examples: usize,
@@ -134,6 +137,8 @@ pub(crate) struct TrainOptions {
     /// Number type
     #[arg(long, value_enum, default_value_t = NumberType::F32)]
     pub(crate) dtype: NumberType,
+    #[command(flatten)]
+    pub(crate) normalization: NormalizationOptions,
     #[command(flatten)]
     pub(crate) places: Places,
     #[command(flatten)]

@@ -1,11 +1,13 @@
 //! `flatness data`: fetch and check data sets.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use flatness_data::check::{self, Completeness, SplitSummary, Summary};
-use flatness_data::fetch::{self, Connection, Manifest, Progress as FetchProgress};
-use flatness_data::{Error, cifar100, mnist};
+use flatness_data::fetch::{self, Connection, Manifest, Progress as FetchProgress, RemoteFile};
+use flatness_data::{
+    Completeness, Dataset, Error, Loaded, Normalization, cifar100, file_digest, mnist,
+};
 
 use crate::arguments::{CheckOptions, DataCommand, DataOptions, DataSet, FetchOptions};
 use crate::environment;
@@ -47,31 +49,23 @@ fn fetch(options: &FetchOptions) -> Result<()> {
     }
     let progress = Progress::new(options.quiet);
     let mut stage: Option<(Stage, u64)> = None;
-    let mut report = |event: FetchProgress<'_>| match event {
-        FetchProgress::Present { file } => progress.say(&format!("{} is there already", file.name)),
-        FetchProgress::Asking { file, url } => {
+    let mut report = |file: &RemoteFile, event: FetchProgress<'_>| match event {
+        FetchProgress::Present => progress.say(&format!("{} is there already", file.name)),
+        FetchProgress::Asking { url } => {
             progress.say(&format!("asking {url}"));
             stage = Some((progress.stage(&file.name, "bytes", file.bytes), 0));
         }
-        FetchProgress::Continuing { file, bytes } => {
-            progress.say(&format!("continuing after {bytes} of {} bytes", file.bytes));
-            let rest = file.bytes.saturating_sub(bytes);
-            stage = Some((progress.stage(&file.name, "bytes", rest), bytes));
-        }
-        FetchProgress::Received { bytes, .. } => {
+        FetchProgress::Received { bytes } => {
             if let Some((stage, received)) = &mut stage {
                 stage.advance(bytes.saturating_sub(*received), "");
                 *received = bytes;
             }
         }
-        FetchProgress::Failed { attempt, .. } => {
+        FetchProgress::Failed { attempt } => {
             stage = None;
-            progress.say(&format!(
-                "{} did not deliver: {}",
-                attempt.url, attempt.reason
-            ));
+            progress.say(&format!("no delivery from {attempt}"));
         }
-        FetchProgress::Stored { file } => {
+        FetchProgress::Stored => {
             stage = None;
             progress.say(&format!("{} is verified and in place", file.name));
         }
@@ -83,102 +77,129 @@ fn fetch(options: &FetchOptions) -> Result<()> {
 }
 
 fn check(options: &CheckOptions) -> Result<()> {
-    let summary = match &options.directory {
-        Some(directory) => summary(options.set, directory)?,
-        None => cached_summary(options.set)?,
-    };
-    if options.json {
-        put(&object(options.set, &summary).to_string())
-    } else {
-        put(text(options.set, &summary).trim_end())
-    }
-}
-
-fn cached_summary(set: DataSet) -> Result<Summary> {
-    let absent = || {
-        let set = name(set);
-        format!("no {set} at hand; `flatness data fetch {set}` gets it, or name its directory")
-    };
-    let cache = environment::cache_directory().with_context(absent)?;
-    summary(set, &cache).map_err(|error| match error {
-        Error::NotADirectory { .. } | Error::MissingFile { .. } | Error::Absent { .. } => {
-            anyhow::Error::new(error).context(absent())
+    let set = name(options.set);
+    let absent =
+        || format!("no {set} at hand; `flatness data fetch {set}` gets it, or name its directory");
+    let loaded = match &options.directory {
+        Some(directory) => load(options.set, directory)?,
+        None => {
+            let cache = environment::cache_directory().with_context(absent)?;
+            load(options.set, &cache).map_err(|error| match error {
+                Error::Io { ref source, .. } if source.kind() != ErrorKind::NotFound => {
+                    error.into()
+                }
+                Error::Io { .. } | Error::Absent { .. } => {
+                    anyhow::Error::new(error).context(absent())
+                }
+                damaged => damaged.into(),
+            })?
         }
-        damaged => damaged.into(),
-    })
-}
-
-fn summary(set: DataSet, directory: &Path) -> Result<Summary, Error> {
-    match set {
-        DataSet::Mnist => check::mnist_directory(directory),
-        DataSet::Cifar100 => check::cifar100_directory(directory),
-    }
-}
-
-fn object(set: DataSet, summary: &Summary) -> serde_json::Value {
-    let split = |split: &SplitSummary| {
-        serde_json::json!({
-            "examples": split.examples,
-            "shape": split.shape,
-            "class_counts": split.class_counts,
-            "digest": split.digest,
-            "content": split.identity.map(|identity| identity.to_string()),
-        })
     };
-    let files = summary.files.iter().map(
-        |file| serde_json::json!({ "path": file.path, "bytes": file.bytes, "sha256": file.sha256 }),
-    );
-    let superclasses = summary.superclasses.iter().map(
-        |superclass| serde_json::json!({ "name": superclass.name, "classes": superclass.classes }),
-    );
-    serde_json::json!({
-        "set": name(set),
-        "canonical": summary.completeness == Completeness::Canonical,
-        "complete": summary.completeness != Completeness::Partial,
-        "files": files.collect::<Vec<_>>(),
-        "train": split(&summary.train),
-        "test": split(&summary.test),
-        "superclasses": superclasses.collect::<Vec<_>>(),
-    })
+    let said = if options.json {
+        object(&loaded)?.to_string()
+    } else {
+        text(options.set, &loaded)?
+    };
+    put(&said)
 }
 
-fn text(set: DataSet, summary: &Summary) -> String {
+fn load(set: DataSet, directory: &Path) -> Result<Loaded, Error> {
+    // Which constants does not matter: they are part of no digest.
+    match set {
+        DataSet::Mnist => {
+            let found = mnist::Source::Directory(directory.to_owned());
+            mnist::load(found, Normalization::mnist())
+        }
+        DataSet::Cifar100 => cifar100::load(
+            cifar100::find(Some(directory), None)?,
+            Normalization::cifar(),
+        ),
+    }
+}
+
+/// The splits with their names and what is known of them.
+fn splits(loaded: &Loaded) -> [(&'static str, &Dataset, Option<&'static str>); 2] {
+    let [train, test] = loaded.contents;
+    [
+        ("train", &loaded.train, train),
+        ("test", &loaded.test, test),
+    ]
+}
+
+/// The superclasses with the classes that they have.
+fn superclasses(loaded: &Loaded) -> Vec<(&str, Vec<&str>)> {
+    let Some(classes) = &loaded.classes else {
+        return Vec::new();
+    };
+    let members = |label: usize| {
+        let all = classes.names.iter().zip(&classes.superclasses);
+        all.filter(move |(_, of)| of.is_some_and(|of| usize::from(of) == label))
+            .map(|(name, _)| name.as_str())
+    };
+    let names = classes.superclass_names.iter().enumerate();
+    names
+        .map(|(label, name)| (name.as_str(), members(label).collect()))
+        .collect()
+}
+
+fn object(loaded: &Loaded) -> Result<serde_json::Value> {
+    let mut files = Vec::new();
+    for path in &loaded.files {
+        let (bytes, sha256) = file_digest(path)?;
+        files.push(serde_json::json!({ "path": path, "bytes": bytes, "sha256": sha256 }));
+    }
+    let superclasses = superclasses(loaded).into_iter();
+    let superclasses =
+        superclasses.map(|(name, classes)| serde_json::json!({ "name": name, "classes": classes }));
+    let mut object = serde_json::json!({
+        "set": loaded.name(),
+        "canonical": loaded.completeness == Completeness::Canonical,
+        "complete": loaded.completeness != Completeness::Partial,
+        "files": files,
+        "superclasses": superclasses.collect::<Vec<_>>(),
+    });
+    for (name, split, content) in splits(loaded) {
+        object[name] = serde_json::json!({
+            "examples": split.len(),
+            "shape": split.example_shape(),
+            "class_counts": split.class_counts()?,
+            "digest": split.digest()?,
+            "content": content,
+        });
+    }
+    Ok(object)
+}
+
+fn text(set: DataSet, loaded: &Loaded) -> Result<String> {
     let mut lines = Vec::new();
-    for file in &summary.files {
-        lines.push(format!(
-            "{}  {} bytes, sha256 {}",
-            file.path.display(),
-            file.bytes,
-            file.sha256
-        ));
+    for path in &loaded.files {
+        let (bytes, sha256) = file_digest(path)?;
+        let path = path.display();
+        lines.push(format!("{path}  {bytes} bytes, sha256 {sha256}"));
     }
-    for (name, split) in [("train", &summary.train), ("test", &summary.test)] {
-        let content = split.identity.map_or_else(
-            || "unknown content".to_owned(),
-            |identity| identity.to_string(),
-        );
+    for (name, split, content) in splits(loaded) {
+        let (examples, shape) = (split.len(), split.example_shape());
+        let content = content.unwrap_or("unknown content");
         lines.push(String::new());
         lines.push(format!(
-            "{name}: {} examples of shape {:?}, {content}",
-            split.examples, split.shape
+            "{name}: {examples} examples of shape {shape:?}, {content}"
         ));
-        lines.push(per_class(&split.class_counts));
-        lines.push(format!("  digest {}", split.digest));
+        lines.push(per_class(&split.class_counts()?));
+        lines.push(format!("  digest {}", split.digest()?));
     }
-    if !summary.superclasses.is_empty() {
+    let superclasses = superclasses(loaded);
+    if !superclasses.is_empty() {
         lines.push(String::new());
     }
-    for superclass in &summary.superclasses {
-        let classes = superclass.classes.join(", ");
-        lines.push(format!("{}: {classes}", superclass.name));
-    }
+    let superclasses = superclasses.into_iter();
+    lines.extend(superclasses.map(|(name, classes)| format!("{name}: {}", classes.join(", "))));
     let title = match set {
         DataSet::Mnist => "MNIST",
         DataSet::Cifar100 => "CIFAR-100",
     };
     lines.push(String::new());
-    lines.push(format!("{title}: {}\n", summary.completeness));
-    lines.join("\n")
+    lines.push(format!("{title}: {}", loaded.completeness));
+    Ok(lines.join("\n"))
 }
 
 /// One line of counts; of many equal ones, the count.

@@ -74,7 +74,7 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
     let Some(name) = options.model.as_deref().or(checkpoint.model()) else {
         bail!("{origin} does not name its model; give --model");
     };
-    let (data_spec, splits) = load(options, name)?;
+    let splits = load(options, name)?;
     let split = Split::from(options.split);
     let whole = splits.get(split)?;
     let streams = Streams::new(options.seed);
@@ -146,7 +146,7 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
         streams,
         progress: Progress::new(options.output.quiet),
     };
-    let identity = identity(&subject, &buffers, splits.digest(), &machine)?;
+    let identity = identity(&subject, &buffers, &splits.identity(), &machine)?;
     let operator = curvature.operator(subject.matrix)?;
     let (mut measured, mut journals) = (Vec::new(), Vec::new());
     for block in &blocks {
@@ -165,7 +165,7 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
         model: record.name,
         parameters: record.parameters,
         batch_norm: record.batch_norm,
-        data: splits.record(&data_spec, Some(split)),
+        data: splits.record(Some(split)),
         examples: examples.len(),
         sampled_from: subject.population,
         batch_size,

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use candle_core::{DType, Device, Tensor};
 use flatness_curvature::{Retention, Selection};
-use flatness_data::{Examples, LabelledTensors};
+use flatness_data::{Examples, LabelledTensors, class_labels};
 use flatness_kernels::dot;
 use flatness_models::{Architecture, checkpoint};
 use flatness_operator::LinearOperator;
@@ -136,6 +136,13 @@ fn examples(
     let path = options.data.display().to_string();
     let (x, y) = (named(&path, tensors, "x")?, named(&path, tensors, "y")?);
     let examples = x.dims().first().copied().unwrap_or(0);
+    if y.dims() != [examples] {
+        let got = y.dims();
+        anyhow::bail!(
+            "{path}: tensor y must hold {examples} labels, one per example of x, got shape {got:?}"
+        );
+    }
+    let y = class_labels(&format!("{path}: tensor y"), y, classes)?;
     let count = options.n.unwrap_or(examples);
     if count == 0 || count > examples {
         anyhow::bail!("--n must be in 1..={examples}, the examples of {path}, got {count}");

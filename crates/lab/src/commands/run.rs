@@ -38,7 +38,8 @@ pub(crate) fn execute(
     let progress = Progress::new(output.quiet);
     let runs = options.runs.as_path();
     let spec = run.spec();
-    let splits = source::load(&spec.data, options.data.as_deref(), &spec.model.name)?;
+    let directory = options.data.as_deref();
+    let splits = source::load(&spec.data, run.streams(), directory, &spec.model.name)?;
     let record = match run_directory::finished(runs, run)? {
         Some(record) => {
             if record.data.digest != splits.digest() {
@@ -185,10 +186,7 @@ fn work(
         id: run.id(),
         spec: spec.clone(),
         provenance,
-        data: splits.record(
-            &spec.data,
-            spec.measure.as_ref().map(|measure| measure.split),
-        ),
+        data: splits.record(spec.measure.as_ref().map(|measure| measure.split)),
         model: model.record(batch_norm),
         training: training(position, 0.0),
         measurements: directory.measurements()?,
@@ -262,8 +260,8 @@ fn summary(record: &Record, path: &Path) -> String {
         ..
     } = record;
     let mut lines = vec![format!(
-        "{} ({} parameters) on {} training examples of {} ({})",
-        model.name, model.parameters, data.train_examples, data.set, data.source
+        "{} ({} parameters) on {} training examples of {data}",
+        model.name, model.parameters, data.train_examples
     )];
     if let Some(Measurement {
         train_loss,

@@ -44,7 +44,10 @@ pub(crate) fn train(options: &TrainOptions) -> Result<()> {
         data: DataSpec {
             set: options.data_set.clone(),
             train_examples: options.train_examples,
+            subset: options.subset.into(),
             validation_examples: options.validation_examples,
+            mean: options.normalization.mean.clone(),
+            deviation: options.normalization.deviation.clone(),
         },
         model: ModelSpec {
             name: options.model.clone(),

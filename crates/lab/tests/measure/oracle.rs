@@ -12,8 +12,8 @@
 use std::ops::Range;
 
 use candle_core::{DType, Device};
-use flatness_data::Dataset;
-use flatness_data::mnist::{self, EmbeddedMnist, Mnist};
+use flatness_data::mnist::{self, EmbeddedMnist};
+use flatness_data::{Dataset, Loaded, Normalization};
 
 use crate::program::Place;
 
@@ -43,7 +43,7 @@ pub(crate) enum Of {
     GradientCovariance,
 }
 
-pub(crate) fn fixture() -> Mnist {
+pub(crate) fn fixture() -> Loaded {
     let embedded = EmbeddedMnist {
         train_images: flatness_fixtures::TRAIN_IMAGES,
         train_labels: flatness_fixtures::TRAIN_LABELS,
@@ -52,7 +52,7 @@ pub(crate) fn fixture() -> Mnist {
         description: flatness_fixtures::DESCRIPTION,
     };
     let source = mnist::find(None, None, embedded).expect("the fixture");
-    mnist::load(source).expect("the fixture")
+    mnist::load(source, Normalization::mnist()).expect("the fixture")
 }
 
 impl Digits {

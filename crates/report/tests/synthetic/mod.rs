@@ -9,8 +9,8 @@ mod special;
 
 use flatness_records::{
     DataRecord, Density, Dtype, Iterate, Matrix, MatrixRecord, Measurement, ModelRecord, Outcome,
-    Perturbation, Provenance, Quantity, Record, Retention, Ritz, ScalePoint, Spec, Split, Training,
-    Uncertainty,
+    Perturbation, Provenance, Quantity, Record, Retention, Ritz, ScalePoint, Spec, Split,
+    SubsetSpec, Training, Uncertainty,
 };
 use flatness_report::{Experiment, Reproduction};
 
@@ -160,8 +160,11 @@ fn finished(
             source: "the embedded fixture".to_owned(),
             digest: "a".repeat(64),
             train_examples: 10_000,
+            subset: SubsetSpec::First,
             validation_examples: 0,
             test_examples: 10_000,
+            mean: vec![0.5],
+            deviation: vec![0.5],
             curvature_split: Some(Split::Train),
         },
         model: ModelRecord {

@@ -2,11 +2,11 @@
 
 use anyhow::{Result, bail};
 use candle_core::{DType, Tensor};
-use flatness_records::{DataSpec, Matrix, Split};
+use flatness_records::{DataSpec, Matrix, Split, Streams, SubsetSpec};
 use sha2::{Digest, Sha256};
 
 use super::Subject;
-use crate::arguments::{MatrixName, MeasureOptions, SplitName};
+use crate::arguments::{MatrixName, MeasureOptions, NormalizationOptions, SplitName};
 use crate::setting::Machine;
 use crate::source::{self, Splits};
 
@@ -44,26 +44,28 @@ pub(super) fn check(options: &MeasureOptions) -> Result<()> {
 }
 
 /// The splits, with the training examples after `--train-size` held out.
-pub(super) fn load(options: &MeasureOptions, model: &str) -> Result<(DataSpec, Splits)> {
+pub(super) fn load(options: &MeasureOptions, model: &str) -> Result<Splits> {
+    let NormalizationOptions { mean, deviation } = options.normalization.clone();
     let mut spec = DataSpec {
         set: options.data_set.clone(),
         train_examples: None,
+        subset: SubsetSpec::First,
         validation_examples: 0,
+        mean,
+        deviation,
     };
-    let splits = source::load(&spec, options.data.as_deref(), model)?;
-    let Some(size) = options.train_size else {
-        return Ok((spec, splits));
-    };
-    let all = splits.train.len();
-    if !(1..all).contains(&size) {
-        bail!(
-            "--train-size must be in 1..{all}, the training examples of {}, got {size}",
-            spec.set
-        );
+    let loaded = source::read(&spec, options.data.as_deref(), model)?;
+    if let Some(size) = options.train_size {
+        let all = loaded.train.len();
+        if !(1..all).contains(&size) {
+            bail!(
+                "--train-size must be in 1..{all}, the training examples of {}, got {size}",
+                spec.set
+            );
+        }
+        spec.validation_examples = all - size;
     }
-    spec.validation_examples = all - size;
-    let splits = source::load(&spec, options.data.as_deref(), model)?;
-    Ok((spec, splits))
+    source::split(loaded, &spec, Streams::new(options.seed))
 }
 
 /// What products belong to: the operator, down to every bit of the parameters.

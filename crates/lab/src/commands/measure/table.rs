@@ -47,10 +47,7 @@ pub(super) fn table(report: &Report) -> String {
     };
     let mut text = vec![
         format!("model      {model}, {parameters} parameters, batch-norm {batch_norm}{batches}"),
-        format!(
-            "data       {examples} {split} examples of {} ({}){chosen}",
-            data.set, data.source
-        ),
+        format!("data       {examples} {split} examples of {data}{chosen}"),
         format!(
             "loss       {loss:.6}, accuracy {:.2} %, gradient norm {gradient_norm:.3e}",
             100.0 * accuracy
