@@ -73,13 +73,17 @@ pub struct CurvatureOperator<'c> {
     matrix: Matrix,
     /// g (P), for the gradient covariance alone.
     mean_gradient: Option<Tensor>,
+    /// ‖g‖² = ‖g gᵀ‖, which cancels in the gradient covariance; 0 for the others.
+    scale: f64,
 }
 
 impl<'c> CurvatureOperator<'c> {
     pub(crate) fn new(curvature: &'c Curvature<'c>, matrix: Matrix) -> Result<Self, Error> {
         let mut operator = Self::uncentred(curvature, matrix);
         if matrix == Matrix::GradientCovariance {
-            operator.mean_gradient = Some(mean_gradient(curvature)?);
+            let gradient = mean_gradient(curvature)?;
+            operator.scale = dot(&gradient, &gradient)?;
+            operator.mean_gradient = Some(gradient);
         }
         Ok(operator)
     }
@@ -90,6 +94,7 @@ impl<'c> CurvatureOperator<'c> {
             curvature,
             matrix,
             mean_gradient: None,
+            scale: 0.0,
         }
     }
 
@@ -160,6 +165,10 @@ impl LinearOperator for CurvatureOperator<'_> {
 
     fn device(&self) -> &Device {
         &self.curvature.mean_loss().settings().device
+    }
+
+    fn scale(&self) -> f64 {
+        self.scale
     }
 
     fn apply_block(&self, vectors: &Tensor) -> Result<Tensor, flatness_operator::Error> {

@@ -248,6 +248,10 @@ impl<Operator: LinearOperator> LinearOperator for Journal<Operator> {
         self.operator.device()
     }
 
+    fn scale(&self) -> f64 {
+        self.operator.scale()
+    }
+
     fn apply_block(&self, vectors: &Tensor) -> Result<Tensor, flatness_operator::Error> {
         check_block(self, vectors)?;
         let product = self.product(vectors);

@@ -189,6 +189,10 @@ impl<Operator: LinearOperator> LinearOperator for Watched<'_, Operator> {
         self.operator.device()
     }
 
+    fn scale(&self) -> f64 {
+        self.operator.scale()
+    }
+
     fn apply_block(&self, vectors: &Tensor) -> Result<Tensor, flatness_operator::Error> {
         let product = self.operator.apply_block(vectors)?;
         self.stage.advance(vectors.dim(0)? as u64, "");

@@ -15,6 +15,7 @@ pub struct Congruence<Operator> {
     operator: Operator,
     /// (dim)
     diagonal: Tensor,
+    scale: f64,
 }
 
 impl<Operator: LinearOperator> Congruence<Operator> {
@@ -23,7 +24,7 @@ impl<Operator: LinearOperator> Congruence<Operator> {
     /// # Errors
     ///
     /// [`Error::ShapeMismatch`], [`Error::DTypeMismatch`], [`Error::DeviceMismatch`] unless
-    /// `diagonal` is a vector the operator could multiply.
+    /// `diagonal` is a vector the operator could multiply; a failed tensor operation.
     pub fn new(operator: Operator, diagonal: &Tensor) -> Result<Self, Error> {
         let what = "the diagonal";
         if diagonal.dims() != [operator.dim()] {
@@ -34,9 +35,12 @@ impl<Operator: LinearOperator> Congruence<Operator> {
             });
         }
         check_like(&operator, what, diagonal.dtype(), diagonal.device())?;
+        let largest = diagonal.abs()?.max(0)?.to_dtype(DType::F64)?;
+        let scale = operator.scale() * largest.to_scalar::<f64>()?.powi(2);
         Ok(Self {
             operator,
             diagonal: diagonal.clone(),
+            scale,
         })
     }
 }
@@ -52,6 +56,10 @@ impl<Operator: LinearOperator> LinearOperator for Congruence<Operator> {
 
     fn device(&self) -> &Device {
         self.operator.device()
+    }
+
+    fn scale(&self) -> f64 {
+        self.scale
     }
 
     fn apply_block(&self, vectors: &Tensor) -> Result<Tensor, Error> {

@@ -19,13 +19,12 @@ pub enum Error {
         /// The shape found.
         got: Vec<usize>,
     },
-    /// A tensor, or the second of two operators, has another element type than the operator works
-    /// in.
+    /// A tensor has another element type than the operator works in.
     #[error(
         "{what} has dtype {got:?} where {expected:?} is expected; convert it with `to_dtype` first"
     )]
     DTypeMismatch {
-        /// The tensor or operator at fault.
+        /// The tensor at fault.
         what: &'static str,
         /// The operator's element type.
         expected: DType,
@@ -42,25 +41,15 @@ pub enum Error {
         /// The element type found.
         got: DType,
     },
-    /// A tensor, or the second of two operators, lives on another device than the operator.
+    /// A tensor lives on another device than the operator.
     #[error("{what} is on {got:?} where {expected:?} is expected; move it with `to_device` first")]
     DeviceMismatch {
-        /// The tensor or operator at fault.
+        /// The tensor at fault.
         what: &'static str,
         /// Where the operator lives.
         expected: DeviceLocation,
         /// Where the other lives.
         got: DeviceLocation,
-    },
-    /// Two operators that are to be combined act on spaces of different dimension.
-    #[error(
-        "the second operator has dimension {got} where the first has {expected}; only equal dimensions add"
-    )]
-    DimensionMismatch {
-        /// Dimension of the first operator.
-        expected: usize,
-        /// Dimension of the second operator.
-        got: usize,
     },
     /// Index ranges of a submatrix that are not in order, not disjoint, empty or beyond the matrix.
     #[error(
@@ -102,11 +91,9 @@ pub enum Error {
         /// The value found.
         got: f64,
     },
-    /// A scalar factor or shift is infinite or not a number.
-    #[error("{what} is {got}, but it must be a finite number; check where it was computed")]
-    NonFiniteScalar {
-        /// The scalar at fault.
-        what: &'static str,
+    /// A shift is infinite or not a number.
+    #[error("the shift is {got}, but it must be a finite number; check where it was computed")]
+    NonFiniteShift {
         /// The value found.
         got: f64,
     },

@@ -20,6 +20,13 @@ pub trait LinearOperator {
     /// Device of the vectors taken and returned.
     fn device(&self) -> &Device;
 
+    /// Norm of the terms whose difference A is, 0 where nothing cancels. A product of a unit vector is
+    /// rounded by ε times this or ‖A‖, whichever is larger: of a matrix that is zero but for the rounding
+    /// of its terms, nothing but that is seen.
+    fn scale(&self) -> f64 {
+        0.0
+    }
+
     /// A v for each row v of `vectors`: (k, dim) -> (k, dim), k at least 1.
     ///
     /// # Errors
@@ -96,15 +103,6 @@ pub(crate) fn check_like<Operator: LinearOperator + ?Sized>(
     Ok(())
 }
 
-/// Checks a scalar factor or shift.
-pub(crate) fn check_scalar(what: &'static str, got: f64) -> Result<f64, Error> {
-    if got.is_finite() {
-        Ok(got)
-    } else {
-        Err(Error::NonFiniteScalar { what, got })
-    }
-}
-
 impl<Operator: LinearOperator + ?Sized> LinearOperator for &Operator {
     fn dim(&self) -> usize {
         (**self).dim()
@@ -116,6 +114,10 @@ impl<Operator: LinearOperator + ?Sized> LinearOperator for &Operator {
 
     fn device(&self) -> &Device {
         (**self).device()
+    }
+
+    fn scale(&self) -> f64 {
+        (**self).scale()
     }
 
     fn apply_block(&self, vectors: &Tensor) -> Result<Tensor, Error> {
@@ -138,6 +140,10 @@ impl<Operator: LinearOperator + ?Sized> LinearOperator for Box<Operator> {
 
     fn device(&self) -> &Device {
         (**self).device()
+    }
+
+    fn scale(&self) -> f64 {
+        (**self).scale()
     }
 
     fn apply_block(&self, vectors: &Tensor) -> Result<Tensor, Error> {

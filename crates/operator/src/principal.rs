@@ -106,6 +106,10 @@ impl<Operator: LinearOperator> LinearOperator for Principal<Operator> {
         self.operator.device()
     }
 
+    fn scale(&self) -> f64 {
+        self.operator.scale()
+    }
+
     fn apply_block(&self, vectors: &Tensor) -> Result<Tensor, Error> {
         let product = self.operator.apply_block(&self.embed(vectors)?)?;
         self.extract(&product)

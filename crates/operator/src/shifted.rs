@@ -4,7 +4,7 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use crate::linear_operator::{check_block, check_scalar};
+use crate::linear_operator::check_block;
 use crate::{Error, LinearOperator};
 
 /// A + s I.
@@ -19,9 +19,11 @@ impl<Operator: LinearOperator> Shifted<Operator> {
     ///
     /// # Errors
     ///
-    /// [`Error::NonFiniteScalar`].
+    /// [`Error::NonFiniteShift`].
     pub fn new(operator: Operator, shift: f64) -> Result<Self, Error> {
-        let shift = check_scalar("the shift", shift)?;
+        if !shift.is_finite() {
+            return Err(Error::NonFiniteShift { got: shift });
+        }
         Ok(Self { operator, shift })
     }
 }
@@ -37,6 +39,10 @@ impl<Operator: LinearOperator> LinearOperator for Shifted<Operator> {
 
     fn device(&self) -> &Device {
         self.operator.device()
+    }
+
+    fn scale(&self) -> f64 {
+        self.operator.scale().max(self.shift.abs())
     }
 
     fn apply_block(&self, vectors: &Tensor) -> Result<Tensor, Error> {

@@ -2,14 +2,11 @@
 //! error they can give.
 
 use candle_core::{DType, Device, Tensor};
-use flatness_operator::{
-    Congruence, Counted, Dense, Error, LinearOperator, Scaled, Shifted, Sum, check_block,
-};
+use flatness_operator::{Congruence, Dense, Error, LinearOperator, Principal, Shifted, from_fn};
 
 /// Small whole numbers: every sum and product below is exact in both element types, so that tests
 /// may ask for equality.
 const MATRIX: [[f64; 3]; 3] = [[2.0, -1.0, 4.0], [-1.0, 3.0, 0.0], [4.0, 0.0, -5.0]];
-const OTHER: [[f64; 3]; 3] = [[1.0, 2.0, 0.0], [2.0, 0.0, 1.0], [0.0, 1.0, 7.0]];
 const DIAGONAL: [f64; 3] = [0.5, -2.0, 4.0];
 const VECTORS: [[f64; 3]; 2] = [[1.0, -2.0, 3.0], [0.0, 5.0, -1.0]];
 
@@ -84,69 +81,69 @@ fn products_agree_with_loops_over_the_entries() {
         |row: usize, column: usize| DIAGONAL[row] * MATRIX[row][column] * DIAGONAL[column];
     for dtype in [DType::F32, DType::F64] {
         let a = dense(MATRIX, dtype);
-        let b = dense(OTHER, dtype);
         let diagonal = tensor(&DIAGONAL, dtype);
-        let sum = entrywise(|row, column| MATRIX[row][column] + OTHER[row][column]);
-        let scaled = entrywise(|row, column| -2.5 * MATRIX[row][column]);
+        let rows = tensor(&MATRIX, dtype);
+        let closure = from_fn(3, dtype, &Device::Cpu, |vectors| vectors.matmul(&rows));
         let shifted =
             entrywise(|row, column| MATRIX[row][column] + if row == column { 0.25 } else { 0.0 });
         let boxed: Box<dyn LinearOperator> = Box::new(a.clone());
         check_operator("dense", &a, MATRIX);
         check_operator("reference", &&a, MATRIX);
         check_operator("box", &boxed, MATRIX);
-        check_operator("sum", &Sum::new(&a, &b).unwrap(), sum);
-        check_operator("scaled", &Scaled::new(&a, -2.5).unwrap(), scaled);
+        check_operator("closure", &closure, MATRIX);
         check_operator("shifted", &Shifted::new(&a, 0.25).unwrap(), shifted);
         check_operator(
             "congruence",
             &Congruence::new(&a, &diagonal).unwrap(),
             entrywise(diagonal_product),
         );
-        check_operator("counted", &Counted::new(&a), MATRIX);
     }
 }
 
 #[test]
-fn combinations_nest() {
-    let operator = Shifted::new(
-        Scaled::new(
-            Sum::new(dense(MATRIX, DType::F64), dense(OTHER, DType::F64)).unwrap(),
-            2.0,
-        )
-        .unwrap(),
-        -1.0,
-    )
-    .unwrap();
-    let expected = entrywise(|row, column| {
-        2.0 * (MATRIX[row][column] + OTHER[row][column]) - if row == column { 1.0 } else { 0.0 }
-    });
-    check_operator("2 (A + B) - I", &operator, expected);
-}
+fn combinations_nest_and_keep_the_scale_of_what_cancels() {
+    /// The same matrix, of terms a hundred times as large as it.
+    struct Difference(Dense);
 
-#[test]
-fn the_counter_counts_vectors_and_only_products_that_succeed() {
-    let counted = Counted::new(dense(MATRIX, DType::F64));
-    let vectors = tensor(&VECTORS, DType::F64);
-    counted.apply_block(&vectors).unwrap();
-    counted.apply(&vectors.get(0).unwrap()).unwrap();
-    assert_eq!(counted.products(), 3);
-    counted.apply_block(&vectors.t().unwrap()).unwrap_err();
-    assert_eq!(counted.products(), 3);
-}
-
-#[test]
-fn the_counter_is_shared_between_threads() {
-    let counted = Counted::new(dense(MATRIX, DType::F64));
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                for _ in 0..25 {
-                    counted.apply_block(&tensor(&VECTORS, DType::F64)).unwrap();
-                }
-            });
+    impl LinearOperator for Difference {
+        fn dim(&self) -> usize {
+            self.0.dim()
         }
+
+        fn dtype(&self) -> DType {
+            self.0.dtype()
+        }
+
+        fn device(&self) -> &Device {
+            self.0.device()
+        }
+
+        fn scale(&self) -> f64 {
+            100.0
+        }
+
+        fn apply_block(&self, vectors: &Tensor) -> Result<Tensor, Error> {
+            self.0.apply_block(vectors)
+        }
+    }
+
+    let diagonal = tensor(&DIAGONAL, DType::F64);
+    let difference = || Difference(dense(MATRIX, DType::F64));
+    let nested = Shifted::new(Congruence::new(difference(), &diagonal).unwrap(), -1.0).unwrap();
+    let expected = entrywise(|row, column| {
+        let one = if row == column { 1.0 } else { 0.0 };
+        DIAGONAL[row] * MATRIX[row][column] * DIAGONAL[column] - one
     });
-    assert_eq!(counted.products(), 4 * 25 * 2);
+    check_operator("D A D - I", &nested, expected);
+    // The largest entry of D is 4.
+    assert_eq!(nested.scale(), 1600.0);
+    let boxed: Box<dyn LinearOperator> = Box::new(difference());
+    let whole = 0..3;
+    let principal = Principal::new(&boxed, &[whole]).unwrap();
+    assert_eq!(Shifted::new(principal, 1.0).unwrap().scale(), 100.0);
+    assert_eq!(dense(MATRIX, DType::F64).scale(), 0.0);
+    let shifted = Shifted::new(dense(MATRIX, DType::F64), -7.0).unwrap();
+    assert_eq!(shifted.scale(), 7.0);
 }
 
 #[test]
@@ -236,67 +233,31 @@ fn a_matrix_that_is_no_operator_is_refused() {
 #[test]
 fn operators_that_do_not_fit_are_not_combined() {
     let a = dense(MATRIX, DType::F64);
-    let smaller = Dense::new(&tensor(&[[1.0_f64, 0.0], [0.0, 1.0]], DType::F64)).unwrap();
-    let single = dense(MATRIX, DType::F32);
-    let error = Sum::new(&a, &smaller).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            Error::DimensionMismatch {
-                expected: 3,
-                got: 2
-            }
-        ),
-        "{error}"
-    );
-    let error = Sum::new(&a, &single).unwrap_err();
-    assert!(matches!(error, Error::DTypeMismatch { .. }), "{error}");
     let error = Congruence::new(&a, &tensor(&[1.0_f64], DType::F64)).unwrap_err();
     assert!(matches!(error, Error::ShapeMismatch { .. }), "{error}");
     let error = Congruence::new(&a, &tensor(&DIAGONAL, DType::F32)).unwrap_err();
     assert!(matches!(error, Error::DTypeMismatch { .. }), "{error}");
     for value in [f64::NAN, f64::INFINITY] {
-        let error = Scaled::new(&a, value).unwrap_err();
-        assert!(matches!(error, Error::NonFiniteScalar { .. }), "{error}");
         let error = Shifted::new(&a, value).unwrap_err();
-        assert!(matches!(error, Error::NonFiniteScalar { .. }), "{error}");
+        assert!(matches!(error, Error::NonFiniteShift { .. }), "{error}");
     }
 }
 
-/// An implementer outside this crate: it overrides nothing and fails with an error type of its own.
-struct Failing(Device);
-
+/// What an implementer outside this crate fails with.
 #[derive(Debug, thiserror::Error)]
 #[error("batch 3 of 7 holds no example; drop it from the data set")]
 struct EmptyBatch;
 
-impl LinearOperator for Failing {
-    fn dim(&self) -> usize {
-        3
-    }
-
-    fn dtype(&self) -> DType {
-        DType::F64
-    }
-
-    fn device(&self) -> &Device {
-        &self.0
-    }
-
-    fn apply_block(&self, vectors: &Tensor) -> Result<Tensor, Error> {
-        check_block(self, vectors)?;
-        Err(Error::from_source(EmptyBatch))
-    }
-}
-
 #[test]
 fn an_implementers_error_passes_through_combinations_unchanged() {
-    let operator = Counted::new(Shifted::new(Failing(Device::Cpu), 1.0).unwrap());
+    let failing = from_fn(3, DType::F64, &Device::Cpu, |_| {
+        Err(Error::from_source(EmptyBatch))
+    });
+    let operator = Shifted::new(failing, 1.0).unwrap();
     let error = operator.apply(&tensor(&DIAGONAL, DType::F64)).unwrap_err();
     assert_eq!(error.to_string(), EmptyBatch.to_string());
     match error {
         Error::Source(source) => assert!(source.downcast_ref::<EmptyBatch>().is_some()),
         other => panic!("{other}"),
     }
-    assert_eq!(operator.products(), 0);
 }

@@ -10,7 +10,6 @@ use nalgebra::DMatrix;
 
 use crate::Error;
 use crate::product::norm;
-use crate::small::to_tensor;
 
 /// Columns turned at a time by [`Basis::turn`], which bounds its second copy of the basis.
 const TURNED: usize = 1 << 16;
@@ -80,16 +79,6 @@ impl Basis {
     /// The first `count` vectors, (count, dim): a view.
     pub(crate) fn rows(&self, count: usize) -> Result<Tensor, Error> {
         Ok(self.vectors.narrow(0, 0, count)?)
-    }
-
-    /// wᵣ · qⱼ for the first `count` vectors and the rows w of `vectors` (rows, dim): (rows, count).
-    pub(crate) fn coefficients(
-        &self,
-        count: usize,
-        vectors: &Tensor,
-    ) -> Result<DMatrix<f64>, Error> {
-        let products = inner_products(vectors, &self.rows(count)?)?;
-        Ok(DMatrix::from_row_slice(vectors.dim(0)?, count, &products))
     }
 
     /// Takes the span of the first `count` vectors out of the rows of `vectors` (rows, dim); one
@@ -172,4 +161,15 @@ impl Basis {
         let coefficients = to_tensor(coefficients, self.device())?.to_dtype(vectors.dtype())?;
         Ok(coefficients.matmul(&vectors)?)
     }
+}
+
+/// A matrix as a float64 tensor (rows, columns).
+pub(crate) fn to_tensor(matrix: &DMatrix<f64>, device: &Device) -> Result<Tensor, Error> {
+    let shape = matrix.shape();
+    // The transpose is stored row by row in the order of the matrix's own rows.
+    Ok(Tensor::from_slice(
+        matrix.transpose().as_slice(),
+        shape,
+        device,
+    )?)
 }

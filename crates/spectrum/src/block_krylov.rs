@@ -22,8 +22,8 @@ use nalgebra::DMatrix;
 
 use crate::Error;
 use crate::basis::Basis;
-use crate::krylov::{BREAKDOWN, GROSS_ASYMMETRY, ROUNDING};
-use crate::product::{epsilon, multiply, norm};
+use crate::krylov::GROSS_ASYMMETRY;
+use crate::product::{Precision, multiply, norm};
 use crate::tridiagonal::Eigen;
 
 /// A vector that keeps less than this share of its length is no longer orthogonal to working
@@ -44,7 +44,7 @@ pub(crate) struct BlockKrylov {
     dropped: f64,
     /// Largest column norm of (H, G) so far, a lower bound of ‖A‖.
     norm: f64,
-    epsilon: f64,
+    precision: Precision,
     /// Block products made.
     pub(crate) blocks: usize,
     pub(crate) restarts: usize,
@@ -77,7 +77,7 @@ impl BlockKrylov {
             coupling: DMatrix::zeros(0, 0),
             dropped: 0.0,
             norm: 0.0,
-            epsilon: epsilon(operator.dtype())?,
+            precision: Precision::of(operator)?,
             blocks: 0,
             restarts: 0,
         };
@@ -98,7 +98,12 @@ impl BlockKrylov {
     /// Makes the next block of `vectors` (rows, dim), which the space knows nothing about.
     pub(crate) fn inject(&mut self, vectors: &Tensor) -> Result<(), Error> {
         let (remainder, _) = self.basis.project_out(self.filled(), vectors)?;
-        let floor = BREAKDOWN * self.epsilon * norm(vectors)?;
+        // Vectors, not products: nothing cancels in them.
+        let precision = Precision {
+            scale: 0.0,
+            ..self.precision
+        };
+        let floor = precision.breakdown(norm(vectors)?);
         let (next, factors, _) = self.orthonormalize(&remainder, floor)?;
         self.coupling = DMatrix::zeros(factors.nrows(), self.filled());
         self.next = next;
@@ -139,7 +144,7 @@ impl BlockKrylov {
         self.projected
             .view_mut((0, old), (count, rows))
             .copy_from(&columns.transpose());
-        let floor = BREAKDOWN * self.epsilon * self.norm;
+        let floor = self.precision.breakdown(self.norm);
         let (next, factors, dropped) = self.orthonormalize(&remainder, floor)?;
         self.dropped = self.dropped.hypot(dropped);
         self.coupling = DMatrix::zeros(factors.nrows(), count);
@@ -200,20 +205,18 @@ impl BlockKrylov {
         let transposed = self.projected.transpose();
         let eigen = Eigen::of_matrix((&self.projected + &transposed) * 0.5)?;
         let asymmetry = (&self.projected - transposed).norm() / std::f64::consts::SQRT_2;
-        if asymmetry > GROSS_ASYMMETRY * self.norm {
+        let breakdown = self.precision.breakdown(self.norm);
+        if asymmetry > (GROSS_ASYMMETRY * self.norm).max(breakdown) {
             return Err(Error::NotSymmetric {
                 asymmetry,
                 norm: self.norm,
             });
         }
-        let largest = eigen
-            .values
-            .iter()
-            .fold(0.0, |largest: f64, value| largest.max(value.abs()));
+        let largest = eigen.largest();
         let inside = &self.projected * &eigen.vectors;
         let outside = &self.coupling * &eigen.vectors;
         // The relation A Q = Q H + N G is rounded when it is made and again at every restart.
-        let rounding = ROUNDING * self.epsilon * largest * (1.0 + self.restarts as f64).sqrt();
+        let rounding = self.precision.rounding(largest) * (1.0 + self.restarts as f64).sqrt();
         let residuals = eigen
             .values
             .iter()
@@ -228,7 +231,7 @@ impl BlockKrylov {
             residuals,
             largest,
             asymmetry,
-            noise: BREAKDOWN * self.epsilon * largest + asymmetry + self.dropped + rounding,
+            noise: self.precision.breakdown(largest) + asymmetry + self.dropped + rounding,
         })
     }
 

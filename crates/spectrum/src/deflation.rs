@@ -48,18 +48,29 @@ impl Deflation {
         self.eigenvalues.is_empty()
     }
 
-    /// Σ xᵢᵀ A xᵢ
-    pub(crate) fn trace(&self) -> f64 {
-        self.eigenvalues.iter().map(|one| one.value).sum()
+    pub(crate) fn sums(&self) -> Sums {
+        let mut sums = Sums::default();
+        for Eigenvalue {
+            value, residual, ..
+        } in &self.eigenvalues
+        {
+            sums.trace += value;
+            sums.sizes += value.abs();
+            sums.squares += value.powi(2) + residual.powi(2);
+        }
+        sums
     }
+}
 
+/// What a deflation knows of its vectors.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Sums {
+    /// Σ xᵢᵀ A xᵢ
+    pub(crate) trace: f64,
+    /// Σ |xᵢᵀ A xᵢ|
+    pub(crate) sizes: f64,
     /// Σ ‖A xᵢ‖²
-    pub(crate) fn squares(&self) -> f64 {
-        let squares = self.eigenvalues.iter();
-        squares
-            .map(|one| one.value.powi(2) + one.residual.powi(2))
-            .sum()
-    }
+    pub(crate) squares: f64,
 }
 
 /// P z for the rows z of `probes` (rows, dim).

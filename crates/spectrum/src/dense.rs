@@ -9,10 +9,10 @@ use flatness_operator::LinearOperator;
 use nalgebra::DMatrix;
 use nalgebra::linalg::SymmetricTridiagonal;
 
-use crate::Error;
 use crate::bisection::eigenvalues;
+use crate::error::check_positive;
 use crate::product::{epsilon, multiply};
-use crate::settings::check_positive;
+use crate::{Budget, Error};
 
 /// The outcome of [`dense_spectrum`].
 #[derive(Debug, Clone, PartialEq)]
@@ -40,19 +40,23 @@ impl DenseSpectrum {
 ///
 /// # Errors
 ///
-/// [`Error::Zero`] for an empty block or an operator of dimension 0, [`Error::UnsupportedDType`],
+/// [`Error::Zero`] for an empty block or an operator of dimension 0, [`Error::BudgetTooSmall`],
+/// [`Error::Interrupted`], [`Error::UnsupportedDType`],
 /// [`Error::NonFiniteProduct`] with the number of the unit vector, [`Error::ProductMismatch`],
 /// and the operator's own.
 pub fn dense_spectrum<Operator: LinearOperator + ?Sized>(
     operator: &Operator,
     block: usize,
+    budget: &Budget<'_>,
 ) -> Result<DenseSpectrum, Error> {
     let dim = operator.dim();
     check_positive("block", block)?;
     check_positive("the operator's dimension", dim)?;
     epsilon(operator.dtype())?;
+    budget.check(dim)?;
     let mut entries = Vec::with_capacity(dim * dim);
     for first in (0..dim).step_by(block) {
+        budget.go_on(first)?;
         let rows = block.min(dim - first);
         let identity = Tensor::eye(rows, operator.dtype(), operator.device())?;
         let units = identity.pad_with_zeros(1, first, dim - first - rows)?;

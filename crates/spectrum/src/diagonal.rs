@@ -15,7 +15,7 @@
 use candle_core::Tensor;
 
 use crate::estimate::quantile;
-use crate::product::norm;
+use crate::product::{Precision, epsilon, norm};
 use crate::{Error, Estimate};
 
 /// The outcome of [`crate::xdiag()`].
@@ -24,7 +24,8 @@ pub struct Diagonal {
     /// aᵢᵢ, (dim), in the operator's element type.
     pub values: Tensor,
     /// Standard error over probes at each entry, (dim), with the covariance of the dᵢ that sharing a
-    /// sketch gives them; [`half_widths`](Self::half_widths) makes intervals of it.
+    /// sketch gives them, and never less than the rounding of the products;
+    /// [`half_widths`](Self::half_widths) makes intervals of it.
     pub standard_errors: Tensor,
     /// Number of probes.
     pub probes: usize,
@@ -42,9 +43,15 @@ impl Diagonal {
     ///
     /// As [`crate::Estimate::half_width`]; a failed tensor operation.
     pub fn half_widths(&self, confidence: f64) -> Result<Tensor, Error> {
-        // A single probe is of one dimension, and its errors are zero.
-        let quantile = quantile(self.probes.max(2), confidence)?;
-        Ok(self.standard_errors.affine(quantile, 0.0)?)
+        Ok(self
+            .standard_errors
+            .affine(self.quantile(confidence)?, 0.0)?)
+    }
+
+    /// Half-widths per standard error.
+    pub(crate) fn quantile(&self, confidence: f64) -> Result<f64, Error> {
+        // A single probe is of one dimension, and nothing but rounding is in its errors.
+        quantile(self.probes.max(2), confidence)
     }
 
     /// ‖diag A‖, with the error of the whole diagonal, which is no less than that of its norm: the
@@ -57,10 +64,15 @@ impl Diagonal {
     /// A failed tensor operation.
     pub fn norm(&self) -> Result<Estimate, Error> {
         let (whole, standard_error) = (norm(&self.values)?, norm(&self.standard_errors)?);
+        let precision = Precision {
+            epsilon: epsilon(self.values.dtype())?,
+            scale: 0.0,
+        };
         let square = (whole - standard_error) * (whole + standard_error);
         Ok(Estimate {
             value: square.max(0.0).sqrt(),
             standard_error,
+            rounding: precision.of_sum(whole),
             probes: self.probes,
             products: self.products,
             seed: self.seed,
@@ -69,7 +81,7 @@ impl Diagonal {
 
     /// A bound of ‖values − diag A‖ / ‖diag A‖ at a confidence of 79 % or more, the half-width of
     /// [`norm`](Self::norm) over its value: what a [`crate::Goal`] is compared with. Infinite where
-    /// the norm is zero, unless nothing is left to chance.
+    /// the norm is zero, unless the error is.
     ///
     /// # Errors
     ///
@@ -79,6 +91,6 @@ impl Diagonal {
         if norm.standard_error == 0.0 {
             return Ok(0.0);
         }
-        Ok(norm.half_width(confidence)? / norm.value)
+        Ok(self.quantile(confidence)? * norm.standard_error / norm.value)
     }
 }

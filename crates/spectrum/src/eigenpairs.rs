@@ -12,7 +12,7 @@ use nalgebra::DMatrix;
 
 use crate::basis::Basis;
 use crate::block_krylov::{BlockKrylov, Ritz};
-use crate::settings::{check_positive, check_positive_real};
+use crate::error::{check_positive, check_positive_real};
 use crate::{Budget, Deflation, EigenpairsSettings, Error, Probe, Progress, Stop};
 
 /// The eigenvalues of the projected matrix are computed again when it has grown by this share:
@@ -51,6 +51,8 @@ pub struct Eigenpairs {
     pub asymmetry: f64,
     /// Seed of the start vectors.
     pub seed: u64,
+    /// Both ends of the spectrum were searched.
+    both_ends: bool,
     basis: Basis,
     /// Every Ritz value of the space, in descending order.
     eigenvalues: Vec<Eigenvalue>,
@@ -70,9 +72,10 @@ pub struct Eigenpairs {
 /// [`Error::Zero`] for no eigenvalue, an empty block or an operator of dimension 0,
 /// [`Error::BeyondDimension`], [`Error::BasisTooSmall`], [`Error::BasisTooLarge`] with what would
 /// fit, [`Error::OutOfRange`] for a tolerance that is not a positive number,
-/// [`Error::BudgetTooSmall`], [`Error::UnsupportedDType`], [`Error::NonFiniteProduct`] with the row
-/// of the block and the step, [`Error::ProductMismatch`], [`Error::NotSymmetric`],
-/// [`Error::TridiagonalNotConverged`], and the operator's own.
+/// [`Error::BudgetTooSmall`], [`Error::Interrupted`] before the first block,
+/// [`Error::UnsupportedDType`], [`Error::NonFiniteProduct`] with the row of the block and the step,
+/// [`Error::ProductMismatch`], [`Error::NotSymmetric`], [`Error::TridiagonalNotConverged`], and the
+/// operator's own.
 pub fn eigenpairs<Operator: LinearOperator + ?Sized>(
     operator: &Operator,
     settings: &EigenpairsSettings,
@@ -101,6 +104,7 @@ pub fn eigenpairs<Operator: LinearOperator + ?Sized>(
         error: f64::INFINITY,
     };
     let mut invariant: Option<Vec<f64>> = None;
+    budget.go_on(0)?;
     let (stop, ritz) = loop {
         products += space.pending();
         space.expand(operator)?;
@@ -219,7 +223,12 @@ fn outcome(
     };
     let eigenvalues: Vec<_> = (0..filled).map(eigenvalue).collect();
     let bottom = eigenvalues.iter().rev().take(settings.bottom);
+    let both = match eigenvalues.as_slice() {
+        [top, .., bottom] => top.converged && bottom.converged && space.restarts == 0,
+        _ => false,
+    };
     Eigenpairs {
+        both_ends: both || settings.top > 0 && settings.bottom > 0 || stop == Stop::Complete,
         top: eigenvalues[..settings.top.min(filled)].to_vec(),
         bottom: bottom.copied().collect(),
         eigenvalues,
@@ -234,6 +243,30 @@ fn outcome(
 }
 
 impl Eigenpairs {
+    /// The eigenvalue of largest magnitude, with its sign, where both ends of the spectrum were searched:
+    /// both were asked for, or the space holds both to the tolerance and was never restarted, or all of
+    /// it. One end alone says nothing of the norm, and gives none.
+    ///
+    /// The residual reaches as far as the other end may be beyond it, and it has converged if both have.
+    #[must_use]
+    pub fn spectral_norm(&self) -> Option<Eigenvalue> {
+        let (first, last) = (self.eigenvalues.first()?, self.eigenvalues.last()?);
+        if !self.both_ends {
+            return None;
+        }
+        let (largest, other) = if first.value.abs() >= last.value.abs() {
+            (first, last)
+        } else {
+            (last, first)
+        };
+        let beyond = other.value.abs() + other.residual - largest.value.abs();
+        Some(Eigenvalue {
+            value: largest.value,
+            residual: largest.residual.max(beyond),
+            converged: largest.converged && other.converged,
+        })
+    }
+
     /// Unit eigenvectors of `top`, one a row: (top, dim).
     ///
     /// # Errors

@@ -5,8 +5,8 @@ use candle_core::DType;
 use flatness_operator::LinearOperator;
 
 use crate::Error;
+use crate::error::{check_positive, check_positive_real};
 use crate::product::epsilon;
-use crate::settings::{check_positive, check_positive_real};
 
 /// Blocks of vectors at work beside the basis: the one multiplied, its product, what sticks out of
 /// it, and the next one.

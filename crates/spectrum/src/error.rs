@@ -100,6 +100,12 @@ pub enum Error {
         /// Products the first result takes.
         needed: usize,
     },
+    /// The caller interrupted before the first number.
+    #[error("interrupted after {products} products, before there was a result; allow it more time")]
+    Interrupted {
+        /// Products made.
+        products: usize,
+    },
     /// The same product came out differently the second time.
     #[error(
         "the operator is not deterministic: the same product of {rows} vectors twice differs by up to {difference:e} \
@@ -228,8 +234,10 @@ pub enum Error {
         /// The value of the function there.
         got: f64,
     },
-    /// A ratio of sums over the spectrum is asked for where every eigenvalue is zero.
-    #[error("every eigenvalue is zero, so that the ratio is not defined; check the operator")]
+    /// Something is asked for that is relative to the range of the eigenvalues, which is zero.
+    #[error(
+        "every eigenvalue is zero up to rounding, so that nothing relative to them is defined; check the operator"
+    )]
     ZeroOperator,
     /// The square root of a negative estimate is asked for.
     #[error(
@@ -245,4 +253,41 @@ pub enum Error {
     /// A tensor operation failed.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
+}
+
+/// Refuses a count of zero.
+pub(crate) fn check_positive(field: &'static str, value: usize) -> Result<(), Error> {
+    if value == 0 {
+        return Err(Error::Zero { field });
+    }
+    Ok(())
+}
+
+/// Refuses a tolerance or width that is not a positive number.
+pub(crate) fn check_positive_real(field: &'static str, got: f64) -> Result<(), Error> {
+    if got.is_finite() && got > 0.0 {
+        return Ok(());
+    }
+    Err(Error::OutOfRange {
+        field,
+        expected: "above 0",
+        got,
+    })
+}
+
+/// Checks the number of Lanczos steps against the dimension of the space.
+pub(crate) fn check_steps(steps: usize, dim: usize) -> Result<(), Error> {
+    check_positive("steps", steps)?;
+    if steps > dim {
+        return Err(Error::TooManySteps { steps, dim });
+    }
+    Ok(())
+}
+
+/// Checks the number of probes and of vectors per block product.
+pub(crate) fn check_probes(probes: usize, block: usize) -> Result<(), Error> {
+    if probes < 2 {
+        return Err(Error::TooFewProbes { got: probes });
+    }
+    check_positive("block", block)
 }

@@ -13,11 +13,16 @@ use crate::student::two_sided;
 pub struct Estimate {
     /// The mean over probes.
     pub value: f64,
-    /// Sample standard deviation over probes divided by √probes; with what sharing a sketch adds for
-    /// [`crate::xtrace()`], and what the bend of a ratio adds. With n probes it is itself
+    /// Sample standard deviation over probes divided by √probes, with what the bend of a ratio adds, and
+    /// never less than `rounding`. With n probes it is itself
     /// uncertain by about 1/√(2(n − 1)) of its size (24 % at n = 10), more where the probes' values
     /// have heavy tails.
     pub standard_error: f64,
+    /// What the rounding of the products may have made of the value, whatever the number of probes: 8
+    /// times the machine epsilon of the operator's element type times the sum of the magnitudes of the
+    /// terms that the value is summed from, as in a residual. Rounding is the same in every probe that
+    /// sees the same matrix, so that it does not shrink with their number.
+    pub rounding: f64,
     /// Number of probes: the values behind the standard error, which has one degree of freedom
     /// less.
     pub probes: usize,
@@ -72,14 +77,17 @@ impl Estimate {
             return Err(Error::NegativeEstimate { value: self.value });
         }
         let value = self.value.sqrt();
-        let standard_error = if self.standard_error == 0.0 {
-            0.0
-        } else {
-            self.standard_error / (2.0 * value)
+        let error = |error: f64| {
+            if error == 0.0 {
+                0.0
+            } else {
+                error / (2.0 * value)
+            }
         };
         Ok(Self {
             value,
-            standard_error,
+            standard_error: error(self.standard_error),
+            rounding: error(self.rounding),
             ..self
         })
     }
@@ -100,28 +108,33 @@ pub(crate) fn quantile(probes: usize, confidence: f64) -> Result<f64, Error> {
     Ok(two_sided(probes - 1, confidence))
 }
 
-/// Running mean and sum of squared deviations.
+/// Running means of values and of their rounding, and sum of squared deviations.
 #[derive(Debug, Default)]
 pub(crate) struct Accumulator {
     count: usize,
     mean: f64,
     squared_deviations: f64,
+    rounding: f64,
 }
 
 impl Accumulator {
-    pub(crate) fn push(&mut self, value: f64) {
+    /// Takes a value that rounding may have moved by `rounding`.
+    pub(crate) fn push(&mut self, value: f64, rounding: f64) {
         self.count += 1;
         let deviation = value - self.mean;
         self.mean += deviation / self.count as f64;
         self.squared_deviations += deviation * (value - self.mean);
+        self.rounding += (rounding - self.rounding) / self.count as f64;
     }
 
     /// The estimate of the mean; the caller has seen to it that at least two values were pushed.
     pub(crate) fn estimate(&self, products: usize, seed: u64) -> Estimate {
         let count = self.count as f64;
+        let by_probes = (self.squared_deviations / (count - 1.0) / count).sqrt();
         Estimate {
             value: self.mean,
-            standard_error: (self.squared_deviations / (count - 1.0) / count).sqrt(),
+            standard_error: by_probes.max(self.rounding),
+            rounding: self.rounding,
             probes: self.count,
             products,
             seed,

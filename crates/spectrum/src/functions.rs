@@ -30,8 +30,9 @@
 
 use std::ops::RangeInclusive;
 
+use crate::error::check_positive_real;
 use crate::estimate::Accumulator;
-use crate::settings::check_positive_real;
+use crate::sums::Integral;
 use crate::{Error, Estimate, Quadrature};
 
 impl Quadrature {
@@ -69,7 +70,7 @@ impl Quadrature {
     /// [`Error::OutOfRange`] for a threshold that is not a positive number.
     pub fn numerical_rank(&self, threshold: f64) -> Result<Estimate, Error> {
         check_positive_real("the threshold", threshold)?;
-        self.integrate(|value| f64::from(u8::from(value.abs() > threshold)))
+        Ok(self.number([-threshold, threshold], |value| value.abs() > threshold))
     }
 
     /// Number of eigenvalues in `interval`.
@@ -85,7 +86,8 @@ impl Quadrature {
                 got: *interval.end(),
             });
         }
-        self.integrate(|value| f64::from(u8::from(interval.contains(&value))))
+        let ends = [*interval.start(), *interval.end()];
+        Ok(self.number(ends, |value| interval.contains(&value)))
     }
 
     /// The effective rank exp(H) of Roy and Vetterli: H is the entropy of |λᵢ| / ‖A‖_*. Between 1
@@ -133,19 +135,20 @@ impl Quadrature {
     /// there is, the error is infinite.
     fn jackknife(
         &self,
-        sizes: &[f64],
-        others: &[f64],
+        sizes: &[Integral],
+        others: &[Integral],
         function: impl Fn(f64, f64) -> f64,
     ) -> Result<Estimate, Error> {
         let probes = sizes.len();
         let count = probes as f64;
-        let (size, other) = (sizes.iter().sum::<f64>(), others.iter().sum::<f64>());
-        if size == 0.0 {
-            return Err(Error::ZeroOperator);
-        }
+        self.check_range()?;
+        let sum = |sums: &[Integral]| sums.iter().map(|one| one.value).sum::<f64>();
+        let (size, other) = (sum(sizes), sum(others));
         let whole = function(size / count, other / count);
         let without = |left_out: &[usize]| {
-            let sum_of = |sums: &[f64]| left_out.iter().map(|&probe| sums[probe]).sum::<f64>();
+            let sum_of = |sums: &[Integral]| -> f64 {
+                left_out.iter().map(|&probe| sums[probe].value).sum()
+            };
             let rest = size - sum_of(sizes);
             if rest <= count * f64::EPSILON * size {
                 return f64::INFINITY;
@@ -157,7 +160,9 @@ impl Quadrature {
         let mut accumulator = Accumulator::default();
         let mut second_order = 0.0;
         for (i, first) in singles.iter().enumerate() {
-            accumulator.push(count * whole - (count - 1.0) * first);
+            // The ratio of two sums, each rounded by that share.
+            let rounding = self.precision.of_sum(whole.abs());
+            accumulator.push(count * whole - (count - 1.0) * first, rounding);
             for (j, second) in singles.iter().enumerate().take(i) {
                 let ones = count * whole - (count - 1.0) * (first + second);
                 // Of two probes none is left without both, and the term has no weight.

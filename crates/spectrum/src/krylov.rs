@@ -11,32 +11,21 @@
 use candle_core::Tensor;
 use flatness_operator::LinearOperator;
 
-use crate::Error;
 use crate::basis::Basis;
-use crate::product::{epsilon, multiply, norm};
-
-/// β below this many ε ‖T‖ is the rounding of w, not a direction. Missing a breakdown by a factor
-/// costs further steps on a random direction of the complement, which is harmless; declaring one
-/// too early would cut off small eigenvalues, so the bound stays close to ε.
-pub(crate) const BREAKDOWN: f64 = 64.0;
+use crate::product::{Precision, multiply, norm};
+use crate::{Budget, Error};
 
 /// Entries of Qᵀ A Q outside the tridiagonal above this fraction of ‖T‖ no rounding explains, even
 /// for float32 curvature that is a difference of much larger terms.
 pub(crate) const GROSS_ASYMMETRY: f64 = 0.1;
-
-/// Rounding of a product of unit vectors that a residual does not see, in units of ε ‖A‖. The norms
-/// of rounding errors of two Gram-Schmidt passes and of a matrix product come to a few.
-pub(crate) const ROUNDING: f64 = 8.0;
 
 /// One start vector's recurrence. It owns steps × dim elements.
 pub(crate) struct Recurrence {
     pub(crate) basis: Basis,
     /// α₁ … α_m
     pub(crate) diagonal: Vec<f64>,
-    /// β₁ … β_{m−1}
+    /// β₁ … β_m, of which the last is the norm of what A q_m leaves outside the Krylov space.
     pub(crate) off_diagonal: Vec<f64>,
-    /// β_m, the norm of what A q_m leaves outside the Krylov space.
-    pub(crate) residual_norm: f64,
     /// β_m vanishes to working precision.
     pub(crate) invariant: bool,
     /// Frobenius norm of the entries of Qᵀ A Q that vanish when A is symmetric, as far as the
@@ -49,14 +38,16 @@ pub(crate) struct Recurrence {
 }
 
 /// Runs `steps` steps from each row of `starts` (k, dim), one block product per step for all that
-/// still run. Rows are numbered from `first_probe` in errors.
+/// still run; fewer where `budget` interrupts, which is asked before each block. Rows are numbered from
+/// `first_probe` in errors.
 pub(crate) fn lockstep<Operator: LinearOperator + ?Sized>(
     operator: &Operator,
     starts: &Tensor,
     steps: usize,
     first_probe: usize,
+    budget: &Budget<'_>,
 ) -> Result<Vec<Recurrence>, Error> {
-    let epsilon = epsilon(operator.dtype())?;
+    let precision = Precision::of(operator)?;
     let mut recurrences = (0..starts.dim(0)?)
         .map(|row| Recurrence::start(&starts.narrow(0, row, 1)?, steps))
         .collect::<Result<Vec<_>, _>>()?;
@@ -66,7 +57,7 @@ pub(crate) fn lockstep<Operator: LinearOperator + ?Sized>(
             .enumerate()
             .filter(|(_, recurrence)| !recurrence.invariant)
             .collect();
-        if running.is_empty() {
+        if running.is_empty() || (budget.interrupt)() {
             break;
         }
         let vectors: Vec<_> = running
@@ -75,7 +66,7 @@ pub(crate) fn lockstep<Operator: LinearOperator + ?Sized>(
             .collect();
         let products = multiply(operator, &Tensor::cat(&vectors, 0)?)?;
         for (row, (probe, recurrence)) in running.iter_mut().enumerate() {
-            if !recurrence.advance(&products.narrow(0, row, 1)?, epsilon)? {
+            if !recurrence.advance(&products.narrow(0, row, 1)?, precision)? {
                 return Err(Error::NonFiniteProduct {
                     probe: first_probe + *probe,
                     product: step,
@@ -84,7 +75,7 @@ pub(crate) fn lockstep<Operator: LinearOperator + ?Sized>(
         }
     }
     for recurrence in &recurrences {
-        recurrence.check_symmetric()?;
+        recurrence.check_symmetric(precision)?;
     }
     Ok(recurrences)
 }
@@ -99,7 +90,6 @@ impl Recurrence {
             basis,
             diagonal: Vec::with_capacity(steps),
             off_diagonal: Vec::with_capacity(steps),
-            residual_norm: 0.0,
             invariant: false,
             asymmetry: 0.0,
             norm: 0.0,
@@ -108,7 +98,7 @@ impl Recurrence {
     }
 
     /// Takes A q_j (1, dim) and makes q_{j+1}; false if the product is not finite.
-    fn advance(&mut self, product: &Tensor, epsilon: f64) -> Result<bool, Error> {
+    fn advance(&mut self, product: &Tensor, precision: Precision) -> Result<bool, Error> {
         let step = self.diagonal.len();
         let count = step + 1;
         let (remainder, projections) =
@@ -128,19 +118,19 @@ impl Recurrence {
             self.asymmetry = self.asymmetry.hypot(defect);
         }
         self.norm = self.norm.max(diagonal.hypot(previous).hypot(beta));
-        self.invariant = beta <= BREAKDOWN * epsilon * self.norm;
+        self.invariant = beta <= precision.breakdown(self.norm);
         self.diagonal.push(diagonal);
-        self.residual_norm = beta;
+        self.off_diagonal.push(beta);
         if !self.invariant && count < self.basis.capacity() {
             self.current = remainder.affine(beta.recip(), 0.0)?;
             self.basis.set(count, &self.current)?;
-            self.off_diagonal.push(beta);
         }
         Ok(true)
     }
 
-    fn check_symmetric(&self) -> Result<(), Error> {
-        if self.asymmetry > GROSS_ASYMMETRY * self.norm {
+    fn check_symmetric(&self, precision: Precision) -> Result<(), Error> {
+        let allowed = (GROSS_ASYMMETRY * self.norm).max(precision.breakdown(self.norm));
+        if self.asymmetry > allowed {
             return Err(Error::NotSymmetric {
                 asymmetry: self.asymmetry,
                 norm: self.norm,

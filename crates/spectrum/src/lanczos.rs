@@ -9,11 +9,11 @@ use candle_core::Tensor;
 use flatness_operator::LinearOperator;
 
 use crate::basis::Basis;
-use crate::krylov::{ROUNDING, lockstep};
-use crate::product::epsilon;
-use crate::settings::{check_positive, check_positive_real, check_steps};
+use crate::error::{check_positive, check_positive_real, check_steps};
+use crate::krylov::lockstep;
+use crate::product::Precision;
 use crate::tridiagonal::Eigen;
-use crate::{Error, Probe};
+use crate::{Budget, Error, Probe};
 
 /// What [`lanczos()`] is to do.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -92,14 +92,13 @@ pub fn lanczos<Operator: LinearOperator + ?Sized>(
     } = *settings;
     check_steps(steps, operator.dim())?;
     check_positive_real("tolerance", tolerance)?;
-    let rounding = ROUNDING * epsilon(operator.dtype())?;
+    let precision = Precision::of(operator)?;
     let start = Probe::Gaussian.rows(operator, 0..1, seed)?;
-    let recurrence = lockstep(operator, &start, steps, 0)?.swap_remove(0);
+    let mut recurrence = lockstep(operator, &start, steps, 0, &Budget::UNLIMITED)?.swap_remove(0);
+    // One for each step.
+    let residual_norm = recurrence.off_diagonal.pop().unwrap_or_default();
     let eigen = Eigen::of(&recurrence.diagonal, &recurrence.off_diagonal)?;
-    let largest = eigen
-        .values
-        .iter()
-        .fold(0.0, |largest: f64, value| largest.max(value.abs()));
+    let largest = eigen.largest();
     let ritz_values = eigen
         .values
         .iter()
@@ -107,7 +106,7 @@ pub fn lanczos<Operator: LinearOperator + ?Sized>(
         .zip(eigen.last_components())
         .map(|((&value, weight), last)| {
             let residual =
-                (recurrence.residual_norm * last + recurrence.asymmetry).max(rounding * largest);
+                (residual_norm * last + recurrence.asymmetry).max(precision.rounding(largest));
             RitzValue {
                 value,
                 weight,
@@ -122,7 +121,7 @@ pub fn lanczos<Operator: LinearOperator + ?Sized>(
         seed,
         diagonal: recurrence.diagonal,
         off_diagonal: recurrence.off_diagonal,
-        residual_norm: recurrence.residual_norm,
+        residual_norm,
         invariant: recurrence.invariant,
         asymmetry: recurrence.asymmetry,
         ritz_values,

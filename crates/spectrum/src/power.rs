@@ -10,8 +10,8 @@
 
 use flatness_operator::LinearOperator;
 
+use crate::error::{check_positive, check_positive_real};
 use crate::product::{epsilon, multiply, norm, row_dots};
-use crate::settings::{check_positive, check_positive_real};
 use crate::{Error, Probe};
 
 /// What [`power_iteration`] is to do.

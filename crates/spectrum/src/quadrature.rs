@@ -15,12 +15,12 @@ use flatness_operator::LinearOperator;
 
 use crate::deflation::{mass, outside};
 use crate::eigenpairs_settings::vector_bytes;
-use crate::estimate::Accumulator;
+use crate::error::{check_probes, check_steps};
 use crate::krylov;
-use crate::product::epsilon;
-use crate::settings::{check_probes, check_steps};
+use crate::product::Precision;
+use crate::rule::InDoubt;
 use crate::{
-    Budget, Deflation, Eigenvalue, Error, Estimate, Goal, Measured, Probe, Progress, Rule,
+    Budget, Deflation, Eigenvalue, Error, Estimate, Goal, Measured, Probe, Progress, Rule, Stop,
 };
 
 /// Vectors at work for each probe beside its Krylov space: its start, the current one, and both once more
@@ -93,9 +93,10 @@ pub struct Quadrature {
     pub rules: Vec<Rule>,
     /// Dimension of the operator.
     pub dim: usize,
-    /// Lanczos steps asked for per probe.
+    /// Lanczos steps asked for per probe, or to which an interrupt came.
     pub steps: usize,
-    /// Matrix-vector products used, without those of the deflation.
+    /// Matrix-vector products used, without those of the deflation; an interrupt may leave the last ones
+    /// without use.
     pub products: usize,
     /// Distribution of the start vectors.
     pub probe: Probe,
@@ -103,7 +104,12 @@ pub struct Quadrature {
     pub seed: u64,
     /// The largest asymmetry found by any probe, see [`crate::Lanczos::asymmetry`].
     pub asymmetry: f64,
+    pub(crate) precision: Precision,
+    pub(crate) in_doubt: InDoubt,
 }
+
+/// A function of the spectrum as [`quadrature_until`] is asked for it.
+pub type Function<'a> = &'a dyn Fn(&Quadrature) -> Result<Estimate, Error>;
 
 /// Computes the Gauss rules of `settings.probes` random probes.
 ///
@@ -118,35 +124,61 @@ pub fn quadrature<Operator: LinearOperator + ?Sized>(
     operator: &Operator,
     settings: &QuadratureSettings,
 ) -> Result<Quadrature, Error> {
-    let mut quadrature = start(operator, settings)?;
-    let lockstep = settings.lockstep(operator)?;
-    quadrature.extend(operator, None, settings.probes, lockstep)?;
-    Ok(quadrature)
+    let any: Function<'_> = &|rules| rules.integrate(|_| 1.0);
+    let budget = Budget::UNLIMITED;
+    let measured = grow(
+        operator,
+        settings,
+        None,
+        &[any],
+        &Goal::NONE,
+        &budget,
+        &mut |_| (),
+    );
+    Ok(measured?.result)
 }
 
 /// Computes the Gauss rules of `settings.probes` random probes and then of a block more at a time,
-/// until `function` of them is as accurate as the goal asks, or the budget ends it:
-/// `Quadrature::nuclear_norm`, for instance, or `|rules| rules.integrate(f64::exp)`.
+/// until each of `functions` of them is as accurate as the goal asks, or the budget ends it:
+/// `&Quadrature::nuclear_norm`, for instance, or `&|rules| rules.integrate(f64::exp)`. What has no value is
+/// left out of the judgement: each function gives its number or its own error when asked of the result.
 ///
 /// Given a `deflation`, its Ritz values count as eigenvalues and the probes see the rest alone: the
 /// errors shrink as the large eigenvalues are taken out, and those are in the density as the lines
 /// that they are.
 ///
+/// An interrupt before there are two probes of all steps leaves rules of the steps that were made, if
+/// there are two.
+///
 /// # Errors
 ///
-/// As [`quadrature()`], those of `function`, [`Error::OutOfRange`] for a goal that makes no sense,
-/// and [`Error::BudgetTooSmall`].
+/// As [`quadrature()`], [`Error::OutOfRange`] for a goal that makes no sense,
+/// [`Error::BudgetTooSmall`], and [`Error::Interrupted`] before there are two probes of one step.
 pub fn quadrature_until<Operator: LinearOperator + ?Sized>(
     operator: &Operator,
     settings: &QuadratureSettings,
     deflation: Option<&Deflation>,
-    function: impl Fn(&Quadrature) -> Result<Estimate, Error>,
+    functions: &[Function<'_>],
     goal: &Goal,
     budget: &Budget<'_>,
     observe: &mut dyn FnMut(&Progress),
 ) -> Result<Measured<Quadrature>, Error> {
     goal.check()?;
     budget.check(settings.probes.saturating_mul(settings.steps))?;
+    grow(
+        operator, settings, deflation, functions, goal, budget, observe,
+    )
+}
+
+fn grow<Operator: LinearOperator + ?Sized>(
+    operator: &Operator,
+    settings: &QuadratureSettings,
+    deflation: Option<&Deflation>,
+    functions: &[Function<'_>],
+    goal: &Goal,
+    budget: &Budget<'_>,
+    observe: &mut dyn FnMut(&Progress),
+) -> Result<Measured<Quadrature>, Error> {
     let mut result = start(operator, settings)?;
     if let Some(deflation) = deflation {
         result.deflated.clone_from(&deflation.eigenvalues);
@@ -159,13 +191,21 @@ pub fn quadrature_until<Operator: LinearOperator + ?Sized>(
         } else {
             settings.block
         };
-        result.extend(operator, deflation, rows, lockstep)?;
+        let end = result.rules.len() + rows;
+        while result.rules.len() < end {
+            let rows = lockstep.min(end - result.rules.len());
+            if let Some(stop) = result.run(operator, deflation, rows, budget)? {
+                return Ok(Measured { result, stop });
+            }
+        }
         if result.rules.len() < settings.probes {
             continue;
         }
-        let estimate = function(&result)?;
+        let estimates = functions.iter().map(|function| function(&result));
+        let estimates: Vec<Estimate> = estimates.filter_map(Result::ok).collect();
         let next = settings.block.saturating_mul(settings.steps);
-        if let Some(stop) = goal.judge(&[estimate], next, budget, observe)? {
+        let made = (result.products, next);
+        if let Some(stop) = goal.judge(&estimates, made, budget, observe)? {
             return Ok(Measured { result, stop });
         }
     }
@@ -186,7 +226,6 @@ fn start<Operator: LinearOperator + ?Sized>(
     } = *settings;
     check_probes(probes, block)?;
     check_steps(steps, operator.dim())?;
-    epsilon(operator.dtype())?;
     Ok(Quadrature {
         deflated: Vec::new(),
         rules: Vec::with_capacity(probes),
@@ -196,117 +235,52 @@ fn start<Operator: LinearOperator + ?Sized>(
         probe,
         seed,
         asymmetry: 0.0,
+        precision: Precision::of(operator)?,
+        in_doubt: InDoubt::AsFound,
     })
 }
 
 impl Quadrature {
-    /// Adds the rules of the next `rows` probes, so many in lockstep.
-    fn extend<Operator: LinearOperator + ?Sized>(
-        &mut self,
-        operator: &Operator,
-        deflation: Option<&Deflation>,
-        rows: usize,
-        lockstep: usize,
-    ) -> Result<(), Error> {
-        let end = self.rules.len() + rows;
-        while self.rules.len() < end {
-            let rows = lockstep.min(end - self.rules.len());
-            self.run(operator, deflation, rows)?;
-        }
-        Ok(())
-    }
-
-    /// Adds the rules of the next `rows` probes, in lockstep.
+    /// Adds the rules of the next `rows` probes, in lockstep; says where an interrupt ended it.
     fn run<Operator: LinearOperator + ?Sized>(
         &mut self,
         operator: &Operator,
         deflation: Option<&Deflation>,
         rows: usize,
-    ) -> Result<(), Error> {
+        budget: &Budget<'_>,
+    ) -> Result<Option<Stop>, Error> {
         let first = self.rules.len();
         let probes = self.probe.rows(operator, first..first + rows, self.seed)?;
         let starts = outside(deflation, probes)?;
-        let recurrences = krylov::lockstep(operator, &starts, self.steps, first)?;
+        let recurrences = krylov::lockstep(operator, &starts, self.steps, first, budget)?;
+        let whole = |recurrence: &krylov::Recurrence| {
+            recurrence.invariant || recurrence.diagonal.len() == self.steps
+        };
+        let interrupted = !recurrences.iter().all(whole);
+        let steps = recurrences.iter().map(|one| one.diagonal.len());
+        self.products += steps.clone().sum::<usize>();
+        let steps = steps.max().unwrap_or_default();
+        if interrupted && (steps == 0 || first >= 2 || first + rows < 2) {
+            if first < 2 {
+                return Err(Error::Interrupted {
+                    products: self.products,
+                });
+            }
+            return Ok(Some(Stop::Interrupted));
+        }
         for (row, recurrence) in recurrences.into_iter().enumerate() {
             let start = starts.narrow(0, row, 1)?;
-            self.products += recurrence.diagonal.len();
             self.asymmetry = self.asymmetry.max(recurrence.asymmetry);
             let mass = mass(deflation, self.probe, &start)?;
-            self.rules.push(Rule::new(recurrence, mass)?);
-        }
-        Ok(())
-    }
-
-    /// Tr f(A), with the standard error over probes.
-    ///
-    /// The standard error does not hold the quadrature error of too few steps, which is the same
-    /// for every probe and which [`step_error`](Self::step_error) estimates, and with few probes it is
-    /// itself uncertain: see [`Estimate::standard_error`].
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NonFiniteIntegrand`], such as for a logarithm where a node is not positive.
-    pub fn integrate(&self, integrand: impl Fn(f64) -> f64) -> Result<Estimate, Error> {
-        let mut accumulator = Accumulator::default();
-        for integral in self.integrals(integrand)? {
-            accumulator.push(integral);
-        }
-        Ok(accumulator.estimate(self.products, self.seed))
-    }
-
-    /// The eigenvalues deflated and the nodes of every probe.
-    pub fn nodes(&self) -> impl Iterator<Item = f64> {
-        let known = self.deflated.iter().map(|one| one.value);
-        known.chain(
             self.rules
-                .iter()
-                .flat_map(|rule| rule.nodes.iter().copied()),
-        )
-    }
-
-    /// The spectrum as one probe sees it: values, and the share of the eigenvalues that each stands
-    /// for, of sum 1 (in the mean over Rademacher probes).
-    pub fn shares(&self, rule: &Rule) -> impl Iterator<Item = (f64, f64)> {
-        let one = (self.dim as f64).recip();
-        let known = self.deflated.iter().map(move |known| (known.value, one));
-        let nodes = rule.nodes.iter().zip(&rule.weights);
-        let mass = rule.mass;
-        known.chain(nodes.map(move |(&node, weight)| (node, weight * mass * one)))
-    }
-
-    /// What each probe makes of Tr f(A), (probes).
-    pub(crate) fn integrals(&self, integrand: impl Fn(f64) -> f64) -> Result<Vec<f64>, Error> {
-        let finite = |node: f64| {
-            let got = integrand(node);
-            if got.is_finite() {
-                Ok(got)
-            } else {
-                Err(Error::NonFiniteIntegrand { node, got })
-            }
-        };
-        let mut known = 0.0;
-        for eigenvalue in &self.deflated {
-            known += finite(eigenvalue.value)?;
+                .push(Rule::new(recurrence, mass, self.precision)?);
         }
-        self.rules
-            .iter()
-            .map(|rule| {
-                let mut integral = 0.0;
-                for (&node, &weight) in rule.nodes.iter().zip(&rule.weights) {
-                    integral += weight * finite(node)?;
-                }
-                Ok(known + rule.mass * integral)
-            })
-            .collect()
-    }
-
-    /// Tr f(A) / dim for a bounded f, with the standard error over probes.
-    pub(crate) fn share(&self, function: impl Fn(f64) -> f64) -> Estimate {
-        let mut accumulator = Accumulator::default();
-        for rule in &self.rules {
-            let parts = self.shares(rule);
-            accumulator.push(parts.map(|(value, share)| share * function(value)).sum());
+        if interrupted {
+            let products = self.products;
+            *self = self.truncated(steps)?;
+            self.products = products;
+            return Ok(Some(Stop::Interrupted));
         }
-        accumulator.estimate(self.products, self.seed)
+        Ok(None)
     }
 }

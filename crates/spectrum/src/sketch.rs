@@ -1,7 +1,7 @@
-//! A random sketch of the range of A, from which the members of the XTrace family are computed.
+//! A random sketch of the range of A, from which the diagonal is computed.
 //!
 //! ```text
-//! Y = A Ω = Q R,   H = Qᵀ A Q,   W = Qᵀ Ω
+//! Y = A Ω = Q R
 //! ```
 //!
 //! Ω (dim, probes) has columns of norm √dim. Leaving out probe i turns Q Qᵀ into Q (I − sᵢ sᵢᵀ) Qᵀ,
@@ -14,49 +14,44 @@ use flatness_operator::LinearOperator;
 use nalgebra::DMatrix;
 
 use crate::basis::Basis;
-use crate::krylov::BREAKDOWN;
-use crate::product::{epsilon, multiply, norm};
-use crate::settings::check_positive;
-use crate::{Error, Probe};
+use crate::error::check_positive;
+use crate::product::{Precision, multiply, norm};
+use crate::{Budget, Error, Probe};
 
 /// Stream of the first vector that stands in for a dependent one: far from any probe's.
 const STAND_INS: usize = 1 << 31;
 
-/// Ω, Q, R, H and W.
+/// Ω, Q and R.
 pub(crate) struct Sketch {
     pub(crate) basis: Basis,
     /// Ω as rows.
     pub(crate) probes: Basis,
     /// R, (probes, probes), upper triangular.
     pub(crate) factor: DMatrix<f64>,
-    /// H, (probes, probes)
-    pub(crate) projected: DMatrix<f64>,
-    /// W, (probes, probes): column i is Qᵀ ωᵢ.
-    pub(crate) overlaps: DMatrix<f64>,
-    probe: Probe,
+    pub(crate) precision: Precision,
     seed: u64,
+    /// Products made, of which an interrupt may leave the last ones without use.
+    pub(crate) products: usize,
 }
 
 impl Sketch {
     /// A sketch of no probes, with room for `capacity`.
     pub(crate) fn new<Operator: LinearOperator + ?Sized>(
         operator: &Operator,
-        probe: Probe,
         seed: u64,
         capacity: usize,
     ) -> Result<Self, Error> {
         check_positive("the operator's dimension", operator.dim())?;
-        epsilon(operator.dtype())?;
+        let precision = Precision::of(operator)?;
         let vector = Tensor::zeros((1, operator.dim()), operator.dtype(), operator.device())?;
         let basis = Basis::zeros(capacity, &vector)?;
         Ok(Self {
             probes: basis.room(capacity)?,
             basis,
             factor: DMatrix::zeros(0, 0),
-            projected: DMatrix::zeros(0, 0),
-            overlaps: DMatrix::zeros(0, 0),
-            probe,
+            precision,
             seed,
+            products: 0,
         })
     }
 
@@ -73,22 +68,27 @@ impl Sketch {
     }
 
     /// Takes `rows` more probes with 2 × rows products, not more in all than the dimension. Returns
-    /// A q for the vectors q added, (rows, dim).
+    /// A q for the vectors q added, (rows, dim), or nothing and adds no probe where `budget` interrupts,
+    /// which is asked between the two blocks.
     pub(crate) fn extend<Operator: LinearOperator + ?Sized>(
         &mut self,
         operator: &Operator,
         rows: usize,
-    ) -> Result<Tensor, Error> {
+        budget: &Budget<'_>,
+    ) -> Result<Option<Tensor>, Error> {
         let old = self.count();
         let count = old + rows;
         if count > self.basis.capacity() {
             let capacity = (2 * self.basis.capacity()).clamp(count, operator.dim().max(count));
             self.reserve(capacity)?;
         }
-        let probes = self.unit_rows(operator, old, rows)?;
-        let probes = probes.affine((operator.dim() as f64).sqrt(), 0.0)?;
+        let probes = Probe::Rademacher.rows(operator, old..count, self.seed)?;
         self.probes.set(old, &probes)?;
         let products = multiply(operator, &probes)?;
+        self.products += rows;
+        if (budget.interrupt)() {
+            return Ok(None);
+        }
         self.factor.resize_mut(count, count, 0.0);
         for row in 0..rows {
             let product = products.narrow(0, row, 1)?;
@@ -96,33 +96,16 @@ impl Sketch {
         }
         let fresh = self.fresh(old, rows)?;
         let images = multiply(operator, &fresh)?;
-        // Row r of the coefficients holds Qᵀ A q for the new vector r.
-        let columns = self.basis.coefficients(count, &images)?;
-        if !columns.iter().all(|entry| entry.is_finite()) {
-            return Err(Error::NonFiniteProduct {
-                probe: old,
-                product: 1,
-            });
+        self.products += rows;
+        for row in 0..rows {
+            if !norm(&images.narrow(0, row, 1)?)?.is_finite() {
+                return Err(Error::NonFiniteProduct {
+                    probe: old + row,
+                    product: 1,
+                });
+            }
         }
-        self.projected.resize_mut(count, count, 0.0);
-        self.projected
-            .view_mut((0, old), (count, rows))
-            .copy_from(&columns.transpose());
-        self.projected
-            .view_mut((old, 0), (rows, old))
-            .copy_from(&columns.columns(0, old));
-        let columns = self.basis.coefficients(count, &probes)?;
-        self.overlaps.resize_mut(count, count, 0.0);
-        self.overlaps
-            .view_mut((0, old), (count, rows))
-            .copy_from(&columns.transpose());
-        if old > 0 {
-            let below = self.probes.coefficients(old, &fresh)?;
-            self.overlaps
-                .view_mut((old, 0), (rows, old))
-                .copy_from(&below);
-        }
-        Ok(images)
+        Ok(Some(images))
     }
 
     /// Makes q number `index` of a product, and its column of R. Where the product lies in the span
@@ -145,10 +128,11 @@ impl Sketch {
             .view_mut((0, index), (index, 1))
             .copy_from(&inside.transpose());
         let mut length = norm(&remainder)?;
-        let floor = BREAKDOWN * epsilon(operator.dtype())? * before;
+        let floor = self.precision.breakdown(before);
         self.factor[(index, index)] = length.max(floor).max(least());
         if length <= floor {
-            let random = self.unit_rows(operator, STAND_INS + index, 1)?;
+            let stand_in = STAND_INS + index;
+            let random = Probe::Rademacher.rows(operator, stand_in..stand_in + 1, self.seed)?;
             remainder = self.basis.project_out(index, &random)?.0;
             length = norm(&remainder)?;
         }
@@ -156,23 +140,6 @@ impl Sketch {
         let (unit, _) = self.basis.project_out(index, &unit)?;
         let unit = unit.affine(norm(&unit)?.recip(), 0.0)?;
         self.basis.set(index, &unit)
-    }
-
-    /// Probes from number `first` on, normalised, (rows, dim).
-    fn unit_rows<Operator: LinearOperator + ?Sized>(
-        &self,
-        operator: &Operator,
-        first: usize,
-        rows: usize,
-    ) -> Result<Tensor, Error> {
-        let probes = self.probe.rows(operator, first..first + rows, self.seed)?;
-        let units = (0..rows)
-            .map(|row| {
-                let probe = probes.narrow(0, row, 1)?;
-                Ok(probe.affine(norm(&probe)?.recip(), 0.0)?)
-            })
-            .collect::<Result<Vec<_>, Error>>()?;
-        Ok(Tensor::cat(&units, 0)?)
     }
 
     /// The basis vectors from `first` on, (rows, dim).

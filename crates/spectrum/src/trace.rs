@@ -10,10 +10,10 @@
 use flatness_operator::LinearOperator;
 
 use crate::deflation::outside;
+use crate::error::{check_positive, check_probes};
 use crate::estimate::Accumulator;
-use crate::product::{epsilon, multiply, row_dots};
-use crate::settings::{check_positive, check_probes};
-use crate::{Budget, Deflation, Error, Estimate, Goal, Measured, Probe, Progress};
+use crate::product::{Precision, multiply, row_dots};
+use crate::{Budget, Deflation, Error, Estimate, Goal, Measured, Probe, Progress, Stop};
 
 /// What [`moments`] is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,17 +47,8 @@ pub fn moments<Operator: LinearOperator + ?Sized>(
     operator: &Operator,
     settings: &MomentsSettings,
 ) -> Result<Moments, Error> {
-    let MomentsSettings {
-        probes,
-        block,
-        seed,
-    } = *settings;
-    check(operator, settings)?;
-    let mut running = Running::new(None);
-    for first in (0..probes).step_by(block) {
-        running.extend(operator, block.min(probes - first), seed)?;
-    }
-    Ok(running.moments(seed))
+    let budget = Budget::UNLIMITED;
+    Ok(grow(operator, settings, None, &Goal::NONE, &budget, &mut |_| ())?.result)
 }
 
 /// Estimates Tr A and ‖A‖_F² with `settings.probes` probes and then a block more at a time, until
@@ -72,9 +63,22 @@ pub fn moments<Operator: LinearOperator + ?Sized>(
 ///
 /// # Errors
 ///
-/// As [`moments`], [`Error::OutOfRange`] for a goal that makes no sense, and
-/// [`Error::BudgetTooSmall`].
+/// As [`moments`], [`Error::OutOfRange`] for a goal that makes no sense, [`Error::BudgetTooSmall`], and
+/// [`Error::Interrupted`] before there are two probes.
 pub fn moments_until<Operator: LinearOperator + ?Sized>(
+    operator: &Operator,
+    settings: &MomentsSettings,
+    deflation: Option<&Deflation>,
+    goal: &Goal,
+    budget: &Budget<'_>,
+    observe: &mut dyn FnMut(&Progress),
+) -> Result<Measured<Moments>, Error> {
+    goal.check()?;
+    budget.check(settings.probes)?;
+    grow(operator, settings, deflation, goal, budget, observe)
+}
+
+fn grow<Operator: LinearOperator + ?Sized>(
     operator: &Operator,
     settings: &MomentsSettings,
     deflation: Option<&Deflation>,
@@ -87,58 +91,46 @@ pub fn moments_until<Operator: LinearOperator + ?Sized>(
         block,
         seed,
     } = *settings;
-    check(operator, settings)?;
-    goal.check()?;
-    budget.check(probes)?;
-    let mut running = Running::new(deflation);
-    loop {
-        let missing = probes.saturating_sub(running.probes);
-        let rows = if missing > 0 {
-            block.min(missing)
-        } else {
-            block
-        };
-        running.extend(operator, rows, seed)?;
-        if running.probes < probes {
-            continue;
-        }
-        let result = running.moments(seed);
-        let estimates = [result.trace, result.frobenius_squared.sqrt()?];
-        if let Some(stop) = goal.judge(&estimates, block, budget, observe)? {
+    check_probes(probes, block)?;
+    check_positive("the operator's dimension", operator.dim())?;
+    let mut running = Running {
+        deflation,
+        precision: Precision::of(operator)?,
+        trace: Accumulator::default(),
+        frobenius_squared: Accumulator::default(),
+        probes: 0,
+    };
+    while running.probes < probes {
+        if running.probes < 2 {
+            budget.go_on(running.probes)?;
+        } else if (budget.interrupt)() {
+            let (result, stop) = (running.moments(seed), Stop::Interrupted);
             return Ok(Measured { result, stop });
         }
+        running.extend(operator, block.min(probes - running.probes), seed)?;
     }
-}
-
-fn check<Operator: LinearOperator + ?Sized>(
-    operator: &Operator,
-    settings: &MomentsSettings,
-) -> Result<(), Error> {
-    check_probes(settings.probes, settings.block)?;
-    check_positive("the operator's dimension", operator.dim())?;
-    epsilon(operator.dtype())?;
-    Ok(())
+    loop {
+        let result = running.moments(seed);
+        let estimates = [result.trace, result.frobenius_squared.sqrt()?];
+        let made = (running.probes, block);
+        if let Some(stop) = goal.judge(&estimates, made, budget, observe)? {
+            return Ok(Measured { result, stop });
+        }
+        running.extend(operator, block, seed)?;
+    }
 }
 
 /// The two moments of the probes so far.
 #[derive(Debug)]
 struct Running<'a> {
     deflation: Option<&'a Deflation>,
+    precision: Precision,
     trace: Accumulator,
     frobenius_squared: Accumulator,
     probes: usize,
 }
 
-impl<'a> Running<'a> {
-    fn new(deflation: Option<&'a Deflation>) -> Self {
-        Self {
-            deflation,
-            trace: Accumulator::default(),
-            frobenius_squared: Accumulator::default(),
-            probes: 0,
-        }
-    }
-
+impl Running<'_> {
     /// Takes `rows` more probes in one block.
     fn extend<Operator: LinearOperator + ?Sized>(
         &mut self,
@@ -149,9 +141,7 @@ impl<'a> Running<'a> {
         let first = self.probes;
         let probes = Probe::Rademacher.rows(operator, first..first + rows, seed)?;
         let vectors = outside(self.deflation, probes)?;
-        let (trace, known) = self.deflation.map_or((0.0, 0.0), |deflation| {
-            (deflation.trace(), deflation.squares())
-        });
+        let known = self.deflation.map(Deflation::sums).unwrap_or_default();
         let products = multiply(operator, &vectors)?;
         let forms = row_dots(&vectors, &products)?;
         let squares = row_dots(&products, &products)?;
@@ -162,8 +152,14 @@ impl<'a> Running<'a> {
                     product: 0,
                 });
             }
-            self.trace.push(trace + form);
-            self.frobenius_squared.push(known + square);
+            // The entries of A z are rounded on their own, each by ε of itself or of what cancels in it,
+            // and met by signs: zᵀ A z by ε ‖A z‖ in the mean square, or by ε of itself.
+            let length = square.sqrt().max(self.precision.scale);
+            let rounding = self.precision.of_sum(known.sizes + form.abs().max(length));
+            self.trace.push(known.trace + form, rounding);
+            let rounding = self.precision.of_sum(known.squares + length.powi(2));
+            self.frobenius_squared
+                .push(known.squares + square, rounding);
         }
         self.probes += rows;
         Ok(())

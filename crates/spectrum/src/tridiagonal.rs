@@ -49,6 +49,12 @@ impl Eigen {
         })
     }
 
+    /// The largest |θ|.
+    pub(crate) fn largest(&self) -> f64 {
+        let sizes = self.values.iter().map(|value| value.abs());
+        sizes.fold(0.0, f64::max)
+    }
+
     /// Squared first components of the eigenvectors, (m): the weights of the Gauss quadrature rule,
     /// of sum 1.
     pub(crate) fn weights(&self) -> Vec<f64> {

@@ -3,26 +3,30 @@
 //! The first block of a measurement is multiplied twice, and the two products must agree in every bit; the
 //! first row of the first block of another width is multiplied alone as well, and must agree with its row of
 //! the block up to √ε (half the digits) of the product or of what the first product makes of such a vector,
-//! whichever is more: a later vector may be one that A makes vanish. A first block of random vectors, two at
-//! least, shows whether the operator is symmetric as [`check_operator`](crate::check_operator) sees it; from a
-//! single one a method of Lanczos sees it by itself: see [`Lanczos::asymmetry`](crate::Lanczos::asymmetry).
+//! whichever is more, and the rounding of the terms of a difference besides: a later vector may be one that A
+//! makes vanish. A first block of random vectors, two at least, shows whether uᵀ A v = vᵀ A u; from a single
+//! one a method of Lanczos sees it by itself: see [`Lanczos::asymmetry`](crate::Lanczos::asymmetry).
 
 use std::sync::{Mutex, PoisonError};
 
 use candle_core::{DType, Device, Tensor};
+use flatness_kernels::dot;
 use flatness_operator::LinearOperator;
 
-use crate::Error;
-use crate::check::asymmetry;
-use crate::product::{epsilon, multiply, norm};
+use crate::product::{Precision, multiply, norm};
+use crate::{Budget, Error};
+
+/// Asymmetry allowed in units of √ε: random forms scatter by a factor of a few.
+const SCATTER: f64 = 8.0;
 
 /// Entries compared at a time, for which they are copied.
 const AT_A_TIME: usize = 1 << 16;
 
 /// An operator whose first products are checked as a method asks for them.
 #[derive(Debug)]
-pub struct Verified<Operator> {
+pub struct Verified<'a, Operator> {
     operator: Operator,
+    budget: Budget<'a>,
     state: Mutex<State>,
 }
 
@@ -36,11 +40,13 @@ struct State {
     products: usize,
 }
 
-impl<Operator: LinearOperator> Verified<Operator> {
-    /// Checks nothing yet.
-    pub fn new(operator: Operator) -> Self {
+impl<'a, Operator: LinearOperator> Verified<'a, Operator> {
+    /// Checks nothing yet. `budget` may interrupt a check too, which fails it with [`Error::Interrupted`]:
+    /// what could not be checked is not believed. Its number of products is not looked at.
+    pub fn new(operator: Operator, budget: Budget<'a>) -> Self {
         Self {
             operator,
+            budget,
             state: Mutex::default(),
         }
     }
@@ -55,17 +61,19 @@ impl<Operator: LinearOperator> Verified<Operator> {
     fn checked(&self, vectors: &Tensor) -> Result<Tensor, Error> {
         let product = multiply(&self.operator, vectors)?;
         let rows = vectors.dim(0)?;
+        let precision = Precision::of(&self.operator)?;
         let state = self.state.lock();
         let mut state = state.unwrap_or_else(PoisonError::into_inner);
         match state.repeated {
             None => {
+                self.budget.go_on(rows)?;
                 compare_bits(&product, &multiply(&self.operator, vectors)?)?;
                 if rows > 1 {
                     let pair = |tensor: &Tensor| -> Result<[Tensor; 2], Error> {
                         Ok([tensor.narrow(0, 0, 1)?, tensor.narrow(0, 1, 1)?])
                     };
                     let ([u, v], [first, second]) = (pair(vectors)?, pair(&product)?);
-                    asymmetry([&u, &v], [&first, &second])?;
+                    check_symmetric([&u, &v], [&first, &second], precision)?;
                 }
                 state.repeated = Some((rows, norm(&product)? / norm(vectors)?));
                 state.products += rows;
@@ -73,8 +81,10 @@ impl<Operator: LinearOperator> Verified<Operator> {
             Some((before, gain)) if before != rows && !state.compared => {
                 let first = |tensor: &Tensor| tensor.narrow(0, 0, 1);
                 let vector = first(vectors)?.contiguous()?;
+                self.budget.go_on(rows)?;
                 let alone = multiply(&self.operator, &vector)?;
-                block_difference(&alone, &first(&product)?, gain * norm(&vector)?)?;
+                let scale = gain * norm(&vector)?;
+                compare_blocks(&alone, &first(&product)?, scale, precision)?;
                 state.compared = true;
                 state.products += 1;
             }
@@ -84,7 +94,7 @@ impl<Operator: LinearOperator> Verified<Operator> {
     }
 }
 
-impl<Operator: LinearOperator> LinearOperator for Verified<Operator> {
+impl<Operator: LinearOperator> LinearOperator for Verified<'_, Operator> {
     fn dim(&self) -> usize {
         self.operator.dim()
     }
@@ -97,8 +107,12 @@ impl<Operator: LinearOperator> LinearOperator for Verified<Operator> {
         self.operator.device()
     }
 
-    /// As the operator's own, and [`Error::NotDeterministic`], [`Error::Asymmetric`] or
-    /// [`Error::BlockDependent`] as a source.
+    fn scale(&self) -> f64 {
+        self.operator.scale()
+    }
+
+    /// As the operator's own, and [`Error::NotDeterministic`], [`Error::Asymmetric`],
+    /// [`Error::BlockDependent`] or [`Error::Interrupted`] as a source.
     fn apply_block(&self, vectors: &Tensor) -> Result<Tensor, flatness_operator::Error> {
         self.checked(vectors).map_err(|error| match error {
             Error::Operator(error) => error,
@@ -107,9 +121,36 @@ impl<Operator: LinearOperator> LinearOperator for Verified<Operator> {
     }
 }
 
+/// That uᵀ A v and vᵀ A u agree for two independent random vectors (1, dim) with their products, over their
+/// lengths: A − Aᵀ is seen in units of A, since |uᵀ (A − Aᵀ) v| √dim / (‖A u‖ + ‖A v‖) is about
+/// ‖A − Aᵀ‖_F / ‖A‖_F for unit vectors, and √ε (half the digits) or the rounding of what cancels is allowed.
+fn check_symmetric(
+    [u, v]: [&Tensor; 2],
+    products: [&Tensor; 2],
+    precision: Precision,
+) -> Result<(), Error> {
+    let lengths = [norm(u)?, norm(v)?];
+    let form = |left: &Tensor, right: &Tensor| -> Result<f64, Error> {
+        Ok(dot(left, right)? / (lengths[0] * lengths[1]))
+    };
+    let (left, right) = (form(u, products[1])?, form(v, products[0])?);
+    let gains = norm(products[0])? / lengths[0] + norm(products[1])? / lengths[1];
+    let scale = gains / (u.dim(1)? as f64).sqrt();
+    let tolerance = SCATTER * precision.epsilon.sqrt() * scale;
+    let tolerance = tolerance.max(precision.breakdown(0.0));
+    if (left - right).abs() > tolerance {
+        return Err(Error::Asymmetric {
+            left,
+            right,
+            tolerance,
+        });
+    }
+    Ok(())
+}
+
 /// That two products of the same block (rows, dim) agree in every bit; infinite and undefined entries are
 /// left to the method.
-pub(crate) fn compare_bits(first: &Tensor, second: &Tensor) -> Result<(), Error> {
+fn compare_bits(first: &Tensor, second: &Tensor) -> Result<(), Error> {
     let (mut largest, mut worst) = (0.0_f64, None::<(usize, f64)>);
     let [first_entries, second_entries] = [first, second].map(Tensor::flatten_all);
     let (first_entries, second_entries) = (first_entries?, second_entries?);
@@ -139,22 +180,24 @@ pub(crate) fn compare_bits(first: &Tensor, second: &Tensor) -> Result<(), Error>
     }
 }
 
-/// ‖difference‖ and ‖A v‖ of a product alone and in a block, within √ε of each other in units of ‖A v‖ or of
-/// `scale`, the larger.
-pub(crate) fn block_difference(
+/// That a product alone and in a block agree within √ε of ‖A v‖ or of `scale`, the larger, or within the rounding
+/// of what cancels in them.
+fn compare_blocks(
     alone: &Tensor,
     in_block: &Tensor,
     scale: f64,
-) -> Result<(f64, f64), Error> {
+    precision: Precision,
+) -> Result<(), Error> {
     let length = norm(alone)?;
     let difference = norm(&(alone - in_block)?)?;
-    if difference > epsilon(alone.dtype())?.sqrt() * length.max(scale) {
+    let allowed = precision.epsilon.sqrt() * length.max(scale);
+    if difference > allowed.max(precision.breakdown(0.0)) {
         return Err(Error::BlockDependent {
             difference,
             norm: length,
         });
     }
-    Ok((difference, length))
+    Ok(())
 }
 
 fn host(tensor: &Tensor) -> Result<Vec<f64>, Error> {

@@ -14,9 +14,9 @@ use flatness_operator::LinearOperator;
 use crate::basis::Basis;
 use crate::diagonal_entries::{bytes_at_work, entries};
 use crate::eigenpairs_settings::vector_bytes;
-use crate::settings::check_probes;
+use crate::error::check_probes;
 use crate::sketch::{Sketch, check_sketch};
-use crate::{Budget, Diagonal, Error, Goal, Measured, Probe, Progress, Stop};
+use crate::{Budget, Diagonal, Error, Goal, Measured, Progress, Stop};
 
 /// Products of a probe: one for the sketch, one of it.
 const PRODUCTS: usize = 2;
@@ -24,7 +24,7 @@ const PRODUCTS: usize = 2;
 /// Vectors held for each probe: of Ω, Q and A Q.
 const HELD: u64 = 3;
 
-/// Vectors at work for each of a block: the probe, before and after it is scaled, and both products.
+/// Vectors at work for each of a block: the probe, its product, the vector made of that and its product.
 const AT_WORK: u64 = 4;
 
 /// Vectors at work for the one product that is orthogonalised.
@@ -72,17 +72,16 @@ fn probe_bytes(dim: usize, dtype: DType) -> u64 {
 ///
 /// # Errors
 ///
-/// As [`crate::xtrace()`], and [`Error::SketchTooLarge`] where the bytes allowed do not hold the probes.
+/// [`Error::TooFewProbes`], [`Error::BeyondDimension`] for more probes than dimensions,
+/// [`Error::Zero`] for an empty block, [`Error::SketchTooLarge`] where the bytes allowed do not hold the
+/// probes, [`Error::UnsupportedDType`], [`Error::NonFiniteProduct`] with the probe,
+/// [`Error::ProductMismatch`], and the operator's own.
 pub fn xdiag<Operator: LinearOperator + ?Sized>(
     operator: &Operator,
     settings: &XDiagSettings,
 ) -> Result<Diagonal, Error> {
-    let mut growing = Growing::new(operator, settings)?;
-    while growing.count() < settings.probes {
-        let rows = settings.block.min(settings.probes - growing.count());
-        growing.extend(operator, rows)?;
-    }
-    growing.diagonal()
+    let budget = Budget::UNLIMITED;
+    Ok(grow(operator, settings, &Goal::NONE, &budget, &mut |_| ())?.result)
 }
 
 /// Estimates the diagonal of A with `settings.probes` probes and then more, a block at a time, until
@@ -95,8 +94,8 @@ pub fn xdiag<Operator: LinearOperator + ?Sized>(
 ///
 /// # Errors
 ///
-/// As [`xdiag()`], [`Error::OutOfRange`] for a goal that makes no sense, and
-/// [`Error::BudgetTooSmall`].
+/// As [`xdiag()`], [`Error::OutOfRange`] for a goal that makes no sense, [`Error::BudgetTooSmall`], and
+/// [`Error::Interrupted`] before there are two probes.
 pub fn xdiag_until<Operator: LinearOperator + ?Sized>(
     operator: &Operator,
     settings: &XDiagSettings,
@@ -106,6 +105,16 @@ pub fn xdiag_until<Operator: LinearOperator + ?Sized>(
 ) -> Result<Measured<Diagonal>, Error> {
     goal.check()?;
     budget.check(settings.probes.saturating_mul(PRODUCTS))?;
+    grow(operator, settings, goal, budget, observe)
+}
+
+fn grow<Operator: LinearOperator + ?Sized>(
+    operator: &Operator,
+    settings: &XDiagSettings,
+    goal: &Goal,
+    budget: &Budget<'_>,
+    observe: &mut dyn FnMut(&Progress),
+) -> Result<Measured<Diagonal>, Error> {
     let mut growing = Growing::new(operator, settings)?;
     let dim = operator.dim();
     let rows = |count: usize| {
@@ -118,7 +127,11 @@ pub fn xdiag_until<Operator: LinearOperator + ?Sized>(
     };
     let mut due = settings.probes;
     loop {
-        growing.extend(operator, rows(growing.count()))?;
+        let before = growing.count();
+        if before < dim.min(2) {
+            budget.go_on(growing.sketch.products)?;
+        }
+        let interrupted = !growing.extend(operator, rows(before), budget)?;
         let count = growing.count();
         let end = || {
             let next = rows(count);
@@ -126,15 +139,21 @@ pub fn xdiag_until<Operator: LinearOperator + ?Sized>(
                 let room = growing.capacity(count + next);
                 room.is_none().then_some(Stop::Memory)
             };
-            let spent = budget.exhausted(PRODUCTS * count, PRODUCTS * next);
+            let spent = budget.exhausted(growing.sketch.products, PRODUCTS * next);
             spent.or_else(full)
         };
         if count < dim.min(2) {
             // One probe has no error.
+            if interrupted {
+                let products = growing.sketch.products;
+                return Err(Error::Interrupted { products });
+            }
             continue;
         }
         let mut stop = if count == dim {
             Some(Stop::Complete)
+        } else if interrupted {
+            Some(Stop::Interrupted)
         } else {
             end()
         };
@@ -143,11 +162,7 @@ pub fn xdiag_until<Operator: LinearOperator + ?Sized>(
         }
         let result = growing.diagonal()?;
         let norm = result.norm()?;
-        // Errors of zero need no quantile, which one probe does not have.
-        let error = match norm.standard_error {
-            0.0 => 0.0,
-            _ => norm.half_width(goal.confidence)?,
-        };
+        let error = result.quantile(goal.confidence)? * norm.standard_error;
         observe(&Progress {
             products: result.products,
             value: norm.value,
@@ -155,8 +170,8 @@ pub fn xdiag_until<Operator: LinearOperator + ?Sized>(
         });
         if count < dim {
             // A few probes that an interrupt leaves may agree by chance.
-            if count >= settings.probes && goal.reached(&[norm])? {
-                stop = Some(Stop::Converged);
+            if count >= settings.probes {
+                stop = goal.reached(&[norm])?.or(stop);
             }
             stop = stop.or_else(end);
         }
@@ -201,7 +216,7 @@ impl<'a> Growing<'a> {
                 fits: fitting(allowed, block, dim, dtype),
             });
         }
-        let sketch = Sketch::new(operator, Probe::Rademacher, seed, probes)?;
+        let sketch = Sketch::new(operator, seed, probes)?;
         Ok(Self {
             images: sketch.basis.room(probes)?,
             sketch,
@@ -231,12 +246,13 @@ impl<'a> Growing<'a> {
         (count <= most).then(|| (2 * current).min(dim).min(most).max(count))
     }
 
-    /// Takes `rows` more probes, which the bytes allowed hold.
+    /// Takes `rows` more probes, which the bytes allowed hold; false where `budget` interrupts.
     fn extend<Operator: LinearOperator + ?Sized>(
         &mut self,
         operator: &Operator,
         rows: usize,
-    ) -> Result<(), Error> {
+        budget: &Budget<'_>,
+    ) -> Result<bool, Error> {
         let count = self.count();
         if let Some(capacity) = self.capacity(count + rows)
             && capacity > self.images.capacity()
@@ -244,8 +260,11 @@ impl<'a> Growing<'a> {
             self.images.grow(count, capacity)?;
             self.sketch.reserve(capacity)?;
         }
-        let images = self.sketch.extend(operator, rows)?;
-        self.images.set(count, &images)
+        let Some(images) = self.sketch.extend(operator, rows, budget)? else {
+            return Ok(false);
+        };
+        self.images.set(count, &images)?;
+        Ok(true)
     }
 
     fn diagonal(&self) -> Result<Diagonal, Error> {
@@ -254,7 +273,7 @@ impl<'a> Growing<'a> {
             values,
             standard_errors,
             probes: self.count(),
-            products: PRODUCTS * self.count(),
+            products: self.sketch.products,
             seed: self.settings.seed,
         })
     }

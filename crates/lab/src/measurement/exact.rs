@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use flatness_records::{ExactSpectrum, ExactSpectrumSpec};
-use flatness_spectrum::dense_spectrum;
+use flatness_spectrum::{Budget, dense_spectrum};
 
 use super::{Instrument, curvature};
 use crate::progress::Watched;
@@ -31,7 +31,7 @@ pub(crate) fn exact_spectrum(
         operator: curvature.hessian(),
         stage: &stage,
     };
-    let spectrum = dense_spectrum(&hessian, BLOCK)?;
+    let spectrum = dense_spectrum(&hessian, BLOCK, &Budget::UNLIMITED)?;
     let biases = network.layout().parameters().iter();
     let biases = biases.filter(|parameter| parameter.shape.len() == 1);
     Ok(ExactSpectrum {

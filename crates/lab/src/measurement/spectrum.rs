@@ -34,13 +34,12 @@ pub(crate) fn matrix_record(
         Detail::Path => None,
         Detail::Full => spec.power.as_ref().map(power).transpose()?,
     };
-    let density =
-        match (&spec.density, detail) {
-            (Some(density), Detail::Full) if spec.matrices.first() == Some(&matrix) => Some(
-                broadened(operator, density, &krylov, streams.seed("density"))?,
-            ),
-            _ => None,
-        };
+    let density = match (&spec.density, detail) {
+        (Some(density), Detail::Full) if spec.matrices.first() == Some(&matrix) => {
+            broadened(operator, density, &krylov, streams.seed("density"))?
+        }
+        _ => None,
+    };
     let eigenvalue = |ritz| iterative(ritz, &krylov);
     Ok(MatrixRecord {
         matrix,
@@ -140,13 +139,14 @@ fn check(operator: &dyn LinearOperator, spec: &PowerSpec, seed: u64) -> Result<Q
     })
 }
 
-/// The density on a grid a little wider than the Ritz values, broadened by a hundredth of their range.
+/// The density on a grid a little wider than the Ritz values, broadened by a hundredth of their range; none of
+/// a zero matrix.
 fn broadened(
     operator: &dyn LinearOperator,
     spec: &DensitySpec,
     krylov: &Lanczos,
     seed: u64,
-) -> Result<Density> {
+) -> Result<Option<Density>> {
     let steps = spec.steps.min(operator.dim());
     let settings = QuadratureSettings {
         probes: spec.probes,
@@ -161,14 +161,16 @@ fn broadened(
         krylov.lambda_min().value.min(0.0),
         krylov.lambda_max().value,
     );
-    // A zero matrix has a range of zero; any positive width shows its one peak.
-    let sigma = ((high - low) / 100.0).max(f64::MIN_POSITIVE.sqrt());
+    let sigma = ((high - low) / 100.0).max(f64::MIN_POSITIVE);
     let (low, high) = (low - 5.0 * sigma, high + 5.0 * sigma);
     let grid: Vec<f64> = (0..GRID)
         .map(|i| low + (high - low) * i as f64 / (GRID - 1) as f64)
         .collect();
-    let density = quadrature.density(&grid, sigma)?;
-    Ok(Density {
+    let density = match quadrature.density(&grid, sigma) {
+        Err(flatness_spectrum::Error::ZeroOperator) => return Ok(None),
+        density => density?,
+    };
+    Ok(Some(Density {
         grid: density.grid,
         density: density.values,
         sigma,
@@ -176,7 +178,7 @@ fn broadened(
         steps: steps as u64,
         products: density.products as u64,
         seed,
-    })
+    }))
 }
 
 pub(crate) fn stochastic(estimate: Estimate) -> Quantity {

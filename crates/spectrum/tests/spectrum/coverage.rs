@@ -6,8 +6,7 @@
 
 use candle_core::DType;
 use flatness_spectrum::{
-    Error, Estimate, HutchPlusPlusSettings, HutchinsonSettings, MomentsSettings, Probe, Quadrature,
-    QuadratureSettings, hutch_plus_plus, hutchinson, moments, quadrature,
+    Error, Estimate, MomentsSettings, Probe, Quadrature, QuadratureSettings, moments, quadrature,
 };
 
 use crate::matrices::Matrix;
@@ -40,50 +39,40 @@ fn stepped() -> Matrix {
 }
 
 #[test]
-fn hutchinson_trace_and_frobenius() {
+fn traces_and_norms() {
     let case = decaying();
     let operator = case.operator(DType::F64);
     let trace: f64 = case.eigenvalues.iter().sum();
     let squares: f64 = case.eigenvalues.iter().map(|value| value * value).sum();
-    for probe in [Probe::Gaussian, Probe::Rademacher] {
-        check_coverage("Hutchinson", trace, |seed| {
-            let settings = HutchinsonSettings {
-                probes: 8,
-                block: 8,
-                probe,
-                seed,
-            };
-            hutchinson(&operator, &settings).unwrap()
-        });
-    }
-    let settings = |seed| MomentsSettings {
-        probes: 16,
-        block: 16,
+    let settings = |probes, seed| MomentsSettings {
+        probes,
+        block: probes,
         seed,
     };
+    check_coverage("trace", trace, |seed| {
+        moments(&operator, &settings(8, seed)).unwrap().trace
+    });
+    // One step of a Gaussian probe is its form over its squared length.
+    check_coverage("trace by Gaussian probes", trace, |seed| {
+        let settings = QuadratureSettings {
+            probes: 8,
+            steps: 1,
+            block: 8,
+            bytes: None,
+            probe: Probe::Gaussian,
+            seed,
+        };
+        let rules = quadrature(&operator, &settings).unwrap();
+        rules.integrate(|value| value).unwrap()
+    });
     check_coverage("squared Frobenius norm", squares, |seed| {
-        moments(&operator, &settings(seed))
+        moments(&operator, &settings(16, seed))
             .unwrap()
             .frobenius_squared
     });
     check_coverage("Frobenius norm", squares.sqrt(), |seed| {
-        let moments = moments(&operator, &settings(seed)).unwrap();
+        let moments = moments(&operator, &settings(16, seed)).unwrap();
         moments.frobenius_squared.sqrt().unwrap()
-    });
-}
-
-#[test]
-fn hutch_plus_plus_trace() {
-    let case = decaying();
-    let operator = case.operator(DType::F64);
-    check_coverage("Hutch++", case.eigenvalues.iter().sum(), |seed| {
-        let settings = HutchPlusPlusSettings {
-            rank: 10,
-            probes: 10,
-            block: 10,
-            seed,
-        };
-        hutch_plus_plus(&operator, &settings).unwrap()
     });
 }
 

@@ -107,6 +107,7 @@ fn rules(eigenvalues: &[f64], probes: usize, seed: u64) -> Vec<Rule> {
         Rule {
             nodes: eigenvalues.to_vec(),
             weights: squares.iter().map(|square| square / sum).collect(),
+            residuals: vec![0.0; eigenvalues.len()],
             mass: eigenvalues.len() as f64,
             tridiagonal: None,
         }

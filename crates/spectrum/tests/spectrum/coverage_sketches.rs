@@ -1,12 +1,12 @@
-//! How often the 95 % intervals of XTrace and XDiag contain the truth, over spectra of every kind and
+//! How often the 95 % intervals of XDiag contain the truth, over spectra of every kind and
 //! with few and many probes: 92 to 98 % of the time.
 //!
 //! Of 400 intervals of exactly 95 % the number that contain the truth has a standard deviation of
-//! 1.1 %. In 200 dimensions, over 1000 seeds XTrace's held it 93.0 to 97.0 % of the time, and over 100
-//! seeds of all entries XDiag's 94.5 to 97.5 %, by the spectrum and the probes.
+//! 1.1 %. In 200 dimensions, over 100 seeds of all entries, they held it 94.5 to 97.5 % of the time, by the
+//! spectrum and the probes.
 
 use candle_core::DType;
-use flatness_spectrum::{XDiagSettings, XTraceSettings, xdiag, xtrace};
+use flatness_spectrum::{XDiagSettings, xdiag};
 
 use crate::matrices::Matrix;
 
@@ -50,28 +50,6 @@ fn spectra() -> Vec<Matrix> {
 fn check_share(name: &str, inside: usize, all: usize) {
     let share = inside as f64 / all as f64;
     assert!((0.92..=0.98).contains(&share), "{name}: {share}");
-}
-
-#[test]
-fn xtrace_on_spectra_of_every_kind() {
-    let seeds = 200;
-    for case in spectra() {
-        let operator = case.operator(DType::F64);
-        let truth: f64 = case.eigenvalues.iter().sum();
-        let inside = (0..seeds)
-            .flat_map(|seed| PROBES.map(|probes| (seed, probes)))
-            .filter(|&(seed, probes)| {
-                let settings = XTraceSettings {
-                    probes,
-                    block: probes,
-                    seed,
-                };
-                let estimate = xtrace(&operator, &settings).unwrap();
-                estimate.interval(0.95).unwrap().contains(&truth)
-            })
-            .count();
-        check_share(case.name, inside, seeds as usize * PROBES.len());
-    }
 }
 
 /// Of the whole diagonal, over 100 seeds: the bound of its error holds 95 % of the time at least, and the

@@ -67,7 +67,7 @@ fn rules(
         &operator,
         &settings,
         deflation,
-        trace,
+        &[&trace],
         &goal,
         &budget,
         &mut |_| (),

@@ -2,13 +2,13 @@
 
 use candle_core::{DType, Device, Tensor};
 use flatness_operator::Dense;
-use flatness_spectrum::{Error, dense_spectrum};
+use flatness_spectrum::{Budget, Error, dense_spectrum};
 use nalgebra::DMatrix;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
-use crate::matrices::{Custom, Matrix};
+use crate::matrices::{Matrix, custom};
 
 #[test]
 fn every_eigenvalue_is_the_chosen_one_whatever_the_block() {
@@ -18,7 +18,8 @@ fn every_eigenvalue_is_the_chosen_one_whatever_the_block() {
         Matrix::new("one by one", vec![-7.0]),
     ] {
         for block in [1, 3, 100] {
-            let spectrum = dense_spectrum(&case.operator(DType::F64), block).unwrap();
+            let spectrum =
+                dense_spectrum(&case.operator(DType::F64), block, &Budget::UNLIMITED).unwrap();
             assert_eq!(spectrum.products, case.eigenvalues.len());
             assert!(spectrum.asymmetry < 1e-14 * case.norm(), "{}", case.name);
             for (got, chosen) in spectrum.eigenvalues.iter().zip(&case.eigenvalues) {
@@ -35,7 +36,7 @@ fn every_eigenvalue_is_the_chosen_one_whatever_the_block() {
 #[test]
 fn the_rank_counts_magnitudes_above_the_threshold() {
     let case = Matrix::new("case", vec![10.0, 1.0, 1e-4, 0.0, -5.0, -1e-4]);
-    let spectrum = dense_spectrum(&case.operator(DType::F64), 4).unwrap();
+    let spectrum = dense_spectrum(&case.operator(DType::F64), 4, &Budget::UNLIMITED).unwrap();
     for (threshold, rank) in [(0.6, 1), (0.2, 2), (1e-3, 3), (1e-6, 5)] {
         assert_eq!(spectrum.rank(threshold), rank, "{threshold}");
     }
@@ -44,15 +45,13 @@ fn the_rank_counts_magnitudes_above_the_threshold() {
 #[test]
 fn what_cannot_be_decomposed_is_refused() {
     let case = Matrix::new("case", vec![1.0, 2.0]);
-    let empty = dense_spectrum(&case.operator(DType::F64), 0).unwrap_err();
+    let empty = dense_spectrum(&case.operator(DType::F64), 0, &Budget::UNLIMITED).unwrap_err();
     assert!(matches!(empty, Error::Zero { field: "block" }));
-    let nan = Custom {
-        dim: 3,
-        dtype: DType::F64,
-        apply: |vectors: &Tensor| vectors.affine(f64::NAN, 0.0),
-    };
+    let nan = custom(3, DType::F64, |vectors: &Tensor| {
+        vectors.affine(f64::NAN, 0.0)
+    });
     assert!(matches!(
-        dense_spectrum(&nan, 2).unwrap_err(),
+        dense_spectrum(&nan, 2, &Budget::UNLIMITED).unwrap_err(),
         Error::NonFiniteProduct { probe: 0, .. }
     ));
 }
@@ -72,7 +71,8 @@ fn a_matrix_with_many_rows_of_zeros_has_eigenvalues() {
             let product = &factor * factor.transpose();
             let entries: Vec<f64> = product.iter().copied().collect();
             let matrix = Tensor::from_vec(entries, (dim, dim), &Device::Cpu).unwrap();
-            let spectrum = dense_spectrum(&Dense::new(&matrix).unwrap(), 50).unwrap();
+            let spectrum =
+                dense_spectrum(&Dense::new(&matrix).unwrap(), 50, &Budget::UNLIMITED).unwrap();
             let values = &spectrum.eigenvalues;
             assert!(
                 values.iter().all(|value| value.is_finite()),

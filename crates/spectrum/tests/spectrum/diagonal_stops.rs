@@ -1,11 +1,9 @@
 //! What ends XDiag before its goal, and what it refuses.
 
-use std::cell::Cell;
-
 use candle_core::DType;
 use flatness_spectrum::{Budget, Error, Stop, XDiagSettings, xdiag, xdiag_bytes};
 
-use crate::diagonal_until::{SETTINGS, decaying, host, until};
+use crate::diagonal_until::{SETTINGS, decaying, until};
 use crate::matrices::Matrix;
 
 #[test]
@@ -26,39 +24,6 @@ fn the_budget_is_never_exceeded() {
             needed: 16
         }
     ));
-}
-
-#[test]
-fn an_interrupt_ends_it_before_any_product() {
-    let case = decaying();
-    // It is asked before each block once there are two probes, and again after a look at the errors.
-    for (block, first, asked, probes) in [
-        (4, 40, 1, 4),
-        (4, 8, 2, 8),
-        (4, 8, 3, 8),
-        (4, 8, 4, 12),
-        (1, 8, 1, 2),
-        (1, 8, 5, 6),
-    ] {
-        let calls = Cell::new(0);
-        let budget = Budget {
-            products: None,
-            interrupt: &|| {
-                calls.set(calls.get() + 1);
-                calls.get() == asked
-            },
-        };
-        let settings = XDiagSettings {
-            probes: first,
-            block,
-            ..SETTINGS
-        };
-        let measured = until(&case, &settings, 1e-9, &budget).unwrap();
-        assert_eq!(measured.stop, Stop::Interrupted);
-        assert_eq!(measured.result.probes, probes, "{block} {asked}");
-        let errors = host(&measured.result.standard_errors);
-        assert!(errors.iter().all(|error| error.is_finite()));
-    }
 }
 
 #[test]

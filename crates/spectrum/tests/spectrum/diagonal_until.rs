@@ -8,7 +8,7 @@ use flatness_spectrum::{
 };
 use nalgebra::DVector;
 
-use crate::matrices::{Custom, Matrix, tensor};
+use crate::matrices::{Matrix, custom, tensor};
 
 pub(crate) const SETTINGS: XDiagSettings = XDiagSettings {
     probes: 8,
@@ -95,14 +95,10 @@ fn it_is_the_fixed_form_that_stopped_there() {
     let case = decaying();
     let transposed = tensor(&case.entries.transpose());
     let rows = Cell::new(0);
-    let operator = Custom {
-        dim: case.dim(),
-        dtype: DType::F64,
-        apply: |block: &Tensor| {
-            rows.set(rows.get() + block.dim(0)?);
-            block.matmul(&transposed)
-        },
-    };
+    let operator = custom(case.dim(), DType::F64, |block: &Tensor| {
+        rows.set(rows.get() + block.dim(0)?);
+        block.matmul(&transposed)
+    });
     // In the same blocks to the last bit; in others to the rounding of products of several rows.
     for (first, tolerance) in [(8, 0.0), (6, 1e-12)] {
         let settings = XDiagSettings {
@@ -134,7 +130,7 @@ fn it_is_the_fixed_form_that_stopped_there() {
 }
 
 #[test]
-fn a_sketch_of_the_whole_space_is_complete_and_has_no_error() {
+fn a_sketch_of_the_whole_space_is_complete_and_errs_by_rounding() {
     for (name, eigenvalues) in [
         ("one", vec![-7.0]),
         ("two", vec![3.0, -1.0]),
@@ -153,9 +149,14 @@ fn a_sketch_of_the_whole_space_is_complete_and_has_no_error() {
             "{name}"
         );
         assert!(distance(&result, &case) <= 1e-13 * case.norm(), "{name}");
-        assert_eq!(result.relative_error(0.95).unwrap(), 0.0, "{name}");
+        // Nothing but rounding is left.
+        assert!(result.relative_error(0.95).unwrap() <= 1e-12, "{name}");
         let half_widths = host(&result.half_widths(0.95).unwrap());
-        assert!(half_widths.iter().all(|&half_width| half_width == 0.0));
+        assert!(
+            half_widths
+                .iter()
+                .all(|&half_width| half_width <= 1e-12 * case.norm())
+        );
         let fixed = XDiagSettings {
             probes: case.dim(),
             ..SETTINGS

@@ -6,7 +6,7 @@ use candle_core::{DType, Tensor};
 use flatness_spectrum::{Budget, EigenpairsSettings, Error, Stop, basis_bytes, eigenpairs};
 
 use crate::eigenpairs::{SETTINGS, check, check_residuals, run};
-use crate::matrices::{Custom, Diagonal, case, tensor};
+use crate::matrices::{Diagonal, case, custom, tensor};
 
 #[test]
 fn a_budget_or_an_interrupt_ends_early_and_says_so() {
@@ -38,7 +38,7 @@ fn a_budget_or_an_interrupt_ends_early_and_says_so() {
         products: None,
         interrupt: &|| {
             asked.set(asked.get() + 1);
-            asked.get() == 2
+            asked.get() == 3
         },
     };
     let result = eigenpairs(&operator, &SETTINGS, &budget, &mut |_| ()).unwrap();
@@ -134,19 +134,15 @@ fn settings_that_make_no_sense_are_refused() {
 fn a_product_that_is_not_finite_is_named_with_its_step() {
     let products = Cell::new(0);
     let diagonal = Diagonal::new((0..40).map(f64::from).collect(), DType::F64);
-    let operator = Custom {
-        dim: 40,
-        dtype: DType::F64,
-        apply: |block: &Tensor| {
-            products.set(products.get() + 1);
-            let product = block.broadcast_mul(&diagonal.0)?;
-            if products.get() < 4 {
-                return Ok(product);
-            }
-            let poisoned = product.narrow(0, 1, 1)?.affine(f64::NAN, 0.0)?;
-            Tensor::cat(&[&product.narrow(0, 0, 1)?, &poisoned], 0)
-        },
-    };
+    let operator = custom(40, DType::F64, |block: &Tensor| {
+        products.set(products.get() + 1);
+        let product = block.broadcast_mul(&diagonal.0)?;
+        if products.get() < 4 {
+            return Ok(product);
+        }
+        let poisoned = product.narrow(0, 1, 1)?.affine(f64::NAN, 0.0)?;
+        Tensor::cat(&[&product.narrow(0, 0, 1)?, &poisoned], 0)
+    });
     let settings = EigenpairsSettings {
         block: 2,
         ..SETTINGS
@@ -172,11 +168,7 @@ fn asymmetry_enters_the_residuals_and_gross_asymmetry_is_refused() {
         entries[(3, 17)] += size;
         entries[(17, 3)] -= size;
         let transposed = tensor(&entries.transpose());
-        let operator = Custom {
-            dim: 60,
-            dtype: DType::F64,
-            apply: |block: &Tensor| block.matmul(&transposed),
-        };
+        let operator = custom(60, DType::F64, |block: &Tensor| block.matmul(&transposed));
         match eigenpairs(&operator, &SETTINGS, &Budget::UNLIMITED, &mut |_| ()) {
             Ok(result) => {
                 assert!(accepted);

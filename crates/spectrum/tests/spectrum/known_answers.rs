@@ -7,7 +7,7 @@ use flatness_spectrum::{
     Budget, EigenpairsSettings, LanczosSettings, dense_spectrum, eigenpairs, lanczos,
 };
 
-use crate::matrices::{Custom, Diagonal};
+use crate::matrices::{Diagonal, custom};
 
 const SEED: u64 = 8;
 
@@ -40,11 +40,7 @@ fn linear_regression(n: u32) -> Known {
     let dim = f64::from(n);
     Known {
         name: "linear regression",
-        operator: Box::new(Custom {
-            dim: n as usize,
-            dtype: DType::F64,
-            apply,
-        }),
+        operator: Box::new(custom(n as usize, DType::F64, apply)),
         eigenvalues: (1..=n)
             .rev()
             .map(|k| scale * (2.0 - 2.0 * cosine(k)))
@@ -80,11 +76,7 @@ fn compound_symmetry(n: u32, a: f64, b: f64) -> Known {
     eigenvalues[0] = a + b * dim;
     Known {
         name: "compound symmetry",
-        operator: Box::new(Custom {
-            dim: n as usize,
-            dtype: DType::F64,
-            apply,
-        }),
+        operator: Box::new(custom(n as usize, DType::F64, apply)),
         eigenvalues,
         trace: dim * (a + b),
         frobenius_squared: dim * (a + b).powi(2) + dim * (dim - 1.0) * b * b,
@@ -153,7 +145,7 @@ fn the_formulas_agree_with_each_other() {
 fn eigenvalues_are_those_of_the_formula() {
     for case in cases() {
         let (name, dim, norm) = (case.name, case.dim(), case.norm());
-        let dense = dense_spectrum(&*case.operator, 7).unwrap();
+        let dense = dense_spectrum(&*case.operator, 7, &Budget::UNLIMITED).unwrap();
         for (got, truth) in dense.eigenvalues.iter().zip(&case.eigenvalues) {
             assert!((got - truth).abs() <= 1e-13 * norm, "{name}: {got} {truth}");
         }

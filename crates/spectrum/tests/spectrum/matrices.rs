@@ -7,7 +7,7 @@
 )]
 
 use candle_core::{DType, Device, Tensor};
-use flatness_operator::{Dense, Error, LinearOperator, check_block};
+use flatness_operator::{Dense, Error, LinearOperator, check_block, from_fn};
 use nalgebra::DMatrix;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -162,26 +162,10 @@ pub(crate) fn identity(dim: usize, dtype: DType) -> Diagonal {
 }
 
 /// Any function of a block as an operator of dimension `dim`, to break the promises with.
-pub(crate) struct Custom<Apply> {
-    pub(crate) dim: usize,
-    pub(crate) dtype: DType,
-    pub(crate) apply: Apply,
-}
-
-impl<Apply: Fn(&Tensor) -> candle_core::Result<Tensor>> LinearOperator for Custom<Apply> {
-    fn dim(&self) -> usize {
-        self.dim
-    }
-
-    fn dtype(&self) -> DType {
-        self.dtype
-    }
-
-    fn device(&self) -> &Device {
-        &Device::Cpu
-    }
-
-    fn apply_block(&self, vectors: &Tensor) -> Result<Tensor, Error> {
-        Ok((self.apply)(vectors)?)
-    }
+pub(crate) fn custom(
+    dim: usize,
+    dtype: DType,
+    apply: impl Fn(&Tensor) -> candle_core::Result<Tensor>,
+) -> impl LinearOperator {
+    from_fn(dim, dtype, &Device::Cpu, apply)
 }

@@ -4,7 +4,7 @@ use candle_core::{DType, Tensor};
 use flatness_operator::LinearOperator;
 use flatness_spectrum::{Error, PowerIteration, PowerSettings, power_iteration};
 
-use crate::matrices::{Custom, Diagonal, Matrix};
+use crate::matrices::{Diagonal, Matrix, custom};
 
 fn run(operator: &dyn LinearOperator, tolerance: f64) -> PowerIteration {
     let settings = PowerSettings {
@@ -126,29 +126,17 @@ fn bad_settings_and_operators_are_refused() {
         matches!(error, Error::NonFiniteProduct { product: 0, .. }),
         "{error}"
     );
-    let empty = Custom {
-        dim: 0,
-        dtype: DType::F64,
-        apply: |block: &Tensor| Ok(block.clone()),
-    };
+    let empty = custom(0, DType::F64, |block: &Tensor| Ok(block.clone()));
     assert!(matches!(
         power_iteration(&empty, &settings),
         Err(Error::Zero { .. })
     ));
-    let half = Custom {
-        dim: 2,
-        dtype: DType::F16,
-        apply: |block: &Tensor| Ok(block.clone()),
-    };
+    let half = custom(2, DType::F16, |block: &Tensor| Ok(block.clone()));
     assert!(matches!(
         power_iteration(&half, &settings),
         Err(Error::UnsupportedDType { .. })
     ));
-    let wrong = Custom {
-        dim: 2,
-        dtype: DType::F64,
-        apply: |block: &Tensor| block.t(),
-    };
+    let wrong = custom(2, DType::F64, |block: &Tensor| block.t());
     assert!(matches!(
         power_iteration(&wrong, &settings),
         Err(Error::ProductMismatch { .. })

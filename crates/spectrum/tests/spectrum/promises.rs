@@ -4,7 +4,7 @@ use candle_core::{DType, Tensor};
 use flatness_spectrum::{Error, LanczosSettings, lanczos};
 
 use crate::checks::{SEED, run, tridiagonal};
-use crate::matrices::{Custom, Matrix, matrix, repeated, tensor};
+use crate::matrices::{Matrix, custom, matrix, repeated, tensor};
 
 #[test]
 fn asymmetry_is_measured_and_enters_the_residual() {
@@ -16,11 +16,7 @@ fn asymmetry_is_measured_and_enters_the_residual() {
         entries[(3, 17)] += size;
         entries[(17, 3)] -= size;
         let transposed = tensor(&entries.transpose());
-        let operator = Custom {
-            dim: 40,
-            dtype: DType::F64,
-            apply: |block: &Tensor| block.matmul(&transposed),
-        };
+        let operator = custom(40, DType::F64, |block: &Tensor| block.matmul(&transposed));
         let settings = LanczosSettings {
             steps: 40,
             tolerance: 1e-8,
@@ -94,20 +90,16 @@ fn operators_that_break_their_promises_are_named() {
     let products = std::cell::Cell::new(0);
     for value in [f64::NAN, f64::INFINITY] {
         products.set(0);
-        let operator = Custom {
-            dim: 5,
-            dtype: DType::F64,
-            apply: |block: &Tensor| {
-                products.set(products.get() + 1);
-                let factors = Tensor::new(&[1.0, 2.0, 3.0, 4.0, 5.0], block.device())?;
-                let product = block.broadcast_mul(&factors)?;
-                if products.get() == 3 {
-                    product.affine(1.0, value)
-                } else {
-                    Ok(product)
-                }
-            },
-        };
+        let operator = custom(5, DType::F64, |block: &Tensor| {
+            products.set(products.get() + 1);
+            let factors = Tensor::new(&[1.0, 2.0, 3.0, 4.0, 5.0], block.device())?;
+            let product = block.broadcast_mul(&factors)?;
+            if products.get() == 3 {
+                product.affine(1.0, value)
+            } else {
+                Ok(product)
+            }
+        });
         let error = lanczos(&operator, &settings).unwrap_err();
         assert!(
             matches!(
@@ -120,18 +112,10 @@ fn operators_that_break_their_promises_are_named() {
             "{error}"
         );
     }
-    let operator = Custom {
-        dim: 5,
-        dtype: DType::F64,
-        apply: |block: &Tensor| block.narrow(1, 0, 4),
-    };
+    let operator = custom(5, DType::F64, |block: &Tensor| block.narrow(1, 0, 4));
     let error = lanczos(&operator, &settings).unwrap_err();
     assert!(matches!(error, Error::ProductMismatch { .. }), "{error}");
-    let operator = Custom {
-        dim: 5,
-        dtype: DType::F64,
-        apply: |block: &Tensor| block.to_dtype(DType::F32),
-    };
+    let operator = custom(5, DType::F64, |block: &Tensor| block.to_dtype(DType::F32));
     let error = lanczos(&operator, &settings).unwrap_err();
     assert!(
         matches!(
@@ -143,21 +127,13 @@ fn operators_that_break_their_promises_are_named() {
         ),
         "{error}"
     );
-    let operator = Custom {
-        dim: 5,
-        dtype: DType::BF16,
-        apply: |block: &Tensor| Ok(block.clone()),
-    };
+    let operator = custom(5, DType::BF16, |block: &Tensor| Ok(block.clone()));
     let error = lanczos(&operator, &settings).unwrap_err();
     assert!(
         matches!(error, Error::UnsupportedDType { got: DType::BF16 }),
         "{error}"
     );
-    let operator = Custom {
-        dim: 5,
-        dtype: DType::F64,
-        apply: |_: &Tensor| candle_core::bail!("no data"),
-    };
+    let operator = custom(5, DType::F64, |_: &Tensor| candle_core::bail!("no data"));
     let error = lanczos(&operator, &settings).unwrap_err();
     assert!(error.to_string().contains("no data"), "{error}");
 }

@@ -8,7 +8,7 @@ use flatness_spectrum::{
 };
 use nalgebra::DMatrix;
 
-use crate::matrices::{Custom, Diagonal, case, cases, identity, matrix, repeated, tensor};
+use crate::matrices::{Diagonal, case, cases, custom, identity, matrix, repeated, tensor};
 
 const KINDS: [Probe; 2] = [Probe::Gaussian, Probe::Rademacher];
 
@@ -158,14 +158,10 @@ fn the_bytes_allowed_change_neither_probes_nor_rules_nor_where_it_ends() {
     let diagonal = Tensor::new(entries, &Device::Cpu).unwrap();
     let run = |bytes: Option<u64>| {
         let widest = std::cell::Cell::new(0);
-        let operator = Custom {
-            dim: 40,
-            dtype: DType::F64,
-            apply: |block: &Tensor| {
-                widest.set(widest.get().max(block.dims()[0]));
-                block.broadcast_mul(&diagonal)
-            },
-        };
+        let operator = custom(40, DType::F64, |block: &Tensor| {
+            widest.set(widest.get().max(block.dims()[0]));
+            block.broadcast_mul(&diagonal)
+        });
         let settings = QuadratureSettings {
             bytes,
             ..settings(8, 12, Probe::Gaussian)
@@ -175,7 +171,7 @@ fn the_bytes_allowed_change_neither_probes_nor_rules_nor_where_it_ends() {
             &operator,
             &settings,
             None,
-            |rules| rules.integrate(f64::exp),
+            &[&|rules| rules.integrate(f64::exp)],
             &goal,
             &Budget::of_products(2000),
             &mut |_| (),
@@ -289,24 +285,20 @@ fn bad_settings_functions_and_operators_are_refused() {
 
     // Infinite only for the second row of the second block: probe 5.
     let calls = std::cell::Cell::new(0);
-    let poisoned = Custom {
-        dim: 3,
-        dtype: DType::F64,
-        apply: |block: &Tensor| {
-            calls.set(calls.get() + 1);
-            let factor = if calls.get() > 2 { f64::INFINITY } else { 1.0 };
-            let product = block.broadcast_mul(&Tensor::new(&[1.0, 2.0, 3.0], block.device())?)?;
-            let second = product.narrow(0, 1, 1)?.affine(factor, 0.0)?;
-            Tensor::cat(
-                &[
-                    &product.narrow(0, 0, 1)?,
-                    &second,
-                    &product.narrow(0, 2, block.dim(0)? - 2)?,
-                ],
-                0,
-            )
-        },
-    };
+    let poisoned = custom(3, DType::F64, |block: &Tensor| {
+        calls.set(calls.get() + 1);
+        let factor = if calls.get() > 2 { f64::INFINITY } else { 1.0 };
+        let product = block.broadcast_mul(&Tensor::new(&[1.0, 2.0, 3.0], block.device())?)?;
+        let second = product.narrow(0, 1, 1)?.affine(factor, 0.0)?;
+        Tensor::cat(
+            &[
+                &product.narrow(0, 0, 1)?,
+                &second,
+                &product.narrow(0, 2, block.dim(0)? - 2)?,
+            ],
+            0,
+        )
+    });
     let error = quadrature(&poisoned, &settings(8, 2, Probe::Gaussian)).unwrap_err();
     assert!(
         matches!(
@@ -318,11 +310,7 @@ fn bad_settings_functions_and_operators_are_refused() {
         ),
         "{error}"
     );
-    let half = Custom {
-        dim: 3,
-        dtype: DType::F16,
-        apply: |block: &Tensor| Ok(block.clone()),
-    };
+    let half = custom(3, DType::F16, |block: &Tensor| Ok(block.clone()));
     let error = quadrature(&half, &settings(2, 2, Probe::Gaussian)).unwrap_err();
     assert!(
         matches!(error, Error::UnsupportedDType { got: DType::F16 }),

@@ -6,6 +6,7 @@ fn estimate(probes: usize) -> Estimate {
     Estimate {
         value: 10.0,
         standard_error: 2.0,
+        rounding: 0.0,
         probes,
         products: probes,
         seed: 0,

@@ -1,14 +1,12 @@
 //! Measurements that go on until the interval is narrow or a budget ends them.
 
-use std::cell::Cell;
-
 use candle_core::DType;
 use flatness_spectrum::{
     Budget, Error, Estimate, Goal, MomentsSettings, Probe, Progress, Quadrature,
-    QuadratureSettings, Stop, XTraceSettings, moments_until, quadrature_until, xtrace_until,
+    QuadratureSettings, Stop, moments_until, quadrature_until,
 };
 
-use crate::matrices::{Matrix, case};
+use crate::matrices::Matrix;
 
 fn positive() -> Matrix {
     Matrix::new(
@@ -18,11 +16,6 @@ fn positive() -> Matrix {
 }
 
 const MOMENTS: MomentsSettings = MomentsSettings {
-    probes: 10,
-    block: 4,
-    seed: 0,
-};
-const XTRACE: XTraceSettings = XTraceSettings {
     probes: 10,
     block: 4,
     seed: 0,
@@ -39,22 +32,18 @@ const RULES: QuadratureSettings = QuadratureSettings {
 type Method =
     fn(&Matrix, &Goal, &Budget<'_>, &mut dyn FnMut(&Progress)) -> Result<(Estimate, Stop), Error>;
 
-fn methods() -> [(&'static str, usize, usize, Method); 3] {
+fn methods() -> [(&'static str, usize, usize, Method); 2] {
     [
         ("moments", 10, 4, |case, goal, budget, observe| {
             let operator = case.operator(DType::F64);
             let measured = moments_until(&operator, &MOMENTS, None, goal, budget, observe)?;
             Ok((measured.result.trace, measured.stop))
         }),
-        ("XTrace", 20, 8, |case, goal, budget, observe| {
-            let operator = case.operator(DType::F64);
-            let measured = xtrace_until(&operator, &XTRACE, goal, budget, observe)?;
-            Ok((measured.result, measured.stop))
-        }),
         ("quadrature", 120, 48, |case, goal, budget, observe| {
             let operator = case.operator(DType::F64);
             let trace = |rules: &Quadrature| rules.integrate(|value| value);
-            let measured = quadrature_until(&operator, &RULES, None, trace, goal, budget, observe)?;
+            let measured =
+                quadrature_until(&operator, &RULES, None, &[&trace], goal, budget, observe)?;
             Ok((trace(&measured.result)?, measured.stop))
         }),
     ]
@@ -88,7 +77,7 @@ fn the_goal_is_reached_and_the_last_progress_is_the_result() {
 }
 
 #[test]
-fn a_budget_or_an_interrupt_ends_early_and_says_so() {
+fn a_budget_ends_early_and_says_so() {
     let case = positive();
     let goal = Goal::relative(1e-6);
     for (name, first, block, method) in methods() {
@@ -96,17 +85,6 @@ fn a_budget_or_an_interrupt_ends_early_and_says_so() {
         let (estimate, stop) = method(&case, &goal, &budget, &mut |_| ()).unwrap();
         assert_eq!(stop, Stop::Products, "{name}");
         assert_eq!(estimate.products, first + 2 * block, "{name}");
-        let asked = Cell::new(0);
-        let budget = Budget {
-            products: None,
-            interrupt: &|| {
-                asked.set(asked.get() + 1);
-                asked.get() == 2
-            },
-        };
-        let (estimate, stop) = method(&case, &goal, &budget, &mut |_| ()).unwrap();
-        assert_eq!(stop, Stop::Interrupted, "{name}");
-        assert_eq!(estimate.products, first + block, "{name}");
         let error = method(&case, &goal, &Budget::of_products(first - 1), &mut |_| ());
         assert!(
             matches!(error, Err(Error::BudgetTooSmall { needed, .. }) if needed == first),
@@ -124,18 +102,6 @@ fn a_budget_or_an_interrupt_ends_early_and_says_so() {
             assert!(matches!(error, Err(Error::OutOfRange { .. })), "{name}");
         }
     }
-}
-
-#[test]
-fn xtrace_of_the_whole_space_is_complete() {
-    let case = case("indefinite");
-    let goal = Goal::relative(1e-14);
-    let operator = case.operator(DType::F64);
-    let measured =
-        xtrace_until(&operator, &XTRACE, &goal, &Budget::UNLIMITED, &mut |_| ()).unwrap();
-    assert_eq!(measured.stop, Stop::Complete);
-    let truth: f64 = case.eigenvalues.iter().sum();
-    assert!((measured.result.value - truth).abs() <= 1e-10);
 }
 
 #[test]

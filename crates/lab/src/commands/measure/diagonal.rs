@@ -151,6 +151,7 @@ pub(super) fn lines(
         let entry = Estimate {
             value: scalar(&value)?,
             standard_error: scalar(&standard_error)?,
+            rounding: norm.rounding,
             probes: *probes,
             products: *products,
             seed: *seed,

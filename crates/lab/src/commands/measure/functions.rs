@@ -55,23 +55,19 @@ pub(super) fn measure(
     };
     let goal = Goal::relative(subject.options.relative_error);
     let functions: Vec<(String, Function)> = subject.what.iter().filter_map(function).collect();
-    // The least accurate of what was asked for; a density alone is judged by its second moment.
-    let judged = |quadrature: &Quadrature| {
-        let mut worst: Option<Estimate> = None;
-        for (_, function) in &functions {
-            let estimate = function(quadrature)?;
-            let relative = |one: &Estimate| one.standard_error / one.value.abs();
-            if worst.is_none_or(|worst| relative(&estimate) > relative(&worst)) {
-                worst = Some(estimate);
-            }
-        }
-        worst.map_or_else(|| quadrature.frobenius_squared(), Ok)
-    };
+    // A density alone is judged by its second moment.
+    let mut judged: Vec<flatness_spectrum::Function<'_>> = Vec::new();
+    for (_, function) in &functions {
+        judged.push(&**function);
+    }
+    if judged.is_empty() {
+        judged.push(&Quadrature::frobenius_squared);
+    }
     let measured = quadrature_until(
         operator,
         &settings,
         Some(known),
-        judged,
+        &judged,
         &goal,
         budget,
         &mut |progress| {
@@ -106,7 +102,9 @@ pub(super) fn too_few_steps(stop: Stop) -> &'static str {
         Stop::Products => "the budget ended it; more --steps",
         Stop::Interrupted => "the time limit ended it; more --steps",
         Stop::Memory => "the memory ended it; more --steps",
-        Stop::Converged | Stop::Rounding | Stop::Complete => "enough probes; more --steps",
+        Stop::Converged | Stop::Rounding | Stop::Complete | Stop::Undefined => {
+            "enough probes; more --steps"
+        }
     }
 }
 

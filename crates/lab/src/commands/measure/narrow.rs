@@ -23,6 +23,10 @@ impl<Operator: LinearOperator> LinearOperator for Narrow<Operator> {
         self.operator.device()
     }
 
+    fn scale(&self) -> f64 {
+        self.operator.scale()
+    }
+
     fn apply_block(&self, vectors: &Tensor) -> Result<Tensor, flatness_operator::Error> {
         let count = check_block(self, vectors)?;
         if count <= self.rows {

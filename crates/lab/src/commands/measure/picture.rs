@@ -110,10 +110,13 @@ pub(super) fn csv<const N: usize>(heading: &str, rows: impl Iterator<Item = [f64
 fn densities(album: &mut Album<'_>, quadrature: &Quadrature) -> Result<()> {
     let low = quadrature.nodes().fold(0.0, f64::min);
     let high = quadrature.nodes().fold(0.0, f64::max);
-    // A zero matrix has a range of zero; any positive width shows its one peak.
-    let sigma = (BROADENING * (high - low)).max(f64::MIN_POSITIVE.sqrt());
+    let sigma = (BROADENING * (high - low)).max(f64::MIN_POSITIVE);
     let grid = evenly(low - 5.0 * sigma, high + 5.0 * sigma, GRID);
-    let density = quadrature.density(&grid, sigma)?;
+    let density = match quadrature.density(&grid, sigma) {
+        // A range of zero has no density, and no picture.
+        Err(flatness_spectrum::Error::ZeroOperator) => return Ok(()),
+        density => density?,
+    };
     let curve = Curve {
         x: &density.grid,
         y: &density.values,
@@ -125,14 +128,9 @@ fn densities(album: &mut Album<'_>, quadrature: &Quadrature) -> Result<()> {
         .map(|((&x, &y), &error)| [x, y, error]);
     let data = csv("eigenvalue,density,standard_error", rows);
     album.keep("density", &density_svg(&album.name, &curve)?, &data)?;
-    let largest = high.max(-low);
-    if largest == 0.0 {
-        return Ok(());
-    }
-    let top = largest.log10() + 0.5;
+    let top = high.max(-low).log10() + 0.5;
     let decades = evenly(top - DECADES, top, GRID);
-    let floor = largest * 10f64.powf(-DECADES);
-    let density = quadrature.log_density(&decades, DECADES_BROADENING, floor)?;
+    let density = quadrature.log_density(&decades, DECADES_BROADENING)?;
     let magnitudes: Vec<f64> = decades.iter().map(|decade| 10f64.powf(*decade)).collect();
     let columns = |half: &[Estimate]| -> (Vec<f64>, Vec<f64>) {
         half.iter()

@@ -85,7 +85,8 @@ pub(super) fn measure(
         diagonal: None,
         products: 0,
     };
-    let verified = Verified::new(operator);
+    // The limit of time is looked at between the blocks of each measurement.
+    let verified = Verified::new(operator, Budget::UNLIMITED);
     let operator = &verified;
     let mut pairs = None;
     if eigen || probing {
@@ -235,13 +236,9 @@ fn take_eigenpairs(pairs: &Eigenpairs, found: &mut Spectral) -> Result<()> {
         }
     }
     found.top = pairs.top.len();
-    let norm = found
-        .lines
-        .iter()
-        .map(|line| line.quantity)
-        .max_by(|left, right| left.value.abs().total_cmp(&right.value.abs()));
-    if let Some(norm) = norm {
+    if let Some(norm) = pairs.spectral_norm() {
         let value = norm.value.abs();
+        let norm = quantity(&norm);
         let mut line = Line::new("spectral_norm", Quantity { value, ..norm });
         line.stop = Some(describe(pairs.stop));
         found.lines.push(line);
@@ -257,5 +254,6 @@ pub(super) fn describe(stop: Stop) -> &'static str {
         Stop::Memory => "the memory ended it",
         Stop::Rounding => "down to rounding",
         Stop::Complete => "complete",
+        Stop::Undefined => "not defined",
     }
 }
