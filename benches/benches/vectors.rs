@@ -7,7 +7,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use flatness_data::mnist::{self, EmbeddedMnist, Source};
 use flatness_data::{Normalization, Order};
 use flatness_operator::{Error as OperatorError, LinearOperator, check_block};
-use flatness_spectrum::{Budget, EigenpairsSettings, LanczosSettings, eigenpairs, lanczos};
+use flatness_spectrum::{Budget, EigenpairsSettings, eigenpairs};
 
 /// A diagonal matrix: its product is one pass, so Lanczos on it is vector work.
 struct Diagonal(Tensor);
@@ -43,14 +43,6 @@ fn reorthogonalisation(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> 
     group.sample_size(10);
     let operator = Diagonal(Tensor::rand(0f32, 1.0, 1_000_000, &Device::Cpu)?);
     let products = 100;
-    group.bench_function("100-steps", |bencher| {
-        let settings = LanczosSettings {
-            steps: products,
-            tolerance: 1e-3,
-            seed: 0,
-        };
-        bencher.iter(|| lanczos(&operator, &settings));
-    });
     for block in [1, 4, 8] {
         let settings = EigenpairsSettings {
             top: 1,

@@ -15,7 +15,9 @@ use flatness_data::Normalization;
 use flatness_data::mnist::{self, EmbeddedMnist, Source};
 use flatness_layers::{Loss, Workers};
 use flatness_models::Architecture;
-use flatness_spectrum::{LanczosSettings, MomentsSettings, lanczos, moments};
+use flatness_spectrum::{
+    Budget, EigenpairsSettings, Goal, MomentsSettings, eigenpairs, moments_until,
+};
 use nalgebra::DMatrix;
 
 const CLASSES: usize = 10;
@@ -63,16 +65,20 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let curvature = mean_loss.curvature(&theta, Retention::Retain)?;
     let hessian = curvature.hessian();
-    let spectrum = lanczos(
-        &hessian,
-        &LanczosSettings {
-            steps: 200,
-            tolerance: 1e-10,
-            seed: 1,
-        },
-    )?;
+    let settings = EigenpairsSettings {
+        top: 200,
+        bottom: 0,
+        block: 1,
+        basis: 202,
+        tolerance: 1e-10,
+        least_products: 0,
+        bytes: None,
+        seed: 1,
+    };
+    let budget = Budget::of_products(200);
+    let spectrum = eigenpairs(&hessian, &settings, &budget, &mut |_| ())?;
     let converged: Vec<_> = spectrum
-        .ritz_values()
+        .top
         .iter()
         .take_while(|ritz| ritz.converged)
         .collect();
@@ -87,7 +93,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     // The bound of every Ritz value, with room for the rounding of the dense eigenvalues.
     let rounding = 1e-12 * lambda_1;
-    let broken = spectrum.ritz_values().iter().filter(|ritz| {
+    let broken = spectrum.top.iter().filter(|ritz| {
         exact
             .iter()
             .all(|value| (ritz.value - value).abs() > ritz.residual + rounding)
@@ -95,16 +101,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!(
         "lanczos  {} of {} residual bounds broken",
         broken.count(),
-        spectrum.ritz_values().len()
+        spectrum.top.len()
     );
-    let estimates = moments(
-        &hessian,
-        &MomentsSettings {
-            probes: 200,
-            block: 10,
-            seed: 2,
-        },
-    )?;
+    let settings = MomentsSettings {
+        probes: 200,
+        block: 10,
+        seed: 2,
+    };
+    let goal = Goal::relative(1e-9);
+    let estimates = moments_until(&hessian, &settings, None, &goal, &budget, &mut |_| ())?.result;
     let norm = estimates.frobenius_squared.sqrt()?;
     for (name, exact, estimate) in [
         ("trace", trace, estimates.trace),

@@ -18,7 +18,10 @@ use flatness_data::{Dataset, Normalization};
 use flatness_layers::{Loss, Network, Workers};
 use flatness_models::Architecture;
 use flatness_operator::LinearOperator;
-use flatness_spectrum::{LanczosSettings, MomentsSettings, lanczos, moments};
+use flatness_spectrum::{
+    Budget, Goal, MomentsSettings, Probe, Quadrature, QuadratureSettings, moments_until,
+    quadrature_until,
+};
 use flatness_testkit::{assert_close, assert_small, gaussian, values};
 use nalgebra::{DMatrix, DVector};
 
@@ -107,6 +110,21 @@ impl Model {
     }
 }
 
+/// Two Lanczos runs of at most so many steps.
+fn lanczos(operator: &dyn LinearOperator, steps: usize, seed: u64) -> Quadrature {
+    let settings = QuadratureSettings {
+        probes: 2,
+        steps,
+        block: 2,
+        bytes: None,
+        probe: Probe::Gaussian,
+        seed,
+    };
+    let (goal, budget) = (Goal::relative(0.1), Budget::UNLIMITED);
+    let found = quadrature_until(operator, &settings, None, &[], &goal, &budget, &mut |_| ());
+    found.unwrap().result
+}
+
 /// 20 digits: the Krylov space of a random vector closes after one step per distinct eigenvalue, so
 /// Lanczos sees all of them.
 #[test]
@@ -125,28 +143,17 @@ fn lanczos_run_to_its_end_finds_the_whole_spectrum_and_its_rank() {
         .count();
     assert_eq!(nonzero, (CLASSES - 1) * 20, "rank (C − 1) rank(X)");
 
-    let settings = LanczosSettings {
-        steps: 300,
-        tolerance: 1e-10,
-        seed: 1,
-    };
-    let spectrum = lanczos(&hessian, &settings).unwrap();
-    assert!(spectrum.invariant);
-    // The nonzero ones, all distinct, and zero once; a few more where rounding passes for a new
-    // direction.
-    assert!(
-        (nonzero + 1..nonzero + 10).contains(&spectrum.steps),
-        "{}",
-        spectrum.steps
-    );
-    let ritz: Vec<f64> = spectrum
-        .ritz_values()
-        .iter()
-        .map(|ritz| ritz.value)
-        .collect();
-    assert_close("spectrum", &ritz[..nonzero], &dense[..nonzero], 1e-12);
-    assert_small("zeros", &ritz[nonzero..], 1e-12 * dense[0]);
-    assert!(spectrum.ritz_values().iter().all(|ritz| ritz.converged));
+    for rule in lanczos(&hessian, 300, 1).rules {
+        assert!(rule.tridiagonal.is_none());
+        // The nonzero ones, all distinct, and zero once; a few more where rounding passes for a new
+        // direction.
+        let steps = rule.nodes.len();
+        assert!((nonzero + 1..nonzero + 10).contains(&steps), "{steps}");
+        let (found, zeros) = rule.nodes.split_at(nonzero);
+        assert_close("spectrum", found, &dense[..nonzero], 1e-12);
+        assert_small("zeros", zeros, 1e-12 * dense[0]);
+        assert!(rule.residuals.iter().all(|&one| one <= 1e-10 * dense[0]));
+    }
 }
 
 /// 200 digits, rank 1,800: fewer steps than eigenvalues, so the largest ones converge and every
@@ -166,27 +173,20 @@ fn lanczos_cut_short_finds_the_largest_eigenvalues_within_its_bounds() {
         .count();
     assert_eq!(nonzero, (CLASSES - 1) * 200, "rank (C − 1) rank(X)");
 
-    let settings = LanczosSettings {
-        steps: 80,
-        tolerance: 1e-10,
-        seed: 2,
-    };
-    let spectrum = lanczos(&hessian, &settings).unwrap();
-    assert!(!spectrum.invariant);
-    let ritz = spectrum.ritz_values();
-    let converged = ritz.iter().take_while(|ritz| ritz.converged).count();
-    assert!(converged >= 10, "{converged}");
-    let values: Vec<f64> = ritz[..converged].iter().map(|ritz| ritz.value).collect();
-    assert_close("largest", &values, &dense[..converged], 1e-10);
-    for ritz in ritz {
-        let distance = |value: f64| (ritz.value - value).abs();
-        let nearest = dense
-            .iter()
-            .fold(distance(0.0), |d: f64, &value| d.min(distance(value)));
-        assert!(
-            nearest <= ritz.residual * (1.0 + 1e-6),
-            "{ritz:?}, {nearest:e}"
-        );
+    for rule in lanczos(&hessian, 80, 2).rules {
+        assert!(rule.tridiagonal.is_some());
+        let small = |residual: &&f64| **residual <= 1e-10 * rule.nodes[0];
+        let converged = rule.residuals.iter().take_while(small).count();
+        assert!(converged >= 10, "{converged}");
+        let values = &rule.nodes[..converged];
+        assert_close("largest", values, &dense[..converged], 1e-10);
+        for (node, residual) in rule.nodes.iter().zip(&rule.residuals) {
+            let distance = |value: f64| (node - value).abs();
+            let nearest = dense
+                .iter()
+                .fold(distance(0.0), |d: f64, &value| d.min(distance(value)));
+            assert!(nearest <= residual * (1.0 + 1e-6), "{node}, {nearest:e}");
+        }
     }
 
     let settings = MomentsSettings {
@@ -194,7 +194,9 @@ fn lanczos_cut_short_finds_the_largest_eigenvalues_within_its_bounds() {
         block: 16,
         seed: 3,
     };
-    let moments = moments(&hessian, &settings).unwrap();
+    let (goal, budget) = (Goal::relative(1e-9), Budget::of_products(64));
+    let moments = moments_until(&hessian, &settings, None, &goal, &budget, &mut |_| ());
+    let moments = moments.unwrap().result;
     let trace: f64 = dense.iter().sum();
     let squares: f64 = dense.iter().map(|value| value * value).sum();
     for (estimate, exact) in [(moments.trace, trace), (moments.frobenius_squared, squares)] {

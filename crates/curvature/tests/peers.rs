@@ -15,7 +15,9 @@ use candle_core::{DType, Device, Tensor};
 use flatness_curvature::{MeanLoss, Retention, Settings};
 use flatness_data::LabelledTensors;
 use flatness_layers::{Loss, Workers};
-use flatness_spectrum::{Budget, EigenpairsSettings, MomentsSettings, eigenpairs, moments};
+use flatness_spectrum::{
+    Budget, EigenpairsSettings, Goal, MomentsSettings, eigenpairs, moments_until,
+};
 use flatness_testkit::{Activation, Problem, assert_close, dense_matrix, values};
 use nalgebra::DMatrix;
 
@@ -236,7 +238,9 @@ fn leading_eigenvalues_are_those_of_a_dense_hessian_by_hyper_dual_numbers() {
             block: 50,
             seed: 63,
         };
-        let found = moments(&operator, &settings).unwrap();
+        let (goal, budget) = (Goal::relative(1e-9), Budget::of_products(100));
+        let found = moments_until(&operator, &settings, None, &goal, &budget, &mut |_| ());
+        let found = found.unwrap().result;
         for (estimate, truth) in [
             (found.trace, exact.iter().sum::<f64>()),
             (

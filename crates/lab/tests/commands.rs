@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use assert_cmd::Command;
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor};
 use flatness_curvature::{MeanLoss, Retention, Settings};
 use flatness_data::Normalization;
 use flatness_data::mnist::{self, EmbeddedMnist};
 use flatness_layers::{Loss, Workers};
 use flatness_models::{Architecture, checkpoint};
-use flatness_spectrum::{PowerSettings, power_iteration};
+use flatness_operator::LinearOperator;
+use flatness_spectrum::Probe;
 
 fn flatness(arguments: &[&str]) -> (i32, String, String) {
     let output = Command::cargo_bin("flatness")
@@ -178,14 +179,22 @@ fn power(path: &str) -> f64 {
     let mean_loss = MeanLoss::new(&network, &examples, Loss::CrossEntropy, &workers, settings);
     let mean_loss = mean_loss.expect("they fit");
     let curvature = mean_loss.curvature(&theta, Retention::Retain);
-    let settings = PowerSettings {
-        max_iterations: 500,
-        tolerance: 1e-3,
-        seed: 6,
-    };
     let curvature = curvature.expect("a Hessian");
-    let found = power_iteration(&curvature.hessian(), &settings);
-    let found = found.expect("an eigenvalue");
-    assert!(found.converged, "{found:?}");
-    found.value.abs()
+    let hessian = curvature.hessian();
+    let dot = |left: &Tensor, right: &Tensor| -> f64 {
+        let sum = (left * right).and_then(|products| products.sum_all());
+        sum.and_then(|sum| sum.to_scalar()).expect("a number")
+    };
+    let mut vector = Probe::Gaussian.rows(&hessian, 0..1, 6).expect("a start");
+    for _ in 0..500 {
+        vector = (&vector / dot(&vector, &vector).sqrt()).expect("a vector");
+        let product = hessian.apply_block(&vector).expect("a product");
+        let value = dot(&vector, &product);
+        let residual = (&product - (&vector * value).expect("a vector")).expect("a vector");
+        if dot(&residual, &residual).sqrt() <= 1e-3 * value.abs() {
+            return value.abs();
+        }
+        vector = product;
+    }
+    panic!("no eigenvalue after 500 products");
 }

@@ -133,12 +133,6 @@ pub struct Measured<T> {
 }
 
 impl Goal {
-    /// Reached by the number of probes alone.
-    pub(crate) const NONE: Self = Self {
-        relative_error: f64::INFINITY,
-        confidence: 0.95,
-    };
-
     /// 95 % confidence in an error of at most `relative_error` × |value|.
     #[must_use]
     pub fn relative(relative_error: f64) -> Self {

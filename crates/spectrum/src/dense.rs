@@ -41,9 +41,7 @@ impl DenseSpectrum {
 /// # Errors
 ///
 /// [`Error::Zero`] for an empty block or an operator of dimension 0, [`Error::BudgetTooSmall`],
-/// [`Error::Interrupted`], [`Error::UnsupportedDType`],
-/// [`Error::NonFiniteProduct`] with the number of the unit vector, [`Error::ProductMismatch`],
-/// and the operator's own.
+/// [`Error::Interrupted`], and those of products, see [`Error`].
 pub fn dense_spectrum<Operator: LinearOperator + ?Sized>(
     operator: &Operator,
     block: usize,

@@ -18,7 +18,7 @@ use crate::estimate::quantile;
 use crate::product::{Precision, epsilon, norm};
 use crate::{Error, Estimate};
 
-/// The outcome of [`crate::xdiag()`].
+/// The outcome of [`crate::xdiag_until`].
 #[derive(Debug, Clone)]
 pub struct Diagonal {
     /// aᵢᵢ, (dim), in the operator's element type.

@@ -21,7 +21,7 @@ use candle_core::{DType, Tensor};
 use nalgebra::DMatrix;
 
 use crate::Error;
-use crate::basis::{Basis, to_tensor};
+use crate::basis::to_tensor;
 use crate::sketch::Sketch;
 
 /// Squared sine below which two directions are one: where the products are linearly dependent, one
@@ -43,10 +43,10 @@ pub(crate) fn bytes_at_work(dim: usize, dtype: DType) -> [u64; 2] {
     [fixed, FEWEST.min(dim)].map(|elements| MATRICES * (elements * dtype.size_in_bytes()) as u64)
 }
 
-/// diag A and its standard errors, (dim) each, from a sketch and the A q of its basis.
-pub(crate) fn entries(sketch: &Sketch, images: &Basis) -> Result<(Tensor, Tensor), Error> {
+/// diag A and its standard errors, (dim) each.
+pub(crate) fn entries(sketch: &Sketch) -> Result<(Tensor, Tensor), Error> {
     let (count, dim) = (sketch.count(), sketch.basis.dim());
-    let parts = [&sketch.basis, images, &sketch.probes].map(|vectors| vectors.rows(count));
+    let parts = [&sketch.basis, &sketch.images, &sketch.probes].map(|vectors| vectors.rows(count));
     let [basis, images, probes] = parts;
     let (basis, images, probes) = (basis?, images?, probes?);
     // Nothing is left to chance of the whole space, or where nothing was found.

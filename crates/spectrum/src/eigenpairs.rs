@@ -70,12 +70,10 @@ pub struct Eigenpairs {
 /// # Errors
 ///
 /// [`Error::Zero`] for no eigenvalue, an empty block or an operator of dimension 0,
-/// [`Error::BeyondDimension`], [`Error::BasisTooSmall`], [`Error::BasisTooLarge`] with what would
+/// [`Error::BeyondDimension`], [`Error::BasisTooSmall`], [`Error::TooLarge`] with what would
 /// fit, [`Error::OutOfRange`] for a tolerance that is not a positive number,
-/// [`Error::BudgetTooSmall`], [`Error::Interrupted`] before the first block,
-/// [`Error::UnsupportedDType`], [`Error::NonFiniteProduct`] with the row of the block and the step,
-/// [`Error::ProductMismatch`], [`Error::NotSymmetric`], [`Error::TridiagonalNotConverged`], and the
-/// operator's own.
+/// [`Error::BudgetTooSmall`], [`Error::Interrupted`] before the first block, and those of products, see
+/// [`Error`].
 pub fn eigenpairs<Operator: LinearOperator + ?Sized>(
     operator: &Operator,
     settings: &EigenpairsSettings,

@@ -78,8 +78,9 @@ impl EigenpairsSettings {
             Some(allowed) if bytes_needed > allowed => {
                 let at_work = basis_bytes(0, block.min(dim), dim, operator.dtype());
                 let fits = allowed.saturating_sub(at_work) / vector_bytes(dim, operator.dtype());
-                Err(Error::BasisTooLarge {
-                    basis: capacity,
+                Err(Error::TooLarge {
+                    count: capacity,
+                    vectors: "vectors of a basis",
                     needed: bytes_needed,
                     allowed,
                     fits: usize::try_from(fits).unwrap_or(usize::MAX),

@@ -3,16 +3,13 @@
 use candle_core::DType;
 
 /// Every failure of this crate.
+///
+/// Every method refuses an operator by [`UnsupportedDType`](Self::UnsupportedDType) and its products by
+/// [`ProductMismatch`](Self::ProductMismatch) and [`NonFiniteProduct`](Self::NonFiniteProduct); one of Lanczos also
+/// ends with [`NotSymmetric`](Self::NotSymmetric) or [`TridiagonalNotConverged`](Self::TridiagonalNotConverged).
+/// The operator's own failures pass through.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// More Lanczos steps are asked for than the space has dimensions.
-    #[error("steps is {steps}, but the operator has dimension {dim}; ask for at most {dim} steps")]
-    TooManySteps {
-        /// Steps asked for.
-        steps: usize,
-        /// Dimension of the operator.
-        dim: usize,
-    },
     /// A number that has to be positive is zero.
     #[error("{field} is 0; set it to at least 1")]
     Zero {
@@ -49,47 +46,18 @@ pub enum Error {
         /// The least number that works.
         needed: usize,
     },
-    /// The basis takes more memory than is allowed.
-    #[error(
-        "a basis of {basis} vectors takes {needed} bytes, but {allowed} are allowed; {fits} vectors would fit"
-    )]
-    BasisTooLarge {
-        /// Vectors the basis may hold.
-        basis: usize,
+    /// The vectors to be held take more memory than is allowed.
+    #[error("{count} {vectors} take {needed} bytes, but {allowed} are allowed; {fits} would fit")]
+    TooLarge {
+        /// Vectors to be held.
+        count: usize,
+        /// What they are.
+        vectors: &'static str,
         /// Bytes they would take, with the vectors at work.
         needed: u64,
         /// Bytes allowed.
         allowed: u64,
-        /// The largest basis within the bytes allowed; 0 if the vectors at work alone do not fit.
-        fits: usize,
-    },
-    /// The Krylov space of one probe takes more memory than is allowed.
-    #[error(
-        "{steps} Lanczos steps take {needed} bytes for one probe at a time, but {allowed} are allowed; {fits} steps \
-         would fit"
-    )]
-    KrylovTooLarge {
-        /// Lanczos steps asked for.
-        steps: usize,
-        /// Bytes they would take, with the vectors at work.
-        needed: u64,
-        /// Bytes allowed.
-        allowed: u64,
-        /// The most steps within the bytes allowed; 0 if the vectors at work alone do not fit.
-        fits: usize,
-    },
-    /// The sketch of a diagonal takes more memory than is allowed.
-    #[error(
-        "a sketch of {probes} probes takes {needed} bytes, but {allowed} are allowed; {fits} probes would fit"
-    )]
-    SketchTooLarge {
-        /// Probes asked for.
-        probes: usize,
-        /// Bytes they would take, with the vectors at work.
-        needed: u64,
-        /// Bytes allowed.
-        allowed: u64,
-        /// The most probes within the bytes allowed; 0 if the vectors at work alone do not fit.
+        /// The largest number within the bytes allowed; 0 if the vectors at work alone do not fit.
         fits: usize,
     },
     /// The budget ends before the first number.
@@ -186,9 +154,9 @@ pub enum Error {
          operator's parameters and data"
     )]
     NonFiniteProduct {
-        /// Index of the probe or start vector, from 0.
+        /// Index of the probe, unit vector or row of the block, from 0.
         probe: usize,
-        /// Index of the product among those of that probe, from 0: the Lanczos or power step.
+        /// Index of the product among those of that probe, from 0: the Lanczos step.
         product: usize,
     },
     /// The operator is not symmetric beyond anything rounding could do.
@@ -213,16 +181,6 @@ pub enum Error {
         size: usize,
         /// The bound on iterations.
         iterations: usize,
-    },
-    /// A Ritz vector is asked for that does not exist.
-    #[error(
-        "Ritz vector {index} is asked for, but there are {count}; indices run from 0 to {count} - 1"
-    )]
-    NoSuchRitzVector {
-        /// The index asked for.
-        index: usize,
-        /// Number of Ritz values.
-        count: usize,
     },
     /// The function to integrate over the spectrum has no finite value at a node.
     #[error(
@@ -275,11 +233,11 @@ pub(crate) fn check_positive_real(field: &'static str, got: f64) -> Result<(), E
     })
 }
 
-/// Checks the number of Lanczos steps against the dimension of the space.
-pub(crate) fn check_steps(steps: usize, dim: usize) -> Result<(), Error> {
-    check_positive("steps", steps)?;
-    if steps > dim {
-        return Err(Error::TooManySteps { steps, dim });
+/// Refuses none, and more vectors than the space has dimensions.
+pub(crate) fn check_dimension(field: &'static str, got: usize, dim: usize) -> Result<(), Error> {
+    check_positive(field, got)?;
+    if got > dim {
+        return Err(Error::BeyondDimension { field, got, dim });
     }
     Ok(())
 }

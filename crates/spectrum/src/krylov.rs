@@ -21,7 +21,7 @@ pub(crate) const GROSS_ASYMMETRY: f64 = 0.1;
 
 /// One start vector's recurrence. It owns steps × dim elements.
 pub(crate) struct Recurrence {
-    pub(crate) basis: Basis,
+    basis: Basis,
     /// α₁ … α_m
     pub(crate) diagonal: Vec<f64>,
     /// β₁ … β_m, of which the last is the norm of what A q_m leaves outside the Krylov space.

@@ -1,12 +1,11 @@
 //! The spectrum of a symmetric linear operator known only by its products, each number with its
 //! error.
 //!
-//! The nouns: [`Eigenpairs`] at both ends of the spectrum, to a tolerance and in bounded memory; a
-//! [`RitzValue`] from a plain [`lanczos()`] run; an [`Estimate`] from [`moments`] (trace and squared
-//! Frobenius norm); the [`Diagonal`] from [`xdiag()`]; a [`Quadrature`] (Tr f(A), ranks, counts and the
-//! spectral [`Density`]); all eigenvalues from [`dense_spectrum`]; and a [`PowerIteration`] as an independent
-//! check of the spectral norm. [`Verified`] asks an operator whether it keeps its promises while it is
-//! measured. Every result says what it cost in products and which seed repeats it.
+//! The nouns: [`Eigenpairs`] at both ends of the spectrum, to a tolerance and in bounded memory; an
+//! [`Estimate`] of trace and squared Frobenius norm from [`moments_until`]; the [`Diagonal`] from
+//! [`xdiag_until`]; a [`Quadrature`] (Tr f(A), ranks, counts and the spectral [`Density`]); and all eigenvalues
+//! from [`dense_spectrum`]. [`Verified`] asks an operator whether it keeps its promises while it is measured.
+//! Every result says what it cost in products and which seed repeats it.
 //!
 //! What goes on until it is accurate enough takes a [`Budget`] and reports [`Progress`]; its result
 //! names the [`Stop`]. [`moments_until`] and [`quadrature_until`] take a [`Deflation`], known
@@ -14,30 +13,6 @@
 //!
 //! Vectors stay in the operator's element type, float32 or float64, and on its device; scalars are
 //! float64. No error is below the rounding of that type.
-//!
-//! ```
-//! use candle_core::{Device, Tensor};
-//! use flatness_operator::Dense;
-//! use flatness_spectrum::{LanczosSettings, MomentsSettings, lanczos, moments};
-//!
-//! // Eigenvalues 3, 1 and -2.
-//! let matrix = Tensor::new(
-//!     &[[2.0_f64, 1.0, 0.0], [1.0, 2.0, 0.0], [0.0, 0.0, -2.0]],
-//!     &Device::Cpu,
-//! )?;
-//! let operator = Dense::new(&matrix)?;
-//!
-//! let spectrum = lanczos(&operator, &LanczosSettings { steps: 3, tolerance: 1e-10, seed: 7 })?;
-//! assert!((spectrum.lambda_max().value - 3.0).abs() < 1e-12);
-//! assert!((spectrum.lambda_min().value + 2.0).abs() < 1e-12);
-//! assert!(spectrum.spectral_norm().converged);
-//!
-//! let moments = moments(&operator, &MomentsSettings { probes: 40, block: 8, seed: 7 })?;
-//! assert!((moments.trace.value - 2.0).abs() <= 4.0 * moments.trace.standard_error);
-//! let squared = moments.frobenius_squared;
-//! assert!((squared.value - 14.0).abs() <= 4.0 * squared.standard_error);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
 //!
 //! The two largest eigenvalues and the smallest to a residual of 1e-8, then a trace to 2 %:
 //!
@@ -106,8 +81,6 @@ mod error;
 mod estimate;
 mod functions;
 mod krylov;
-mod lanczos;
-mod power;
 mod probes;
 mod product;
 mod quadrature;
@@ -129,13 +102,11 @@ pub use eigenpairs::{Eigenpairs, Eigenvalue, eigenpairs};
 pub use eigenpairs_settings::{EigenpairsSettings, basis_bytes};
 pub use error::Error;
 pub use estimate::Estimate;
-pub use lanczos::{Lanczos, LanczosSettings, RitzValue, lanczos};
-pub use power::{PowerIteration, PowerSettings, power_iteration};
 pub use probes::Probe;
 pub use quadrature::{
-    Function, Quadrature, QuadratureSettings, quadrature, quadrature_bytes, quadrature_until,
+    Function, Quadrature, QuadratureSettings, quadrature_bytes, quadrature_until,
 };
 pub use rule::{Rule, Tridiagonal};
-pub use trace::{Moments, MomentsSettings, moments, moments_until};
+pub use trace::{Moments, MomentsSettings, moments_until};
 pub use verified::Verified;
-pub use xdiag::{XDiagSettings, xdiag, xdiag_bytes, xdiag_until};
+pub use xdiag::{XDiagSettings, xdiag_bytes, xdiag_until};

@@ -15,7 +15,7 @@ use flatness_operator::LinearOperator;
 
 use crate::deflation::{mass, outside};
 use crate::eigenpairs_settings::vector_bytes;
-use crate::error::{check_probes, check_steps};
+use crate::error::{check_dimension, check_probes};
 use crate::krylov;
 use crate::product::Precision;
 use crate::rule::InDoubt;
@@ -30,7 +30,7 @@ const AT_WORK: u64 = 4;
 /// Vectors at work for the one probe whose next vector is made.
 const ORTHOGONALIZED: u64 = 4;
 
-/// What [`quadrature()`] is to do.
+/// What [`quadrature_until`] is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QuadratureSettings {
     /// Start vectors, at least 2.
@@ -49,7 +49,7 @@ pub struct QuadratureSettings {
     pub seed: u64,
 }
 
-/// Bytes held by [`quadrature()`] while `block` probes run in lockstep over `steps` vectors of length `dim`,
+/// Bytes held by [`quadrature_until`] while `block` probes run in lockstep over `steps` vectors of length `dim`,
 /// beside what the operator itself needs.
 #[must_use]
 pub fn quadrature_bytes(block: usize, steps: usize, dim: usize, dtype: DType) -> u64 {
@@ -73,8 +73,9 @@ impl QuadratureSettings {
         let vectors = (allowed / vector_bytes(dim, dtype)).saturating_sub(ORTHOGONALIZED);
         let fits = vectors / (steps as u64).saturating_add(AT_WORK);
         if fits == 0 {
-            return Err(Error::KrylovTooLarge {
-                steps,
+            return Err(Error::TooLarge {
+                count: steps,
+                vectors: "Lanczos steps of one probe",
                 needed: quadrature_bytes(1, steps, dim, dtype),
                 allowed,
                 fits: usize::try_from(vectors.saturating_sub(AT_WORK)).unwrap_or(usize::MAX),
@@ -84,7 +85,7 @@ impl QuadratureSettings {
     }
 }
 
-/// The outcome of [`quadrature()`].
+/// The outcome of [`quadrature_until`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Quadrature {
     /// Eigenvalues that no probe sees, from a [`Deflation`].
@@ -102,7 +103,8 @@ pub struct Quadrature {
     pub probe: Probe,
     /// Seed of the probes.
     pub seed: u64,
-    /// The largest asymmetry found by any probe, see [`crate::Lanczos::asymmetry`].
+    /// Frobenius norm of the entries of Qᵀ A Q that a symmetric A makes vanish, as far as the steps saw them, the
+    /// largest of any probe: the rounding of the products, or a defect of the operator.
     pub asymmetry: f64,
     pub(crate) precision: Precision,
     pub(crate) in_doubt: InDoubt,
@@ -111,37 +113,11 @@ pub struct Quadrature {
 /// A function of the spectrum as [`quadrature_until`] is asked for it.
 pub type Function<'a> = &'a dyn Fn(&Quadrature) -> Result<Estimate, Error>;
 
-/// Computes the Gauss rules of `settings.probes` random probes.
-///
-/// # Errors
-///
-/// [`Error::TooFewProbes`], [`Error::Zero`] for no steps or an empty block,
-/// [`Error::TooManySteps`], [`Error::KrylovTooLarge`] where the bytes allowed hold not even one probe,
-/// [`Error::UnsupportedDType`], [`Error::NonFiniteProduct`] with probe and step,
-/// [`Error::ProductMismatch`], [`Error::NotSymmetric`], [`Error::TridiagonalNotConverged`], and the
-/// operator's own.
-pub fn quadrature<Operator: LinearOperator + ?Sized>(
-    operator: &Operator,
-    settings: &QuadratureSettings,
-) -> Result<Quadrature, Error> {
-    let any: Function<'_> = &|rules| rules.integrate(|_| 1.0);
-    let budget = Budget::UNLIMITED;
-    let measured = grow(
-        operator,
-        settings,
-        None,
-        &[any],
-        &Goal::NONE,
-        &budget,
-        &mut |_| (),
-    );
-    Ok(measured?.result)
-}
-
 /// Computes the Gauss rules of `settings.probes` random probes and then of a block more at a time,
 /// until each of `functions` of them is as accurate as the goal asks, or the budget ends it:
 /// `&Quadrature::nuclear_norm`, for instance, or `&|rules| rules.integrate(f64::exp)`. What has no value is
-/// left out of the judgement: each function gives its number or its own error when asked of the result.
+/// left out of the judgement: each function gives its number or its own error when asked of the result. Without a
+/// function that has a value the first probes are all.
 ///
 /// Given a `deflation`, its Ritz values count as eigenvalues and the probes see the rest alone: the
 /// errors shrink as the large eigenvalues are taken out, and those are in the density as the lines
@@ -152,8 +128,10 @@ pub fn quadrature<Operator: LinearOperator + ?Sized>(
 ///
 /// # Errors
 ///
-/// As [`quadrature()`], [`Error::OutOfRange`] for a goal that makes no sense,
-/// [`Error::BudgetTooSmall`], and [`Error::Interrupted`] before there are two probes of one step.
+/// [`Error::TooFewProbes`], [`Error::Zero`] for no steps or an empty block, [`Error::BeyondDimension`],
+/// [`Error::TooLarge`] where the bytes allowed hold not even one probe, [`Error::OutOfRange`] for a goal
+/// that makes no sense, [`Error::BudgetTooSmall`], [`Error::Interrupted`] before there are two probes of one
+/// step, and those of products, see [`Error`].
 pub fn quadrature_until<Operator: LinearOperator + ?Sized>(
     operator: &Operator,
     settings: &QuadratureSettings,
@@ -165,24 +143,20 @@ pub fn quadrature_until<Operator: LinearOperator + ?Sized>(
 ) -> Result<Measured<Quadrature>, Error> {
     goal.check()?;
     budget.check(settings.probes.saturating_mul(settings.steps))?;
-    grow(
-        operator, settings, deflation, functions, goal, budget, observe,
-    )
-}
-
-fn grow<Operator: LinearOperator + ?Sized>(
-    operator: &Operator,
-    settings: &QuadratureSettings,
-    deflation: Option<&Deflation>,
-    functions: &[Function<'_>],
-    goal: &Goal,
-    budget: &Budget<'_>,
-    observe: &mut dyn FnMut(&Progress),
-) -> Result<Measured<Quadrature>, Error> {
-    let mut result = start(operator, settings)?;
-    if let Some(deflation) = deflation {
-        result.deflated.clone_from(&deflation.eigenvalues);
-    }
+    check_probes(settings.probes, settings.block)?;
+    check_dimension("steps", settings.steps, operator.dim())?;
+    let mut result = Quadrature {
+        deflated: deflation.map_or_else(Vec::new, |known| known.eigenvalues.clone()),
+        rules: Vec::with_capacity(settings.probes),
+        dim: operator.dim(),
+        steps: settings.steps,
+        products: 0,
+        probe: settings.probe,
+        seed: settings.seed,
+        asymmetry: 0.0,
+        precision: Precision::of(operator)?,
+        in_doubt: InDoubt::AsFound,
+    };
     let lockstep = settings.lockstep(operator)?;
     loop {
         let missing = settings.probes.saturating_sub(result.rules.len());
@@ -209,35 +183,6 @@ fn grow<Operator: LinearOperator + ?Sized>(
             return Ok(Measured { result, stop });
         }
     }
-}
-
-/// Checks the settings; no rule yet.
-fn start<Operator: LinearOperator + ?Sized>(
-    operator: &Operator,
-    settings: &QuadratureSettings,
-) -> Result<Quadrature, Error> {
-    let QuadratureSettings {
-        probes,
-        steps,
-        block,
-        probe,
-        seed,
-        ..
-    } = *settings;
-    check_probes(probes, block)?;
-    check_steps(steps, operator.dim())?;
-    Ok(Quadrature {
-        deflated: Vec::new(),
-        rules: Vec::with_capacity(probes),
-        dim: operator.dim(),
-        steps,
-        products: 0,
-        probe,
-        seed,
-        asymmetry: 0.0,
-        precision: Precision::of(operator)?,
-        in_doubt: InDoubt::AsFound,
-    })
 }
 
 impl Quadrature {

@@ -7,7 +7,7 @@
 //! Ω (dim, probes) has columns of norm √dim. Leaving out probe i turns Q Qᵀ into Q (I − sᵢ sᵢᵀ) Qᵀ,
 //! where sᵢ is column i of R⁻ᵀ, normalised: it is orthogonal to every column of R but its own
 //! (Epperly, Tropp and Webber, SIAM J. Matrix Anal. Appl. 45, 2024, §2). It takes 2 products a
-//! probe and holds 2 × probes × dim elements.
+//! probe and holds 3 × probes × dim elements.
 
 use candle_core::Tensor;
 use flatness_operator::LinearOperator;
@@ -21,9 +21,11 @@ use crate::{Budget, Error, Probe};
 /// Stream of the first vector that stands in for a dependent one: far from any probe's.
 const STAND_INS: usize = 1 << 31;
 
-/// Ω, Q and R.
+/// Ω, Q, A Q and R.
 pub(crate) struct Sketch {
     pub(crate) basis: Basis,
+    /// A Q as rows.
+    pub(crate) images: Basis,
     /// Ω as rows.
     pub(crate) probes: Basis,
     /// R, (probes, probes), upper triangular.
@@ -47,6 +49,7 @@ impl Sketch {
         let basis = Basis::zeros(capacity, &vector)?;
         Ok(Self {
             probes: basis.room(capacity)?,
+            images: basis.room(capacity)?,
             basis,
             factor: DMatrix::zeros(0, 0),
             precision,
@@ -64,37 +67,33 @@ impl Sketch {
     pub(crate) fn reserve(&mut self, capacity: usize) -> Result<(), Error> {
         let count = self.count();
         self.basis.grow(count, capacity)?;
+        self.images.grow(count, capacity)?;
         self.probes.grow(count, capacity)
     }
 
-    /// Takes `rows` more probes with 2 × rows products, not more in all than the dimension. Returns
-    /// A q for the vectors q added, (rows, dim), or nothing and adds no probe where `budget` interrupts,
-    /// which is asked between the two blocks.
+    /// Takes `rows` more probes, for which there is room, with 2 × rows products. Returns false and adds no
+    /// probe where `budget` interrupts, which is asked between the two blocks.
     pub(crate) fn extend<Operator: LinearOperator + ?Sized>(
         &mut self,
         operator: &Operator,
         rows: usize,
         budget: &Budget<'_>,
-    ) -> Result<Option<Tensor>, Error> {
+    ) -> Result<bool, Error> {
         let old = self.count();
         let count = old + rows;
-        if count > self.basis.capacity() {
-            let capacity = (2 * self.basis.capacity()).clamp(count, operator.dim().max(count));
-            self.reserve(capacity)?;
-        }
         let probes = Probe::Rademacher.rows(operator, old..count, self.seed)?;
         self.probes.set(old, &probes)?;
         let products = multiply(operator, &probes)?;
         self.products += rows;
         if (budget.interrupt)() {
-            return Ok(None);
+            return Ok(false);
         }
         self.factor.resize_mut(count, count, 0.0);
         for row in 0..rows {
             let product = products.narrow(0, row, 1)?;
             self.append(operator, &product, old + row)?;
         }
-        let fresh = self.fresh(old, rows)?;
+        let fresh = self.basis.rows(count)?.narrow(0, old, rows)?;
         let images = multiply(operator, &fresh)?;
         self.products += rows;
         for row in 0..rows {
@@ -105,7 +104,8 @@ impl Sketch {
                 });
             }
         }
-        Ok(Some(images))
+        self.images.set(old, &images)?;
+        Ok(true)
     }
 
     /// Makes q number `index` of a product, and its column of R. Where the product lies in the span
@@ -142,11 +142,6 @@ impl Sketch {
         self.basis.set(index, &unit)
     }
 
-    /// The basis vectors from `first` on, (rows, dim).
-    fn fresh(&self, first: usize, rows: usize) -> Result<Tensor, Error> {
-        Ok(self.basis.rows(first + rows)?.narrow(0, first, rows)?)
-    }
-
     /// Whether every product was zero, or so small that its square is.
     pub(crate) fn vanishes(&self) -> bool {
         self.factor.amax() <= least()
@@ -181,14 +176,4 @@ impl Sketch {
 /// The least entry that keeps R invertible, also where every product is zero.
 fn least() -> f64 {
     f64::MIN_POSITIVE.sqrt()
-}
-
-/// Checks the number of vectors of a sketch.
-pub(crate) fn check_sketch(field: &'static str, got: usize, dim: usize) -> Result<(), Error> {
-    check_positive("the operator's dimension", dim)?;
-    check_positive(field, got)?;
-    if got > dim {
-        return Err(Error::BeyondDimension { field, got, dim });
-    }
-    Ok(())
 }

@@ -15,7 +15,7 @@ use crate::estimate::Accumulator;
 use crate::product::{Precision, multiply, row_dots};
 use crate::{Budget, Deflation, Error, Estimate, Goal, Measured, Probe, Progress, Stop};
 
-/// What [`moments`] is to do.
+/// What [`moments_until`] is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MomentsSettings {
     /// Rademacher probes, at least 2; one product each.
@@ -36,21 +36,6 @@ pub struct Moments {
     pub frobenius_squared: Estimate,
 }
 
-/// Estimates Tr A and ‖A‖_F² from Rademacher probes.
-///
-/// # Errors
-///
-/// [`Error::TooFewProbes`], [`Error::Zero`] for an empty block or an operator of dimension 0,
-/// [`Error::UnsupportedDType`], [`Error::NonFiniteProduct`] with the probe,
-/// [`Error::ProductMismatch`], and the operator's own.
-pub fn moments<Operator: LinearOperator + ?Sized>(
-    operator: &Operator,
-    settings: &MomentsSettings,
-) -> Result<Moments, Error> {
-    let budget = Budget::UNLIMITED;
-    Ok(grow(operator, settings, None, &Goal::NONE, &budget, &mut |_| ())?.result)
-}
-
 /// Estimates Tr A and ‖A‖_F² with `settings.probes` probes and then a block more at a time, until
 /// Tr A and the norm ‖A‖_F are as accurate as the goal asks, or the budget ends it.
 ///
@@ -63,8 +48,9 @@ pub fn moments<Operator: LinearOperator + ?Sized>(
 ///
 /// # Errors
 ///
-/// As [`moments`], [`Error::OutOfRange`] for a goal that makes no sense, [`Error::BudgetTooSmall`], and
-/// [`Error::Interrupted`] before there are two probes.
+/// [`Error::TooFewProbes`], [`Error::Zero`] for an empty block or an operator of dimension 0,
+/// [`Error::OutOfRange`] for a goal that makes no sense, [`Error::BudgetTooSmall`], [`Error::Interrupted`]
+/// before there are two probes, and those of products, see [`Error`].
 pub fn moments_until<Operator: LinearOperator + ?Sized>(
     operator: &Operator,
     settings: &MomentsSettings,
@@ -74,23 +60,12 @@ pub fn moments_until<Operator: LinearOperator + ?Sized>(
     observe: &mut dyn FnMut(&Progress),
 ) -> Result<Measured<Moments>, Error> {
     goal.check()?;
-    budget.check(settings.probes)?;
-    grow(operator, settings, deflation, goal, budget, observe)
-}
-
-fn grow<Operator: LinearOperator + ?Sized>(
-    operator: &Operator,
-    settings: &MomentsSettings,
-    deflation: Option<&Deflation>,
-    goal: &Goal,
-    budget: &Budget<'_>,
-    observe: &mut dyn FnMut(&Progress),
-) -> Result<Measured<Moments>, Error> {
     let MomentsSettings {
         probes,
         block,
         seed,
     } = *settings;
+    budget.check(probes)?;
     check_probes(probes, block)?;
     check_positive("the operator's dimension", operator.dim())?;
     let mut running = Running {

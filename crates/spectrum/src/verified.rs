@@ -5,7 +5,8 @@
 //! the block up to √ε (half the digits) of the product or of what the first product makes of such a vector,
 //! whichever is more, and the rounding of the terms of a difference besides: a later vector may be one that A
 //! makes vanish. A first block of random vectors, two at least, shows whether uᵀ A v = vᵀ A u; from a single
-//! one a method of Lanczos sees it by itself: see [`Lanczos::asymmetry`](crate::Lanczos::asymmetry).
+//! one a method of Lanczos sees it by itself: see
+//! [`Eigenpairs::asymmetry`](crate::Eigenpairs::asymmetry).
 
 use std::sync::{Mutex, PoisonError};
 

@@ -11,11 +11,10 @@
 use candle_core::DType;
 use flatness_operator::LinearOperator;
 
-use crate::basis::Basis;
 use crate::diagonal_entries::{bytes_at_work, entries};
 use crate::eigenpairs_settings::vector_bytes;
-use crate::error::check_probes;
-use crate::sketch::{Sketch, check_sketch};
+use crate::error::{check_dimension, check_positive, check_probes};
+use crate::sketch::Sketch;
 use crate::{Budget, Diagonal, Error, Goal, Measured, Progress, Stop};
 
 /// Products of a probe: one for the sketch, one of it.
@@ -34,7 +33,7 @@ const ORTHOGONALIZED: u64 = 4;
 /// operations, so that all looks together cost a few times the last one.
 const LOOKS: usize = 8;
 
-/// What [`xdiag()`] is to do.
+/// What [`xdiag_until`] is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct XDiagSettings {
     /// Probes k, from 2 (1 in one dimension) to the operator's dimension: 2 products each, and some
@@ -48,7 +47,7 @@ pub struct XDiagSettings {
     pub seed: u64,
 }
 
-/// Bytes held by [`xdiag()`] with so many probes of length `dim` in blocks of `block`, beside what the
+/// Bytes held by [`xdiag_until`] with so many probes of length `dim` in blocks of `block`, beside what the
 /// operator itself needs and a few square matrices with a row for each probe.
 #[must_use]
 pub fn xdiag_bytes(probes: usize, block: usize, dim: usize, dtype: DType) -> u64 {
@@ -68,22 +67,6 @@ fn probe_bytes(dim: usize, dtype: DType) -> u64 {
         .saturating_add(each)
 }
 
-/// Estimates the diagonal of A. As many probes as dimensions give it exactly, up to rounding.
-///
-/// # Errors
-///
-/// [`Error::TooFewProbes`], [`Error::BeyondDimension`] for more probes than dimensions,
-/// [`Error::Zero`] for an empty block, [`Error::SketchTooLarge`] where the bytes allowed do not hold the
-/// probes, [`Error::UnsupportedDType`], [`Error::NonFiniteProduct`] with the probe,
-/// [`Error::ProductMismatch`], and the operator's own.
-pub fn xdiag<Operator: LinearOperator + ?Sized>(
-    operator: &Operator,
-    settings: &XDiagSettings,
-) -> Result<Diagonal, Error> {
-    let budget = Budget::UNLIMITED;
-    Ok(grow(operator, settings, &Goal::NONE, &budget, &mut |_| ())?.result)
-}
-
 /// Estimates the diagonal of A with `settings.probes` probes and then more, a block at a time, until
 /// [`Diagonal::relative_error`] is as small as the goal asks, or the budget or the bytes allowed end it;
 /// a sketch of the whole space ends it as [`Stop::Complete`].
@@ -94,8 +77,10 @@ pub fn xdiag<Operator: LinearOperator + ?Sized>(
 ///
 /// # Errors
 ///
-/// As [`xdiag()`], [`Error::OutOfRange`] for a goal that makes no sense, [`Error::BudgetTooSmall`], and
-/// [`Error::Interrupted`] before there are two probes.
+/// [`Error::TooFewProbes`], [`Error::BeyondDimension`] for more probes than dimensions, [`Error::Zero`] for an
+/// empty block, [`Error::TooLarge`] where the bytes allowed do not hold the probes, [`Error::OutOfRange`]
+/// for a goal that makes no sense, [`Error::BudgetTooSmall`], [`Error::Interrupted`] before there are two
+/// probes, and those of products, see [`Error`].
 pub fn xdiag_until<Operator: LinearOperator + ?Sized>(
     operator: &Operator,
     settings: &XDiagSettings,
@@ -105,16 +90,6 @@ pub fn xdiag_until<Operator: LinearOperator + ?Sized>(
 ) -> Result<Measured<Diagonal>, Error> {
     goal.check()?;
     budget.check(settings.probes.saturating_mul(PRODUCTS))?;
-    grow(operator, settings, goal, budget, observe)
-}
-
-fn grow<Operator: LinearOperator + ?Sized>(
-    operator: &Operator,
-    settings: &XDiagSettings,
-    goal: &Goal,
-    budget: &Budget<'_>,
-    observe: &mut dyn FnMut(&Progress),
-) -> Result<Measured<Diagonal>, Error> {
     let mut growing = Growing::new(operator, settings)?;
     let dim = operator.dim();
     let rows = |count: usize| {
@@ -127,12 +102,12 @@ fn grow<Operator: LinearOperator + ?Sized>(
     };
     let mut due = settings.probes;
     loop {
-        let before = growing.count();
+        let before = growing.sketch.count();
         if before < dim.min(2) {
             budget.go_on(growing.sketch.products)?;
         }
         let interrupted = !growing.extend(operator, rows(before), budget)?;
-        let count = growing.count();
+        let count = growing.sketch.count();
         let end = || {
             let next = rows(count);
             let full = || {
@@ -182,10 +157,9 @@ fn grow<Operator: LinearOperator + ?Sized>(
     }
 }
 
-/// A sketch and the A q of its basis.
+/// A sketch within the bytes allowed.
 struct Growing<'a> {
     sketch: Sketch,
-    images: Basis,
     settings: &'a XDiagSettings,
     dtype: DType,
 }
@@ -206,34 +180,29 @@ impl<'a> Growing<'a> {
         // A sketch of one dimension is whole.
         let least = if dim == 1 { 2 } else { probes };
         check_probes(least, block)?;
-        check_sketch("probes", probes, dim)?;
+        check_positive("the operator's dimension", dim)?;
+        check_dimension("probes", probes, dim)?;
         let needed = xdiag_bytes(probes, block, dim, dtype);
         if let Some(allowed) = bytes.filter(|&allowed| needed > allowed) {
-            return Err(Error::SketchTooLarge {
-                probes,
+            return Err(Error::TooLarge {
+                count: probes,
+                vectors: "probes of a sketch",
                 needed,
                 allowed,
                 fits: fitting(allowed, block, dim, dtype),
             });
         }
-        let sketch = Sketch::new(operator, seed, probes)?;
         Ok(Self {
-            images: sketch.basis.room(probes)?,
-            sketch,
+            sketch: Sketch::new(operator, seed, probes)?,
             settings,
             dtype,
         })
     }
 
-    /// Number of probes.
-    fn count(&self) -> usize {
-        self.sketch.count()
-    }
-
     /// The room to make for `count` probes: what there is, or twice as much where the bytes allow it;
     /// `None` where they do not hold so many. To move, one of the three kinds of vectors is there twice.
     fn capacity(&self, count: usize) -> Option<usize> {
-        let (current, dim) = (self.images.capacity(), self.images.dim());
+        let (current, dim) = (self.sketch.basis.capacity(), self.sketch.basis.dim());
         if count <= current {
             return Some(current);
         }
@@ -253,26 +222,20 @@ impl<'a> Growing<'a> {
         rows: usize,
         budget: &Budget<'_>,
     ) -> Result<bool, Error> {
-        let count = self.count();
-        if let Some(capacity) = self.capacity(count + rows)
-            && capacity > self.images.capacity()
+        if let Some(capacity) = self.capacity(self.sketch.count() + rows)
+            && capacity > self.sketch.basis.capacity()
         {
-            self.images.grow(count, capacity)?;
             self.sketch.reserve(capacity)?;
         }
-        let Some(images) = self.sketch.extend(operator, rows, budget)? else {
-            return Ok(false);
-        };
-        self.images.set(count, &images)?;
-        Ok(true)
+        self.sketch.extend(operator, rows, budget)
     }
 
     fn diagonal(&self) -> Result<Diagonal, Error> {
-        let (values, standard_errors) = entries(&self.sketch, &self.images)?;
+        let (values, standard_errors) = entries(&self.sketch)?;
         Ok(Diagonal {
             values,
             standard_errors,
-            probes: self.count(),
+            probes: self.sketch.count(),
             products: self.sketch.products,
             seed: self.settings.seed,
         })

@@ -1,28 +1,18 @@
 //! The greatest rise in a ball against closed forms, against the quadratic model maximised exactly, and
 //! against its own starts.
 
-use flatness_curvature::Retention;
+use candle_core::Tensor;
 use flatness_layers::Loss;
 use flatness_measures::{Ascent, AscentSettings, BallSettings, Stop, Watch, ball_rise};
 use flatness_testkit::{Activation, Problem, dense_matrix, values};
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 
-use crate::toy::{Toy, vector};
+use crate::toy::{Toy, classifier, vector};
 use crate::two_parameters::linear;
 
 const EXAMPLES: usize = 9;
 
-fn rise(toy: &Toy, theta: &[f64], radius: f64, directions: &[candle_core::Tensor]) -> Ascent {
-    decayed_rise(toy, 0.0, theta, radius, directions)
-}
-
-fn decayed_rise(
-    toy: &Toy,
-    decay: f64,
-    theta: &[f64],
-    radius: f64,
-    directions: &[candle_core::Tensor],
-) -> Ascent {
+fn rise(toy: &Toy, decay: f64, theta: &[f64], radius: f64, directions: &[Tensor]) -> Ascent {
     let settings = BallSettings {
         radius,
         directions,
@@ -40,13 +30,7 @@ fn decayed_rise(
 
 /// A network with its gradient and Hessian at θ, both means.
 fn curved() -> (Toy, DVector<f64>, DMatrix<f64>) {
-    let problem = Problem::new(
-        &[4, 5, 3],
-        Activation::Tanh,
-        Loss::CrossEntropy,
-        EXAMPLES,
-        71,
-    );
+    let problem = classifier(&[4, 5, 3], Activation::Tanh, EXAMPLES, 71);
     let gradient = DVector::from_vec(problem.gradient(&problem.theta)) / EXAMPLES as f64;
     let hessian = problem.hessian() / EXAMPLES as f64;
     (Toy::new(problem), gradient, hessian)
@@ -92,7 +76,7 @@ fn on_a_paraboloid_it_is_the_closed_form() {
         let best = targets.map(|target| target / curvature);
         for theta in [[0.3, -0.8], best] {
             let slope = curvature * (theta[0] - best[0]).hypot(theta[1] - best[1]);
-            let ascent = decayed_rise(&toy, decay, &theta, radius, &[]);
+            let ascent = rise(&toy, decay, &theta, radius, &[]);
             let truth = slope * radius + 0.5 * curvature * radius * radius;
             // The search may stop a billionth short; a loss of order one rounds at 1e-16.
             let (allowed, got) = (1e-8 * truth + 1e-15, ascent.rise);
@@ -112,7 +96,7 @@ fn at_small_radii_it_tends_to_the_quadratic_model_and_to_the_gradient() {
     let theta = toy.problem.theta.clone();
     let norm = SymmetricEigen::new(hessian.clone()).eigenvalues.amax();
     let errors = [0.02, 0.01, 0.005, 0.0025].map(|radius| {
-        let got = rise(&toy, &theta, radius, &[]).rise;
+        let got = rise(&toy, 0.0, &theta, radius, &[]).rise;
         let beyond_slope = got - gradient.norm() * radius;
         assert!(
             beyond_slope.abs() <= 0.6 * norm * radius * radius,
@@ -137,18 +121,14 @@ fn both_ends_of_the_top_eigenvector_are_in_the_ball_and_a_larger_ball_holds_a_sm
         .column(eigen.eigenvalues.imax())
         .into_owned();
     // The operator that the direction would come from is that matrix.
-    let mean_loss = toy.mean_loss();
-    let curvature = mean_loss
-        .curvature(&toy.theta(), Retention::Retain)
-        .unwrap();
-    assert!((dense_matrix(&curvature.hessian()) - hessian).amax() < 1e-13);
-    let loss = |theta: &[f64]| mean_loss.evaluate(&vector(theta)).unwrap().loss;
-    let here = loss(&theta);
+    let dense = toy.curved(&toy.theta(), |curvature| dense_matrix(&curvature.hessian()));
+    assert!((dense - hessian).amax() < 1e-13);
+    let here = toy.loss(&theta);
     // Twice as long: only where it points to counts.
     let direction = vector((2.0 * &top).as_slice());
     let mut smaller = 0.0;
     for radius in [0.01, 0.1, 0.3, 1.0, 3.0] {
-        let ascent = rise(&toy, &theta, radius, std::slice::from_ref(&direction));
+        let ascent = rise(&toy, 0.0, &theta, radius, std::slice::from_ref(&direction));
         assert_eq!(ascent.start_rises.len(), 1 + 2 + 4);
         for sign in [-1.0, 1.0] {
             let moved: Vec<f64> = theta
@@ -156,18 +136,10 @@ fn both_ends_of_the_top_eigenvector_are_in_the_ball_and_a_larger_ball_holds_a_sm
                 .zip(top.iter())
                 .map(|(theta, top)| theta + sign * radius * top)
                 .collect();
-            let end = loss(&moved) - here;
-            assert!(
-                ascent.rise >= end - 1e-14,
-                "{radius}: {} below {end}",
-                ascent.rise
-            );
+            let end = toy.loss(&moved) - here;
+            assert!(ascent.rise >= end - 1e-14, "{radius}: {ascent:?} {end}");
         }
-        assert!(
-            ascent.rise > smaller,
-            "{radius}: {} after {smaller}",
-            ascent.rise
-        );
+        assert!(ascent.rise > smaller, "{radius}: {ascent:?} {smaller}");
         assert!(ascent.displacement_norm <= radius * (1.0 + 1e-12));
         smaller = ascent.rise;
     }
@@ -201,14 +173,8 @@ fn settings_that_make_no_sense_are_errors() {
     for (message, expected) in [
         (message(0.0, &along, ascent), "the radius is 0"),
         (message(f64::NAN, &along, ascent), "the radius is NaN"),
-        (
-            message(0.1, &[1.0], ascent),
-            "a direction of the ball: expected shape",
-        ),
-        (
-            message(0.1, &none, ascent),
-            "a direction of the ball has no length",
-        ),
+        (message(0.1, &[1.0], ascent), "the ball: expected shape"),
+        (message(0.1, &none, ascent), "of the ball has no length"),
         (message(0.1, &along, idle), "max_iterations"),
     ] {
         assert!(message.contains(expected), "{message}");

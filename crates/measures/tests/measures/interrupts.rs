@@ -1,21 +1,19 @@
 //! Every measure, interrupted after each number of sweeps: it makes no more, and has a result or says that it has none.
 
-use flatness_curvature::Retention;
-use flatness_layers::Loss;
 use flatness_measures::{
     AscentSettings, BallSettings, BoxSpace, Cost, Draws, Error, KeskarSettings, Noise,
     RelativeFlatnessSettings, RelativeTrace, SigmaSettings, Stop, Watch, ball_rise,
     keskar_sharpness, loss_line, loss_plane, loss_rises, pac_bayes_sigma, relative_flatness, unit,
 };
-use flatness_testkit::{Activation, Problem, gaussian};
+use flatness_testkit::{Activation, gaussian};
 
-use crate::toy::{Toy, counted};
+use crate::toy::{Toy, classifier, counted};
 
 type Measure<'m> = dyn Fn(Watch<'_>) -> Result<(Stop, Cost), Error> + 'm;
 
 #[test]
 fn no_sweep_is_made_after_an_interruption() {
-    let problem = Problem::new(&[4, 5, 3], Activation::Tanh, Loss::CrossEntropy, 7, 91);
+    let problem = classifier(&[4, 5, 3], Activation::Tanh, 7, 91);
     let toy = Toy::new(problem);
     let theta = toy.theta();
     let units = [1, 2].map(|seed| unit(&gaussian(toy.problem.dim(), seed)).unwrap());
@@ -77,11 +75,12 @@ fn no_sweep_is_made_after_an_interruption() {
         Ok((found.stop, found.cost))
     };
     let flatness = |trace: RelativeTrace, watch: Watch<'_>| {
-        let mean_loss = toy.mean_loss();
-        let curvature = mean_loss.curvature(&theta, Retention::Retain).unwrap();
-        let (hessian, layout) = (curvature.hessian(), toy.problem.network.layout());
         let settings = RelativeFlatnessSettings { trace, block: 1 };
-        let found = relative_flatness(&hessian, layout, &theta, "fc1.weight", &settings, watch)?;
+        let (layout, weight) = (toy.problem.network.layout(), "fc1.weight");
+        let found = toy.curved(&theta, |curvature| {
+            let hessian = curvature.hessian();
+            relative_flatness(&hessian, layout, &theta, weight, &settings, watch)
+        })?;
         Ok((found.stop, found.cost))
     };
     let probed = |watch: Watch<'_>| {
@@ -127,7 +126,7 @@ fn no_sweep_is_made_after_an_interruption() {
 
 #[test]
 fn an_interruption_between_two_boxes_leaves_the_first() {
-    let problem = Problem::new(&[4, 5, 3], Activation::Tanh, Loss::CrossEntropy, 7, 92);
+    let problem = classifier(&[4, 5, 3], Activation::Tanh, 7, 92);
     let toy = Toy::new(problem);
     let measure = |epsilons: &[f64], most: u64| {
         let settings = KeskarSettings {

@@ -1,9 +1,8 @@
 //! Keskar's φ against grid search in two dimensions and against all corners of the box, with losses
 //! from their textbook formulas.
 
-use crate::toy::{Toy, counted, vector};
+use crate::toy::{Toy, classifier, counted, vector};
 use crate::two_parameters::{CASES, linear};
-use candle_core::Tensor;
 use flatness_layers::{Affine, Loss, Network};
 use flatness_measures::{
     AscentSettings, BoxSpace, Error, KeskarSettings, KeskarSharpness, Stop, Watch, keskar_sharpness,
@@ -21,6 +20,16 @@ fn ascent(random_starts: usize) -> AscentSettings {
         max_iterations: 200,
         tolerance: 1e-6,
         seed: 3,
+    }
+}
+
+/// Of the full box, from no direction.
+fn settings(epsilons: &[f64], random_starts: usize) -> KeskarSettings<'_> {
+    KeskarSettings {
+        epsilons,
+        space: BoxSpace::Full,
+        directions: &[],
+        ascent: ascent(random_starts),
     }
 }
 
@@ -56,13 +65,7 @@ fn the_full_box_agrees_with_grid_search_in_two_dimensions() {
     for (network, loss, formula, theta) in CASES {
         let toy = Toy::new(Problem::of(network(), loss, EXAMPLES, 5));
         let (x, y) = (values(&toy.problem.inputs), values(&toy.problem.labels));
-        let epsilons = [1e-3, 0.03, 0.5, 2.0];
-        let settings = KeskarSettings {
-            epsilons: &epsilons,
-            space: BoxSpace::Full,
-            directions: &[],
-            ascent: ascent(12),
-        };
+        let settings = settings(&[1e-3, 0.03, 0.5, 2.0], 12);
         for result in search(&toy, &theta, &settings) {
             let half_widths = theta.map(|weight| result.epsilon * (weight.abs() + 1.0));
             let plane = |y0: [f64; 2]| formula(&x, &y, [theta[0] + y0[0], theta[1] + y0[1]]);
@@ -82,25 +85,15 @@ fn the_full_box_agrees_with_grid_search_in_two_dimensions() {
 
 #[test]
 fn two_random_columns_agree_with_grid_search() {
-    let problem = Problem::new(
-        &[3, 4, 3],
-        Activation::Relu,
-        Loss::CrossEntropy,
-        EXAMPLES,
-        6,
-    );
+    let problem = classifier(&[3, 4, 3], Activation::Relu, EXAMPLES, 6);
     let toy = Toy::new(problem);
     let dim = toy.problem.dim();
-    let mean_loss = toy.mean_loss();
-    let epsilons = [1e-3, 0.05, 0.4];
     let settings = KeskarSettings {
-        epsilons: &epsilons,
         space: BoxSpace::RandomColumns {
             dimension: 2,
             seed: 17,
         },
-        directions: &[],
-        ascent: ascent(16),
+        ..settings(&[1e-3, 0.05, 0.4], 16)
     };
     let columns = [0, 1].map(|stream| {
         let mut rng = ChaCha8Rng::seed_from_u64(17);
@@ -129,7 +122,7 @@ fn two_random_columns_agree_with_grid_search() {
             let moved: Vec<f64> = (0..dim)
                 .map(|i| theta[i] + z[0] * columns[0][i] + z[1] * columns[1][i])
                 .collect();
-            mean_loss.evaluate(&vector(&moved)).unwrap().loss
+            toy.loss(&moved)
         };
         let (expected, missed) = grid(plane, half_widths);
         let phi = result.phi;
@@ -142,12 +135,8 @@ fn two_random_columns_agree_with_grid_search() {
 #[test]
 fn the_maximum_of_a_convex_loss_is_the_best_corner() {
     let network = Network::chain(&[2], vec![("fc".to_owned(), Box::new(Affine::new(2, 3)))]);
-    let toy = Toy::new(Problem::of(
-        network.unwrap(),
-        Loss::CrossEntropy,
-        EXAMPLES,
-        7,
-    ));
+    let problem = Problem::of(network.unwrap(), Loss::CrossEntropy, EXAMPLES, 7);
+    let toy = Toy::new(problem);
     let theta = &toy.problem.theta;
     let (x, y) = (values(&toy.problem.inputs), values(&toy.problem.labels));
     let loss = |theta: &[f64]| {
@@ -158,13 +147,7 @@ fn the_maximum_of_a_convex_loss_is_the_best_corner() {
         });
         losses.sum::<f64>() / EXAMPLES as f64
     };
-    let epsilons = [1e-4, 1e-2, 0.3];
-    let settings = KeskarSettings {
-        epsilons: &epsilons,
-        space: BoxSpace::Full,
-        directions: &[],
-        ascent: ascent(20),
-    };
+    let settings = settings(&[1e-4, 1e-2, 0.3], 20);
     let results = search(&toy, theta, &settings);
     for result in &results {
         let corner = |signs: u32| -> Vec<f64> {
@@ -194,21 +177,13 @@ fn the_maximum_of_a_convex_loss_is_the_best_corner() {
 
 #[test]
 fn the_ends_of_a_direction_are_starts_and_phi_is_no_less_than_their_rises() {
-    let problem = Problem::new(
-        &[4, 5, 3],
-        Activation::Tanh,
-        Loss::CrossEntropy,
-        EXAMPLES,
-        8,
-    );
+    let problem = classifier(&[4, 5, 3], Activation::Tanh, EXAMPLES, 8);
     let toy = Toy::new(problem);
     let (theta, mean_loss) = (toy.theta(), toy.mean_loss());
     let direction = gaussian(toy.problem.dim(), 9);
     let settings = KeskarSettings {
-        epsilons: &[0.02],
-        space: BoxSpace::Full,
         directions: std::slice::from_ref(&direction),
-        ascent: ascent(0),
+        ..settings(&[0.02], 0)
     };
     let (result, sweeps) = counted(u64::MAX, |watch| {
         toy.on(|loss| keskar_sharpness(loss, &theta, &settings, watch))
@@ -232,67 +207,40 @@ fn the_ends_of_a_direction_are_starts_and_phi_is_no_less_than_their_rises() {
 fn settings_that_make_no_sense_are_errors() {
     let toy = Toy::new(Problem::of(linear(), Loss::CrossEntropy, EXAMPLES, 5));
     let theta = toy.theta();
-    let sound = KeskarSettings {
-        epsilons: &[0.1],
-        space: BoxSpace::Full,
-        directions: &[],
-        ascent: ascent(1),
-    };
     let columns = |dimension| BoxSpace::RandomColumns { dimension, seed: 0 };
-    let [zero, long] = [vector(&[0.0, 0.0]), vector(&[1.0, 2.0, 3.0])];
-    let with_ascent = |max_iterations, tolerance| KeskarSettings {
-        ascent: AscentSettings {
-            max_iterations,
-            tolerance,
-            ..sound.ascent
-        },
-        ..sound
-    };
-    let with_epsilons = |epsilons| KeskarSettings { epsilons, ..sound };
-    let with_directions = |direction| KeskarSettings {
-        directions: std::slice::from_ref::<Tensor>(direction),
-        ..sound
-    };
-    let cases: [(KeskarSettings<'_>, &str); 10] = [
+    let [zero, long] = [vec![0.0, 0.0], vec![1.0, 2.0, 3.0]].map(|one| [vector(&one)]);
+    type Change<'s> = &'s dyn Fn(&mut KeskarSettings<'s>);
+    let cases: [(Change<'_>, &str); 10] = [
+        (&|it| it.epsilons = &[], "the number of epsilons is 0; set"),
+        (&|it| it.epsilons = &[0.0], "epsilon is 0; set it to a"),
+        (&|it| it.epsilons = &[f64::NAN], "epsilon is NaN"),
         (
-            with_epsilons(&[]),
-            "the number of epsilons is 0; set it to at least 1",
-        ),
-        (
-            with_epsilons(&[0.0]),
-            "epsilon is 0; set it to a finite number above 0",
-        ),
-        (with_epsilons(&[f64::NAN]), "epsilon is NaN"),
-        (
-            with_epsilons(&[0.2, 0.1]),
+            &|it| it.epsilons = &[0.2, 0.1],
             "epsilons must increase, got 0.1 behind 0.2",
         ),
-        (with_ascent(0, 0.1), "max_iterations is 0"),
-        (with_ascent(1, -1.0), "tolerance is -1"),
+        (&|it| it.ascent.max_iterations = 0, "max_iterations is 0"),
+        (&|it| it.ascent.tolerance = -1.0, "tolerance is -1"),
         (
-            KeskarSettings {
-                space: columns(0),
-                ..sound
-            },
+            &|it| it.space = columns(0),
             "the dimension of the subspace is 0",
         ),
         (
-            KeskarSettings {
-                space: columns(3),
-                ..sound
-            },
+            &|it| it.space = columns(3),
             "the subspace has 3 dimensions, but theta has 2",
         ),
         (
-            with_directions(&zero),
+            &|it| it.directions = &zero,
             "a direction of the box has no length",
         ),
         (
-            with_directions(&long),
+            &|it| it.directions = &long,
             "a direction of the box: expected shape (2), got [3]",
         ),
     ];
-    for (settings, expected) in cases {
+    let sound = settings(&[0.1], 1);
+    for (change, expected) in cases {
+        let mut settings = sound;
+        change(&mut settings);
         let result = toy.on(|loss| keskar_sharpness(loss, &theta, &settings, Watch::NOBODY));
         let message = result.unwrap_err().to_string();
         assert!(message.starts_with(expected), "{message}");

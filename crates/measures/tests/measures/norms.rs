@@ -9,21 +9,16 @@ use flatness_testkit::{
     Activation, Normalization, Problem, Residual, assert_close, moved, network, residual,
     statistics, vgg,
 };
+use nalgebra::DVector;
 
-use crate::toy::{Toy, vector};
+use crate::toy::{Toy, classifier, vector};
 
 const EXAMPLES: usize = 7;
 
 fn problems() -> [Problem; 3] {
     [
-        Problem::new(&[4, 3], Activation::Relu, Loss::CrossEntropy, EXAMPLES, 21),
-        Problem::new(
-            &[4, 6, 3],
-            Activation::Relu,
-            Loss::CrossEntropy,
-            EXAMPLES,
-            22,
-        ),
+        classifier(&[4, 3], Activation::Relu, EXAMPLES, 21),
+        classifier(&[4, 6, 3], Activation::Relu, EXAMPLES, 22),
         Problem::of(vgg(Normalization::None), Loss::CrossEntropy, EXAMPLES, 23),
     ]
 }
@@ -82,9 +77,7 @@ fn scale_invariant_weights_are_those_whose_scale_the_loss_does_not_see() {
         let norm = scale_invariant_norm(&problem.network, &vector(&problem.theta)).unwrap();
         assert_close("norm", &[norm], &[squares.sqrt()], 1e-13);
         let toy = Toy::new(problem);
-        let mean_loss = toy.mean_loss();
-        let loss = |theta: &[f64]| mean_loss.evaluate(&vector(theta)).unwrap().loss;
-        let here = loss(&toy.problem.theta);
+        let here = toy.loss(&toy.problem.theta);
         let mut start = 0;
         for parameter in toy.problem.network.layout().parameters() {
             let mut theta = toy.problem.theta.clone();
@@ -92,7 +85,7 @@ fn scale_invariant_weights_are_those_whose_scale_the_loss_does_not_see() {
                 .iter_mut()
                 .for_each(|x| *x *= 3.0);
             start += parameter.len();
-            let change = (loss(&theta) - here).abs() / here;
+            let change = (toy.loss(&theta) - here).abs() / here;
             if expected.contains(&parameter.name.as_str()) {
                 assert!(change < 1e-12, "{}: {change:e}", parameter.name);
             } else if parameter.shape.len() > 1 {
@@ -114,13 +107,7 @@ fn the_fisher_rao_norm_is_the_mean_variance_of_the_logits_along_theta() {
             .iter()
             .zip(problem.probabilities())
             .map(|(jacobian, p)| {
-                let z: Vec<f64> = (0..problem.classes())
-                    .map(|c| {
-                        (0..problem.dim())
-                            .map(|i| jacobian[(c, i)] * problem.theta[i])
-                            .sum()
-                    })
-                    .collect();
+                let z = jacobian * DVector::from_column_slice(&problem.theta);
                 let mean: f64 = (0..z.len()).map(|c| p[c] * z[c]).sum();
                 (0..z.len()).map(|c| p[c] * (z[c] - mean).powi(2)).sum()
             })
@@ -128,11 +115,10 @@ fn the_fisher_rao_norm_is_the_mean_variance_of_the_logits_along_theta() {
         let expected = variances.iter().sum::<f64>() / EXAMPLES as f64;
         let pairs = Rescaling::pairs(&problem.network);
         let toy = Toy::new(problem);
-        let (mean_loss, theta) = (toy.mean_loss(), toy.theta());
+        let theta = toy.theta();
         let at = |theta: &Tensor| {
-            let retention = flatness_curvature::Retention::Retain;
-            let curvature = mean_loss.curvature(theta, retention).unwrap();
-            fisher_rao(&curvature.gauss_newton(), theta).unwrap().value
+            let norm = toy.curved(theta, |one| fisher_rao(&one.gauss_newton(), theta));
+            norm.unwrap().value
         };
         assert_close("Fisher-Rao", &[at(&theta)], &[expected], 1e-12);
         for pair in pairs {

@@ -14,12 +14,8 @@ const EXAMPLES: usize = 7;
 /// An affine map with squared error.
 fn quadratic() -> Toy {
     let network = Network::chain(&[5], vec![("fc".to_owned(), Box::new(Affine::new(5, 4)))]);
-    Toy::new(Problem::of(
-        network.unwrap(),
-        Loss::SquaredError,
-        EXAMPLES,
-        51,
-    ))
+    let problem = Problem::of(network.unwrap(), Loss::SquaredError, EXAMPLES, 51);
+    Toy::new(problem)
 }
 
 /// Tr T H T and ‖T H T‖_F²: the Hessian of each row of the weights with its bias is (1/N) Σ x xᵀ, x
@@ -54,21 +50,17 @@ fn moments(toy: &Toy, noise: Noise) -> (f64, f64) {
 /// Student's 97.5 % quantile for 24 degrees of freedom, those of 25 pairs.
 const QUANTILE: f64 = 2.0639;
 
-fn draws(noise: Noise, seed: u64) -> Draws {
-    Draws {
-        noise,
-        pairs: 25,
-        seed,
-    }
-}
-
 fn settings(noise: Noise, seed: u64) -> SigmaSettings {
     SigmaSettings {
         target: 0.1,
         initial: 0.01,
         tolerance: 1e-6,
         max_iterations: 60,
-        draws: draws(noise, seed),
+        draws: Draws {
+            noise,
+            pairs: 25,
+            seed,
+        },
     }
 }
 
@@ -117,12 +109,8 @@ fn check_sigma(got: &PacBayesSigma) {
     assert_close("rounding", &errors[1..], &expected[1..], 1e-4);
     // 256 ε of L(θ) and of the losses around it, which are larger by the rise on average.
     let terms = 2.0 * got.loss + rise.value;
-    assert_close(
-        "rounding",
-        &[rise.rounding],
-        &[256.0 * f64::EPSILON * terms],
-        1e-9,
-    );
+    let expected = 256.0 * f64::EPSILON * terms;
+    assert_close("rounding", &[rise.rounding], &[expected], 1e-9);
 }
 
 #[test]
@@ -142,12 +130,8 @@ fn costs_are_counted_and_the_same_seed_gives_the_same_bits() {
         ..settings
     };
     let other = measure(&toy, &above).unwrap();
-    assert_close(
-        "from above",
-        &[other.sigma.value],
-        &[first.sigma.value],
-        1e-6,
-    );
+    let sigmas = [other, first].map(|found| found.sigma.value);
+    assert_close("from above", &sigmas[..1], &sigmas[1..], 1e-6);
     let short = SigmaSettings {
         max_iterations: 2,
         ..settings
@@ -159,49 +143,16 @@ fn costs_are_counted_and_the_same_seed_gives_the_same_bits() {
 #[test]
 fn settings_that_make_no_sense_are_errors() {
     let toy = quadratic();
-    let sound = settings(Noise::Plain, 0);
-    let one = Draws {
-        pairs: 1,
-        ..sound.draws
-    };
-    let cases = [
-        (
-            SigmaSettings {
-                target: 0.0,
-                ..sound
-            },
-            "the target is 0",
-        ),
-        (
-            SigmaSettings {
-                initial: -1.0,
-                ..sound
-            },
-            "the initial sigma is -1",
-        ),
-        (
-            SigmaSettings {
-                tolerance: f64::NAN,
-                ..sound
-            },
-            "tolerance is NaN",
-        ),
-        (
-            SigmaSettings {
-                draws: one,
-                ..sound
-            },
-            "pairs is 1, but a standard error needs",
-        ),
-        (
-            SigmaSettings {
-                target: 1e300,
-                ..sound
-            },
-            "the expected rise does not cross",
-        ),
+    let cases: [(fn(&mut SigmaSettings), &str); 5] = [
+        (|it| it.target = 0.0, "the target is 0"),
+        (|it| it.initial = -1.0, "the initial sigma is -1"),
+        (|it| it.tolerance = f64::NAN, "tolerance is NaN"),
+        (|it| it.draws.pairs = 1, "pairs is 1, but a standard error"),
+        (|it| it.target = 1e300, "the expected rise does not cross"),
     ];
-    for (settings, expected) in cases {
+    for (change, expected) in cases {
+        let mut settings = settings(Noise::Plain, 0);
+        change(&mut settings);
         let message = measure(&toy, &settings).unwrap_err().to_string();
         assert!(message.starts_with(expected), "{message}");
     }

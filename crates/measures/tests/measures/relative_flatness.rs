@@ -1,15 +1,15 @@
 //! Relative flatness against the double sum over the dense Hessian, the closed form of the last layer,
 //! and under rescaling; its error by coverage.
 
-use flatness_curvature::Retention;
+use candle_core::Tensor;
 use flatness_layers::Loss;
 use flatness_measures::{
-    RelativeFlatness, RelativeFlatnessSettings, RelativeTrace, Rescaling, Watch, neuron_weights,
-    relative_flatness,
+    Error, RelativeFlatness, RelativeFlatnessSettings, RelativeTrace, Rescaling, Watch,
+    neuron_weights, relative_flatness,
 };
 use flatness_testkit::{Activation, Normalization, Problem, assert_close, vgg};
 
-use crate::toy::Toy;
+use crate::toy::{Toy, classifier};
 
 const EXAMPLES: usize = 7;
 
@@ -20,14 +20,8 @@ const EXACT: RelativeFlatnessSettings = RelativeFlatnessSettings {
 
 fn problems() -> [Problem; 3] {
     [
-        Problem::new(&[4, 3], Activation::Relu, Loss::CrossEntropy, EXAMPLES, 41),
-        Problem::new(
-            &[4, 6, 3],
-            Activation::Tanh,
-            Loss::CrossEntropy,
-            EXAMPLES,
-            42,
-        ),
+        classifier(&[4, 3], Activation::Relu, EXAMPLES, 41),
+        classifier(&[4, 6, 3], Activation::Tanh, EXAMPLES, 42),
         Problem::of(vgg(Normalization::None), Loss::CrossEntropy, EXAMPLES, 43),
     ]
 }
@@ -40,15 +34,24 @@ fn weights(problem: &Problem) -> Vec<String> {
 /// κ at θ, by whichever way.
 fn measure(
     toy: &Toy,
-    theta: &candle_core::Tensor,
+    theta: &Tensor,
     weight: &str,
     settings: &RelativeFlatnessSettings,
 ) -> RelativeFlatness {
-    let mean_loss = toy.mean_loss();
-    let curvature = mean_loss.curvature(theta, Retention::Retain).unwrap();
+    try_measure(toy, theta, weight, settings).unwrap()
+}
+
+fn try_measure(
+    toy: &Toy,
+    theta: &Tensor,
+    weight: &str,
+    settings: &RelativeFlatnessSettings,
+) -> Result<RelativeFlatness, Error> {
     let layout = toy.problem.network.layout();
-    let hessian = curvature.hessian();
-    relative_flatness(&hessian, layout, theta, weight, settings, Watch::NOBODY).unwrap()
+    toy.curved(theta, |curvature| {
+        let hessian = curvature.hessian();
+        relative_flatness(&hessian, layout, theta, weight, settings, Watch::NOBODY)
+    })
 }
 
 /// Σ over s, s', t of ⟨w_s, w_s'⟩ ∂²L / ∂w_st ∂w_s't.
@@ -128,13 +131,7 @@ fn the_last_layer_has_its_closed_form() {
 
 #[test]
 fn rescaling_two_layers_does_not_change_it() {
-    let problem = Problem::new(
-        &[4, 6, 3],
-        Activation::Relu,
-        Loss::CrossEntropy,
-        EXAMPLES,
-        44,
-    );
+    let problem = classifier(&[4, 6, 3], Activation::Relu, EXAMPLES, 44);
     let toy = Toy::new(problem);
     let pair = Rescaling::pairs(&toy.problem.network).remove(0);
     let rescaled = pair.apply(&toy.theta(), 50.0).unwrap();
@@ -147,13 +144,7 @@ fn rescaling_two_layers_does_not_change_it() {
 
 #[test]
 fn intervals_of_the_random_trace_cover_the_exact_one() {
-    let problem = Problem::new(
-        &[4, 6, 3],
-        Activation::Tanh,
-        Loss::CrossEntropy,
-        EXAMPLES,
-        42,
-    );
+    let problem = classifier(&[4, 6, 3], Activation::Tanh, EXAMPLES, 42);
     let toy = Toy::new(problem);
     let weight = "fc0.weight";
     let exact = measure(&toy, &toy.theta(), weight, &EXACT).estimate.value;
@@ -176,9 +167,6 @@ fn intervals_of_the_random_trace_cover_the_exact_one() {
 fn settings_that_make_no_sense_are_errors() {
     let [_, problem, _] = problems();
     let toy = Toy::new(problem);
-    let (mean_loss, theta) = (toy.mean_loss(), toy.theta());
-    let curvature = mean_loss.curvature(&theta, Retention::Retain).unwrap();
-    let layout = toy.problem.network.layout();
     let one = RelativeTrace::Probes { probes: 1, seed: 0 };
     let cases = [
         ("fc0.weight", RelativeTrace::Exact, 0, "block is 0"),
@@ -197,9 +185,8 @@ fn settings_that_make_no_sense_are_errors() {
     ];
     for (weight, trace, block, expected) in cases {
         let settings = RelativeFlatnessSettings { trace, block };
-        let hessian = curvature.hessian();
-        let result = relative_flatness(&hessian, layout, &theta, weight, &settings, Watch::NOBODY);
-        let message = result.unwrap_err().to_string();
+        let error = try_measure(&toy, &toy.theta(), weight, &settings).unwrap_err();
+        let message = error.to_string();
         assert!(message.starts_with(expected), "{message}");
     }
 }

@@ -27,13 +27,11 @@ fn pooled() -> Network {
     let x = graph.layer("conv0", Conv2d::new(1, 2, 3, SAME), x).unwrap();
     let x = graph.layer("relu0", Relu, x).unwrap();
     let x = graph.layer("pool0", MaxPool::new(2, 2), x).unwrap();
-    let x = graph
-        .layer("dropout", Dropout::new(0.5).unwrap(), x)
-        .unwrap();
-    let x = graph.layer("conv1", Conv2d::new(2, 3, 3, SAME).without_bias(), x);
-    let x = graph
-        .layer("pool1", AveragePool::new(2, 2), x.unwrap())
-        .unwrap();
+    let dropout = Dropout::new(0.5).unwrap();
+    let x = graph.layer("dropout", dropout, x).unwrap();
+    let conv1 = Conv2d::new(2, 3, 3, SAME).without_bias();
+    let x = graph.layer("conv1", conv1, x).unwrap();
+    let x = graph.layer("pool1", AveragePool::new(2, 2), x).unwrap();
     let x = graph.layer("flatten", Flatten, x).unwrap();
     let x = graph.layer("fc", Affine::new(3, 3), x).unwrap();
     graph.finish(x).unwrap()
@@ -58,13 +56,10 @@ fn the_loss_stays_and_the_derivatives_change_as_theory_says() {
         let loss = mean_loss.evaluate(&theta).unwrap().loss;
         let (_, gradient) = mean_loss.gradient(&theta, Selection::All).unwrap();
         let matrices = |theta: &Tensor| {
-            let curvature = mean_loss
-                .curvature(theta, flatness_curvature::Retention::Retain)
-                .unwrap();
-            [
-                dense_matrix(&curvature.hessian()),
-                dense_matrix(&curvature.gauss_newton()),
-            ]
+            toy.curved(theta, |curvature| {
+                let gauss_newton = dense_matrix(&curvature.gauss_newton());
+                [dense_matrix(&curvature.hessian()), gauss_newton]
+            })
         };
         let before = matrices(&theta);
         let pairs = Rescaling::pairs(&toy.problem.network);
@@ -96,14 +91,10 @@ fn the_loss_stays_and_the_derivatives_change_as_theory_says() {
 fn sharpness_rises_at_will() {
     for problem in problems() {
         let toy = Toy::new(problem);
-        let (mean_loss, theta) = (toy.mean_loss(), toy.theta());
         for pair in Rescaling::pairs(&toy.problem.network) {
             let lambda_max = |alpha: f64| {
-                let theta = pair.apply(&theta, alpha).unwrap();
-                let curvature = mean_loss
-                    .curvature(&theta, flatness_curvature::Retention::Retain)
-                    .unwrap();
-                let dense = dense_matrix(&curvature.hessian());
+                let theta = pair.apply(&toy.theta(), alpha).unwrap();
+                let dense = toy.curved(&theta, |curvature| dense_matrix(&curvature.hessian()));
                 dense.symmetric_eigenvalues().max()
             };
             // The blocks of W₁ grow as α⁻² when α falls, those of W₂ as α² when it grows.

@@ -2,33 +2,24 @@
 
 use candle_core::{DType, Tensor};
 use flatness_curvature::MeanLoss;
-use flatness_curvature::Retention;
-use flatness_layers::Loss;
 use flatness_measures::{
     Error, Form, LossRise, Objective, Stop, Watch, loss_line, loss_plane, loss_rises,
     quadratic_form, rise_over_quadratic, unit,
 };
-use flatness_testkit::{Activation, Problem, assert_close, gaussian, independent_images, values};
+use flatness_testkit::{Activation, assert_close, gaussian, independent_images, values};
 
-use crate::toy::{Toy, counted, vector};
+use crate::toy::{Toy, classifier, counted, vector};
 
 const EXAMPLES: usize = 7;
 
 fn toy() -> Toy {
-    let widths = [4, 5, 3];
-    Toy::new(Problem::new(
-        &widths,
-        Activation::Tanh,
-        Loss::CrossEntropy,
-        EXAMPLES,
-        61,
-    ))
+    Toy::new(classifier(&[4, 5, 3], Activation::Tanh, EXAMPLES, 61))
 }
 
 #[test]
 fn rises_are_differences_of_losses_and_tend_to_the_quadratic_form() {
     let toy = toy();
-    let (mean_loss, theta) = (toy.mean_loss(), toy.theta());
+    let theta = toy.theta();
     let dim = toy.problem.dim();
     let units = [1, 2].map(|seed| unit(&gaussian(dim, seed)).unwrap());
     let radii = [0.2, 0.1, 0.05];
@@ -39,7 +30,6 @@ fn rises_are_differences_of_losses_and_tend_to_the_quadratic_form() {
     assert_eq!((losses, rises.cost.losses), (13, 13));
     assert_eq!(rises.stop, Stop::Complete);
     let hessian = toy.problem.hessian();
-    let curvature = mean_loss.curvature(&theta, Retention::Retain).unwrap();
     for (direction, along) in units.iter().zip(&rises.rises) {
         let u = values(direction);
         assert_close("unit", &[u.iter().map(|u| u * u).sum()], &[1.0], 1e-14);
@@ -48,7 +38,8 @@ fn rises_are_differences_of_losses_and_tend_to_the_quadratic_form() {
             .map(|(i, j)| u[i] * hessian[(i, j)] * u[j])
             .sum::<f64>();
         let form = form / EXAMPLES as f64;
-        let got = quadratic_form(&curvature.hessian(), direction).unwrap();
+        let got = toy.curved(&theta, |one| quadratic_form(&one.hessian(), direction));
+        let got = got.unwrap();
         assert_close("form", &[got.value], &[form], 1e-12);
         assert!((got.value - form).abs() <= got.rounding, "{got:?} {form:e}");
         assert_eq!(got.cost.products, 1);
@@ -59,9 +50,8 @@ fn rises_are_differences_of_losses_and_tend_to_the_quadratic_form() {
                 let moved: Vec<f64> = (0..dim)
                     .map(|i| toy.problem.theta[i] + radius * u[i])
                     .collect();
-                let loss = mean_loss.evaluate(&vector(&moved)).unwrap().loss;
                 // Rounding of a difference of losses of order one.
-                assert!((got - (loss - rises.loss)).abs() < 1e-14);
+                assert!((got - (toy.loss(&moved) - rises.loss)).abs() < 1e-14);
             }
             errors.push(rise.even() - rise.quadratic(form));
         }
@@ -76,17 +66,14 @@ fn rises_are_differences_of_losses_and_tend_to_the_quadratic_form() {
 #[test]
 fn lines_and_planes_are_losses_at_their_points() {
     let toy = toy();
-    let (mean_loss, theta) = (toy.mean_loss(), toy.theta());
+    let theta = toy.theta();
     let dim = toy.problem.dim();
     let [first, second] = [3, 4].map(|seed| gaussian(dim, seed));
     let offsets: [&[f64]; 2] = [&[-0.4, 0.0, 0.3], &[0.1, 0.7]];
     let at = |a: f64, b: f64| {
         let (first, second) = (values(&first), values(&second));
         let moved = (0..dim).map(|i| toy.problem.theta[i] + a * first[i] + b * second[i]);
-        mean_loss
-            .evaluate(&vector(&moved.collect::<Vec<_>>()))
-            .unwrap()
-            .loss
+        toy.loss(&moved.collect::<Vec<_>>())
     };
     let got = toy.on(|loss| loss_line(loss, &theta, &first, offsets[0], Watch::NOBODY));
     let expected: Vec<f64> = offsets[0].iter().map(|&a| at(a, 0.0)).collect();
@@ -113,13 +100,13 @@ fn lines_and_planes_are_losses_at_their_points() {
 #[test]
 fn the_rounding_of_a_rise_holds_what_is_seen_of_steps_of_nothing() {
     let mut most = 0.0_f64;
-    let tanh = Problem::new(&[9, 20, 5], Activation::Tanh, Loss::CrossEntropy, 40, 63);
+    let tanh = classifier(&[9, 20, 5], Activation::Tanh, 40, 63);
     let images = independent_images(40, 64)
         .into_iter()
         .map(|(_, problem)| problem);
     // Sure of all labels, with logits of up to 50 and 200: these scatter most.
     let sure = [10.0, 20.0].map(|factor| {
-        let mut sure = Problem::new(&[9, 20, 5], Activation::Relu, Loss::CrossEntropy, 40, 65);
+        let mut sure = classifier(&[9, 20, 5], Activation::Relu, 40, 65);
         sure.theta.iter_mut().for_each(|weight| *weight *= factor);
         let views = sure.network.layout().views(&vector(&sure.theta)).unwrap();
         let logits = sure.network.forward(&views, &sure.inputs).unwrap();
@@ -147,21 +134,18 @@ fn the_rounding_of_a_rise_holds_what_is_seen_of_steps_of_nothing() {
 #[test]
 fn the_ratio_of_a_convex_loss_is_one_within_its_error() {
     for seed in 0..20 {
-        let problem = Problem::new(&[6, 4], Activation::Relu, Loss::CrossEntropy, 50, seed);
+        let problem = classifier(&[6, 4], Activation::Relu, 50, seed);
         let toy = Toy::new(problem);
-        let (mean_loss, theta) = (toy.mean_loss(), toy.theta());
-        let curvature = mean_loss.curvature(&theta, Retention::Retain).unwrap();
-        let hessian = curvature.hessian();
+        let theta = toy.theta();
         let units: Vec<Tensor> = (0..8)
             .map(|index| unit(&gaussian(toy.problem.dim(), 100 * seed + index)).unwrap())
             .collect();
-        let forms: Vec<Form> = units
-            .iter()
-            .map(|unit| quadratic_form(&hessian, unit).unwrap())
-            .collect();
-        let objective = Objective::new(&mean_loss, 0.0).unwrap();
+        let forms: Vec<Form> = toy.curved(&theta, |curvature| {
+            let form = |unit| quadratic_form(&curvature.hessian(), unit).unwrap();
+            units.iter().map(form).collect()
+        });
         for (radius, curved) in [(1e-5, 1e-10), (1e-3, 1e-6)] {
-            let rises = loss_rises(&objective, &theta, &units, &[radius], Watch::NOBODY);
+            let rises = toy.on(|loss| loss_rises(loss, &theta, &units, &[radius], Watch::NOBODY));
             let rises: Vec<LossRise> = rises.unwrap().rises.concat();
             let ratio = rise_over_quadratic(&rises, &forms).unwrap();
             let error = (ratio.value - 1.0).abs();

@@ -3,11 +3,11 @@
 use std::cell::Cell;
 
 use candle_core::{DType, Device, Tensor};
-use flatness_curvature::{MeanLoss, Settings};
+use flatness_curvature::{Curvature, MeanLoss, Retention, Settings};
 use flatness_data::LabelledTensors;
-use flatness_layers::Workers;
+use flatness_layers::{Loss, Workers};
 use flatness_measures::{Error, Objective, Watch};
-use flatness_testkit::Problem;
+use flatness_testkit::{Activation, Problem};
 
 /// A problem with what a mean loss over its batch borrows.
 pub(crate) struct Toy {
@@ -51,10 +51,31 @@ impl Toy {
         measure(&Objective::new(&self.mean_loss(), decay).unwrap())
     }
 
+    /// The loss at θ.
+    pub(crate) fn loss(&self, theta: &[f64]) -> f64 {
+        self.mean_loss().evaluate(&vector(theta)).unwrap().loss
+    }
+
+    /// What `measure` gives for the curvature at θ.
+    pub(crate) fn curved<T>(&self, theta: &Tensor, measure: impl FnOnce(&Curvature<'_>) -> T) -> T {
+        let mean_loss = self.mean_loss();
+        measure(&mean_loss.curvature(theta, Retention::Retain).unwrap())
+    }
+
     /// θ, (P).
     pub(crate) fn theta(&self) -> Tensor {
         vector(&self.problem.theta)
     }
+}
+
+/// Fully connected layers with cross-entropy.
+pub(crate) fn classifier(
+    widths: &[usize],
+    activation: Activation,
+    examples: usize,
+    seed: u64,
+) -> Problem {
+    Problem::new(widths, activation, Loss::CrossEntropy, examples, seed)
 }
 
 /// A flat vector.

@@ -5,11 +5,10 @@
 //! 95.3 % of the time.
 
 use candle_core::DType;
-use flatness_spectrum::{
-    Error, Estimate, MomentsSettings, Probe, Quadrature, QuadratureSettings, moments, quadrature,
-};
+use flatness_spectrum::{Estimate, Quadrature};
 
 use crate::matrices::Matrix;
+use crate::methods::{Function, moments, rules};
 
 pub(crate) const SEEDS: u64 = 400;
 
@@ -24,88 +23,44 @@ pub(crate) fn check_coverage(name: &str, truth: f64, estimate: impl Fn(u64) -> E
 }
 
 /// A spectrum of both signs that decays slowly, so that sums over it are nearly normal.
-fn decaying() -> Matrix {
+#[test]
+fn traces_and_norms() {
     let eigenvalues = (0..200).map(|i| {
         let sign = if i % 4 == 3 { -1.0 } else { 1.0 };
         sign * f64::from(1 + i).powf(-0.25)
     });
-    Matrix::new("decaying", eigenvalues.collect())
-}
-
-/// Six distinct eigenvalues, which six steps integrate exactly.
-fn stepped() -> Matrix {
-    let values = [4.0, 2.0, 1.0, 0.5, -0.5, -1.5];
-    Matrix::new("stepped", (0..120).map(|i| values[i % 6]).collect())
-}
-
-#[test]
-fn traces_and_norms() {
-    let case = decaying();
+    let case = Matrix::new("decaying", eigenvalues.collect());
     let operator = case.operator(DType::F64);
-    let trace: f64 = case.eigenvalues.iter().sum();
-    let squares: f64 = case.eigenvalues.iter().map(|value| value * value).sum();
-    let settings = |probes, seed| MomentsSettings {
-        probes,
-        block: probes,
-        seed,
-    };
+    let [trace, squares] = case.moments();
+    let squared = |seed| moments(&operator, None, 16, seed).frobenius_squared;
     check_coverage("trace", trace, |seed| {
-        moments(&operator, &settings(8, seed)).unwrap().trace
+        moments(&operator, None, 8, seed).trace
     });
     // One step of a Gaussian probe is its form over its squared length.
     check_coverage("trace by Gaussian probes", trace, |seed| {
-        let settings = QuadratureSettings {
-            probes: 8,
-            steps: 1,
-            block: 8,
-            bytes: None,
-            probe: Probe::Gaussian,
-            seed,
-        };
-        let rules = quadrature(&operator, &settings).unwrap();
+        let rules = rules(&operator, 8, 1, seed);
         rules.integrate(|value| value).unwrap()
     });
-    check_coverage("squared Frobenius norm", squares, |seed| {
-        moments(&operator, &settings(16, seed))
-            .unwrap()
-            .frobenius_squared
-    });
+    check_coverage("squared Frobenius norm", squares, squared);
     check_coverage("Frobenius norm", squares.sqrt(), |seed| {
-        let moments = moments(&operator, &settings(16, seed)).unwrap();
-        moments.frobenius_squared.sqrt().unwrap()
+        squared(seed).sqrt().unwrap()
     });
 }
 
+/// Six distinct eigenvalues, which six steps integrate exactly.
 #[test]
 fn sums_over_the_spectrum() {
-    let case = stepped();
+    let values = [4.0, 2.0, 1.0, 0.5, -0.5, -1.5];
+    let case = Matrix::new("stepped", (0..120).map(|i| values[i % 6]).collect());
     let operator = case.operator(DType::F64);
     let results: Vec<Quadrature> = (0..SEEDS)
-        .map(|seed| {
-            let settings = QuadratureSettings {
-                probes: 16,
-                steps: 6,
-                block: 16,
-                bytes: None,
-                probe: Probe::Gaussian,
-                seed,
-            };
-            quadrature(&operator, &settings).unwrap()
-        })
+        .map(|seed| rules(&operator, 16, 6, seed))
         .collect();
-    let sum = |function: &dyn Fn(f64) -> f64| -> f64 {
-        case.eigenvalues.iter().map(|&value| function(value)).sum()
-    };
-    let nuclear = sum(&f64::abs);
-    let squares = sum(&|value| value * value);
-    type Function = fn(&Quadrature) -> Result<Estimate, Error>;
+    let [_, squares] = case.moments();
+    let logarithm = case.sum(|value| (value + 2.0).ln());
     let functions: [(&str, f64, Function); 5] = [
-        (
-            "log-determinant",
-            sum(&|value| (value + 2.0).ln()),
-            |rules| rules.log_determinant(2.0),
-        ),
-        ("nuclear norm", nuclear, Quadrature::nuclear_norm),
+        ("ln det", logarithm, |rules| rules.log_determinant(2.0)),
+        ("nuclear", case.sum(f64::abs), Quadrature::nuclear_norm),
         ("squared norm", squares, Quadrature::frobenius_squared),
         ("rank", 80.0, |rules| rules.numerical_rank(0.75)),
         ("count", 60.0, |rules| rules.count(-0.75..=1.2)),

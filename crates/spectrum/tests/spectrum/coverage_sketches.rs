@@ -5,10 +5,11 @@
 //! 1.1 %. In 200 dimensions, over 100 seeds of all entries, they held it 94.5 to 97.5 % of the time, by the
 //! spectrum and the probes.
 
-use candle_core::DType;
-use flatness_spectrum::{XDiagSettings, xdiag};
+use candle_core::{DType, Tensor};
+use flatness_spectrum::{Diagonal, XDiagSettings};
 
 use crate::matrices::Matrix;
+use crate::methods::{SKETCH, xdiag};
 
 const PROBES: [usize; 2] = [8, 20];
 
@@ -47,9 +48,32 @@ fn spectra() -> Vec<Matrix> {
     ]
 }
 
-fn check_share(name: &str, inside: usize, all: usize) {
-    let share = inside as f64 / all as f64;
-    assert!((0.92..=0.98).contains(&share), "{name}: {share}");
+/// With each number of probes, the results of `seeds` seeds and the true diagonal.
+fn check(seeds: u64, check: impl Fn(&str, &[Diagonal], &[f64])) {
+    for case in spectra() {
+        let operator = case.operator(DType::F64);
+        for probes in PROBES {
+            let sketch = |seed| {
+                let settings = XDiagSettings {
+                    probes,
+                    block: probes,
+                    seed,
+                    ..SKETCH
+                };
+                xdiag(&operator, &settings).unwrap()
+            };
+            let results: Vec<Diagonal> = (0..seeds).map(sketch).collect();
+            let name = format!("{}, {probes} probes", case.name);
+            check(&name, &results, case.entries.diagonal().as_slice());
+        }
+    }
+}
+
+/// What each entry is away from the truth.
+fn distances(result: &Diagonal, truth: &[f64]) -> Vec<f64> {
+    let values: Vec<f64> = result.values.to_vec1().unwrap();
+    let pairs = values.iter().zip(truth);
+    pairs.map(|(value, truth)| (value - truth).abs()).collect()
 }
 
 /// Of the whole diagonal, over 100 seeds: the bound of its error holds 95 % of the time at least, and the
@@ -57,63 +81,33 @@ fn check_share(name: &str, inside: usize, all: usize) {
 /// hold the errors: a covariance that is negative by chance counts as none.
 #[test]
 fn xdiag_as_a_whole_on_spectra_of_every_kind() {
-    let seeds = 100;
-    for case in spectra() {
-        let operator = case.operator(DType::F64);
-        let truth = case.entries.diagonal();
-        for probes in PROBES {
-            let (mut inside, mut squares, mut stated) = (0, 0.0, 0.0);
-            for seed in 0..seeds {
-                let settings = XDiagSettings {
-                    probes,
-                    block: probes,
-                    bytes: None,
-                    seed,
-                };
-                let result = xdiag(&operator, &settings).unwrap();
-                let values: Vec<f64> = result.values.to_vec1().unwrap();
-                let norm = result.norm().unwrap();
-                let pairs = values.iter().zip(&truth);
-                let square: f64 = pairs.map(|(value, truth)| (value - truth).powi(2)).sum();
-                inside += usize::from(square.sqrt() <= norm.half_width_95().unwrap());
-                squares += square;
-                stated += norm.standard_error.powi(2);
-            }
-            let ratio = (stated / squares).sqrt();
-            let name = format!("{}, {probes} probes", case.name);
-            assert!(inside >= 95, "{name}: {inside} of {seeds}");
-            assert!((0.9..=1.4).contains(&ratio), "{name}: {ratio}");
+    check(100, |name, results, truth| {
+        let (mut inside, mut squares, mut stated) = (0, 0.0, 0.0);
+        for result in results {
+            let norm = result.norm().unwrap();
+            let square: f64 = distances(result, truth).iter().map(|one| one * one).sum();
+            inside += usize::from(square.sqrt() <= norm.half_width_95().unwrap());
+            squares += square;
+            stated += norm.standard_error.powi(2);
         }
-    }
+        let ratio = (stated / squares).sqrt();
+        assert!(inside >= 95, "{name}: {inside} of 100");
+        assert!((0.9..=1.4).contains(&ratio), "{name}: {ratio}");
+    });
 }
 
 #[test]
 fn xdiag_on_spectra_of_every_kind() {
-    let seeds = 40;
-    for case in spectra() {
-        let operator = case.operator(DType::F64);
-        let truth = case.entries.diagonal();
-        for probes in PROBES {
-            let mut inside = 0;
-            for seed in 0..seeds {
-                let settings = XDiagSettings {
-                    probes,
-                    block: probes,
-                    bytes: None,
-                    seed,
-                };
-                let result = xdiag(&operator, &settings).unwrap();
-                let values: Vec<f64> = result.values.to_vec1().unwrap();
-                let half_widths: Vec<f64> = result.half_widths(0.95).unwrap().to_vec1().unwrap();
-                inside += values
-                    .iter()
-                    .zip(&half_widths)
-                    .zip(&truth)
-                    .filter(|((value, half_width), truth)| (*value - *truth).abs() <= **half_width)
-                    .count();
-            }
-            let name = format!("{}, {probes} probes", case.name);
-            check_share(&name, inside, seeds as usize * truth.len());
-        }
-    }
+    check(40, |name, results, truth| {
+        let inside = results.iter().flat_map(|result| {
+            let half_widths: Tensor = result.half_widths(0.95).unwrap();
+            let half_widths: Vec<f64> = half_widths.to_vec1().unwrap();
+            let distances = distances(result, truth).into_iter();
+            distances
+                .zip(half_widths)
+                .filter(|(away, most)| away <= most)
+        });
+        let share = inside.count() as f64 / (results.len() * truth.len()) as f64;
+        assert!((0.92..=0.98).contains(&share), "{name}: {share}");
+    });
 }

@@ -2,12 +2,13 @@
 
 use candle_core::DType;
 use flatness_spectrum::{
-    Budget, Deflation, EigenpairsSettings, Estimate, Goal, Moments, MomentsSettings, Probe,
-    Quadrature, QuadratureSettings, Stop, eigenpairs, moments_until, quadrature_until,
+    Budget, Deflation, EigenpairsSettings, Moments, Probe, Quadrature, QuadratureSettings, Stop,
+    eigenpairs,
 };
 
 use crate::coverage::check_coverage;
 use crate::matrices::{Matrix, case};
+use crate::methods::{self, RULES, SEARCH, check_within, quadrature, search};
 
 /// Twelve large eigenvalues of both signs above a bulk of 288, as curvature has them.
 fn outliers() -> Matrix {
@@ -24,9 +25,7 @@ fn deflation(case: &Matrix, dtype: DType, products: usize, tolerance: f64) -> De
         block: 2,
         basis: products.clamp(16, case.dim()),
         tolerance: 1e-12,
-        least_products: 0,
-        bytes: None,
-        seed: 5,
+        ..SEARCH
     };
     let budget = Budget::of_products(products);
     let pairs = eigenpairs(&case.operator(dtype), &settings, &budget, &mut |_| ()).unwrap();
@@ -34,16 +33,7 @@ fn deflation(case: &Matrix, dtype: DType, products: usize, tolerance: f64) -> De
 }
 
 fn moments(case: &Matrix, deflation: Option<&Deflation>, probes: usize, seed: u64) -> Moments {
-    let settings = MomentsSettings {
-        probes,
-        block: 8,
-        seed,
-    };
-    let operator = case.operator(DType::F64);
-    let (goal, budget) = (Goal::relative(1e-9), Budget::of_products(probes));
-    moments_until(&operator, &settings, deflation, &goal, &budget, &mut |_| ())
-        .unwrap()
-        .result
+    methods::moments(&case.operator(DType::F64), deflation, probes, seed)
 }
 
 fn rules(
@@ -56,39 +46,11 @@ fn rules(
         probes,
         steps,
         block: 8,
-        bytes: None,
         probe,
         seed,
+        ..RULES
     };
-    let operator = case.operator(DType::F64);
-    let (goal, budget) = (Goal::relative(1e-9), Budget::of_products(probes * steps));
-    let trace = |rules: &Quadrature| rules.integrate(|value| value);
-    quadrature_until(
-        &operator,
-        &settings,
-        deflation,
-        &[&trace],
-        &goal,
-        &budget,
-        &mut |_| (),
-    )
-    .unwrap()
-    .result
-}
-
-fn sum(case: &Matrix, function: impl Fn(f64) -> f64) -> f64 {
-    case.eigenvalues.iter().map(|&value| function(value)).sum()
-}
-
-#[track_caller]
-fn check_within(name: &str, estimate: Estimate, truth: f64, errors: f64) {
-    let off = (estimate.value - truth).abs();
-    assert!(
-        off <= errors * estimate.standard_error,
-        "{name}: {} ± {}, not {truth}",
-        estimate.value,
-        estimate.standard_error
-    );
+    quadrature(&case.operator(DType::F64), deflation, &settings).unwrap()
 }
 
 #[test]
@@ -97,19 +59,18 @@ fn outside_of_all_eigenvectors_but_one_nothing_but_that_one_is_uncertain() {
         let case = case(name);
         let all = deflation(&case, DType::F64, case.dim(), 1e-8);
         assert_eq!(all.len(), case.dim() - 1, "{name}");
-        let scale = sum(&case, f64::abs);
+        let scale = case.sum(f64::abs);
         // Rounding of some hundred orthogonal directions.
         let close = |got: f64, truth: f64| (got - truth).abs() <= 1e-9 * (1.0 + scale * scale);
         // The one eigenvalue left is seen by the squared cosine of a probe, of variance 2.
         let probes = 200;
-        let largest = case.eigenvalues.iter().map(|value| value.abs());
-        let largest = largest.fold(0.0, f64::max);
+        let largest = case.norm();
         let moments = moments(&case, Some(&all), probes, 0);
         for (estimate, truth, one) in [
-            (moments.trace, sum(&case, |value| value), largest),
+            (moments.trace, case.moments()[0], largest),
             (
                 moments.frobenius_squared,
-                sum(&case, |value| value * value),
+                case.moments()[1],
                 largest.powi(2),
             ),
         ] {
@@ -124,19 +85,15 @@ fn outside_of_all_eigenvectors_but_one_nothing_but_that_one_is_uncertain() {
             if probe == Probe::Gaussian {
                 let got = rules.integrate(f64::exp).unwrap();
                 assert!(
-                    close(got.value, sum(&case, f64::exp)),
+                    close(got.value, case.sum(f64::exp)),
                     "{name}: {}",
                     got.value
                 );
                 assert!(got.standard_error <= 1e-9 * (1.0 + scale * scale));
             } else {
                 // The length of what is left of a Rademacher probe varies.
-                check_within(
-                    name,
-                    rules.integrate(f64::exp).unwrap(),
-                    sum(&case, f64::exp),
-                    4.0,
-                );
+                let got = rules.integrate(f64::exp).unwrap();
+                check_within(name, got, case.sum(f64::exp), 4.0);
             }
         }
     }
@@ -150,8 +107,8 @@ fn moments_have_no_bias_even_where_nothing_converged() {
     assert_eq!(rough.len(), 10);
     assert!(rough.eigenvalues.iter().any(|one| one.residual > 0.1));
     let moments = moments(&case, Some(&rough), 4000, 1);
-    check_within("trace", moments.trace, sum(&case, |value| value), 4.0);
-    let squares = sum(&case, |value| value * value);
+    check_within("trace", moments.trace, case.moments()[0], 4.0);
+    let squares = case.moments()[1];
     check_within("squares", moments.frobenius_squared, squares, 4.0);
     // The residuals' own share is a part of the sum that 4000 probes tell.
     let missing: f64 = rough
@@ -174,17 +131,12 @@ fn outliers_taken_out_leave_a_tenth_of_the_error() {
     );
     assert_eq!(known.products + outside.trace.products, 64);
     for (name, before, after, truth) in [
-        (
-            "trace",
-            plain.trace,
-            outside.trace,
-            sum(&case, |value| value),
-        ),
+        ("trace", plain.trace, outside.trace, case.moments()[0]),
         (
             "squares",
             plain.frobenius_squared,
             outside.frobenius_squared,
-            sum(&case, |value| value * value),
+            case.moments()[1],
         ),
     ] {
         check_within(name, after, truth, 4.0);
@@ -194,7 +146,7 @@ fn outliers_taken_out_leave_a_tenth_of_the_error() {
     let after = rules(&case, Some(&known), (Probe::Gaussian, 5, 20), 2);
     assert!(known.products + after.products < before.products * 3 / 5);
     let [before, after] = [before, after].map(|rules| rules.nuclear_norm().unwrap());
-    check_within("nuclear norm", after, sum(&case, f64::abs), 4.0);
+    check_within("nuclear norm", after, case.sum(f64::abs), 4.0);
     assert!(after.standard_error < 0.1 * before.standard_error);
 }
 
@@ -225,21 +177,8 @@ fn what_is_taken_out_is_in_the_density_once() {
 fn single_precision_tells_the_same() {
     let case = outliers();
     let known = deflation(&case, DType::F32, 40, 1e-2);
-    let settings = MomentsSettings {
-        probes: 40,
-        block: 8,
-        seed: 4,
-    };
-    let measured = moments_until(
-        &case.operator(DType::F32),
-        &settings,
-        Some(&known),
-        &Goal::relative(1e-9),
-        &Budget::of_products(40),
-        &mut |_| (),
-    );
-    let moments = measured.unwrap().result;
-    check_within("trace", moments.trace, sum(&case, |value| value), 4.0);
+    let moments = methods::moments(&case.operator(DType::F32), Some(&known), 40, 4);
+    check_within("trace", moments.trace, case.moments()[0], 4.0);
 }
 
 #[test]
@@ -248,12 +187,10 @@ fn a_tolerance_that_is_no_size_is_refused_and_one_too_small_takes_nothing() {
     let settings = EigenpairsSettings {
         top: 1,
         bottom: 0,
-        block: 1,
         basis: 4,
         tolerance: 1e-1,
-        least_products: 0,
-        bytes: None,
         seed: 0,
+        ..SEARCH
     };
     let operator = case.operator(DType::F64);
     let pairs = eigenpairs(&operator, &settings, &Budget::of_products(4), &mut |_| ()).unwrap();
@@ -270,21 +207,19 @@ fn a_tolerance_that_is_no_size_is_refused_and_one_too_small_takes_nothing() {
 #[test]
 fn a_search_that_goes_on_knows_more() {
     let case = outliers();
-    let search = |least_products| {
+    let found = |least_products| {
         let settings = EigenpairsSettings {
             top: 1,
             bottom: 0,
-            block: 1,
             basis: 40,
             tolerance: 1e-2,
             least_products,
-            bytes: None,
             seed: 0,
+            ..SEARCH
         };
-        let operator = case.operator(DType::F64);
-        eigenpairs(&operator, &settings, &Budget::UNLIMITED, &mut |_| ()).unwrap()
+        search(&case.operator(DType::F64), &settings)
     };
-    let (short, long) = (search(0), search(30));
+    let (short, long) = (found(0), found(30));
     assert_eq!([short.stop, long.stop], [Stop::Converged; 2]);
     assert!(short.products < 12, "{}", short.products);
     assert_eq!(long.products, 30);
@@ -298,14 +233,14 @@ fn a_search_that_goes_on_knows_more() {
 fn intervals_outside_of_outliers_contain_the_truth() {
     let case = outliers();
     let known = deflation(&case, DType::F64, 40, 1e-2);
-    let squares = sum(&case, |value| value * value);
-    check_coverage("trace", sum(&case, |value| value), |seed| {
+    let squares = case.moments()[1];
+    check_coverage("trace", case.moments()[0], |seed| {
         moments(&case, Some(&known), 8, seed).trace
     });
     check_coverage("squares", squares, |seed| {
         moments(&case, Some(&known), 8, seed).frobenius_squared
     });
-    check_coverage("nuclear norm", sum(&case, f64::abs), |seed| {
+    check_coverage("nuclear norm", case.sum(f64::abs), |seed| {
         let rules = rules(&case, Some(&known), (Probe::Gaussian, 8, 32), seed);
         rules.nuclear_norm().unwrap()
     });

@@ -1,13 +1,29 @@
 //! XDiag against the dense diagonal.
 
 use candle_core::DType;
-use flatness_spectrum::{Probe, XDiagSettings, xdiag};
+use flatness_spectrum::{Diagonal, Probe, XDiagSettings};
 use nalgebra::{DMatrix, DVector};
 
-use crate::matrices::{Matrix, case, identity, matrix};
+use crate::matrices::{Matrix, case, ending, identity, matrix};
+use crate::methods::{SKETCH, xdiag};
 
-fn host(tensor: &candle_core::Tensor) -> Vec<f64> {
+pub(crate) fn host(tensor: &candle_core::Tensor) -> Vec<f64> {
     tensor.to_dtype(DType::F64).unwrap().to_vec1().unwrap()
+}
+
+fn run(case: &Matrix, dtype: DType, probes: usize, block: usize) -> Diagonal {
+    let settings = XDiagSettings {
+        probes,
+        block,
+        ..SKETCH
+    };
+    xdiag(&case.operator(dtype), &settings).unwrap()
+}
+
+/// ‖d − diag A‖
+pub(crate) fn distance(result: &Diagonal, case: &Matrix) -> f64 {
+    let values = DVector::from_vec(host(&result.values));
+    (values - case.entries.diagonal()).norm()
 }
 
 #[test]
@@ -23,9 +39,9 @@ fn it_and_its_error_are_their_definitions() {
 
 /// The definition leaves each probe out and orthonormalises the others anew.
 fn check_definitions(case: &Matrix, count: usize, blocks: &[usize]) {
-    let (dim, seed) = (case.dim(), 2);
+    let dim = case.dim();
     let rows = Probe::Rademacher
-        .rows(&identity(dim, DType::F64), 0..count, seed)
+        .rows(&identity(dim, DType::F64), 0..count, SKETCH.seed)
         .unwrap();
     let rows = matrix(&rows);
     let value = |probe: usize, without: &[usize]| -> DVector<f64> {
@@ -49,13 +65,7 @@ fn check_definitions(case: &Matrix, count: usize, blocks: &[usize]) {
     }
     assert!(debts.min() < 0.0 && debts.max() > 0.0);
     for &block in blocks {
-        let settings = XDiagSettings {
-            probes: count,
-            block,
-            bytes: None,
-            seed,
-        };
-        let result = xdiag(&case.operator(DType::F64), &settings).unwrap();
+        let result = run(case, DType::F64, count, block);
         assert_eq!((result.probes, result.products), (count, 2 * count));
         let found = (host(&result.values), host(&result.standard_errors));
         for index in 0..dim {
@@ -74,22 +84,11 @@ fn check_definitions(case: &Matrix, count: usize, blocks: &[usize]) {
 }
 
 #[test]
-fn a_sketch_of_the_whole_range_or_space_gives_the_dense_diagonal() {
-    let low_rank = [9.0, 4.0, 1.0, -1.0, -6.0].into_iter().chain([0.0; 55]);
-    for (case, probes) in [
-        (Matrix::new("rank 5", low_rank.collect()), 12),
-        (Matrix::new("zero", vec![0.0; 20]), 6),
-        (case("indefinite"), 60),
-    ] {
-        for dtype in [DType::F64, DType::F32] {
-            let tolerance = if dtype == DType::F64 { 1e-11 } else { 1e-4 };
-            let settings = XDiagSettings {
-                probes,
-                block: 5,
-                bytes: None,
-                seed: 2,
-            };
-            let result = xdiag(&case.operator(dtype), &settings).unwrap();
+fn a_sketch_of_the_whole_range_gives_the_dense_diagonal() {
+    let [_, (rank_5, _), _, (zero, _), ..] = ending();
+    for (case, probes) in [(rank_5, 12), (zero, 6), (case("indefinite"), 60)] {
+        for (dtype, tolerance) in [(DType::F64, 1e-11), (DType::F32, 1e-4)] {
+            let result = run(&case, dtype, probes, 5);
             let tolerance = tolerance * case.norm() + 1e-17;
             let errors = host(&result.standard_errors);
             for (index, value) in host(&result.values).into_iter().enumerate() {
@@ -108,20 +107,7 @@ fn a_sketch_of_the_whole_range_or_space_gives_the_dense_diagonal() {
 #[test]
 fn errors_fall_with_the_probes_where_the_spectrum_decays() {
     let case = Matrix::new("fast", (0..150).map(|i| 0.8_f64.powi(i)).collect());
-    let error = |probes| -> f64 {
-        let settings = XDiagSettings {
-            probes,
-            block: probes,
-            bytes: None,
-            seed: 3,
-        };
-        let values = host(&xdiag(&case.operator(DType::F64), &settings).unwrap().values);
-        let differences = values.iter().enumerate();
-        differences
-            .map(|(index, value)| (value - case.entries[(index, index)]).powi(2))
-            .sum::<f64>()
-            .sqrt()
-    };
+    let error = |probes| distance(&run(&case, DType::F64, probes, probes), &case);
     // 0.8^20 = 0.01 from 20 more probes; a method without a sketch would gain a factor of √2.
     assert!(error(40) <= 0.1 * error(20));
 }
@@ -130,14 +116,8 @@ fn errors_fall_with_the_probes_where_the_spectrum_decays() {
 fn float32_agrees_with_float64_at_any_size() {
     for name in ["indefinite", "tiny", "large"] {
         let case = case(name);
-        let settings = XDiagSettings {
-            probes: 8,
-            block: 8,
-            bytes: None,
-            seed: 3,
-        };
         let [double, single] = [DType::F64, DType::F32].map(|dtype| {
-            let result = xdiag(&case.operator(dtype), &settings).unwrap();
+            let result = run(&case, dtype, 8, 8);
             let half_widths = result.half_widths(0.5).unwrap();
             [result.values, result.standard_errors, half_widths].map(|tensor| host(&tensor))
         });
@@ -146,12 +126,10 @@ fn float32_agrees_with_float64_at_any_size() {
         for (standard_error, half_width) in pairs {
             assert!((half_width / standard_error - 0.711).abs() < 5.1e-4);
         }
-        for (double, single) in double.iter().zip(&single) {
-            for (double, single) in double.iter().zip(single) {
-                // Float32 rounds at 6e-8, and a sketch of eight loses two digits of that.
-                let difference = (double - single).abs() / case.norm();
-                assert!(difference <= 1e-5, "{name}: {double:e} {single:e}");
-            }
+        for (double, single) in double.concat().iter().zip(single.concat()) {
+            // Float32 rounds at 6e-8, and a sketch of eight loses two digits of that.
+            let difference = (double - single).abs() / case.norm();
+            assert!(difference <= 1e-5, "{name}: {double:e} {single:e}");
         }
     }
 }

@@ -1,38 +1,24 @@
-//! XDiag that goes on until the whole diagonal is accurate enough, against the dense diagonal.
+//! XDiag that goes on until the whole diagonal is accurate enough, against the dense diagonal; and what ends it
+//! before.
 
 use std::cell::Cell;
 
 use candle_core::{DType, Tensor};
 use flatness_spectrum::{
-    Budget, Diagonal, Error, Goal, Measured, Progress, Stop, XDiagSettings, xdiag, xdiag_until,
+    Budget, Diagonal, Error, Goal, Measured, Progress, Stop, XDiagSettings, xdiag_bytes,
+    xdiag_until,
 };
-use nalgebra::DVector;
 
+use crate::diagonal::{distance, host};
 use crate::matrices::{Matrix, custom, tensor};
+use crate::methods::{SKETCH, xdiag};
 
-pub(crate) const SETTINGS: XDiagSettings = XDiagSettings {
-    probes: 8,
-    block: 4,
-    bytes: None,
-    seed: 5,
-};
-
-pub(crate) fn decaying() -> Matrix {
+fn decaying() -> Matrix {
     let eigenvalues = (0..120).map(|i| 0.9_f64.powi(i) * if i % 5 == 4 { -1.0 } else { 1.0 });
     Matrix::new("decaying", eigenvalues.collect())
 }
 
-pub(crate) fn host(tensor: &Tensor) -> Vec<f64> {
-    tensor.to_vec1().unwrap()
-}
-
-/// ‖d − diag A‖
-fn distance(result: &Diagonal, case: &Matrix) -> f64 {
-    let values = DVector::from_vec(host(&result.values));
-    (values - case.entries.diagonal()).norm()
-}
-
-pub(crate) fn until(
+fn until(
     case: &Matrix,
     settings: &XDiagSettings,
     goal: f64,
@@ -51,7 +37,7 @@ fn a_tighter_goal_takes_more_products_and_each_is_reached() {
         let mut seen: Vec<Progress> = Vec::new();
         let measured = xdiag_until(
             &case.operator(DType::F64),
-            &SETTINGS,
+            &SKETCH,
             &Goal::relative(goal),
             &Budget::UNLIMITED,
             &mut |at| seen.push(*at),
@@ -91,7 +77,7 @@ fn a_tighter_goal_takes_more_products_and_each_is_reached() {
 
 /// The products made by the operator are those of the result, and none of them twice.
 #[test]
-fn it_is_the_fixed_form_that_stopped_there() {
+fn it_is_what_begins_with_as_many_probes() {
     let case = decaying();
     let transposed = tensor(&case.entries.transpose());
     let rows = Cell::new(0);
@@ -103,7 +89,7 @@ fn it_is_the_fixed_form_that_stopped_there() {
     for (first, tolerance) in [(8, 0.0), (6, 1e-12)] {
         let settings = XDiagSettings {
             probes: first,
-            ..SETTINGS
+            ..SKETCH
         };
         rows.set(0);
         let goal = Goal::relative(0.02);
@@ -115,7 +101,7 @@ fn it_is_the_fixed_form_that_stopped_there() {
         assert!(grown.probes > 16);
         let settings = XDiagSettings {
             probes: grown.probes,
-            ..SETTINGS
+            ..SKETCH
         };
         let fixed = xdiag(&operator, &settings).unwrap();
         for (grown, fixed) in [
@@ -139,7 +125,7 @@ fn a_sketch_of_the_whole_space_is_complete_and_errs_by_rounding() {
         let case = Matrix::new(name, eigenvalues);
         let settings = XDiagSettings {
             probes: case.dim().min(2),
-            ..SETTINGS
+            ..SKETCH
         };
         let measured = until(&case, &settings, 1e-13, &Budget::UNLIMITED).unwrap();
         let Measured { result, stop } = measured;
@@ -157,16 +143,16 @@ fn a_sketch_of_the_whole_space_is_complete_and_errs_by_rounding() {
                 .iter()
                 .all(|&half_width| half_width <= 1e-12 * case.norm())
         );
-        let fixed = XDiagSettings {
+        let settings = XDiagSettings {
             probes: case.dim(),
-            ..SETTINGS
+            ..SKETCH
         };
-        let fixed = xdiag(&case.operator(DType::F64), &fixed).unwrap();
-        assert!(distance(&fixed, &case) <= 1e-13 * case.norm(), "{name}");
+        let whole = xdiag(&case.operator(DType::F64), &settings).unwrap();
+        assert!(distance(&whole, &case) <= 1e-13 * case.norm(), "{name}");
     }
     // Nothing but zeros is known from the first probes.
     let zero = Matrix::new("zero", vec![0.0; 20]);
-    let measured = until(&zero, &SETTINGS, 0.1, &Budget::UNLIMITED).unwrap();
+    let measured = until(&zero, &SKETCH, 0.1, &Budget::UNLIMITED).unwrap();
     assert_eq!(
         (measured.stop, measured.result.probes),
         (Stop::Converged, 8)
@@ -180,7 +166,7 @@ fn what_has_reached_its_goal_is_that_accurate() {
     let truth = case.entries.diagonal().norm();
     for goal in [0.3, 0.05] {
         let inside = (0..100).filter(|&seed| {
-            let settings = XDiagSettings { seed, ..SETTINGS };
+            let settings = XDiagSettings { seed, ..SKETCH };
             let measured = until(&case, &settings, goal, &Budget::UNLIMITED).unwrap();
             assert_eq!(measured.stop, Stop::Converged);
             distance(&measured.result, &case) <= goal * truth
@@ -188,4 +174,64 @@ fn what_has_reached_its_goal_is_that_accurate() {
         let inside = inside.count();
         assert!(inside >= 95, "{goal}: {inside} of 100");
     }
+}
+
+#[test]
+fn the_budget_is_never_exceeded() {
+    let case = decaying();
+    for products in [16, 17, 23, 24, 25, 60, 99] {
+        let budget = Budget::of_products(products);
+        let measured = until(&case, &SKETCH, 1e-9, &budget).unwrap();
+        assert_eq!(measured.stop, Stop::Products, "{products}");
+        // Whole blocks of four probes.
+        assert_eq!(measured.result.products, products / 8 * 8, "{products}");
+    }
+}
+
+#[test]
+fn it_grows_no_further_than_the_bytes_allowed() {
+    let case = decaying();
+    let (dim, dtype) = (case.dim(), DType::F64);
+    let bytes = |probes| xdiag_bytes(probes, 4, dim, dtype);
+    let mut before = 8;
+    for wished in [8, 9, 16, 24, 40, 80] {
+        let allowed = bytes(wished);
+        let settings = XDiagSettings {
+            bytes: Some(allowed),
+            ..SKETCH
+        };
+        let measured = until(&case, &settings, 1e-12, &Budget::UNLIMITED).unwrap();
+        assert_eq!(measured.stop, Stop::Memory, "{wished}");
+        let probes = measured.result.probes;
+        // To move, a third of the vectors is there twice: of the last room at most.
+        let least = (wished - wished.min(before) / 3).saturating_sub(4).max(8);
+        assert!((least..=wished).contains(&probes), "{wished}: {probes}");
+        assert!(probes >= before);
+        before = probes;
+        // Exactly so many without growing, and not one more.
+        let fixed = |probes| {
+            let settings = XDiagSettings { probes, ..settings };
+            xdiag(&case.operator(dtype), &settings)
+        };
+        assert_eq!(fixed(wished).unwrap().probes, wished);
+        match fixed(wished + 1).unwrap_err() {
+            Error::TooLarge {
+                count,
+                needed,
+                allowed: said,
+                fits,
+                ..
+            } => {
+                assert_eq!((count, needed), (wished + 1, bytes(wished + 1)));
+                assert_eq!((said, fits), (allowed, wished));
+            }
+            other => panic!("{other}"),
+        }
+    }
+    let settings = XDiagSettings {
+        bytes: Some(1),
+        ..SKETCH
+    };
+    let error = until(&case, &settings, 0.1, &Budget::UNLIMITED).unwrap_err();
+    assert!(matches!(error, Error::TooLarge { fits: 0, .. }));
 }

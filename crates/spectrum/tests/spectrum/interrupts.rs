@@ -7,10 +7,11 @@ use flatness_operator::LinearOperator;
 use flatness_spectrum::{
     Budget, EigenpairsSettings, Error, Goal, MomentsSettings, Probe, Quadrature,
     QuadratureSettings, Stop, Verified, XDiagSettings, dense_spectrum, eigenpairs, moments_until,
-    quadrature, quadrature_until, xdiag_until,
+    quadrature_until, xdiag_until,
 };
 
 use crate::matrices::{custom, identity};
+use crate::methods::{self, SEARCH, SKETCH, quadrature};
 
 const DIM: usize = 40;
 
@@ -23,9 +24,12 @@ const RULES: QuadratureSettings = QuadratureSettings {
     probes: 6,
     steps: STEPS,
     block: BLOCK,
-    bytes: None,
-    probe: Probe::Gaussian,
-    seed: 2,
+    ..methods::RULES
+};
+
+const GOAL: Goal = Goal {
+    relative_error: 1e-9,
+    confidence: 0.95,
 };
 
 type Method = fn(&dyn LinearOperator, &Budget<'_>) -> Result<(usize, Stop), Error>;
@@ -37,11 +41,8 @@ fn methods() -> [(&'static str, Method); 5] {
                 top: 2,
                 bottom: 2,
                 block: BLOCK,
-                basis: 16,
                 tolerance: 1e-12,
-                least_products: 0,
-                bytes: None,
-                seed: 2,
+                ..SEARCH
             };
             let found = eigenpairs(operator, &settings, budget, &mut |_| ())?;
             assert!(found.top[0].residual.is_finite());
@@ -53,20 +54,19 @@ fn methods() -> [(&'static str, Method); 5] {
                 block: BLOCK,
                 seed: 2,
             };
-            let goal = Goal::relative(1e-6);
-            let found = moments_until(operator, &settings, None, &goal, budget, &mut |_| ())?;
+            let found = moments_until(operator, &settings, None, &GOAL, budget, &mut |_| ())?;
             assert!(found.result.trace.standard_error.is_finite());
             Ok((found.result.trace.products, found.stop))
         }),
         ("quadrature", |operator, budget| {
-            let goal = Goal::relative(1e-6);
             let trace = |rules: &Quadrature| rules.integrate(|value| value);
+            let functions: [flatness_spectrum::Function<'_>; 1] = [&trace];
             let found = quadrature_until(
                 operator,
                 &RULES,
                 None,
-                &[&trace],
-                &goal,
+                &functions,
+                &GOAL,
                 budget,
                 &mut |_| (),
             )?;
@@ -79,16 +79,9 @@ fn methods() -> [(&'static str, Method); 5] {
             let settings = XDiagSettings {
                 probes: 6,
                 block: BLOCK,
-                bytes: None,
-                seed: 2,
+                ..SKETCH
             };
-            let found = xdiag_until(
-                operator,
-                &settings,
-                &Goal::relative(1e-9),
-                budget,
-                &mut |_| (),
-            )?;
+            let found = xdiag_until(operator, &settings, &GOAL, budget, &mut |_| ())?;
             assert!(found.result.probes >= 2);
             assert!(found.result.norm()?.standard_error.is_finite());
             Ok((found.result.products, found.stop))
@@ -165,26 +158,16 @@ fn rules_of_the_steps_that_were_made_are_left() {
             interrupt: &|| made.get() >= after,
         };
         let operator = counting(&made);
-        let found = quadrature_until(
-            &operator,
-            &settings,
-            None,
-            &[],
-            &Goal::relative(0.1),
-            &budget,
-            &mut |_| (),
-        );
+        let found = quadrature_until(&operator, &settings, None, &[], &GOAL, &budget, &mut |_| ());
         let found = found.unwrap();
-        assert_eq!(
-            (found.stop, found.result.products),
-            (Stop::Interrupted, after)
-        );
+        assert_eq!(found.stop, Stop::Interrupted);
+        assert_eq!(found.result.products, after);
         let shorter = QuadratureSettings {
             probes: rules,
             steps: 3,
             ..RULES
         };
-        let shorter = quadrature(&operator, &shorter).unwrap();
+        let shorter = quadrature(&operator, None, &shorter).unwrap();
         assert_eq!(found.result.steps, 3);
         assert_eq!(found.result.rules, shorter.rules);
     }

@@ -1,26 +1,25 @@
 //! Matrices whose every number is a formula: the examples with which curvature software introduces
-//! itself, and a few more. Here the matrices and their eigenvalues; `known_sums.rs` has the rest.
+//! itself, and a few more.
 
 use candle_core::{DType, Device, Tensor};
 use flatness_operator::LinearOperator;
-use flatness_spectrum::{
-    Budget, EigenpairsSettings, LanczosSettings, dense_spectrum, eigenpairs, lanczos,
-};
+use flatness_spectrum::{Budget, EigenpairsSettings, Estimate, Quadrature, dense_spectrum};
 
 use crate::matrices::{Diagonal, custom};
+use crate::methods::{self, SEARCH, moments, search};
 
 const SEED: u64 = 8;
 
 /// A matrix with its numbers by formula.
-pub(crate) struct Known {
-    pub(crate) name: &'static str,
-    pub(crate) operator: Box<dyn LinearOperator>,
+struct Known {
+    name: &'static str,
+    operator: Box<dyn LinearOperator>,
     /// In descending order.
-    pub(crate) eigenvalues: Vec<f64>,
-    pub(crate) trace: f64,
-    pub(crate) frobenius_squared: f64,
+    eigenvalues: Vec<f64>,
+    trace: f64,
+    frobenius_squared: f64,
     /// ln det(A + s I) with its s.
-    pub(crate) log_determinant: (f64, f64),
+    log_determinant: (f64, f64),
 }
 
 /// Mean squared error of a linear model, L(w) = (1/N) ‖X w − y‖², with the Hessian (2/N) Xᵀ X. X (N, n) takes
@@ -52,7 +51,7 @@ fn linear_regression(n: u32) -> Known {
 }
 
 /// diag(1, 2, ..., n).
-pub(crate) fn counting(n: u32) -> Known {
+fn counting(n: u32) -> Known {
     let dim = f64::from(n);
     Known {
         name: "counting",
@@ -98,7 +97,7 @@ fn quadratic(a: f64, b: f64, c: f64) -> Known {
     }
 }
 
-pub(crate) fn cases() -> Vec<Known> {
+fn cases() -> Vec<Known> {
     vec![
         linear_regression(30),
         counting(40),
@@ -109,17 +108,17 @@ pub(crate) fn cases() -> Vec<Known> {
 }
 
 impl Known {
-    pub(crate) fn norm(&self) -> f64 {
+    fn norm(&self) -> f64 {
         self.eigenvalues
             .iter()
             .fold(0.0, |norm, value| norm.max(value.abs()))
     }
 
-    pub(crate) fn nuclear_norm(&self) -> f64 {
+    fn nuclear_norm(&self) -> f64 {
         self.eigenvalues.iter().map(|value| value.abs()).sum()
     }
 
-    pub(crate) fn dim(&self) -> usize {
+    fn dim(&self) -> usize {
         self.eigenvalues.len()
     }
 }
@@ -152,15 +151,11 @@ fn eigenvalues_are_those_of_the_formula() {
         let settings = EigenpairsSettings {
             top: 1.max(dim / 10),
             bottom: 1,
-            block: 1,
             basis: dim,
             tolerance: 1e-10,
-            least_products: 0,
-            bytes: None,
-            seed: SEED,
+            ..SEARCH
         };
-        let pairs = eigenpairs(&*case.operator, &settings, &Budget::UNLIMITED, &mut |_| ());
-        let pairs = pairs.unwrap();
+        let pairs = search(&*case.operator, &settings);
         let last = &case.eigenvalues[dim - 1..];
         let ends = pairs.top.iter().zip(&case.eigenvalues);
         for (found, truth) in ends.chain(pairs.bottom.iter().zip(last)) {
@@ -169,21 +164,6 @@ fn eigenvalues_are_those_of_the_formula() {
             assert!(
                 distance <= found.residual + 1e-13 * norm,
                 "{name}: {found:?} {truth}"
-            );
-        }
-        let settings = LanczosSettings {
-            steps: dim,
-            tolerance: 1e-10,
-            seed: SEED,
-        };
-        let found = lanczos(&*case.operator, &settings).unwrap();
-        for (got, truth) in [
-            (found.lambda_max(), case.eigenvalues[0]),
-            (found.lambda_min(), last[0]),
-        ] {
-            assert!(
-                (got.value - truth).abs() <= got.residual + 1e-12 * norm,
-                "{name}: {truth}"
             );
         }
     }
@@ -197,14 +177,11 @@ fn the_top_eigenvector_of_the_regression_is_a_sine() {
     let settings = EigenpairsSettings {
         top: 1,
         bottom: 1,
-        block: 1,
         basis: 30,
         tolerance: 1e-11,
-        least_products: 0,
-        bytes: None,
-        seed: SEED,
+        ..SEARCH
     };
-    let pairs = eigenpairs(&*case.operator, &settings, &Budget::UNLIMITED, &mut |_| ()).unwrap();
+    let pairs = search(&*case.operator, &settings);
     for (vectors, k) in [(pairs.top_vectors(), n), (pairs.bottom_vectors(), 1)] {
         let found: Vec<f64> = vectors.unwrap().get(0).unwrap().to_vec1().unwrap();
         let angle = std::f64::consts::PI * f64::from(k) / f64::from(n + 1);
@@ -216,5 +193,72 @@ fn the_top_eigenvector_of_the_regression_is_a_sine() {
             .sum();
         // An error ε of the direction costs ε² / 2, and ε is the residual over the gap, 1e-9 at most.
         assert!((along.abs() - 1.0).abs() < 1e-12, "{k}: {along}");
+    }
+}
+
+/// With all steps, so that the probes alone err.
+fn rules(case: &Known) -> Quadrature {
+    methods::rules(&*case.operator, 100, case.dim(), SEED)
+}
+
+/// Asserts that the truth is in the interval of Student's t that misses once in 10,000 times, and rounding.
+#[track_caller]
+fn check(name: &str, what: &str, estimate: Estimate, truth: f64) {
+    let distance = (estimate.value - truth).abs();
+    assert!(
+        distance <= estimate.half_width(0.9999).unwrap() + 1e-11 * truth.abs().max(1.0),
+        "{name}: {what} is {estimate:?}, not {truth:e}"
+    );
+}
+
+#[test]
+fn traces_and_norms_are_those_of_the_formula() {
+    for case in cases() {
+        let (name, operator) = (case.name, &*case.operator);
+        let found = moments(operator, None, 100, SEED);
+        check(name, "the trace", found.trace, case.trace);
+        let (found, truth) = (found.frobenius_squared, case.frobenius_squared);
+        check(name, "the squared norm", found, truth);
+        let found = rules(&case).integrate(|value| value).unwrap();
+        check(name, "the trace by Gaussian probes", found, case.trace);
+    }
+}
+
+#[test]
+fn functions_are_those_of_the_formula() {
+    for case in cases() {
+        let (name, rules) = (case.name, rules(&case));
+        let (shift, log_determinant) = case.log_determinant;
+        let (half, middle) = (0.51 * case.norm(), 0.26 * case.norm());
+        let counted = |keep: &dyn Fn(f64) -> bool| {
+            let kept = case.eigenvalues.iter().filter(|value| keep(**value));
+            kept.count() as f64
+        };
+        let rank = counted(&|value| value.abs() > half);
+        let inside = counted(&|value| (middle..=half).contains(&value));
+        let squares = rules.frobenius_squared();
+        for (what, estimate, truth) in [
+            ("ln det", rules.log_determinant(shift), log_determinant),
+            ("nuclear norm", rules.nuclear_norm(), case.nuclear_norm()),
+            ("the squared norm", squares, case.frobenius_squared),
+            ("the rank", rules.numerical_rank(half), rank),
+            ("the count", rules.count(middle..=half), inside),
+        ] {
+            check(name, what, estimate.unwrap(), truth);
+        }
+    }
+}
+
+#[test]
+fn ratios_are_those_of_the_formula() {
+    for case in cases() {
+        let (name, rules, nuclear) = (case.name, rules(&case), case.nuclear_norm());
+        let shares = case.eigenvalues.iter().map(|value| value.abs() / nuclear);
+        let entropy: f64 = shares.map(|share| -share * share.ln()).sum();
+        let participation = case.trace * case.trace / case.frobenius_squared;
+        let found = rules.effective_rank().unwrap();
+        check(name, "the effective rank", found, entropy.exp());
+        let found = rules.participation_ratio().unwrap();
+        check(name, "the participation ratio", found, participation);
     }
 }

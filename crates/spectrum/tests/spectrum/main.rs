@@ -1,34 +1,27 @@
 //! Every method of the crate on float64 and float32 matrices small enough to know all about.
 
-mod checks;
 mod coverage;
 mod coverage_ratios;
 mod coverage_sketches;
 mod deflation;
 mod dense;
-mod density;
 mod diagonal;
-mod diagonal_stops;
 mod diagonal_until;
 mod eigenpairs;
-mod eigenpairs_stops;
-mod endings;
 mod functions;
 mod interrupts;
 mod known_answers;
-mod known_sums;
-mod lanczos;
 mod matrices;
+mod methods;
 mod moments;
 mod operator_check;
 mod peers;
-mod peers_density;
-mod power;
 mod probes;
-mod promises;
 mod quadrature;
+mod refusals;
 mod resolution;
 mod rounding;
+mod rules;
 mod step_error;
 mod student;
 mod until;

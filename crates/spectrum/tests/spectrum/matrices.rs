@@ -1,11 +1,6 @@
 //! Matrices with a chosen spectrum, A = U Λ Uᵀ with a random orthogonal U, and the same matrices as
 //! operators. All of it is nalgebra in float64; nothing here uses the crate under test.
 
-#![allow(
-    dead_code,
-    reason = "each test binary uses its own part of this module"
-)]
-
 use candle_core::{DType, Device, Tensor};
 use flatness_operator::{Dense, Error, LinearOperator, check_block, from_fn};
 use nalgebra::DMatrix;
@@ -50,6 +45,21 @@ impl Matrix {
         self.eigenvalues
             .iter()
             .fold(0.0, |norm, value| norm.max(value.abs()))
+    }
+
+    pub(crate) fn sum(&self, function: impl Fn(f64) -> f64) -> f64 {
+        self.eigenvalues.iter().map(|&value| function(value)).sum()
+    }
+
+    /// Σ λ and Σ λ².
+    pub(crate) fn moments(&self) -> [f64; 2] {
+        [self.sum(|value| value), self.sum(|value| value * value)]
+    }
+
+    /// How far the nearest eigenvalue is.
+    pub(crate) fn distance(&self, value: f64) -> f64 {
+        let distances = self.eigenvalues.iter().map(|one| (one - value).abs());
+        distances.fold(f64::INFINITY, f64::min)
     }
 
     pub(crate) fn operator(&self, dtype: DType) -> Dense {
@@ -104,14 +114,30 @@ pub(crate) fn case(name: &str) -> Matrix {
 
 /// A spectrum of three repeated eigenvalues, whose Krylov spaces end after three steps.
 pub(crate) fn repeated() -> Matrix {
-    let repeat = |value: f64, count: usize| std::iter::repeat_n(value, count);
-    Matrix::new(
-        "repeated",
-        repeat(5.0, 10)
-            .chain(repeat(1.0, 13))
-            .chain(repeat(-3.0, 7))
-            .collect(),
-    )
+    let values = (0..30).map(|i| {
+        if i < 10 {
+            5.0
+        } else if i < 23 {
+            1.0
+        } else {
+            -3.0
+        }
+    });
+    Matrix::new("repeated", values.collect())
+}
+
+/// Matrices whose Krylov spaces end early, with the number of steps after which they do.
+pub(crate) fn ending() -> [(Matrix, usize); 6] {
+    let mut low_rank = vec![0.0; 60];
+    low_rank[..5].copy_from_slice(&[9.0, 4.0, 1.0, -1.0, -6.0]);
+    [
+        (repeated(), 3),
+        (Matrix::new("rank 5", low_rank), 6),
+        (Matrix::new("identity", vec![1.0; 20]), 1),
+        (Matrix::new("zero", vec![0.0; 20]), 1),
+        (Matrix::new("two by two", vec![3.0, -4.0]), 2),
+        (Matrix::new("one by one", vec![-7.0]), 1),
+    ]
 }
 
 pub(crate) fn tensor(matrix: &DMatrix<f64>) -> Tensor {

@@ -3,22 +3,37 @@
 use candle_core::{DType, Device, Tensor};
 use flatness_operator::LinearOperator;
 use flatness_spectrum::{
-    Budget, EigenpairsSettings, Error, Goal, MomentsSettings, Probe, Quadrature,
-    QuadratureSettings, Stop, Verified, XDiagSettings, eigenpairs, moments_until, quadrature,
-    quadrature_until, xdiag_until,
+    Budget, Deflation, EigenpairsSettings, Error, Function, Goal, Measured, Moments,
+    MomentsSettings, Probe, Quadrature, QuadratureSettings, Stop, Verified, eigenpairs,
+    moments_until, quadrature_until,
 };
 
 use crate::matrices::{Diagonal, Matrix, case};
+use crate::methods::{self, RULES, SEARCH, SKETCH, moments, search, xdiag};
 
-const SEARCH: EigenpairsSettings = EigenpairsSettings {
+const EPSILONS: [(DType, f64); 2] = [
+    (DType::F32, f32::EPSILON as f64),
+    (DType::F64, f64::EPSILON),
+];
+
+/// The products are more than what rounding leaves to do.
+fn until(operator: &dyn LinearOperator, known: Option<&Deflation>, goal: f64) -> Measured<Moments> {
+    let settings = MomentsSettings {
+        probes: 4,
+        block: 4,
+        seed: 1,
+    };
+    let (goal, budget) = (Goal::relative(goal), Budget::of_products(100));
+    moments_until(operator, &settings, known, &goal, &budget, &mut |_| ()).unwrap()
+}
+
+const NINE: EigenpairsSettings = EigenpairsSettings {
     top: 9,
     bottom: 1,
     block: 4,
     basis: 40,
     tolerance: 1e-3,
-    least_products: 0,
-    bytes: None,
-    seed: 5,
+    ..SEARCH
 };
 
 /// Nine eigenvalues of 0.1 and 500 of zero, known before the probes: their trace is all rounding.
@@ -27,30 +42,12 @@ fn a_trace_that_is_all_known_errs_by_rounding() {
     let mut eigenvalues = vec![0.1; 9];
     eigenvalues.resize(120, 0.0);
     let case = Matrix::new("nine", eigenvalues);
-    for (dtype, epsilon) in [
-        (DType::F32, f64::from(f32::EPSILON)),
-        (DType::F64, f64::EPSILON),
-    ] {
+    for (dtype, epsilon) in EPSILONS {
         let operator = case.operator(dtype);
-        let search = EigenpairsSettings { block: 9, ..SEARCH };
-        let pairs = eigenpairs(&operator, &search, &Budget::UNLIMITED, &mut |_| ()).unwrap();
-        let known = pairs.deflation(f64::MAX).unwrap();
+        let settings = EigenpairsSettings { block: 9, ..NINE };
+        let known = search(&operator, &settings).deflation(f64::MAX).unwrap();
         for seed in 0..20 {
-            let settings = MomentsSettings {
-                probes: 16,
-                block: 8,
-                seed,
-            };
-            let found = moments_until(
-                &operator,
-                &settings,
-                Some(&known),
-                &Goal::relative(1e-12),
-                &Budget::of_products(400),
-                &mut |_| (),
-            );
-            let found = found.unwrap();
-            let trace = found.result.trace;
+            let trace = moments(&operator, Some(&known), 16, seed).trace;
             let away = (trace.value - 0.9).abs();
             assert!(trace.standard_error >= epsilon * 0.9, "{trace:?}");
             assert!(trace.standard_error <= 100.0 * epsilon, "{trace:?}");
@@ -64,21 +61,7 @@ fn a_trace_that_is_all_known_errs_by_rounding() {
 fn a_goal_below_rounding_ends_at_rounding() {
     let eigenvalues: Vec<f64> = (0..60).map(|i| 1.0 + f64::from(i)).collect();
     let operator = Diagonal::new(eigenvalues, DType::F32);
-    let settings = MomentsSettings {
-        probes: 4,
-        block: 4,
-        seed: 1,
-    };
-    let goal = Goal::relative(1e-9);
-    let found = moments_until(
-        &operator,
-        &settings,
-        None,
-        &goal,
-        &Budget::UNLIMITED,
-        &mut |_| (),
-    );
-    let found = found.unwrap();
+    let found = until(&operator, None, 1e-9);
     assert_eq!((found.stop, found.result.trace.probes), (Stop::Rounding, 4));
 }
 
@@ -120,10 +103,7 @@ impl LinearOperator for Copies {
 
 #[test]
 fn a_matrix_that_is_zero_but_for_rounding_is_zero() {
-    for (dtype, epsilon) in [
-        (DType::F32, f64::from(f32::EPSILON)),
-        (DType::F64, f64::EPSILON),
-    ] {
+    for (dtype, epsilon) in EPSILONS {
         let gradient = Diagonal::new(
             (0..200).map(|i| (f64::from(i) * 0.7).sin()).collect(),
             dtype,
@@ -140,7 +120,7 @@ fn a_matrix_that_is_zero_but_for_rounding_is_zero() {
         let operator = Verified::new(copies(true), Budget::UNLIMITED);
         operator.apply_block(&block).unwrap();
         let rounding = epsilon * operator.scale();
-        let pairs = eigenpairs(&operator, &SEARCH, &Budget::of_products(100), &mut |_| ()).unwrap();
+        let pairs = eigenpairs(&operator, &NINE, &Budget::of_products(100), &mut |_| ()).unwrap();
         for one in pairs.top.iter().chain(&pairs.bottom) {
             assert!(one.value.abs() <= one.residual, "{one:?}");
             assert!(
@@ -149,22 +129,7 @@ fn a_matrix_that_is_zero_but_for_rounding_is_zero() {
             );
         }
         let known = pairs.deflation(f64::MAX).unwrap();
-        let settings = MomentsSettings {
-            probes: 8,
-            block: 8,
-            seed: 1,
-        };
-        let budget = Budget::of_products(100);
-        let goal = Goal::relative(0.1);
-        let found = moments_until(
-            &operator,
-            &settings,
-            Some(&known),
-            &goal,
-            &budget,
-            &mut |_| (),
-        );
-        let found = found.unwrap();
+        let found = until(&operator, Some(&known), 0.1);
         assert_eq!(found.stop, Stop::Rounding);
         for (estimate, size) in [
             (found.result.trace, rounding),
@@ -174,28 +139,14 @@ fn a_matrix_that_is_zero_but_for_rounding_is_zero() {
             assert!(away <= 4.0 * estimate.standard_error, "{estimate:?}");
             assert!(estimate.standard_error >= epsilon * size, "{estimate:?}");
         }
-        let settings = QuadratureSettings {
-            probes: 4,
-            steps: 10,
-            block: 4,
-            bytes: None,
-            probe: Probe::Gaussian,
-            seed: 1,
-        };
-        let rules = quadrature(&operator, &settings).unwrap();
+        let rules = methods::rules(&operator, 4, 10, 1);
         assert!(matches!(
             rules.density(&[0.0], 1e-9),
             Err(Error::ZeroOperator)
         ));
         assert!(matches!(rules.effective_rank(), Err(Error::ZeroOperator)));
         assert_eq!(rules.signs().below_resolution.value, 1.0);
-        let settings = XDiagSettings {
-            probes: 8,
-            block: 4,
-            bytes: None,
-            seed: 1,
-        };
-        xdiag_until(&operator, &settings, &goal, &budget, &mut |_| ()).unwrap();
+        xdiag(&operator, &SKETCH).unwrap();
     }
 }
 
@@ -207,23 +158,21 @@ fn one_undefined_function_does_not_lose_the_others() {
     let settings = QuadratureSettings {
         probes: 4,
         steps: 20,
-        block: 4,
-        bytes: None,
-        probe: Probe::Gaussian,
-        seed: 1,
+        ..RULES
     };
     let undefined = |rules: &Quadrature| rules.log_determinant(1e-3);
-    let until = |functions: &[flatness_spectrum::Function<'_>]| {
-        quadrature_until(
+    let until = |functions: &[Function<'_>]| {
+        let (goal, budget) = (Goal::relative(0.1), Budget::UNLIMITED);
+        let found = quadrature_until(
             &operator,
             &settings,
             None,
             functions,
-            &Goal::relative(0.1),
-            &Budget::UNLIMITED,
+            &goal,
+            &budget,
             &mut |_| (),
-        )
-        .unwrap()
+        );
+        found.unwrap()
     };
     let found = until(&[&undefined, &Quadrature::nuclear_norm]);
     assert_eq!(found.stop, Stop::Converged);
@@ -243,11 +192,10 @@ fn one_undefined_function_does_not_lose_the_others() {
 fn a_norm_is_that_of_both_ends() {
     let case = case("indefinite");
     let operator = case.operator(DType::F64);
-    let search = |top, bottom, basis, products| {
+    let ends = |top, bottom, basis, products| {
         let settings = EigenpairsSettings {
             top,
             bottom,
-            block: 1,
             basis,
             tolerance: 1e-8,
             ..SEARCH
@@ -256,18 +204,18 @@ fn a_norm_is_that_of_both_ends() {
         eigenpairs(&operator, &settings, &budget, &mut |_| ()).unwrap()
     };
     for (top, bottom) in [(1, 0), (0, 1)] {
-        let pairs = search(top, bottom, 8, 1000);
+        let pairs = ends(top, bottom, 8, 1000);
         assert!(pairs.restarts > 0 && pairs.stop == Stop::Converged);
         assert_eq!(pairs.spectral_norm(), None);
     }
-    for pairs in [search(1, 1, 8, 1000), search(0, 1, 60, 60)] {
+    for pairs in [ends(1, 1, 8, 1000), ends(0, 1, 60, 60)] {
         let norm = pairs.spectral_norm().unwrap();
         assert!(norm.converged && (norm.value - 5.0).abs() <= norm.residual);
     }
     // Not converged, it may be at the other end, and reaches as far as that may.
-    let rough = search(1, 1, 8, 3);
+    let rough = ends(1, 1, 8, 3);
     let norm = rough.spectral_norm().unwrap();
     assert!(!norm.converged && norm.residual > 0.0);
     // One end of a space that both have not converged in says nothing.
-    assert_eq!(search(0, 1, 60, 4).spectral_norm(), None);
+    assert_eq!(ends(0, 1, 60, 4).spectral_norm(), None);
 }

@@ -2,14 +2,13 @@
 //! rules against runs of fewer steps.
 
 use candle_core::DType;
+use flatness_operator::LinearOperator;
 use flatness_spectrum::{
-    Budget, EigenpairsSettings, Error, Estimate, Goal, Probe, Quadrature, QuadratureSettings,
-    eigenpairs, quadrature, quadrature_until,
+    EigenpairsSettings, Error, Estimate, Probe, Quadrature, QuadratureSettings,
 };
 
-use crate::matrices::{Diagonal, Matrix, case, cases, repeated};
-
-type Function = fn(&Quadrature) -> Result<Estimate, Error>;
+use crate::matrices::{Diagonal, case, cases};
+use crate::methods::{self, Function, RULES, SEARCH, quadrature, search};
 
 const PROBES: usize = 16;
 
@@ -18,15 +17,21 @@ const SEED: u64 = 31;
 /// Seeds of each spectrum: the functions of one quadrature err together.
 const SEEDS: u64 = 6;
 
-fn settings(steps: usize, probe: Probe) -> QuadratureSettings {
-    QuadratureSettings {
+/// Of Gaussian probes.
+fn rules(operator: &dyn LinearOperator, steps: usize) -> Quadrature {
+    methods::rules(operator, PROBES, steps, SEED)
+}
+
+/// Of random signs.
+fn signed(operator: &dyn LinearOperator, steps: usize) -> Quadrature {
+    let settings = QuadratureSettings {
         probes: PROBES,
         steps,
-        block: 8,
-        bytes: None,
-        probe,
+        probe: Probe::Rademacher,
         seed: SEED,
-    }
+        ..RULES
+    };
+    quadrature(operator, None, &settings).unwrap()
 }
 
 /// Every third one negative.
@@ -153,11 +158,7 @@ fn interval_and_step_error_hold_the_truth() {
         let rank = of(&|value| f64::from(u8::from(value.abs() > low)));
         let count = of(&|value| f64::from(u8::from((low..=high).contains(&value))));
         for steps in [10, 20, 31] {
-            let settings = QuadratureSettings {
-                seed,
-                ..settings(steps, Probe::Gaussian)
-            };
-            let rules = quadrature(&operator, &settings).unwrap();
+            let rules = methods::rules(&operator, PROBES, steps, seed);
             tally.add(&rules, sizes, &Quadrature::nuclear_norm);
             tally.add(&rules, ranks, &Quadrature::effective_rank);
             tally.add(&rules, logarithm, &|rules| rules.log_determinant(shift));
@@ -179,16 +180,16 @@ fn interval_and_step_error_hold_the_truth() {
 
 #[test]
 fn a_truncation_is_a_run_of_fewer_steps() {
-    for probe in [Probe::Gaussian, Probe::Rademacher] {
+    for run in [rules, signed] {
         for dtype in [DType::F64, DType::F32] {
             let operator = case("outliers over a bulk").operator(dtype);
-            let whole = quadrature(&operator, &settings(24, probe)).unwrap();
+            let whole = run(&operator, 24);
             for steps in [1, 2, 7, 12, 23, 24, 90] {
-                let mut run = quadrature(&operator, &settings(steps.min(24), probe)).unwrap();
+                let mut fewer = run(&operator, steps.min(24));
                 let truncated = whole.truncated(steps).unwrap();
                 // Entries outside of the tridiagonal matrix are not kept.
-                run.asymmetry = whole.asymmetry;
-                assert_eq!(truncated, run, "{steps} steps");
+                fewer.asymmetry = whole.asymmetry;
+                assert_eq!(truncated, fewer, "{steps} steps");
             }
             assert!(matches!(whole.truncated(0), Err(Error::Zero { .. })));
         }
@@ -205,7 +206,7 @@ fn rules_are_exact_for_the_moments() {
     for case in cases() {
         let operator = case.operator(DType::F64);
         for steps in [3, 4, 9, 20] {
-            let rules = quadrature(&operator, &settings(steps, Probe::Gaussian)).unwrap();
+            let rules = rules(&operator, steps);
             for (degree, moment) in moments.into_iter().enumerate() {
                 let error = rules.step_error(moment).unwrap();
                 // Rounding of sums of `dim` terms of that size.
@@ -215,50 +216,20 @@ fn rules_are_exact_for_the_moments() {
         }
     }
     // Beyond the degree of a rule there is an error, else the moments would show nothing.
-    let rules = quadrature(
-        &case("indefinite").operator(DType::F64),
-        &settings(4, Probe::Gaussian),
-    );
+    let rules = rules(&case("indefinite").operator(DType::F64), 4);
     let eighth = |rules: &Quadrature| rules.integrate(|value| (value / 5.0).powi(8));
-    assert!(rules.unwrap().step_error(eighth).unwrap() > 0.1);
-}
-
-/// Three distinct eigenvalues are a rule of three nodes, all of them with as many steps as dimensions; shorter
-/// rules differ, and say nothing.
-#[test]
-fn a_rule_of_an_invariant_space_has_no_error() {
-    let sphere = Matrix::new("sphere", vec![2.0; 20]);
-    let few = Matrix::new("few", vec![3.0, 2.0, 1.0, 0.5, -1.0]);
-    let few_steps = few.dim();
-    for (case, steps, nodes) in [
-        (repeated(), 4, 3),
-        (repeated(), 30, 3),
-        (sphere, 1, 1),
-        (few, few_steps, 5),
-    ] {
-        let operator = case.operator(DType::F64);
-        let rules = quadrature(&operator, &settings(steps, Probe::Gaussian)).unwrap();
-        assert!(rules.rules.iter().all(|rule| rule.nodes.len() == nodes));
-        for function in [
-            Quadrature::nuclear_norm as Function,
-            Quadrature::effective_rank,
-        ] {
-            let error = rules.step_error(function).unwrap();
-            assert!(error == 0.0, "{}: {error:e}", case.name);
-        }
-        assert_eq!(rules.truncated(1).unwrap().rules, rules.rules);
-    }
+    assert!(rules.step_error(eighth).unwrap() > 0.1);
 }
 
 #[test]
 fn an_error_that_nothing_is_known_of_is_infinite() {
     let operator = case("indefinite").operator(DType::F64);
-    let rules = quadrature(&operator, &settings(1, Probe::Gaussian)).unwrap();
+    let rules = rules(&operator, 1);
     let error = rules.step_error(Quadrature::nuclear_norm).unwrap();
     assert_eq!(error, f64::INFINITY);
     // The one node of a probe of signs is the mean eigenvalue, zero, of which there is no ratio.
     let signs = Diagonal::new(vec![2.0, 1.0, -1.0, -2.0], DType::F64);
-    let rules = quadrature(&signs, &settings(2, Probe::Rademacher)).unwrap();
+    let rules = signed(&signs, 2);
     assert!(rules.effective_rank().is_ok());
     let error = rules.step_error(Quadrature::effective_rank).unwrap();
     assert_eq!(error, f64::INFINITY);
@@ -274,29 +245,22 @@ fn an_error_that_nothing_is_known_of_is_infinite() {
 fn eigenvalues_taken_out_stay_in_shorter_rules() {
     let case = case("outliers over a bulk");
     let operator = case.operator(DType::F64);
-    let search = EigenpairsSettings {
-        top: 3,
+    let settings = EigenpairsSettings {
         bottom: 1,
         block: 2,
         basis: 20,
         tolerance: 1e-10,
-        least_products: 0,
-        bytes: None,
-        seed: 5,
+        ..SEARCH
     };
-    let pairs = eigenpairs(&operator, &search, &Budget::UNLIMITED, &mut |_| ()).unwrap();
-    let known = pairs.deflation(1e-6).unwrap();
+    let known = search(&operator, &settings).deflation(1e-6).unwrap();
     assert!(known.len() >= 4);
-    let rules = quadrature_until(
-        &operator,
-        &settings(16, Probe::Gaussian),
-        Some(&known),
-        &[&Quadrature::nuclear_norm],
-        &Goal::relative(1e-9),
-        &Budget::of_products(16 * PROBES),
-        &mut |_| (),
-    );
-    let rules = rules.unwrap().result;
+    let settings = QuadratureSettings {
+        probes: PROBES,
+        steps: 16,
+        seed: SEED,
+        ..RULES
+    };
+    let rules = quadrature(&operator, Some(&known), &settings).unwrap();
     let shorter = rules.truncated(8).unwrap();
     assert_eq!(shorter.deflated, rules.deflated);
     // 10 and more, of which shorter rules would see a part each.

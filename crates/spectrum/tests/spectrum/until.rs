@@ -1,12 +1,16 @@
 //! Measurements that go on until the interval is narrow or a budget ends them.
 
+use std::cell::Cell;
+
 use candle_core::DType;
 use flatness_spectrum::{
-    Budget, Error, Estimate, Goal, MomentsSettings, Probe, Progress, Quadrature,
-    QuadratureSettings, Stop, moments_until, quadrature_until,
+    Budget, EigenpairsSettings, Error, Estimate, Goal, MomentsSettings, Progress, Quadrature,
+    QuadratureSettings, Stop, eigenpairs, moments_until, quadrature_until,
 };
 
-use crate::matrices::Matrix;
+use crate::eigenpairs::check_residuals;
+use crate::matrices::{Matrix, case};
+use crate::methods::{RULES, SEARCH};
 
 fn positive() -> Matrix {
     Matrix::new(
@@ -15,35 +19,38 @@ fn positive() -> Matrix {
     )
 }
 
-const MOMENTS: MomentsSettings = MomentsSettings {
-    probes: 10,
-    block: 4,
-    seed: 0,
-};
-const RULES: QuadratureSettings = QuadratureSettings {
-    probes: 10,
-    steps: 12,
-    block: 4,
-    bytes: None,
-    probe: Probe::Gaussian,
-    seed: 0,
-};
+/// Ten probes and then four at a time, one of which takes as many products as a method makes steps.
+const PROBES: usize = 10;
+
+const BLOCK: usize = 4;
+
+const STEPS: usize = 12;
 
 type Method =
     fn(&Matrix, &Goal, &Budget<'_>, &mut dyn FnMut(&Progress)) -> Result<(Estimate, Stop), Error>;
 
-fn methods() -> [(&'static str, usize, usize, Method); 2] {
+fn methods() -> [(&'static str, usize, Method); 2] {
     [
-        ("moments", 10, 4, |case, goal, budget, observe| {
+        ("moments", 1, |case, goal, budget, observe| {
+            let settings = MomentsSettings {
+                probes: PROBES,
+                block: BLOCK,
+                seed: 0,
+            };
             let operator = case.operator(DType::F64);
-            let measured = moments_until(&operator, &MOMENTS, None, goal, budget, observe)?;
+            let measured = moments_until(&operator, &settings, None, goal, budget, observe)?;
             Ok((measured.result.trace, measured.stop))
         }),
-        ("quadrature", 120, 48, |case, goal, budget, observe| {
+        ("quadrature", STEPS, |case, goal, budget, observe| {
+            let settings = QuadratureSettings {
+                probes: PROBES,
+                seed: 0,
+                ..RULES
+            };
             let operator = case.operator(DType::F64);
             let trace = |rules: &Quadrature| rules.integrate(|value| value);
             let measured =
-                quadrature_until(&operator, &RULES, None, &[&trace], goal, budget, observe)?;
+                quadrature_until(&operator, &settings, None, &[&trace], goal, budget, observe)?;
             Ok((trace(&measured.result)?, measured.stop))
         }),
     ]
@@ -52,8 +59,8 @@ fn methods() -> [(&'static str, usize, usize, Method); 2] {
 #[test]
 fn the_goal_is_reached_and_the_last_progress_is_the_result() {
     let case = positive();
-    let truth: f64 = case.eigenvalues.iter().sum();
-    for (name, _, _, method) in methods() {
+    let [truth, _] = case.moments();
+    for (name, _, method) in methods() {
         let mut seen: Vec<Progress> = Vec::new();
         let goal = Goal::relative(0.02);
         let (estimate, stop) =
@@ -80,27 +87,15 @@ fn the_goal_is_reached_and_the_last_progress_is_the_result() {
 fn a_budget_ends_early_and_says_so() {
     let case = positive();
     let goal = Goal::relative(1e-6);
-    for (name, first, block, method) in methods() {
-        let budget = Budget::of_products(first + 2 * block + 1);
+    for (name, steps, method) in methods() {
+        let products = steps * (PROBES + 2 * BLOCK);
+        let budget = Budget::of_products(products + 1);
         let (estimate, stop) = method(&case, &goal, &budget, &mut |_| ()).unwrap();
-        assert_eq!(stop, Stop::Products, "{name}");
-        assert_eq!(estimate.products, first + 2 * block, "{name}");
-        let error = method(&case, &goal, &Budget::of_products(first - 1), &mut |_| ());
-        assert!(
-            matches!(error, Err(Error::BudgetTooSmall { needed, .. }) if needed == first),
+        assert_eq!(
+            (stop, estimate.products),
+            (Stop::Products, products),
             "{name}"
         );
-        for goal in [
-            Goal::relative(0.0),
-            Goal::relative(f64::NAN),
-            Goal {
-                relative_error: 0.1,
-                confidence: 1.0,
-            },
-        ] {
-            let error = method(&case, &goal, &Budget::UNLIMITED, &mut |_| ());
-            assert!(matches!(error, Err(Error::OutOfRange { .. })), "{name}");
-        }
     }
 }
 
@@ -108,7 +103,7 @@ fn a_budget_ends_early_and_says_so() {
 fn adaptive_intervals_contain_the_truth_as_often_as_they_say() {
     let case = positive();
     let operator = case.operator(DType::F64);
-    let truth: f64 = case.eigenvalues.iter().sum();
+    let [truth, _] = case.moments();
     let inside = (0..200)
         .filter(|&seed| {
             let settings = MomentsSettings {
@@ -116,19 +111,43 @@ fn adaptive_intervals_contain_the_truth_as_often_as_they_say() {
                 block: 10,
                 seed,
             };
-            let goal = Goal::relative(0.02);
-            let measured = moments_until(
-                &operator,
-                &settings,
-                None,
-                &goal,
-                &Budget::UNLIMITED,
-                &mut |_| (),
-            )
-            .unwrap();
-            let interval = measured.result.trace.interval(0.95).unwrap();
-            interval.contains(&truth)
+            let (goal, budget) = (Goal::relative(0.02), Budget::UNLIMITED);
+            let found = moments_until(&operator, &settings, None, &goal, &budget, &mut |_| ());
+            let trace = found.unwrap().result.trace;
+            trace.interval(0.95).unwrap().contains(&truth)
         })
         .count();
     assert!((184..=196).contains(&inside), "{inside} of 200");
+}
+
+#[test]
+fn eigenpairs_that_end_early_say_so() {
+    let case = case("indefinite");
+    let operator = case.operator(DType::F64);
+    for block in [1, 3] {
+        let settings = EigenpairsSettings { block, ..SEARCH };
+        let mut last = None;
+        let budget = Budget::of_products(20);
+        let result = eigenpairs(&operator, &settings, &budget, &mut |at| last = Some(*at));
+        let result = result.unwrap();
+        assert_eq!(result.stop, Stop::Products);
+        assert!(result.products <= 20 && result.products + block > 20);
+        let last = last.unwrap();
+        assert_eq!(last.products, result.products);
+        let first = result.top[0];
+        assert_eq!((last.value, last.error), (first.value, first.residual));
+        assert!(!result.bottom[1].converged);
+        check_residuals(&case, &result);
+    }
+    let asked = Cell::new(0);
+    let budget = Budget {
+        products: None,
+        interrupt: &|| {
+            asked.set(asked.get() + 1);
+            asked.get() == 3
+        },
+    };
+    let result = eigenpairs(&operator, &SEARCH, &budget, &mut |_| ()).unwrap();
+    assert_eq!((result.stop, result.products), (Stop::Interrupted, 2));
+    assert_eq!((result.top.len(), result.bottom.len()), (2, 2));
 }
