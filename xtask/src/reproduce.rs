@@ -92,10 +92,7 @@ fn dry_run(options: &ReproduceOptions, grids: &[Grid], jobs: usize) -> Result<Ex
     );
     let mut total = Some(0.0);
     for grid in grids {
-        for group in grid
-            .runs
-            .chunk_by(|left, right| left.spec().model == right.spec().model)
-        {
+        for group in by_model(&grid.runs) {
             let group_seconds: Option<f64> = group
                 .iter()
                 .map(|run| known.as_ref().and_then(|known| estimate(run, known)))
@@ -105,7 +102,7 @@ fn dry_run(options: &ReproduceOptions, grids: &[Grid], jobs: usize) -> Result<Ex
                 "{:<12}{:<14}{:<46}{:>6}{:>14}",
                 grid.name,
                 group.first().map_or("", |run| &run.spec().model.name),
-                varied(group),
+                varied(&group),
                 group.len(),
                 group_seconds.map_or("?".to_owned(), time),
             );
@@ -135,12 +132,29 @@ fn estimate(run: &Run, known: &Seconds) -> Option<f64> {
     known.get(&run.id()).copied()
 }
 
+/// The runs of each model, in their order.
+fn by_model(runs: &[Run]) -> Vec<Vec<&Run>> {
+    let mut groups: Vec<Vec<&Run>> = Vec::new();
+    for run in runs {
+        let like = |group: &&mut Vec<&Run>| group[0].spec().model == run.spec().model;
+        match groups.iter_mut().find(like) {
+            Some(group) => group.push(run),
+            None => groups.push(vec![run]),
+        }
+    }
+    groups
+}
+
 /// What runs of a model differ in besides their seed: their optimisers where there are several,
 /// and their weight decays otherwise, in their order.
-fn varied(runs: &[Run]) -> String {
+fn varied(runs: &[&Run]) -> String {
     let distinct = |describe: fn(&TrainSpec) -> String| {
-        let mut words: Vec<String> = runs.iter().map(|run| describe(&run.spec().train)).collect();
-        words.dedup();
+        let mut words: Vec<String> = Vec::new();
+        for word in runs.iter().map(|run| describe(&run.spec().train)) {
+            if !words.contains(&word) {
+                words.push(word);
+            }
+        }
         words
     };
     let optimizers = distinct(optimizer_name);

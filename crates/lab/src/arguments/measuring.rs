@@ -43,10 +43,10 @@ pub(crate) struct MeasureOptions {
     pub(crate) seed: Option<u64>,
     /// File that keeps the products of eigenvalues, traces, diagonals and functions of the matrix, so that the same
     /// command after a kill goes on where it was; FILE.1, FILE.2 and so on where there are several matrices or groups
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = "Options", value_name = "FILE")]
     pub(crate) journal: Option<PathBuf>,
     /// Directory for plots (SVG, PNG), their data (CSV) and the diagonal (safetensors)
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, help_heading = "Options", value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) computing: Computing,
@@ -110,7 +110,7 @@ impl MeasuredData {
 #[derive(Debug, Args)]
 pub(crate) struct RequestOptions {
     /// What to measure, a list of the names below [default: top,bottom,trace,frobenius]
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    #[arg(long, help_heading = "Options", value_name = "LIST", value_delimiter = ',')]
     what: Option<Vec<What>>,
     /// Matrices to measure it of [default: hessian]
     #[arg(

@@ -85,13 +85,13 @@ fn section(text: &mut Vec<String>, name: &str, rows: Vec<String>) {
 fn spent(measured: &Measured) -> String {
     let cost = measured.cost;
     let parts = [
-        (cost.products, "products"),
-        (cost.losses, "losses"),
-        (cost.gradients, "gradients"),
+        (cost.products, "product", "products"),
+        (cost.losses, "loss", "losses"),
+        (cost.gradients, "gradient", "gradients"),
     ];
-    let parts = parts.iter().filter(|(count, _)| *count > 0);
+    let parts = parts.iter().filter(|(count, ..)| *count > 0);
     let parts: Vec<String> = parts
-        .map(|(count, unit)| format!("{count} {unit}"))
+        .map(|(count, one, many)| format!("{count} {}", if *count == 1 { one } else { many }))
         .collect();
     format!("{} in all", parts.join(", "))
 }
