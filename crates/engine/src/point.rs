@@ -77,7 +77,10 @@ impl Point {
 }
 
 /// The part of the split that is asked for, where it is not all of it.
-pub(crate) fn part<'a>(
+///
+/// # Errors
+/// More examples than there are.
+pub fn part<'a>(
     subject: &Subject<'a>,
     request: &Request,
     streams: Streams,

@@ -182,6 +182,12 @@ impl Splits {
         &self.digest
     }
 
+    /// Training, validation and test examples.
+    pub(crate) fn sizes(&self) -> [usize; 3] {
+        let validation = self.validation.as_ref().map_or(0, Dataset::len);
+        [self.train.len(), validation, self.test.len()]
+    }
+
     /// What a measurement over a split depends on: the examples and what becomes of their bytes.
     pub(crate) fn identity(&self) -> String {
         let (digest, subset) = (&self.digest, self.subset);

@@ -5,6 +5,7 @@ mod pictures;
 mod table;
 
 use anyhow::{Result, bail};
+use flatness_data::Examples;
 use flatness_engine::{JournalFile, Subject, Weights};
 use flatness_models::checkpoint;
 use flatness_records::{
@@ -92,7 +93,8 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
         examples,
         weight_decay,
     };
-    let identity = splits.identity();
+    let (split, sizes) = (request.split.name(), splits.sizes());
+    let identity = format!("{} {split} {sizes:?} {seed_of_run}", splits.identity());
     let limits = Limits {
         time: options.time_limit,
         journal: options.journal.as_ref().map(|path| JournalFile {
@@ -113,6 +115,8 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
         BatchNorm::Batch => None,
         BatchNorm::Frozen => {
             let frozen = model.measured(BatchNorm::Frozen, &weights.buffers)?;
+            let part = flatness_engine::part(&subject, &request, Streams::new(seed))?;
+            let examples = part.as_ref().map_or(examples as &dyn Examples, |part| part);
             Some(evaluation::over(&model, &frozen, examples, &machine, &weights)?.accuracy)
         }
     };

@@ -53,6 +53,13 @@ pub(crate) fn execute(
         places.data.as_deref(),
         &spec.model.name,
     )?;
+    let model = Model::new(&spec.model, &splits.train)?;
+    let (batch_size, examples) = (spec.train.batch_size, splits.train.len());
+    if batch_size > examples {
+        bail!(
+            "train.batch_size must be at most the {examples} training examples, got {batch_size}"
+        );
+    }
     let normalization = splits.train.normalization();
     let origin = Origin {
         run: run.id(),
@@ -67,7 +74,7 @@ pub(crate) fn execute(
         }
         Found::Open(directory) => {
             let machine = Machine::new(computing, None)?;
-            let done = work(run, places, &splits, &machine, &directory, progress);
+            let done = work(run, &model, places, &splits, &machine, &directory, progress);
             done.map_err(end_if_interrupted)?
         }
     };
@@ -108,6 +115,7 @@ fn end_if_interrupted(error: anyhow::Error) -> anyhow::Error {
 
 fn work(
     run: &Run,
+    model: &Model,
     places: &Places,
     splits: &Splits,
     machine: &Machine,
@@ -116,12 +124,6 @@ fn work(
 ) -> Result<Record> {
     let spec = run.spec();
     let batch_size = spec.train.batch_size;
-    let examples = splits.train.len();
-    if batch_size > examples {
-        bail!(
-            "train.batch_size must be at most the {examples} training examples, got {batch_size}"
-        );
-    }
     let segment = environment::segment(0, machine.workers.threads(), device::name(&machine.device));
     tracing::info!(
         spec = run.id(),
@@ -131,11 +133,10 @@ fn work(
         "start"
     );
     let command = command(run, places, segment.threads, &segment.device);
-    let model = Model::new(&spec.model, &splits.train)?;
     let mean_loss = model.mean_loss(&model.network, &splits.train, machine, batch_size)?;
     let initial = model.initial(run.streams().seed("init"), &machine.device)?;
     let instrument = spec.measure.as_ref().map(|request| Instrument {
-        model: &model,
+        model,
         splits,
         machine,
         request,
@@ -169,7 +170,7 @@ fn work(
         segment,
         save_every: Duration::from_secs(places.save_every),
         progress,
-        evaluate: &|weights| evaluate(&model, splits, machine, weights),
+        evaluate: &|weights| evaluate(model, splits, machine, weights),
         measure: &measure,
     };
     let Trained {
@@ -200,7 +201,7 @@ fn work(
         }
     }
     let batch_norm = (spec.measure.as_ref()).map_or(BatchNorm::Frozen, |spec| spec.batch_norm);
-    let steps_per_epoch = examples.div_ceil(batch_size) as u64;
+    let steps_per_epoch = splits.train.len().div_ceil(batch_size) as u64;
     let record = Record {
         id: run.id(),
         spec: spec.clone(),
@@ -222,7 +223,7 @@ fn work(
         },
         evaluation,
         test_correct: Some(Hits(hits(
-            &model,
+            model,
             splits,
             machine,
             average.as_ref().map_or(&weights, |(average, _)| average),
