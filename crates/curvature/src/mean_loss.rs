@@ -166,8 +166,7 @@ impl<'a> MeanLoss<'a> {
                     let batch = self.batch(Selection::All, chunk)?;
                     let logits = self.network.forward(&parameters, &batch.images)?;
                     let point = self.loss.evaluate(&logits, &batch.labels)?;
-                    let correct = count_correct(&logits, &batch.labels)
-                        .map_err(flatness_layers::Error::from)?;
+                    let correct = count_correct(&logits, &batch.labels)?;
                     Ok::<_, Error>(tally.with(&point, correct))
                 })
         })?;
@@ -245,7 +244,7 @@ impl<'a> MeanLoss<'a> {
                     if dropout_seed.is_some() {
                         correct = count_correct(logits, labels)?;
                     }
-                    Ok(())
+                    Ok::<_, flatness_layers::Error>(())
                 };
                 let point =
                     network.linearize_and_see(&parameters, images, labels, self.loss, see)?;
