@@ -239,7 +239,7 @@ impl<'a> MeanLoss<'a> {
                     if dropout_seed.is_some() {
                         correct = count_correct(logits, labels)?;
                     }
-                    Ok(())
+                    Ok::<_, flatness_layers::Error>(())
                 };
                 let point =
                     network.linearize_and_see(&parameters, images, labels, self.loss, see)?;
