@@ -1,9 +1,11 @@
 //! Bad input gets one sentence and exit code 2, and leaves nothing half-written.
 
-use std::fs;
-use std::path::Path;
+mod common;
 
-use assert_cmd::Command;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use common::{flatness, refused};
 
 /// A spec that is well, for one epoch on 200 images.
 const SPEC: &str = r#"
@@ -19,37 +21,30 @@ epochs = 1
 batch_size = 50
 optimizer = { kind = "sgd", learning_rate = 0.01, momentum = 0.9, nesterov = false, weight_decay = 0.0 }
 schedule = { kind = "constant" }
+[measure]
+what = ["norms"]
 "#;
 
-fn flatness() -> Command {
-    let mut command = Command::cargo_bin("flatness").expect("the binary is built for its tests");
-    // A home of its own, so that no cached data set takes the place of the fixture.
-    command
-        .env("HOME", env!("CARGO_TARGET_TMPDIR"))
-        .env_remove("XDG_CACHE_HOME");
-    command
-}
-
-/// Runs `flatness run` on `spec` in `directory`; exit code and standard error.
-fn run(directory: &Path, spec: &str, more: &[&str]) -> (i32, String) {
+/// `flatness run` of `spec` in `directory`.
+fn run(directory: &Path, spec: &str) -> String {
     let path = directory.join("spec.toml");
     fs::write(&path, spec).expect("the directory is writable");
-    let runs = directory.join("runs");
-    let output = flatness()
-        .arg("run")
-        .arg(&path)
-        .args(["--quiet", "--threads", "1", "--runs"])
-        .arg(&runs)
-        .args(more)
-        .output()
-        .expect("the binary runs");
-    let code = output.status.code().expect("the binary ends by itself");
-    (code, String::from_utf8_lossy(&output.stderr).into_owned())
+    format!(
+        "run {} --quiet --threads 1 --runs {}",
+        path.display(),
+        directory.join("runs").display()
+    )
+}
+
+/// The only run of `directory`.
+fn run_directory(directory: &Path) -> PathBuf {
+    let mut runs = fs::read_dir(directory.join("runs")).expect("runs");
+    runs.next().expect("a run").expect("readable").path()
 }
 
 #[test]
 fn specs_out_of_range_are_refused_before_anything_is_written() {
-    let cases = [
+    for (good, bad, expected) in [
         (
             "batch_size = 50",
             "batch_size = 50\nlearning_reat = 1.0",
@@ -105,68 +100,60 @@ fn specs_out_of_range_are_refused_before_anything_is_written() {
             "10000",
         ),
         ("dtype = \"f32\"", "dtype = \"f16\"", "f16"),
-    ];
-    for (good, bad, expected) in cases {
+        (
+            "what = [\"norms\"]",
+            "lanczos = { steps = 2, tolerance = 1e-3 }",
+            "lanczos",
+        ),
+        ("\"norms\"", "\"sharpness\"", "there is no `sharpness`"),
+        (
+            "\"norms\"",
+            "\"rescaling=0.5:2\"",
+            "--what rescaling: the network has no two layers",
+        ),
+        (
+            "\"norms\"",
+            "\"norms\"]\nepochs = [0]\nalong = [\"top=7851\"",
+            "the matrix has 7850 eigenvalues",
+        ),
+        ("\"norms\"", "\"landscape\"", "landscape"),
+    ] {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let (code, error) = run(directory.path(), &SPEC.replace(good, bad), &[]);
-        assert_eq!(code, 2, "{bad}: {error}");
+        refused(
+            &run(directory.path(), &SPEC.replace(good, bad)),
+            &[expected],
+        );
+        let runs = fs::read_dir(directory.path().join("runs"));
+        let mut runs = runs.into_iter().flatten().filter_map(Result::ok);
         assert!(
-            error.contains(expected),
-            "{bad}: expected `{expected}` in: {error}"
+            !runs.any(|run| run.path().join("record.json").exists()),
+            "{bad}: a record was written"
         );
-        assert_eq!(
-            error.trim_end().lines().count(),
-            1,
-            "{bad}: more than one line: {error}"
-        );
-        let records = directory.path().join("runs");
-        let written = fs::read_dir(records).map_or(0, |entries| {
-            entries
-                .filter_map(Result::ok)
-                .filter(|run| run.path().join("record.json").exists())
-                .count()
-        });
-        assert_eq!(written, 0, "{bad}: a record was written");
     }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let large = SPEC.replace("logistic", "mlp-deep");
+    refused(
+        &run(directory.path(), &large.replace("norms", "spectrum")),
+        &["--what spectrum takes at most 12000 parameters, got 15685"],
+    );
 }
 
 #[test]
-fn a_missing_spec_and_an_unwritable_directory_are_named() {
+fn what_is_not_there_and_what_cannot_be_written_are_named() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let output = flatness()
-        .args(["run", "no-such-spec.toml"])
-        .output()
-        .expect("the binary runs");
-    assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("no-such-spec.toml"));
-
+    refused("run no-such-spec.toml", &["no-such-spec.toml"]);
     // A file where the directory of the runs should be: unwritable for every user, root included.
-    let blocked = directory.path().join("blocked");
+    let blocked = directory.path().join("runs");
     fs::write(&blocked, "").expect("the directory is writable");
-    let path = directory.path().join("spec.toml");
-    fs::write(&path, SPEC).expect("the directory is writable");
-    let output = flatness()
-        .arg("run")
-        .arg(&path)
-        .arg("--runs")
-        .arg(&blocked)
-        .output()
-        .expect("the binary runs");
-    assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("cannot make the run directory"));
+    let line = run(directory.path(), SPEC);
+    refused(&line, &["cannot make the run directory"]);
     assert_eq!(fs::read(&blocked).expect("it is still there"), b"");
-}
-
-#[test]
-fn a_device_that_is_not_there_is_named() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
+    fs::remove_file(&blocked).expect("removable");
     for (device, expected) in [
         ("cuda", "use --device cpu"),
         ("tpu", "must be cpu, cuda, cuda:N or auto"),
     ] {
-        let (code, error) = run(directory.path(), SPEC, &["--device", device]);
-        assert_eq!(code, 2);
-        assert!(error.contains(expected), "{error}");
+        refused(&format!("{line} --device {device}"), &[expected]);
     }
 }
 
@@ -186,18 +173,11 @@ fn damaged_data_is_refused_with_file_and_field() {
         ("t10k-labels-idx1-ubyte.gz", flatness_fixtures::TEST_LABELS),
     ];
     let data = directory.path().join("data");
-    let damage = |name: &str, bytes: &[u8]| {
-        fs::create_dir_all(&data).expect("the directory is writable");
-        for (file, whole) in files {
-            let content = if file == name { bytes } else { whole };
-            fs::write(data.join(file), content).expect("the directory is writable");
-        }
-        run(
-            directory.path(),
-            SPEC,
-            &["--data", &data.display().to_string()],
-        )
-    };
+    fs::create_dir(&data).expect("the directory is writable");
+    for (file, whole) in files {
+        fs::write(data.join(file), whole).expect("the directory is writable");
+    }
+    let line = format!("{} --data {}", run(directory.path(), SPEC), data.display());
     let (name, whole) = files[0];
     let mut flipped = whole.to_vec();
     flipped[whole.len() / 2] ^= 1;
@@ -208,19 +188,11 @@ fn damaged_data_is_refused_with_file_and_field() {
         b"",
         b"not an IDX file at all",
     ] {
-        let (code, error) = damage(name, bytes);
-        assert_eq!(code, 2, "{error}");
-        assert!(error.contains(name), "{error}");
-        assert_eq!(error.trim_end().lines().count(), 1, "{error}");
+        fs::write(data.join(name), bytes).expect("the directory is writable");
+        refused(&line, &[name]);
     }
     fs::remove_file(data.join(name)).expect("it was written above");
-    let (code, error) = run(
-        directory.path(),
-        SPEC,
-        &["--data", &data.display().to_string()],
-    );
-    assert_eq!(code, 2);
-    assert!(error.contains("train-images-idx3-ubyte"), "{error}");
+    refused(&line, &["train-images-idx3-ubyte"]);
 }
 
 #[test]
@@ -230,22 +202,12 @@ fn divergence_keeps_the_last_good_parameters_and_says_epoch_and_rate() {
         .replace("learning_rate = 0.01", "learning_rate = 1e30")
         .replace("epochs = 1", "epochs = 50")
         .replace("name = \"logistic\"", "name = \"mlp\"");
-    let (code, error) = run(directory.path(), &spec, &[]);
-    assert_eq!(code, 2);
-    assert!(
-        error.contains("diverged in epoch 1 at learning rate 1e30"),
-        "{error}"
-    );
-    let run_directory = fs::read_dir(directory.path().join("runs"))
-        .expect("the run has a directory")
-        .next()
-        .expect("the run has a directory")
-        .expect("the directory is readable")
-        .path();
-    let checkpoint = fs::read(run_directory.join("checkpoint.safetensors")).expect("kept");
-    let tensors = candle_core::safetensors::load_buffer(&checkpoint, &candle_core::Device::Cpu)
-        .expect("whole");
-    for (name, tensor) in tensors {
+    let line = run(directory.path(), &spec);
+    let expected = ["diverged in epoch 1 at learning rate 1e30"];
+    let sentence = refused(&line, &expected);
+    let checkpoint = run_directory(directory.path()).join("checkpoint.safetensors");
+    let tensors = candle_core::safetensors::load(checkpoint, &candle_core::Device::Cpu);
+    for (name, tensor) in tensors.expect("whole") {
         // It diverges in the first epoch, so these are the initial values: below 1/sqrt(10) by PyTorch's rule.
         let largest = tensor
             .abs()
@@ -256,95 +218,31 @@ fn divergence_keeps_the_last_good_parameters_and_says_epoch_and_rate() {
         assert!(largest > 0.0 && largest < 0.32, "{name}: {largest}");
     }
     // The same again, from the record.
-    let (again, repeated) = run(directory.path(), &spec, &[]);
-    assert_eq!((again, repeated), (code, error));
+    assert_eq!(refused(&line, &expected), sentence);
 }
 
 #[test]
-fn a_checkpoint_that_does_not_fit_is_refused() {
+fn a_checkpoint_that_is_none_is_refused() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let (code, error) = run(directory.path(), SPEC, &[]);
+    let (code, _, error) = flatness(&run(directory.path(), SPEC));
     assert_eq!(code, 0, "{error}");
-    let run_directory = fs::read_dir(directory.path().join("runs"))
-        .expect("runs")
-        .next()
-        .expect("one")
-        .expect("readable");
-    let checkpoint = run_directory.path().join("checkpoint.safetensors");
-    let whole = fs::read(&checkpoint).expect("written");
+    let whole = fs::read(run_directory(directory.path()).join("checkpoint.safetensors"));
+    let whole = whole.expect("written");
     let cut = directory.path().join("cut.safetensors");
     fs::write(&cut, &whole[..whole.len() - 1]).expect("writable");
-    let cases = [
+    for (path, expected) in [
+        (cut.display().to_string(), "not a whole safetensors file"),
+        ("missing.safetensors".to_owned(), "missing.safetensors"),
         (
-            vec![
-                checkpoint.display().to_string(),
-                "--model".to_owned(),
-                "mlp".to_owned(),
-            ],
-            "fc0.weight",
+            directory.path().display().to_string(),
+            "has no average.safetensors and no checkpoint.safetensors",
         ),
-        (
-            vec![cut.display().to_string()],
-            "not a whole safetensors file",
-        ),
-        (
-            vec!["missing.safetensors".to_owned()],
-            "missing.safetensors",
-        ),
-        (
-            vec![
-                checkpoint.display().to_string(),
-                "--budget".to_owned(),
-                "1".to_owned(),
-            ],
-            "budget",
-        ),
-        (
-            vec![
-                checkpoint.display().to_string(),
-                "--steps".to_owned(),
-                "0".to_owned(),
-            ],
-            "steps",
-        ),
-        (
-            vec![
-                checkpoint.display().to_string(),
-                "--examples".to_owned(),
-                "0".to_owned(),
-            ],
-            "0",
-        ),
-        (
-            vec![
-                checkpoint.display().to_string(),
-                "--batch-size".to_owned(),
-                "0".to_owned(),
-            ],
-            "--batch-size",
-        ),
-        (
-            vec![
-                checkpoint.display().to_string(),
-                "--tolerance=-1".to_owned(),
-            ],
-            "tolerance",
-        ),
-    ];
-    for (arguments, expected) in cases {
-        let output = flatness()
-            .arg("measure")
-            .args(&arguments)
-            .arg("--quiet")
-            .output()
-            .expect("the binary runs");
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
-        assert!(error.contains(expected), "{arguments:?}: {error}");
-        assert_eq!(
-            error.trim_end().lines().count(),
-            1,
-            "{arguments:?}: {error}"
-        );
+    ] {
+        refused(&format!("measure {path} --quiet"), &[expected]);
     }
+    // A picture that would go nowhere is refused before the checkpoint is looked for.
+    refused(
+        "measure missing.safetensors --what top,landscape",
+        &["give --out DIR"],
+    );
 }

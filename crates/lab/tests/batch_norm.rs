@@ -1,11 +1,13 @@
 //! `flatness product` and `measure` of batch-norm networks: which statistics, which batches, and what
 //! is refused.
 
+mod common;
+
 use std::collections::HashMap;
 use std::path::Path;
 
-use assert_cmd::Command;
 use candle_core::{DType, Device, Tensor};
+use common::{flatness, refused};
 use flatness_models::{Architecture, checkpoint};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -46,26 +48,19 @@ fn files() -> TempDir {
     directory
 }
 
-fn product(directory: &Path, arguments: &[&str]) -> std::process::Output {
-    let path = |name: &str| directory.join(name);
-    Command::cargo_bin("flatness")
-        .expect("the binary is built for its tests")
-        .args(["product", "--model", "preresnet-8", "--dtype", "f64"])
-        .args(["--repeat", "1", "--threads", "2", "--weights"])
-        .arg(path("weights.safetensors"))
-        .arg("--data")
-        .arg(path("data.safetensors"))
-        .args(arguments)
-        .output()
-        .expect("the binary runs")
+fn product(directory: &Path, options: &str) -> String {
+    let path = |name: &str| directory.join(name).display().to_string();
+    format!(
+        "product --model preresnet-8 --dtype f64 --repeat 1 --threads 2 --weights {} --data {} {options}",
+        path("weights.safetensors"),
+        path("data.safetensors")
+    )
 }
 
-fn line(directory: &Path, arguments: &[&str]) -> Value {
-    let arguments = [&["--classes", "10"], arguments].concat();
-    let output = product(directory, &arguments);
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{error}");
-    serde_json::from_slice(&output.stdout).expect("one JSON object")
+fn line(directory: &Path, options: &str) -> Value {
+    let (code, output, error) = flatness(&product(directory, &format!("--classes 10 {options}")));
+    assert_eq!(code, 0, "{error}");
+    serde_json::from_str(&output).expect("one JSON object")
 }
 
 fn close(a: &Value, b: &Value) -> bool {
@@ -76,97 +71,43 @@ fn close(a: &Value, b: &Value) -> bool {
 #[test]
 fn the_two_hessians_differ_and_only_one_depends_on_the_batches() {
     let directory = files();
-    let of = |arguments: &[&str]| line(directory.path(), arguments);
-    let frozen = of(&["--batch-norm", "frozen"]);
-    let batch = of(&["--batch-norm", "batch"]);
+    let of = |options: &str| line(directory.path(), options);
+    let frozen = of("--batch-norm frozen");
+    let batch = of("--batch-norm batch");
     assert_eq!(frozen["batch_norm"], "frozen");
     assert_eq!(batch["batch_norm"], "batch");
     assert!(!close(&frozen, &batch));
-    let in_fours = |kind| of(&["--batch-norm", kind, "--batch", "4"]);
-    assert!(close(&frozen, &in_fours("frozen")));
-    assert!(!close(&batch, &in_fours("batch")));
-    for kind in ["frozen", "batch"] {
-        let retained = of(&["--batch-norm", kind]);
-        let recomputed = of(&["--batch-norm", kind, "--retention", "recompute"]);
-        assert!(close(&retained, &recomputed), "{kind}");
+    for (kind, whole, coupled) in [("frozen", frozen, false), ("batch", batch, true)] {
+        let in_fours = of(&format!("--batch-norm {kind} --batch 4"));
+        assert_eq!(close(&whole, &in_fours), !coupled, "{kind}");
+        let recomputed = of(&format!("--batch-norm {kind} --retention recompute"));
+        assert!(close(&whole, &recomputed), "{kind}");
     }
 }
 
 #[test]
 fn what_does_not_fit_is_one_sentence() {
     let directory = files();
-    for (arguments, expected) in [
-        (&["--batch", "7"][..], "--batch must be in 1..=6"),
-        (&["--batch", "0"], "--batch must be in 1..=6"),
-        (&["--classes", "7"], "fc.weight"),
-        (&["--classes", "3"], "label"),
-        (&["--n", "7"], "--n must be in 1..=6"),
-        (&["--device", "cuda"], "cannot be had"),
+    for (options, expected) in [
+        ("--classes 10 --batch 7", "--batch must be in 1..=6"),
+        ("--classes 10 --batch 0", "--batch must be in 1..=6"),
+        ("--classes 7", "fc.weight"),
+        ("--classes 3", "label"),
+        ("--classes 10 --n 7", "--n must be in 1..=6"),
+        ("--classes 10 --device cuda", "cannot be had"),
     ] {
-        let given: &[&str] = match arguments {
-            ["--classes", _] => arguments,
-            _ => &[&["--classes", "10"], arguments].concat(),
-        };
-        let output = product(directory.path(), given);
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
-        assert!(error.contains(expected), "{arguments:?}: {error}");
-        assert_eq!(error.trim_end().lines().count(), 1, "{error}");
+        refused(&product(directory.path(), options), &[expected]);
     }
 }
 
 #[test]
 fn a_network_of_colour_images_refuses_mnist_before_any_work() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let output = Command::cargo_bin("flatness")
-        .expect("the binary is built for its tests")
-        .args(["train", "--model", "preresnet-8", "--quiet", "--runs"])
-        .arg(directory.path().join("runs"))
-        .env("HOME", env!("CARGO_TARGET_TMPDIR"))
-        .env_remove("XDG_CACHE_HOME")
-        .output()
-        .expect("the binary runs");
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{error}");
-    assert!(
-        error.contains("conv1") && error.contains("[1, 28, 28]"),
-        "{error}"
+    let runs = directory.path().join("runs");
+    let line = format!(
+        "train --model preresnet-8 --quiet --runs {}",
+        runs.display()
     );
-    assert_eq!(error.trim_end().lines().count(), 1, "{error}");
-    assert!(!directory.path().join("runs").exists());
-}
-
-#[test]
-fn a_memory_budget_below_one_sweep_says_what_would_fit() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let network = Architecture::find("cnn")
-        .and_then(|architecture| architecture.network(&[1, 28, 28], 10))
-        .expect("a network");
-    let initial = |layout: &flatness_layers::ParamLayout| {
-        layout
-            .initialize(1, DType::F32, &Device::Cpu)
-            .expect("values")
-    };
-    let (theta, buffers) = (initial(network.layout()), initial(network.buffers()));
-    let bytes = checkpoint::encode(&network, &theta, &buffers, "cnn").expect("bytes");
-    let path = directory.path().join("cnn.safetensors");
-    std::fs::write(&path, bytes).expect("a file");
-    let output = Command::cargo_bin("flatness")
-        .expect("the binary is built for its tests")
-        .arg("measure")
-        .arg(&path)
-        .args(["--examples", "100", "--threads", "1", "--quiet"])
-        .args(["--memory-budget", "1"])
-        .env("HOME", env!("CARGO_TARGET_TMPDIR"))
-        .env_remove("XDG_CACHE_HOME")
-        .output()
-        .expect("the binary runs");
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{error}");
-    assert!(
-        error.contains("--memory-budget must be at least"),
-        "{error}"
-    );
-    assert!(error.contains("got 1 MiB"), "{error}");
-    assert_eq!(error.trim_end().lines().count(), 1, "{error}");
+    refused(&line, &["conv1", "[1, 28, 28]"]);
+    assert!(!runs.exists());
 }

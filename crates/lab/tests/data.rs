@@ -1,27 +1,13 @@
 //! The commands on data sets, as a user calls them.
 
+mod common;
+
 use std::collections::HashMap;
 use std::path::Path;
 
-use assert_cmd::Command;
 use candle_core::{DType, Device, Tensor};
+use common::{flatness, program, refused};
 use serde_json::Value;
-
-fn flatness(arguments: &[&str]) -> (i32, String, String) {
-    let output = Command::cargo_bin("flatness")
-        .expect("the binary is built for its tests")
-        .args(arguments)
-        .env("HOME", env!("CARGO_TARGET_TMPDIR"))
-        .env_remove("XDG_CACHE_HOME")
-        .output()
-        .expect("the binary runs");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (
-        output.status.code().expect("it ends by itself"),
-        text(&output.stdout),
-        text(&output.stderr),
-    )
-}
 
 /// The files of CIFAR-100 with 6 training and 2 test examples of classes 0 and 1, both in superclass 3.
 fn write_cifar100(directory: &Path) {
@@ -62,8 +48,7 @@ fn a_download_that_cannot_be_had_is_one_sentence() {
             let directory = tempfile::tempdir().expect("a temporary directory");
             let to = directory.path().join("to");
             std::fs::create_dir(&to).expect("writable");
-            let output = Command::cargo_bin("flatness")
-                .expect("the binary is built for its tests")
+            let output = program()
                 .args(["data", "fetch", set, "--quiet", "--mirror", NOWHERE, "--to"])
                 .arg(&to)
                 .env_remove("HTTPS_PROXY")
@@ -99,7 +84,7 @@ fn check_names_what_a_directory_holds() {
         std::fs::write(directory.path().join(name), bytes).expect("writable");
     }
     let path = directory.path().display().to_string();
-    let (code, output, _) = flatness(&["data", "check", "mnist", &path, "--json"]);
+    let (code, output, _) = flatness(&format!("data check mnist {path} --json"));
     assert_eq!(code, 0);
     let summary: Value = serde_json::from_str(&output).expect("JSON");
     assert_eq!(summary["set"], "mnist");
@@ -114,20 +99,18 @@ fn check_names_what_a_directory_holds() {
     assert_eq!(counts.iter().filter_map(Value::as_u64).sum::<u64>(), 10_000);
 
     for set in ["mnist", "cifar-100"] {
-        let (code, _, error) = flatness(&["data", "check", set, "no-such-directory"]);
-        assert_eq!(code, 2);
-        assert!(error.contains("no-such-directory"), "{error}");
+        refused(
+            &format!("data check {set} no-such-directory"),
+            &["no-such-directory"],
+        );
     }
 }
 
 #[test]
 fn check_without_a_directory_or_a_cache_says_how_to_get_the_data() {
     for set in ["mnist", "cifar-100"] {
-        let (code, output, error) = flatness(&["data", "check", set]);
-        assert_eq!((code, output.as_str()), (2, ""));
-        assert_eq!(error.trim_end().lines().count(), 1, "{error}");
         let expected = format!("`flatness data fetch {set}` gets it");
-        assert!(error.contains(&expected), "{error}");
+        refused(&format!("data check {set}"), &[&expected]);
     }
 }
 
@@ -136,7 +119,7 @@ fn check_tells_the_classes_and_the_completeness_of_cifar_100() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     write_cifar100(directory.path());
     let path = directory.path().display().to_string();
-    let (code, output, error) = flatness(&["data", "check", "cifar-100", &path, "--json"]);
+    let (code, output, error) = flatness(&format!("data check cifar-100 {path} --json"));
     assert_eq!(code, 0, "{error}");
     let summary: Value = serde_json::from_str(&output).expect("JSON");
     assert_eq!(summary["set"], "cifar-100-like (unknown digest)");
@@ -152,7 +135,7 @@ fn check_tells_the_classes_and_the_completeness_of_cifar_100() {
         serde_json::json!({ "name": "name-3", "classes": ["name-0", "name-1"] })
     );
 
-    let (code, output, _) = flatness(&["data", "check", "cifar-100", &path]);
+    let (code, output, _) = flatness(&format!("data check cifar-100 {path}"));
     assert_eq!(code, 0);
     for expected in [
         "train: 6 examples of shape [3, 32, 32], unknown content",
@@ -173,7 +156,7 @@ fn a_network_is_trained_on_cifar_100_normalised_as_its_family_is() {
         "train --model logistic --data-set cifar-100 --data {path} --epochs 1 --batch-size 2 \
          --validation-examples 2 --threads 1 --quiet --json --runs {runs}"
     );
-    let (code, output, error) = flatness(&train.split(' ').collect::<Vec<_>>());
+    let (code, output, error) = flatness(&train);
     assert_eq!(code, 0, "{error}");
     assert!(
         error.starts_with("warning: ") && error.contains("not the published ones"),
@@ -205,7 +188,7 @@ fn trained(runs: &Path, options: &str) -> (Value, String) {
         "train --model logistic --train-examples 100 --epochs 1 --batch-size 50 --threads 1 --quiet \
          --json --runs {runs} {options}"
     );
-    let (code, output, error) = flatness(&train.split_whitespace().collect::<Vec<_>>());
+    let (code, output, error) = flatness(&train);
     assert_eq!((code, error.as_str()), (0, ""));
     let record: Value = serde_json::from_str(&output).expect("JSON");
     let id = record["id"].as_str().expect("a name").to_owned();
@@ -226,34 +209,36 @@ fn another_normalisation_is_another_network_and_is_recorded() {
     assert_eq!(weights(&at), weights(&stated.1));
     assert_ne!(weights(&at), weights(&other.1));
 
-    let measure = |options: &str| {
-        let checkpoint = format!("{at}/checkpoint.safetensors");
-        let line = format!(
-            "measure {checkpoint} --examples 20 --what top --budget 20 --threads 1 --quiet"
-        );
-        flatness(
-            &format!("{line} {options}")
-                .split_whitespace()
-                .collect::<Vec<_>>(),
-        )
+    // Beside the checkpoint is the record, which says how it was trained; what is given goes before it.
+    let line = |options: &str| {
+        format!("measure {at} --examples 20 --what top --budget 20 --threads 1 --quiet {options}")
     };
-    let (_, default, _) = measure("");
-    assert_eq!(measure("--mean 0.5 --deviation 0.5").1, default);
-    assert!(
-        default.contains("normalised with mean [0.5] and deviation [0.5]"),
-        "{default}"
-    );
-    let (_, other, _) = measure("--mean 0.1307 --deviation 0.3081");
-    assert!(
-        other.contains("normalised with mean [0.1307] and deviation [0.3081]"),
-        "{other}"
-    );
-    let loss = |text: &str| {
-        text.lines()
-            .find(|line| line.starts_with("loss"))
-            .map(str::to_owned)
+    let text = |options: &str| {
+        let (code, output, error) = flatness(&line(options));
+        assert_eq!((code, error.as_str()), (0, ""), "{options}");
+        output
     };
-    assert_ne!(loss(&other), loss(&default));
+    let json = |options: &str| -> Value {
+        serde_json::from_str(&text(&format!("--json {options}"))).expect("JSON")
+    };
+    let default = json("");
+    assert_eq!(json("--mean 0.5 --deviation 0.5"), default);
+    let other = json("--mean 0.1307 --deviation 0.3081");
+    for (report, options, mean, deviation) in [
+        (&default, "", 0.5, 0.5),
+        (&other, "--mean 0.1307 --deviation 0.3081", 0.1307, 0.3081),
+    ] {
+        assert_eq!(report["data"]["mean"], serde_json::json!([mean]));
+        assert_eq!(report["data"]["deviation"], serde_json::json!([deviation]));
+        let said = format!("normalised with mean [{mean}] and deviation [{deviation}]");
+        assert!(text(options).contains(&said), "{}", text(options));
+    }
+    let lambda_max = |report: &Value| report["matrices"][0]["numbers"]["lambda_max"].clone();
+    assert_ne!(default["loss"], other["loss"]);
+    assert_ne!(
+        lambda_max(&default)["value"].as_f64().expect("a number"),
+        lambda_max(&other)["value"].as_f64().expect("a number")
+    );
     for (options, expected) in [
         (
             "--mean 0.5,0.5 --deviation 1,1",
@@ -267,29 +252,48 @@ fn another_normalisation_is_another_network_and_is_recorded() {
             "--mean -0.5 --deviation nan",
             "deviation must be 1 finite positive numbers",
         ),
-        ("--mean 0.5", "--deviation"),
+        ("--mean 0.5", "required arguments"),
     ] {
-        let (code, _, error) = measure(options);
-        assert!(code == 2 && error.contains(expected), "{options}: {error}");
+        refused(&line(options), &[expected]);
     }
 }
 
 #[test]
 fn another_seed_trains_on_another_sample_only_where_that_is_asked_for() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let record = |options: &str| trained(directory.path(), options).0;
+    let report = |line: &str| -> Value {
+        let (code, output, error) = flatness(line);
+        assert_eq!((code, error.as_str()), (0, ""), "{line}");
+        serde_json::from_str(&output).expect("JSON")
+    };
     for (options, subset) in [("", "first"), ("--subset seeded", "seeded")] {
-        let data = &record(&format!("--seed 1 {options}"))["data"];
+        let (record, at) = trained(directory.path(), &format!("--seed 1 {options}"));
+        let data = &record["data"];
         assert_eq!(
             (&data["subset"], &data["train_examples"]),
             (&subset.into(), &100.into())
         );
+        // The directory says which examples, and so do the options; another seed draws the probes of the same ones.
+        let line = "--split train --what norms --threads 1 --quiet --json";
+        let checkpoint = format!("{at}/checkpoint.safetensors");
+        // From the loss over what it was trained on.
+        let away = |at: &str| {
+            let losses = [
+                &record["evaluation"]["train"]["loss"],
+                &report(&format!("measure {at} {line}"))["loss"],
+            ];
+            let [trained, measured] = losses.map(|loss| loss.as_f64().expect("a number"));
+            (trained - measured).abs()
+        };
+        for same in [at.clone(), format!("{at} --seed 2"), checkpoint.clone()] {
+            assert!(away(&same) < 1e-5, "{subset} {same}: {}", away(&same));
+        }
+        let first = away(&format!("{checkpoint} --ignore-run --train-examples 100"));
+        assert_eq!(first > 1e-3, subset == "seeded", "{subset}: {first}");
     }
-    let refused = "train --model logistic --subset seeded --epochs 1";
-    let (code, _, error) = flatness(&refused.split(' ').collect::<Vec<_>>());
-    assert!(
-        code == 2 && error.contains("data.train_examples must be given"),
-        "{error}"
+    refused(
+        "train --model logistic --subset seeded --epochs 1",
+        &["--train-examples must be given"],
     );
 }
 
@@ -311,12 +315,9 @@ fn labels_that_are_none_are_refused_by_product() {
     let (_, at) = trained(directory.path(), "");
     let data = directory.path().join("data.safetensors");
     let path = data.display().to_string();
-    let product = || {
-        let line = format!(
-            "product --model logistic --weights {at}/checkpoint.safetensors --data {path} --repeat 1 --threads 1"
-        );
-        flatness(&line.split(' ').collect::<Vec<_>>())
-    };
+    let product = format!(
+        "product --model logistic --weights {at}/checkpoint.safetensors --data {path} --repeat 1 --threads 1"
+    );
     let int = |labels: &[i64]| Tensor::new(labels, &Device::Cpu).expect("labels");
     let float = |labels: &[f32]| Tensor::new(labels, &Device::Cpu).expect("labels");
     for (labels, expected) in [
@@ -343,16 +344,10 @@ fn labels_that_are_none_are_refused_by_product() {
         ),
     ] {
         write_product(&data, &labels);
-        let (code, output, error) = product();
-        assert_eq!(
-            (code, output.as_str(), error.trim_end().lines().count()),
-            (2, "", 1),
-            "{error}"
-        );
-        assert!(error.contains(expected) && error.contains(&path), "{error}");
+        refused(&product, &[expected, &path]);
     }
     write_product(&data, &int(&[0, 2, 3]));
-    let (code, _, error) = product();
+    let (code, _, error) = flatness(&product);
     assert_eq!(code, 0, "{error}");
 }
 
@@ -360,24 +355,13 @@ fn labels_that_are_none_are_refused_by_product() {
 fn cifar_100_that_is_not_there_is_one_sentence_that_says_how_to_get_it() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let runs = directory.path().join("runs").display().to_string();
-    let train = [
-        "train",
-        "--model",
-        "logistic",
-        "--data-set",
-        "cifar-100",
-        "--runs",
-        &runs,
-    ];
-    let (code, output, error) = flatness(&train);
-    assert_eq!((code, output.as_str()), (2, ""));
-    assert_eq!(error.trim_end().lines().count(), 1, "{error}");
-    for expected in [
-        "flatness data fetch cifar-100",
-        "--data",
-        "cifar-100-binary.tar.gz",
-    ] {
-        assert!(error.contains(expected), "{expected} is missing: {error}");
-    }
+    refused(
+        &format!("train --model logistic --data-set cifar-100 --runs {runs}"),
+        &[
+            "flatness data fetch cifar-100",
+            "--data",
+            "cifar-100-binary.tar.gz",
+        ],
+    );
     assert!(!Path::new(&runs).exists());
 }

@@ -116,9 +116,9 @@ fn runs_of_a_seed_are_compared() {
     diverged[2].outcome = Outcome::Diverged {
         epoch: 1,
         learning_rate: 0.1,
-        step: None,
-        loss: None,
-        parameter_norm: None,
+        step: 1,
+        loss: f64::NAN,
+        parameter_norm: 1.0,
     };
     assert!(
         evaluate(

@@ -1,5 +1,7 @@
 //! `flatness measure` as a user calls it, in real processes on the embedded fixture.
 
+#[path = "../common/mod.rs"]
+mod common;
 mod diagonal;
 mod groups;
 mod journal;

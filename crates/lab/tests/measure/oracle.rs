@@ -2,9 +2,9 @@
 //! of the small Gram matrix Fᵀ F.
 //!
 //! ```text
-//! logits z = M u + ...,   u = W x + b the layer that is looked at,   x̃ = (x, 1)
+//! logits z = W x + b,   x̃ = (x, 1)
 //! S = diag(p) - p pᵀ = L Lᵀ,   L = diag(√p) (I - √p √pᵀ)
-//! G = H = (1/N) Σ (Mᵀ L) (Mᵀ L)ᵀ ⊗ x̃ x̃ᵀ        gradient of an example: Mᵀ (p - e_y) ⊗ x̃
+//! G = H = (1/N) Σ L Lᵀ ⊗ x̃ x̃ᵀ        gradient of an example: (p - e_y) ⊗ x̃
 //! ```
 //!
 //! Loops and a Jacobi eigensolver in float64: nothing of layers, operators or solvers of the workspace.
@@ -27,13 +27,6 @@ pub(crate) struct Digits {
 
 /// Columns F (P each).
 pub(crate) struct Columns(pub(crate) Vec<Vec<f64>>);
-
-/// What the output of a network does at one example.
-pub(crate) struct Response {
-    pub(crate) logits: Vec<f64>,
-    /// M by rows: derivative of each logit by the units of the layer that is looked at.
-    pub(crate) slopes: Vec<Vec<f64>>,
-}
 
 /// Which columns.
 #[derive(Clone, Copy)]
@@ -74,13 +67,12 @@ impl Digits {
         Self::new(&fixture().train, 0..count)
     }
 
-    /// Columns of the layer whose inputs these are.
-    pub(crate) fn columns(&self, respond: impl Fn(&[f64]) -> Response, of: Of) -> Columns {
+    /// Columns of a logistic regression on them.
+    pub(crate) fn columns(&self, theta: &[f64], of: Of) -> Columns {
         let scale = 1.0 / (self.inputs.len() as f64).sqrt();
         let mut columns = Vec::new();
         for (x, &label) in self.inputs.iter().zip(&self.labels) {
-            let Response { logits, slopes } = respond(x);
-            let p = probabilities(&logits);
+            let p = probabilities(&logistic(theta, x));
             let factors: Vec<Vec<f64>> = match of {
                 Of::Hessian => (0..CLASSES).map(|k| root(&p, k)).collect(),
                 Of::EmpiricalFisher | Of::GradientCovariance => {
@@ -90,14 +82,9 @@ impl Digits {
                 }
             };
             for factor in factors {
-                let units = slopes[0].len();
-                let through = (0..units).map(|unit| {
-                    let terms = slopes.iter().zip(&factor);
-                    scale * terms.map(|(row, factor)| row[unit] * factor).sum::<f64>()
-                });
-                let through: Vec<f64> = through.collect();
-                let weight = through.iter().flat_map(|u| x.iter().map(move |x| u * x));
-                columns.push(weight.chain(through.iter().copied()).collect());
+                let factor = factor.iter().map(|entry| scale * entry);
+                let weight = factor.clone().flat_map(|u| x.iter().map(move |x| u * x));
+                columns.push(weight.chain(factor.clone()).collect());
             }
         }
         let columns = Columns(columns);
@@ -108,66 +95,9 @@ impl Digits {
     }
 }
 
-/// The logits of a logistic regression: M is the identity.
-pub(crate) fn logistic(theta: &[f64], x: &[f64]) -> Response {
-    let units = affine(theta, x, CLASSES);
-    let identity = |row| {
-        (0..CLASSES)
-            .map(|column| f64::from(u8::from(row == column)))
-            .collect()
-    };
-    Response {
-        logits: units,
-        slopes: (0..CLASSES).map(identity).collect(),
-    }
-}
-
-/// A ReLU network with these numbers of units, looked at in its first layer.
-pub(crate) fn relu_network(theta: &[f64], x: &[f64], widths: &[usize]) -> Response {
-    let mut start = 0;
-    let mut activations = x.to_vec();
-    let mut slopes: Vec<Vec<f64>> = Vec::new();
-    for (layer, &outputs) in widths.iter().enumerate() {
-        let inputs = activations.len();
-        let weights = &theta[start..start + outputs * (inputs + 1)];
-        start += weights.len();
-        let units = affine(weights, &activations, outputs);
-        slopes = (0..outputs)
-            .map(|row| {
-                let row_of = |column: usize| weights[row * inputs + column];
-                if layer == 0 {
-                    return (0..outputs)
-                        .map(|unit| f64::from(u8::from(unit == row)))
-                        .collect();
-                }
-                let chain = |unit: usize| {
-                    let terms = slopes.iter().enumerate();
-                    terms
-                        .map(|(column, slope)| row_of(column) * slope[unit])
-                        .sum()
-                };
-                (0..widths[0]).map(chain).collect()
-            })
-            .collect();
-        activations = units.clone();
-        if layer + 1 < widths.len() {
-            for (row, unit) in units.iter().enumerate() {
-                if *unit <= 0.0 {
-                    activations[row] = 0.0;
-                    slopes[row].fill(0.0);
-                }
-            }
-        }
-    }
-    Response {
-        logits: activations,
-        slopes,
-    }
-}
-
-/// W x + b of W row by row, then b.
-fn affine(theta: &[f64], x: &[f64], outputs: usize) -> Vec<f64> {
-    let (weight, bias) = theta[..outputs * (x.len() + 1)].split_at(outputs * x.len());
+/// The logits W x + b of W row by row, then b.
+pub(crate) fn logistic(theta: &[f64], x: &[f64]) -> Vec<f64> {
+    let (weight, bias) = theta.split_at(CLASSES * x.len());
     let rows = weight.chunks(x.len()).zip(bias);
     rows.map(|(row, bias)| bias + dot(row, x)).collect()
 }
@@ -213,12 +143,6 @@ impl Columns {
                 .map(|column| column[range.clone()].to_vec())
                 .collect(),
         )
-    }
-
-    /// Row i times factor i.
-    pub(crate) fn scaled(&self, factors: &[f64]) -> Self {
-        let scale = |column: &Vec<f64>| column.iter().zip(factors).map(|(x, f)| x * f).collect();
-        Self(self.0.iter().map(scale).collect())
     }
 
     /// Eigenvalues of F Fᵀ but for zeros beyond the number of columns, in descending order.
@@ -267,8 +191,7 @@ fn jacobi(mut a: Vec<Vec<f64>>) -> Vec<f64> {
 
 /// The columns of a logistic regression on the first `count` training examples.
 pub(crate) fn of_logistic(place: &Place, count: usize, of: Of) -> Columns {
-    let theta = elements(place);
-    Digits::train(count).columns(|x| logistic(&theta, x), of)
+    Digits::train(count).columns(&elements(place), of)
 }
 
 /// θ.

@@ -1,13 +1,15 @@
 //! The program, a checkpoint for it, and what it prints.
 
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Output};
 
 use candle_core::{DType, Device, Tensor};
 use flatness_layers::Network;
 use flatness_models::{Architecture, checkpoint};
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::common::{program, refused};
 
 /// A checkpoint in a directory of its own.
 pub(crate) struct Place {
@@ -63,29 +65,30 @@ impl Place {
         self.command(line).spawn().expect("the binary starts")
     }
 
-    /// What it prints with `--json`.
-    pub(crate) fn text(&self, line: &str) -> String {
-        let line = format!("{line} --json");
-        let (code, output, error) = ended(self.start(&line));
+    /// Asserts that it is refused with all that is `expected`; the sentence.
+    #[track_caller]
+    pub(crate) fn refused(&self, line: &str, expected: &[&str]) -> String {
+        let checkpoint = self.checkpoint();
+        let line = format!("measure {} {line} --quiet", checkpoint.display());
+        refused(&line, expected)
+    }
+
+    /// What it prints for people.
+    pub(crate) fn table(&self, line: &str) -> String {
+        let (code, output, error) = ended(self.start(line));
         assert_eq!((code, error.as_str()), (0, ""), "{line}");
         output
+    }
+
+    /// What it prints with `--json`.
+    pub(crate) fn text(&self, line: &str) -> String {
+        self.table(&format!("{line} --json"))
     }
 
     /// The object that it prints with `--json`.
     pub(crate) fn json(&self, line: &str) -> Value {
         serde_json::from_str(&self.text(line)).expect("one JSON object")
     }
-}
-
-/// The binary with a home of its own, so that no cached data set takes the place of the fixture.
-pub(crate) fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_flatness"));
-    command
-        .env("HOME", env!("CARGO_TARGET_TMPDIR"))
-        .env_remove("XDG_CACHE_HOME")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
 }
 
 /// Exit code, standard output and standard error; a process that a signal has killed has the code -1.
@@ -100,14 +103,48 @@ pub(crate) fn ended(child: Child) -> (i32, String, String) {
     (status.code().unwrap_or(-1), text(&stdout), text(&stderr))
 }
 
-/// The number called `field` of the line called `name`.
+/// The number of that name, with all that is said of it, of the network, else of the first matrix; `report` may be one
+/// matrix, one group or a point of a curve. Null where there is none.
+pub(crate) fn quantity<'a>(report: &'a Value, name: &str) -> &'a Value {
+    let first = &report["matrices"][0]["numbers"][name];
+    match &report["numbers"][name] {
+        Value::Null => first,
+        number => number,
+    }
+}
+
+/// The field of the number called `name`.
 pub(crate) fn number(report: &Value, name: &str, field: &str) -> f64 {
-    let number = report[name][field].as_f64();
+    let number = quantity(report, name)[field].as_f64();
     number.unwrap_or_else(|| panic!("no {field} of {name} in {report}"))
 }
 
 pub(crate) fn value(report: &Value, name: &str) -> f64 {
     number(report, name, "value")
+}
+
+/// Products that the number took.
+pub(crate) fn products(report: &Value, name: &str) -> u64 {
+    let products = quantity(report, name)["cost"]["products"].as_u64();
+    products.unwrap_or_else(|| panic!("no products of {name} in {report}"))
+}
+
+/// Products of everything.
+pub(crate) fn all_products(report: &Value) -> u64 {
+    report["cost"]["products"].as_u64().expect("a count")
+}
+
+/// The matrices, or the groups of their parameters.
+pub(crate) fn matrices(report: &Value) -> &[Value] {
+    report["matrices"].as_array().expect("an array")
+}
+
+/// The points of a curve.
+pub(crate) fn curve<'a>(report: &'a Value, name: &str) -> &'a [Value] {
+    let curves = report["curves"].as_array().expect("an array");
+    let curve = curves.iter().find(|curve| curve["name"] == name);
+    let points = curve.and_then(|curve| curve["points"].as_array());
+    points.unwrap_or_else(|| panic!("no curve {name} in {report}"))
 }
 
 /// Asserts that `truth` is within four standard errors, beyond which a normal estimate is once in 16,000

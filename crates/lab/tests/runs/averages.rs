@@ -33,7 +33,8 @@ fn check_average(average: &str, shares: &[f64]) {
     assert_eq!(iterates.last(), Some(&last));
     let measured = finished.record["measurements"].as_array().expect("a list");
     let of = |measurement: &serde_json::Value| {
-        let norm = measurement["parameter_norm"].as_f64().expect("a number");
+        let norm = measurement["numbers"]["parameter_norm"]["value"].as_f64();
+        let norm = norm.expect("a number");
         (measurement["weights"].as_str().map(str::to_owned), norm)
     };
     let norm = |values: &[f64]| values.iter().map(|value| value * value).sum::<f64>().sqrt();
@@ -93,9 +94,8 @@ fn evaluations_along_training_end_with_what_is_measured() {
             ("train", "top5_accuracy"),
         ] {
             let got = lines[4][name][split][value].as_f64().expect("a number");
-            let expected = measured[format!("{split}_{value}")]
-                .as_f64()
-                .expect("a number");
+            let expected = measured["evaluation"][split][value].as_f64();
+            let expected = expected.expect("a number");
             // Sums over batches of other sizes.
             assert!(
                 (got - expected).abs() < 1e-12,

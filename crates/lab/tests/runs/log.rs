@@ -31,7 +31,8 @@ fn the_log_has_the_start_the_epochs_the_saves_and_the_resumes() {
     assert_eq!(count(&first, &start), 1);
     assert_eq!(count(&log, &start), 2);
     assert_eq!(count(&log[first.len()..], "INFO resuming"), 1);
-    assert!(count(&log, "saved the state") >= 600);
+    // A kill may come between a state and its line.
+    assert!(count(&log, "saved the state") >= 599);
     for epoch in 1..=60 {
         let done = format!("epoch done epoch={epoch} ");
         assert!(count(&log, &done) >= 1, "{epoch}");

@@ -1,8 +1,11 @@
 //! Runs that are killed, interrupted, refused or out of space, as real processes.
 
 mod averages;
+#[path = "../common/mod.rs"]
+mod common;
 mod damage;
 mod endings;
+mod entrances;
 mod killing;
 mod log;
 mod optimizers;

@@ -132,6 +132,12 @@ impl Place {
         });
     }
 
+    /// Steps of the last state of the only run in `runs`.
+    pub(crate) fn steps_saved(&self, runs: &str) -> u64 {
+        let steps = steps_saved(&self.run_directory(runs));
+        steps.last().copied().expect("a state")
+    }
+
     /// Waits until `child` has saved a state of `runs` after `steps` steps or more, or has ended; a
     /// single state is gone two steps later.
     pub(crate) fn wait_for_step(&self, child: &mut Child, runs: &str, steps: u64) {

@@ -32,12 +32,15 @@ pub(crate) fn record(model: &str, seed: u64, train: &str) -> Record {
         "id": format!("{model}-{seed}-{:016x}", train.bytes().fold(7u64, |hash, byte| hash.wrapping_mul(31) + u64::from(byte))),
         "spec": serde_json::to_value(&spec).expect("JSON"),
         "outcome": { "kind": "completed" },
-        "provenance": { "version": "0.1.0", "commit": "0123456789abcdef", "dirty": false, "rustc": "rustc", "cpu": "<b>Imaginary</b> & Sons",
-            "threads": 1, "device": "cpu", "started": "2026-01-01T00:00:00Z", "command": "flatness run" },
+        "provenance": { "rustc": "rustc", "command": "flatness run", "finished": "2026-01-01T00:01:00Z", "segments": [{
+            "from_step": 0, "threads": 1, "version": "0.1.0", "commit": "0123456789abcdef", "dirty": false,
+            "cpu": "<b>Imaginary</b> & Sons", "device": "cpu", "started": "2026-01-01T00:00:00Z"
+        }] },
         "data": { "set": "mnist", "source": "the embedded fixture", "digest": "abc", "train_examples": 9500, "validation_examples": 500,
             "test_examples": 1000 },
         "model": { "name": model, "parameters": 9960, "hidden_units": 110, "classes": 10, "batch_norm": "none", "dtype": "f32" },
         "training": { "steps": 790, "dose": 1.0, "train_seconds": 1.0, "measure_seconds": 1.0, "peak_rss_mib": 1.0 },
+        "evaluation": { "train": split, "validation": split, "test": split },
         "measurements": [{
             "epoch": 10,
             "evaluation": { "train": split, "validation": split, "test": split },

@@ -1,0 +1,182 @@
+//! A run and `flatness measure` are two entrances to the same measurement.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::common::{flatness, refused};
+use crate::program::{BATCH_NORM, MLP, Place, record};
+
+/// What there is to measure of an MLP, in the words of a spec and of the command line.
+const REQUEST: [(&str, &str); 8] = [
+    (
+        "what",
+        "top=2,bottom,trace,frobenius,rank,keskar-ball=1e-3,quadratic,scaling=2",
+    ),
+    ("matrices", "hessian,gauss-newton"),
+    ("split", "test"),
+    ("sample", "60"),
+    ("batch_size", "25"),
+    ("budget", "200"),
+    ("steps", "10"),
+    ("relative_error", "0.1"),
+];
+
+/// A spec of a short training that measures [`REQUEST`].
+fn spec() -> String {
+    let trained = MLP.split("[measure]").next().expect("a part");
+    let trained = trained.replace("epochs = 24", "epochs = 2");
+    let field = |(name, value): (&str, &str)| match name {
+        "what" | "matrices" => format!("{name} = [\"{}\"]\n", value.replace(',', "\", \"")),
+        "split" => format!("{name} = \"{value}\"\n"),
+        _ => format!("{name} = {value}\n"),
+    };
+    format!("{trained}[measure]\n{}", REQUEST.map(field).concat())
+}
+
+/// [`REQUEST`] as options.
+fn options() -> String {
+    let option = |(name, value): (&str, &str)| format!("--{} {value} ", name.replace('_', "-"));
+    REQUEST.map(option).concat()
+}
+
+/// What `flatness measure` prints with `--json`.
+fn measured(line: &str) -> Value {
+    let (code, output, error) = flatness(&format!("measure {line} --threads 2 --quiet --json"));
+    assert_eq!(code, 0, "{line}: {error}");
+    serde_json::from_str(&output).expect("JSON")
+}
+
+/// Asserts that all that was measured is the same to the last bit; what only a run knows is left out.
+#[track_caller]
+fn assert_same(report: &Value, measurement: &Value) {
+    for field in [
+        "examples",
+        "sampled_from",
+        "loss",
+        "retention",
+        "numbers",
+        "matrices",
+        "curves",
+        "undefined",
+        "cost",
+    ] {
+        let mut expected = measurement[field].clone();
+        if let Some(numbers) = expected.as_object_mut() {
+            numbers.remove("distance_from_initialization");
+        }
+        assert_eq!(report[field], expected, "{field}");
+    }
+}
+
+fn measurements(directory: &Path) -> Vec<Value> {
+    let record = record(directory);
+    let measurements = record["measurements"].as_array();
+    measurements.expect("a list").clone()
+}
+
+#[test]
+fn a_run_is_measured_as_it_measured_itself() {
+    let place = Place::new(&spec());
+    place.finish("runs");
+    let directory = place.run_directory("runs");
+    let measurements = measurements(&directory);
+    let [of_run] = measurements.as_slice() else {
+        panic!("{measurements:?}");
+    };
+    let run = directory.display();
+    let checkpoint = directory.join("checkpoint.safetensors");
+    let checkpoint = checkpoint.display();
+    // The directory, the file in it, and a copy elsewhere of which all is said that the record says.
+    let copy = place.path("copy.safetensors");
+    fs::copy(directory.join("checkpoint.safetensors"), &copy).expect("writable");
+    assert_same(&measured(&run.to_string()), of_run);
+    assert_same(&measured(&checkpoint.to_string()), of_run);
+    let told = format!("--seed 3 --train-examples 500 {}", options());
+    for elsewhere in [
+        format!("{} {told}", copy.display()),
+        format!("{checkpoint} --ignore-run {told}"),
+    ] {
+        let mut report = measured(&elsewhere);
+        let mut expected = of_run.clone();
+        // Only the run knows the L2 term that the loss in the balls has.
+        let [found, known] = [&mut report, &mut expected].map(|measured| {
+            let curves = measured["curves"].as_array_mut().expect("curves");
+            let ball = curves
+                .iter()
+                .position(|curve| curve["name"] == "keskar.ball");
+            let ball = curves.remove(ball.expect("a ball"));
+            measured["cost"].take();
+            ball["points"][0]["numbers"]["predicted"]["value"].as_f64()
+        });
+        assert!(found.is_some() && known.is_some() && found != known);
+        assert_same(&report, &expected);
+    }
+    // What is given replaces what the spec says, and nothing else.
+    let other = measured(&format!("{run} --examples 40 --matrices residual"));
+    assert_eq!(
+        [
+            &other["examples"],
+            &other["matrices"][0]["matrix"],
+            &other["request"]["split"]
+        ],
+        [&Value::from(40), &"residual".into(), &"test".into()]
+    );
+    assert!(other.get("sampled_from").is_none());
+}
+
+/// With running statistics and an average: the directory stands for the average, and its files for themselves.
+#[test]
+fn every_checkpoint_of_a_run_is_measured_as_the_run_did() {
+    let place = Place::new(&BATCH_NORM.replace("epochs = [1]", "epochs = [2]"));
+    place.finish("runs");
+    let directory = place.run_directory("runs");
+    let [along, last, average]: [Value; 3] = measurements(&directory).try_into().expect("three");
+    let measured = |file: &str, options: &str| {
+        let (path, data) = (directory.join(file), place.path("data"));
+        measured(&format!(
+            "{} --data {} {options}",
+            path.display(),
+            data.display()
+        ))
+    };
+    assert_eq!(
+        (&along["epoch"], &average["weights"]),
+        (&2.into(), &"average".into())
+    );
+    assert_same(&measured("checkpoint-2.safetensors", "--what top"), &along);
+    assert_same(&measured("checkpoint.safetensors", ""), &last);
+    assert_same(&measured("", ""), &average);
+}
+
+#[test]
+fn other_data_than_the_runs_are_refused() {
+    let place = Place::new(BATCH_NORM);
+    place.finish("runs");
+    let directory = place.run_directory("runs");
+    let path = place.path("data").join("train.bin");
+    let mut other = fs::read(&path).expect("readable");
+    other[100] ^= 1;
+    fs::write(&path, other).expect("writable");
+    let line = format!(
+        "{} --data {}",
+        directory.display(),
+        place.path("data").display()
+    );
+    let digest = record(&directory)["data"]["digest"].clone();
+    let digest = digest.as_str().expect("a digest");
+    refused(
+        &format!("measure {line} --quiet"),
+        &[
+            "belongs to a run on other data",
+            digest,
+            "--data",
+            "--ignore-run",
+        ],
+    );
+    let report = measured(&format!(
+        "{line} --ignore-run --data-set cifar-100 --what top --budget 4 --batch-size 12"
+    ));
+    assert_ne!(report["data"]["digest"], digest);
+}
