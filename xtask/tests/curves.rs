@@ -8,7 +8,7 @@ use assert_cmd::cargo::cargo_bin_cmd;
 const SGD: &str = r#""optimizer": { "kind": "sgd", "learning_rate": 0.1, "momentum": 0.9, "nesterov": false, "weight_decay": 0.0005 }"#;
 const SWA: &str = r#""average": { "kind": "uniform", "from_epoch": 1, "every": "epoch" }, "#;
 const COMPLETED: &str = r#"{ "kind": "completed" }"#;
-const DIVERGED: &str = r#"{ "kind": "diverged", "epoch": 1, "learning_rate": 0.1 }"#;
+const DIVERGED: &str = r#"{ "kind": "diverged", "epoch": 1, "learning_rate": 0.1, "step": 3, "loss": "NaN", "parameter_norm": 2.0 }"#;
 
 /// A split with train loss `loss` and a test loss one higher.
 fn evaluation(loss: f64) -> String {
@@ -21,11 +21,12 @@ fn evaluation(loss: f64) -> String {
 /// One epoch with these further fields.
 fn epoch(number: u32, further: &str) -> String {
     format!(
-        r#"{{ "epoch": {number}, "learning_rate": 0.1, "running_loss": 1.0, "parameter_norm": 1.0, "seconds": 1.0{further} }}"#
+        r#"{{ "epoch": {number}, "learning_rate": 0.1, "running_loss": 1.0, "running_accuracy": 0.5, "examples_per_second": 9.0, "parameter_norm": 1.0, "seconds": 1.0{further} }}"#
     ) + "\n"
 }
 
 fn write_run(runs: &Path, id: &str, model: &str, train: &str, outcome: &str, metrics: &str) {
+    let evaluation = evaluation(0.5);
     let record = format!(
         r#"{{
             "id": "{id}",
@@ -37,16 +38,22 @@ fn write_run(runs: &Path, id: &str, model: &str, train: &str, outcome: &str, met
             }},
             "outcome": {outcome},
             "provenance": {{
-                "version": "0.1.0", "commit": "unknown", "dirty": false, "rustc": "rustc", "cpu": "cpu", "threads": 1,
-                "device": "cpu", "started": "2026-01-01T00:00:00Z", "command": "flatness run /home/me/spec.toml"
+                "rustc": "rustc", "command": "flatness run /home/me/spec.toml", "finished": "2026-01-01T00:01:00Z",
+                "segments": [{{
+                    "from_step": 0, "threads": 1, "version": "0.1.0", "commit": "unknown", "dirty": false, "cpu": "cpu",
+                    "device": "cpu", "started": "2026-01-01T00:00:00Z"
+                }}]
             }},
             "data": {{
                 "set": "cifar-100", "source": "archive /home/me/cifar.tar.gz; complete", "digest": "abc",
-                "train_examples": 50000, "validation_examples": 0, "test_examples": 10000, "curvature_split": null
+                "train_examples": 50000, "validation_examples": 0, "test_examples": 10000
             }},
-            "model": {{ "name": "{model}", "parameters": 10, "batch_norm": "frozen", "dtype": "f32" }},
-            "training": {{ "steps": 1, "train_seconds": 1.0, "measure_seconds": 0.0, "peak_rss_mib": 1.0 }},
-            "measurements": [], "scaling": [], "perturbations": []
+            "model": {{
+                "name": "{model}", "parameters": 10, "hidden_units": 4, "classes": 100, "batch_norm": "frozen", "dtype": "f32"
+            }},
+            "training": {{ "steps": 1, "dose": 0.0, "train_seconds": 1.0, "measure_seconds": 0.0, "peak_rss_mib": 1.0 }},
+            "evaluation": {evaluation},
+            "measurements": []
         }}"#
     );
     let run = runs.join(id);

@@ -185,7 +185,9 @@ fn lanczos_cut_short_finds_the_largest_eigenvalues_within_its_bounds() {
             let nearest = dense
                 .iter()
                 .fold(distance(0.0), |d: f64, &value| d.min(distance(value)));
-            assert!(nearest <= residual * (1.0 + 1e-6), "{node}, {nearest:e}");
+            // The dense eigenvalues are rounded too.
+            let bound = residual * (1.0 + 1e-6) + 1e-14 * dense[0];
+            assert!(nearest <= bound, "{node}, {nearest:e}");
         }
     }
 
