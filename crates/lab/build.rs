@@ -14,7 +14,12 @@ fn main() {
     let commit = output("git", &["rev-parse", "HEAD"]);
     // Of what the program is made of: tests and pages change no number.
     let status = ["status", "--porcelain", "--untracked-files=no", "--"];
-    let made_of = [":/Cargo.*", ":/crates/*/src", ":/crates/*/Cargo.toml", ":/fixtures"];
+    let made_of = [
+        ":/Cargo.*",
+        ":/crates/*/src",
+        ":/crates/*/Cargo.toml",
+        ":/fixtures",
+    ];
     let changes = output("git", &[&status[..], &made_of].concat());
     let rustc = std::env::var("RUSTC")
         .ok()

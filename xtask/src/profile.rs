@@ -409,7 +409,10 @@ schedule = { kind = "constant" }
                 claims.any(|id| *id == claim.id)
             };
             let claims = Claim::embedded().unwrap();
-            assert!(name != "quick" || claims.iter().all(tried), "quick has all claims");
+            assert!(
+                name != "quick" || claims.iter().all(tried),
+                "quick has all claims"
+            );
             for claim in claims.iter().filter(|claim| tried(claim)) {
                 for experiment in claim.experiments() {
                     let grid = grids.iter().find(|grid| grid.name == experiment);

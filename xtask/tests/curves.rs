@@ -117,9 +117,9 @@ fn finished_runs_become_pictures_numbers_records_and_a_page() {
                   test_loss,test_accuracy,test_top5_accuracy";
     let rows = [
         header,
-        "r3,resnet,SGD,3,1,last,2.0,0.5,0.75,3.0,0.25,0.5",
+        "r3,resnet,SGD,3,1,last,2,0.5,0.75,3,0.25,0.5",
         "r3,resnet,SGD,3,2,last,0.5,0.5,0.75,1.5,0.25,0.5",
-        "r1,vgg@0.25,SGD,3,1,last,2.0,0.5,0.75,3.0,0.25,0.5",
+        "r1,vgg@0.25,SGD,3,1,last,2,0.5,0.75,3,0.25,0.5",
         "r1,vgg@0.25,SGD,3,2,last,0.5,0.5,0.75,1.5,0.25,0.5",
         "r2,vgg@0.25,SWA,3,2,last,1.5,0.5,0.75,2.5,0.25,0.5",
         "r2,vgg@0.25,SWA,3,2,average,0.25,0.5,0.75,1.25,0.25,0.5",

@@ -35,7 +35,7 @@ pub use error::Error;
 pub use found::{Found, Line, NamedDiagonal, Plane};
 pub use journal::JournalError;
 pub use operators::curvature_matrix;
-pub use point::part;
 pub use plan::{Plan, plan};
+pub use point::part;
 pub use session::measure;
 pub use subject::{JournalFile, Observer, Resources, Subject, Weights};

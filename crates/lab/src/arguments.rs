@@ -30,13 +30,13 @@ pub(crate) enum Command {
     /// Train and measure what a spec (TOML) asks for; resumes where it was interrupted
     Run(RunOptions),
     /// Train one network, without measuring it
-    Train(TrainOptions),
+    Train(Box<TrainOptions>),
     /// List the runs in a directory
     Runs(RunsOptions),
     /// Show finished runs side by side: the fields of their specs that differ, and every number
     Compare(CompareOptions),
     /// Measure the curvature of a checkpoint: eigenvalues, trace, density and other measures of sharpness
-    Measure(MeasureOptions),
+    Measure(Box<MeasureOptions>),
     /// Multiply the Hessian of given weights and data by given vectors, to compare with other tools
     Product(ProductOptions),
     /// List the networks: parameters, multiply-adds, activations

@@ -124,7 +124,13 @@ fn rises_are_quadratic_nearby_in_either_number_type() {
 fn noise_that_raises_the_loss_a_little_is_that_of_the_trace() {
     // Without hidden units no eigenvalue is negative, so that a few draws know their sum.
     let linear = [WIDTHS[0], WIDTHS[WIDTHS.len() - 1]];
-    let place = Place::of(Problem::new(&linear, Activation::Relu, Loss::CrossEntropy, EXAMPLES, 3));
+    let place = Place::of(Problem::new(
+        &linear,
+        Activation::Relu,
+        Loss::CrossEntropy,
+        EXAMPLES,
+        3,
+    ));
     let measured = place.measure(&request("pac-bayes=1e-6"));
     let sigma = (2e-6 / place.hessian().trace()).sqrt();
     check(

@@ -125,7 +125,9 @@ fn the_usual_numbers_cost_a_search_its_probes_and_a_check() {
 fn one_end_has_no_spectral_norm_or_the_right_one() {
     let place = Place::new();
     let exact = eigenvalues(&place.hessian());
-    let truth = exact.iter().fold(0.0, |norm: f64, value| norm.max(value.abs()));
+    let truth = exact
+        .iter()
+        .fold(0.0, |norm: f64, value| norm.max(value.abs()));
     let without = ["top", "bottom", "trace"].map(|what| {
         let measured = place.measure(&request(what));
         let norm = measured.number("spectral_norm");

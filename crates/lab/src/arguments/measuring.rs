@@ -110,7 +110,12 @@ impl MeasuredData {
 #[derive(Debug, Args)]
 pub(crate) struct RequestOptions {
     /// What to measure, a list of the names below [default: top,bottom,trace,frobenius]
-    #[arg(long, help_heading = "Options", value_name = "LIST", value_delimiter = ',')]
+    #[arg(
+        long,
+        help_heading = "Options",
+        value_name = "LIST",
+        value_delimiter = ','
+    )]
     what: Option<Vec<What>>,
     /// Matrices to measure it of [default: hessian]
     #[arg(

@@ -1,7 +1,7 @@
 //! `flatness compare`: finished runs side by side.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Result, bail};
 use flatness_records::{Cost, EpochEvaluation, Quantity, Record, Uncertainty, read_json};
@@ -58,7 +58,8 @@ pub(crate) fn compare(options: &CompareOptions) -> Result<()> {
     ))
 }
 
-fn read(path: &PathBuf) -> Result<Record> {
+fn read(path: impl AsRef<Path>) -> Result<Record> {
+    let path = path.as_ref();
     let record = path.join(RECORD);
     if !record.exists() {
         bail!(
@@ -66,7 +67,7 @@ fn read(path: &PathBuf) -> Result<Record> {
             path.display()
         );
     }
-    Ok(read_json(Path::new(&record), "record")?)
+    Ok(read_json(&record, "record")?)
 }
 
 /// The names in any of the columns, in alphabetical order.

@@ -143,7 +143,8 @@ fn costs_are_counted_and_the_same_seed_gives_the_same_bits() {
 #[test]
 fn settings_that_make_no_sense_are_errors() {
     let toy = quadratic();
-    let cases: [(fn(&mut SigmaSettings), &str); 5] = [
+    type Change = fn(&mut SigmaSettings);
+    let cases: [(Change, &str); 5] = [
         (|it| it.target = 0.0, "the target is 0"),
         (|it| it.initial = -1.0, "the initial sigma is -1"),
         (|it| it.tolerance = f64::NAN, "tolerance is NaN"),
