@@ -278,7 +278,7 @@ struct Runs<'a> {
     records: Vec<Record>,
 }
 
-/// The verdicts and what every record says, as indented JSON with a final newline. Ritz values, densities and spectra are nine
+/// The verdicts and what every record says, as JSON with a final newline. Ritz values, densities and spectra are nine
 /// tenths of a record; they stay in `record.json`.
 ///
 /// # Errors
@@ -310,7 +310,7 @@ pub fn results_json(
         verdicts,
         experiments: experiments.collect(),
     };
-    let json = serde_json::to_string_pretty(&results);
+    let json = serde_json::to_string(&results);
     json.map(|text| text + "\n").map_err(|error| Error::Encode {
         message: error.to_string(),
     })
