@@ -129,13 +129,15 @@ fn facts(reproduction: &Reproduction) -> String {
     let facts = [
         (
             "Data",
-            words(&|record| {
-                let data = &record.data;
-                format!(
-                    "{} ({}), {} images for training, {} for testing",
-                    data.set, data.source, data.train_examples, data.test_examples
-                )
-            }),
+            words(&|record| format!("{} ({})", record.data.set, record.data.source)),
+        ),
+        (
+            "Training images",
+            words(&|record| record.data.train_examples.to_string()).replace(';', ","),
+        ),
+        (
+            "Test images",
+            words(&|record| record.data.test_examples.to_string()).replace(';', ","),
         ),
         ("Seeds", format!("up to {seeds} of each run")),
         ("Runs", reproduction.records().count().to_string()),
