@@ -129,7 +129,7 @@ fn endings(runs: &[&TrainedRun]) -> Table {
             let cells = [
                 name,
                 seed,
-                format!("diverged in {epoch}"),
+                format!("diverged in epoch {epoch}"),
                 String::new(),
                 String::new(),
                 String::new(),
