@@ -173,7 +173,8 @@ fn lanczos_cut_short_finds_the_largest_eigenvalues_within_its_bounds() {
         .count();
     assert_eq!(nonzero, (CLASSES - 1) * 200, "rank (C − 1) rank(X)");
 
-    for rule in lanczos(&hessian, 80, 2).rules {
+    let found = lanczos(&hessian, 80, 2);
+    for rule in found.rules {
         assert!(rule.tridiagonal.is_some());
         let small = |residual: &&f64| **residual <= 1e-10 * rule.nodes[0];
         let converged = rule.residuals.iter().take_while(small).count();
@@ -185,8 +186,8 @@ fn lanczos_cut_short_finds_the_largest_eigenvalues_within_its_bounds() {
             let nearest = dense
                 .iter()
                 .fold(distance(0.0), |d: f64, &value| d.min(distance(value)));
-            // The dense eigenvalues are rounded too.
-            let bound = residual * (1.0 + 1e-6) + 1e-14 * dense[0];
+            // The dense eigenvalues are rounded too: in the reverse order of digits they are others by up to 1.3e-13.
+            let bound = residual * (1.0 + 1e-6) + found.asymmetry + 2.3e-15 * dense[0];
             assert!(nearest <= bound, "{node}, {nearest:e}");
         }
     }

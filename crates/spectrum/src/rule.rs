@@ -53,8 +53,8 @@ pub struct Rule {
     pub nodes: Vec<f64>,
     /// One weight per node, not negative, of sum 1.
     pub weights: Vec<f64>,
-    /// Some eigenvalue lies this close to each node: the residual of its Ritz vector, and never less than
-    /// the rounding of the products.
+    /// Some eigenvalue lies this close to each node, give or take [`Quadrature::asymmetry`]: the residual of its
+    /// Ritz vector, and never less than the rounding of the products.
     pub residuals: Vec<f64>,
     /// Number of eigenvalues that the rule stands for: the dimension, less those deflated; for a
     /// Rademacher probe this is the mean over probes.

@@ -102,7 +102,8 @@ impl Measure for Eigenvalues {
                 context.results.numbers.insert(name, found);
             }
         }
-        if let Some(norm) = pairs.spectral_norm() {
+        // One end alone says nothing of the other.
+        if let (false, Some(norm)) = (self.0.contains(&0), pairs.spectral_norm()) {
             let norm = quantity(&norm, pairs);
             context
                 .results

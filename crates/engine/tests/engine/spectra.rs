@@ -120,23 +120,13 @@ fn the_usual_numbers_cost_a_search_its_probes_and_a_check() {
     }
 }
 
-/// One end alone gives no norm, unless the space of its search holds the other end as well.
 #[test]
-fn one_end_has_no_spectral_norm_or_the_right_one() {
+fn one_end_has_no_spectral_norm() {
     let place = Place::new();
-    let exact = eigenvalues(&place.hessian());
-    let truth = exact
-        .iter()
-        .fold(0.0, |norm: f64, value| norm.max(value.abs()));
-    let without = ["top", "bottom", "trace"].map(|what| {
+    for what in ["top", "bottom", "trace"] {
         let measured = place.measure(&request(what));
-        let norm = measured.number("spectral_norm");
-        if let Some(norm) = norm {
-            check(what, norm, truth, truth);
-        }
-        norm.is_none()
-    });
-    assert!(without.contains(&true));
+        assert!(measured.number("spectral_norm").is_none(), "{what}");
+    }
 }
 
 /// −λ_min is above the shift: the logarithm has no value, and everything else has.

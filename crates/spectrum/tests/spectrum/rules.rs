@@ -49,11 +49,11 @@ fn residual_bounds_hold_at_any_number_of_steps() {
             let found = rules(&case.operator(DType::F64), 2, steps, SEED);
             check(&case, &found, f64::EPSILON, 1e-13);
             assert!(found.asymmetry <= 1e-12 * case.norm(), "{}", case.name);
+            // Products of length up to 100 in a precision of 1.2e-7.
+            let found = rules(&case.operator(DType::F32), 2, steps, SEED);
+            check(&case, &found, f64::from(f32::EPSILON), 1e-5);
+            assert!(found.asymmetry <= 1e-5 * case.norm(), "{}", case.name);
         }
-        // 25 steps of products of length up to 100 in a precision of 1.2e-7.
-        let found = rules(&case.operator(DType::F32), 2, 25, SEED);
-        check(&case, &found, f64::from(f32::EPSILON), 1e-5);
-        assert!(found.asymmetry <= 1e-5 * case.norm(), "{}", case.name);
     }
 }
 
