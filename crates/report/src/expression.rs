@@ -30,7 +30,7 @@ pub struct Expression {
 }
 
 /// Short mathematical labels; `_F` and `_max` are subscripts. What is not here is called by its name.
-const SYMBOLS: [(&str, &str); 39] = [
+const SYMBOLS: [(&str, &str); 41] = [
     ("spectral_norm", "λ₁"),
     ("lambda_max", "λ_max"),
     ("lambda_min", "λ_min"),
@@ -39,7 +39,9 @@ const SYMBOLS: [(&str, &str); 39] = [
     ("gauss-newton.trace", "Tr G"),
     ("gauss_newton_trace", "Tr G"),
     ("gauss-newton.spectral_norm", "λ₁(G)"),
+    ("gauss-newton.frobenius", "‖G‖_F"),
     ("residual.spectral_norm", "λ₁(R)"),
+    ("residual.frobenius", "‖R‖_F"),
     ("confidence_trace", "Tr A"),
     ("parameter_norm", "‖θ‖"),
     ("scale_invariant_norm", "‖θ_BN‖"),
