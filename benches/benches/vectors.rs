@@ -51,7 +51,6 @@ fn reorthogonalisation(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> 
             basis: products + block,
             tolerance: 1e-12,
             least_products: 0,
-            bytes: None,
             seed: 0,
         };
         group.bench_function(format!("100-products-by-{block}"), |bencher| {

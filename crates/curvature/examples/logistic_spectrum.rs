@@ -72,7 +72,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         basis: 202,
         tolerance: 1e-10,
         least_products: 0,
-        bytes: None,
         seed: 1,
     };
     let budget = Budget::of_products(200);

@@ -1,7 +1,5 @@
 //! What can go wrong between a network, its data and its curvature.
 
-use candle_core::DeviceLocation;
-
 /// Every failure of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -32,28 +30,6 @@ pub enum Error {
     SettingsType {
         /// Number type asked for.
         got: &'static str,
-    },
-    /// Parameters in another number type than the examples.
-    #[error(
-        "theta: expected {expected} as in the settings of the mean loss, got {got}; convert it with \
-         `Tensor::to_dtype` first"
-    )]
-    ThetaType {
-        /// Number type of the settings.
-        expected: &'static str,
-        /// Number type of the parameters.
-        got: &'static str,
-    },
-    /// Parameters on another device than the examples.
-    #[error(
-        "theta: expected on {expected:?} as in the settings of the mean loss, got on {got:?}; move it \
-         with `Tensor::to_device` first"
-    )]
-    ThetaDevice {
-        /// Device of the settings.
-        expected: DeviceLocation,
-        /// Device of the parameters.
-        got: DeviceLocation,
     },
     /// A mean over no examples.
     #[error("expected at least one index into data set {data}, got none")]
@@ -100,6 +76,9 @@ pub enum Error {
         /// Size of the population.
         got: usize,
     },
+    /// Parameters of another number type or on another device than the settings say.
+    #[error(transparent)]
+    Theta(#[from] flatness_operator::Error),
     /// The network failed.
     #[error(transparent)]
     Network(#[from] flatness_layers::Error),

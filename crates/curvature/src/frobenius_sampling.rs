@@ -49,8 +49,6 @@ pub struct SampledNorm {
     pub standard_error: f64,
     /// By how much a sample of this size is too large in the mean, to be subtracted.
     pub bias: f64,
-    /// Folds B that it is from; it has B − 1 degrees of freedom.
-    pub folds: usize,
 }
 
 impl SampledNorm {
@@ -117,7 +115,6 @@ pub fn frobenius_sampling_error(
         value,
         standard_error,
         bias,
-        folds: settings.folds,
     })
 }
 

@@ -7,8 +7,9 @@ mod evaluation;
 mod statistics;
 
 use candle_core::{DType, Device, Tensor};
-use flatness_data::Examples;
+use flatness_data::{Batch, Examples};
 use flatness_layers::{Correct, Loss, Network, Workers, count_correct};
+use flatness_operator::check_like;
 
 use crate::{Curvature, Error, Retention};
 use evaluation::Tally;
@@ -83,11 +84,8 @@ impl<'a> MeanLoss<'a> {
                 got,
             })
         };
-        fit(
-            "examples of shape",
-            network.input_shape(),
-            &data.example_shape(),
-        )?;
+        let shape = data.example_shape();
+        fit("examples of shape", network.input_shape(), &shape)?;
         fit("classes", network.output_shape(), &[data.classes()])?;
         if !(1..=data.len()).contains(&settings.batch_size) {
             return Err(Error::BatchSize {
@@ -119,29 +117,8 @@ impl<'a> MeanLoss<'a> {
     where
         'a: 'b,
     {
-        MeanLoss::new(
-            self.network,
-            data,
-            self.loss,
-            self.workers,
-            self.settings.clone(),
-        )
-    }
-
-    /// The same mean loss in float64, as differences of losses need it, of `network`: its own, or where that has
-    /// frozen batch-norm, the one with the same statistics in float64.
-    ///
-    /// # Errors
-    /// As [`MeanLoss::new`]; that statistics are in another number type shows in the sweeps.
-    pub fn double<'b>(&self, network: &'b Network) -> Result<MeanLoss<'b>, Error>
-    where
-        'a: 'b,
-    {
-        let settings = Settings {
-            dtype: DType::F64,
-            ..self.settings.clone()
-        };
-        MeanLoss::new(network, self.data, self.loss, self.workers, settings)
+        let settings = self.settings.clone();
+        MeanLoss::new(self.network, data, self.loss, self.workers, settings)
     }
 
     /// The network.
@@ -178,8 +155,8 @@ impl<'a> MeanLoss<'a> {
         theta: &Tensor,
         examples: Selection<'_>,
     ) -> Result<(f64, Tensor), Error> {
-        let (evaluation, gradient, _) = self.differentiate(theta, examples, None)?;
-        Ok((evaluation.loss, gradient))
+        let step = self.differentiate(theta, examples, None)?;
+        Ok((step.evaluation.loss, step.gradient))
     }
 
     /// The gradient of a training step over the examples at `indices`, with dropout masks drawn
@@ -193,14 +170,7 @@ impl<'a> MeanLoss<'a> {
         indices: &[u32],
         dropout_seed: u64,
     ) -> Result<TrainingGradient, Error> {
-        let examples = Selection::At(indices);
-        let (evaluation, gradient, statistics) =
-            self.differentiate(theta, examples, Some(dropout_seed))?;
-        Ok(TrainingGradient {
-            evaluation,
-            gradient,
-            statistics,
-        })
+        self.differentiate(theta, Selection::At(indices), Some(dropout_seed))
     }
 
     /// Loss, gradient and, with a seed for dropout, the statistics of the batches.
@@ -209,7 +179,7 @@ impl<'a> MeanLoss<'a> {
         theta: &Tensor,
         examples: Selection<'_>,
         dropout_seed: Option<u64>,
-    ) -> Result<(Evaluation, Tensor, Tensor), Error> {
+    ) -> Result<TrainingGradient, Error> {
         let parameters = self.parameters(theta)?;
         let count = match examples {
             Selection::All => self.data.len(),
@@ -226,23 +196,21 @@ impl<'a> MeanLoss<'a> {
             let mut tally = Tally::default();
             let mut statistics = self.zero_statistics()?;
             for chunk in &chunks[share] {
-                let batch = self.batch(examples, chunk)?;
-                let thinned = dropout_seed
-                    .filter(|_| self.network.has_dropout())
-                    .map(|seed| self.network.thin(seed, chunk.start))
-                    .transpose()?;
+                let Batch { images, labels } = self.batch(examples, chunk)?;
+                let seed = dropout_seed.filter(|_| self.network.has_dropout());
+                let thinned = seed.map(|seed| self.network.thin(seed, chunk.start));
+                let thinned = thinned.transpose()?;
                 let network = thinned.as_ref().unwrap_or(self.network);
-                let (images, labels) = (&batch.images, &batch.labels);
                 let mut correct = Correct::default();
                 let see = |logits: &Tensor| {
                     // An epoch reports the accuracy of its steps; nobody else asks.
                     if dropout_seed.is_some() {
-                        correct = count_correct(logits, labels)?;
+                        correct = count_correct(logits, &labels)?;
                     }
                     Ok::<_, flatness_layers::Error>(())
                 };
                 let point =
-                    network.linearize_and_see(&parameters, images, labels, self.loss, see)?;
+                    network.linearize_and_see(&parameters, &images, &labels, self.loss, see)?;
                 point.add_gradient(sums.pieces())?;
                 tally = tally.with(point.loss(), correct);
                 if dropout_seed.is_some() {
@@ -251,10 +219,11 @@ impl<'a> MeanLoss<'a> {
             }
             Ok::<_, Error>((tally, sums, statistics))
         })?;
-        let evaluation = Tally::mean(shares.iter().map(|share| share.0), count);
-        let statistics = total(shares.iter().map(|share| &share.2))?;
-        let gradient = self.mean(shares.into_iter().map(|share| share.1), count)?;
-        Ok((evaluation, gradient.squeeze(0)?, statistics))
+        Ok(TrainingGradient {
+            evaluation: Tally::mean(shares.iter().map(|share| share.0), count),
+            statistics: total(shares.iter().map(|share| &share.2))?,
+            gradient: (self.mean(shares.into_iter().map(|share| share.1), count)?).squeeze(0)?,
+        })
     }
 
     /// The curvature at `theta` (P) over all examples.
@@ -277,29 +246,15 @@ impl<'a> MeanLoss<'a> {
     /// A `theta` of another length, number type or device, or a device error.
     pub fn bytes_per_example(&self, theta: &Tensor) -> Result<usize, Error> {
         let parameters = self.parameters(theta)?;
-        let batch = self.batch(Selection::All, &(0..1))?;
-        let point = self
-            .network
-            .linearize(&parameters, &batch.images, &batch.labels, self.loss)?
-            .with_cotangents()?;
-        Ok(point.bytes())
+        let Batch { images, labels } = self.batch(Selection::All, &(0..1))?;
+        let point = (self.network).linearize(&parameters, &images, &labels, self.loss)?;
+        Ok(point.with_cotangents()?.bytes())
     }
 
     /// Views of `theta` (P), which is in the number type and on the device of the settings.
     pub(crate) fn parameters(&self, theta: &Tensor) -> Result<Vec<Tensor>, Error> {
         let Settings { dtype, device, .. } = &self.settings;
-        if theta.dtype() != *dtype {
-            return Err(Error::ThetaType {
-                expected: dtype.as_str(),
-                got: theta.dtype().as_str(),
-            });
-        }
-        if !theta.device().same_device(device) {
-            return Err(Error::ThetaDevice {
-                expected: device.location(),
-                got: theta.device().location(),
-            });
-        }
+        check_like("theta", theta, *dtype, device)?;
         Ok(self.network.layout().views(theta)?)
     }
 }

@@ -98,12 +98,6 @@ impl<'c> CurvatureOperator<'c> {
         }
     }
 
-    /// Which matrix it is.
-    #[must_use]
-    pub fn matrix(&self) -> Matrix {
-        self.matrix
-    }
-
     pub(crate) fn product(&self, vectors: &Tensor) -> Result<Tensor, Error> {
         let Self {
             curvature, matrix, ..
@@ -113,18 +107,17 @@ impl<'c> CurvatureOperator<'c> {
         let what = format!("product with the {matrix}");
         let product = curvature.mean(&what, vectors.dim(0)?, |chunk, sums| match matrix {
             Matrix::Hessian => {
-                curvature.curved(chunk, |point| point.add_hessian_product(&tangents, sums))
+                curvature.curved(chunk, |at| at.add_hessian_product(&tangents, sums))
             }
             Matrix::Residual => {
-                curvature.curved(chunk, |point| point.add_residual_product(&tangents, sums))
+                curvature.curved(chunk, |at| at.add_residual_product(&tangents, sums))
             }
-            Matrix::GaussNewton => curvature.linear(chunk, |point| {
-                point.add_gauss_newton_product(&tangents, sums)
-            }),
-            Matrix::EmpiricalFisher | Matrix::GradientCovariance => curvature
-                .linear(chunk, |point| {
-                    point.add_empirical_fisher_product(&tangents, sums)
-                }),
+            Matrix::GaussNewton => {
+                curvature.linear(chunk, |at| at.add_gauss_newton_product(&tangents, sums))
+            }
+            Matrix::EmpiricalFisher | Matrix::GradientCovariance => {
+                curvature.linear(chunk, |at| at.add_empirical_fisher_product(&tangents, sums))
+            }
         });
         let product = match product {
             Err(Error::NonFinite { .. }) if !is_finite(vectors)? => Err(Error::NonFiniteVectors),

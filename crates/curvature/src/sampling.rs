@@ -34,8 +34,6 @@ pub struct QuadraticForm {
     pub value: f64,
     /// Standard error of the sampling alone; v counts as exact. Zero for a sample of all examples.
     pub standard_error: f64,
-    /// Folds B that it is from; it has B − 1 degrees of freedom.
-    pub folds: usize,
 }
 
 /// Values of one fold.
@@ -92,7 +90,6 @@ pub fn sampling_error(
         QuadraticForm {
             value,
             standard_error: variance.sqrt(),
-            folds,
         }
     });
     Ok(forms.collect())

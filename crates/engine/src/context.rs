@@ -8,16 +8,16 @@ use flatness_curvature::{Curvature, MeanLoss};
 use flatness_measures::Watch;
 use flatness_operator::{LinearOperator, Principal};
 use flatness_records::{
-    Curve, Density, LogDensity, Matrix, Numbers, Quantity, Request, Stem, Streams,
+    Cost, Curve, CurvePoint, Density, LogDensity, Matrix, Numbers, Quantity, Request, Stem, Streams,
 };
 use flatness_spectrum::Eigenpairs;
 
 use crate::found::{Line, NamedDiagonal, Plane};
 use crate::meter::Meter;
 use crate::operators::Block;
-use crate::purse::Purse;
+use crate::quantity::{computed, rounding};
 use crate::room::Room;
-use crate::suite::{Fit, Suite};
+use crate::suite::{Fit, Purse, Suite};
 use crate::{Error, Resources, Subject};
 
 /// The network at a point, one of its matrices, and what is known of it so far.
@@ -95,6 +95,14 @@ pub(crate) struct Results {
 }
 
 impl Place {
+    /// The same of another matrix.
+    pub(crate) fn of(&self, matrix: Matrix) -> Self {
+        Self {
+            matrix,
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn rows(&self) -> usize {
         self.ranges.iter().map(Range::len).sum()
     }
@@ -132,6 +140,27 @@ impl Results {
         self.plane = self.plane.take().or(more.plane);
     }
 
+    pub(crate) fn insert(&mut self, name: impl Into<String>, number: Quantity) {
+        self.numbers.insert(name.into(), number);
+    }
+
+    /// Adds numbers that rounding in `dtype` alone makes wrong, from the same sweeps.
+    pub(crate) fn computed<'n>(
+        &mut self,
+        numbers: impl IntoIterator<Item = (&'n str, f64)>,
+        dtype: DType,
+        cost: Cost,
+    ) {
+        for (name, value) in numbers {
+            self.insert(name, computed(value, rounding(dtype, value), cost));
+        }
+    }
+
+    pub(crate) fn curve(&mut self, name: impl Into<String>, points: Vec<CurvePoint>) {
+        let name = name.into();
+        self.curves.push(Curve { name, points });
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.numbers.is_empty() && self.undefined.is_empty()
     }
@@ -143,9 +172,7 @@ impl Results {
         number: Result<Quantity, Error>,
     ) -> Result<(), Error> {
         match number {
-            Ok(number) => {
-                self.numbers.insert(name.to_owned(), number);
-            }
+            Ok(number) => self.insert(name, number),
             Err(error) if error.leaves_others() => {
                 self.undefined.insert(name.to_owned(), error.to_string());
             }
@@ -178,9 +205,7 @@ impl Context<'_> {
         (theta, curvature): (&Tensor, &Curvature<'_>),
     ) -> Result<Results, Error> {
         let mut room = self.room.clone();
-        let fit = suite
-            .fit(&mut room)
-            .map_err(|refusal| self.room.refuse(refusal))?;
+        let fit = suite.fit(&mut room)?;
         let operator = Block::new(curvature, place, 0.0, fit.rows, self.meter)?;
         let mut inner = Context {
             theta,

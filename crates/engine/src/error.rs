@@ -1,28 +1,14 @@
 //! What can be wrong with a measurement.
 
-use crate::JournalError;
+use crate::{JournalError, Refusal};
 
 /// Why a measurement cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The memory for vectors does not hold the least.
-    #[error(
-        "{what} takes {} MiB of vectors at least, but --vector-memory allows {} MiB; give more{}",
-        needed.div_ceil(1 << 20),
-        allowed >> 20,
-        fits.as_ref().map_or_else(String::new, |fits| format!(", or {fits}, which fits"))
-    )]
-    Vectors {
-        /// The part of the measurement.
-        what: String,
-        /// Bytes that it takes at least.
-        needed: u64,
-        /// Bytes there are.
-        allowed: u64,
-        /// What would fit instead.
-        fits: Option<String>,
-    },
+    #[error(transparent)]
+    Vectors(#[from] Refusal),
     /// The memory for activations does not hold the sweeps that go on at a time.
     #[error(
         "--memory-budget must be at least {} MiB for {sweeps} batches of {batch} examples at a time, got {} MiB; give \

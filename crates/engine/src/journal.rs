@@ -105,8 +105,8 @@ impl Journal {
     /// # Errors
     /// A file that is no journal or that of another measurement, which is left as it is, one that
     /// another process has open, or one that cannot be read or written.
-    pub(crate) fn open<Operator: LinearOperator + ?Sized>(
-        operator: &Operator,
+    pub(crate) fn open(
+        operator: &dyn LinearOperator,
         path: &Path,
         identity: &str,
     ) -> Result<Self, JournalError> {

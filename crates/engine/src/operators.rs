@@ -7,7 +7,7 @@
 //! a few rows of V at a time, for what a product takes for each; from the journal where they are on record; counted and
 //! shown.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::Tensor;
 use flatness_curvature::{Curvature, CurvatureOperator};
 use flatness_operator::{Error, LinearOperator, Principal, check_block};
 use flatness_records::Matrix;
@@ -75,17 +75,7 @@ impl<'c> Block<'c> {
 }
 
 impl LinearOperator for Block<'_> {
-    fn dim(&self) -> usize {
-        self.matrix.dim()
-    }
-
-    fn dtype(&self) -> DType {
-        self.matrix.dtype()
-    }
-
-    fn device(&self) -> &Device {
-        self.matrix.device()
-    }
+    flatness_operator::space_of!(matrix);
 
     fn scale(&self) -> f64 {
         self.matrix.scale().max(self.shift.abs())

@@ -63,9 +63,9 @@ pub fn plan(
                 suite.purse(request, rows)?;
                 let mut room = room(rows);
                 room.journalled = precision == Precision::Own && resources.journal.is_some();
-                let fit = suite.fit(&mut room).map_err(|refusal| room.refuse(refusal))?;
+                let fit = suite.fit(&mut room)?;
                 if request.sample.is_some() && request.what.contains(&What::Frobenius) {
-                    sampling::memory(&room).map_err(|refusal| room.refuse(refusal))?;
+                    sampling::memory(&room)?;
                 }
                 Ok((fit.basis < fit.wished).then(|| {
                     let of = place.group.as_ref().map_or_else(String::new, |group| format!(" of {group}"));
@@ -81,9 +81,7 @@ pub fn plan(
             measure.check(&point.network, point.theta.elem_count())?;
             let mut room = room(point.theta.elem_count());
             room.kept = room.whole * measure.kind().leading as u64;
-            measure
-                .memory(&room)
-                .map_err(|refusal| room.refuse(refusal))?;
+            measure.memory(&room)?;
         }
     }
     Ok(plan)

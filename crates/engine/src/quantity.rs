@@ -22,12 +22,22 @@ pub(crate) fn stop(stop: flatness_spectrum::Stop) -> Stop {
 
 /// A mean over probes, which cost their own products and those of what they leave out, `known`.
 pub(crate) fn stochastic(estimate: &Estimate, known: usize) -> Quantity {
-    let uncertainty = Uncertainty::Stochastic {
-        standard_error: estimate.standard_error,
-        probes: estimate.probes as u64,
-    };
     let products = Cost::products((estimate.products + known) as u64);
-    Quantity::new(estimate.value, uncertainty, products)
+    over(
+        estimate.value,
+        estimate.standard_error,
+        estimate.probes,
+        products,
+    )
+}
+
+/// A number with its standard error over so many probes.
+pub(crate) fn over(value: f64, standard_error: f64, probes: usize, cost: Cost) -> Quantity {
+    let uncertainty = Uncertainty::Stochastic {
+        standard_error,
+        probes: probes as u64,
+    };
+    Quantity::new(value, uncertainty, cost)
 }
 
 /// What rounding in `dtype` may change a number of the size of `terms` by.
@@ -49,11 +59,7 @@ pub(crate) fn drawn(estimate: &flatness_measures::Estimate, cost: Cost) -> Quant
     if estimate.draws == 0 {
         return computed(estimate.value, estimate.rounding, cost);
     }
-    let uncertainty = Uncertainty::Stochastic {
-        standard_error: estimate.error(),
-        probes: estimate.draws as u64,
-    };
-    Quantity::new(estimate.value, uncertainty, cost)
+    over(estimate.value, estimate.error(), estimate.draws, cost)
 }
 
 /// What ended a measure, where something had to.
@@ -85,11 +91,8 @@ pub(crate) fn mean(values: &[f64], roundings: &[f64], cost: Cost) -> Quantity {
         return computed(value, rounding, cost);
     }
     let variance = values.iter().map(|x| (x - value).powi(2)).sum::<f64>() / (count - 1.0);
-    let uncertainty = Uncertainty::Stochastic {
-        standard_error: (variance / count).sqrt().hypot(rounding),
-        probes: values.len() as u64,
-    };
-    Quantity::new(value, uncertainty, cost)
+    let error = (variance / count).sqrt().hypot(rounding);
+    over(value, error, values.len(), cost)
 }
 
 /// A multiple of a number, with its error.

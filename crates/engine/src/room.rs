@@ -5,8 +5,6 @@
 use candle_core::DType;
 use flatness_records::Request;
 
-use crate::Error;
-
 /// Vectors per product where they are random and independent: beyond, a pass over the data costs as much per vector.
 pub(crate) const BLOCK: usize = 8;
 
@@ -33,14 +31,23 @@ pub(crate) struct Room<'a> {
     pub(crate) basis: usize,
 }
 
-/// What does not fit.
-#[derive(Debug)]
-pub(crate) struct Refusal {
-    pub(crate) what: String,
+/// Vectors that do not fit the memory for them.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{what} takes {} MiB of vectors at least, but --vector-memory allows {} MiB; give more{}",
+    needed.div_ceil(1 << 20),
+    allowed >> 20,
+    fits.as_ref().map_or_else(String::new, |fits| format!(", or {fits}, which fits"))
+)]
+pub struct Refusal {
+    /// The part of the measurement.
+    pub what: String,
     /// Bytes that it takes at least.
-    pub(crate) needed: u64,
+    pub needed: u64,
+    /// Bytes there are.
+    pub allowed: u64,
     /// What would fit instead.
-    pub(crate) fits: Option<String>,
+    pub fits: Option<String>,
 }
 
 impl<'a> Room<'a> {
@@ -85,16 +92,22 @@ impl<'a> Room<'a> {
         self.allowed.saturating_sub(bytes)
     }
 
+    /// The refusal of `what` takes `needed` bytes at least, where something else `fits`.
+    pub(crate) fn refusal(&self, what: String, needed: u64, fits: Option<String>) -> Refusal {
+        Refusal {
+            what,
+            needed,
+            allowed: self.allowed,
+            fits,
+        }
+    }
+
     /// Refuses what takes more than is allowed.
     pub(crate) fn hold(&self, what: &str, needed: u64) -> Result<(), Refusal> {
         if needed <= self.allowed {
             return Ok(());
         }
-        Err(Refusal {
-            what: what.to_owned(),
-            needed,
-            fits: None,
-        })
+        Err(self.refusal(what.to_owned(), needed, None))
     }
 
     /// Vectors that are multiplied at a time beside `vectors` bytes, at most a block, where each takes `each`.
@@ -103,16 +116,5 @@ impl<'a> Room<'a> {
         self.hold(what, fixed.saturating_add(each))?;
         let rows = usize::try_from(self.beside(fixed) / each).unwrap_or(usize::MAX);
         Ok(rows.min(BLOCK))
-    }
-
-    /// The refusal as an error.
-    pub(crate) fn refuse(&self, refusal: Refusal) -> Error {
-        let Refusal { what, needed, fits } = refusal;
-        Error::Vectors {
-            what,
-            needed,
-            allowed: self.allowed,
-            fits,
-        }
     }
 }

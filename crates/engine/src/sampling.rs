@@ -84,7 +84,7 @@ pub(crate) fn add(context: &mut Context<'_>, population: usize) -> Result<(), Er
                 matrix,
                 ranges: &context.place.ranges,
                 shift: context.request.l2,
-                block: memory(&context.room).map_err(|refusal| context.room.refuse(refusal))?,
+                block: memory(&context.room)?,
                 folds,
                 population,
             };

@@ -7,22 +7,19 @@ use flatness_data::Examples;
 use flatness_kernels::norm;
 use flatness_operator::LinearOperator;
 use flatness_records::{Cost, Matrix, Measured, Request, Retention, Streams};
-use flatness_spectrum::{Budget, Verified};
+use flatness_spectrum::Verified;
 
 use crate::context::{Context, Known, Place, Results};
 use crate::cost::{counts, of_network};
-use crate::found::Found;
+use crate::found::{Found, Measuring};
 use crate::identity::{begin_journal, identity_of};
 use crate::measures::Asked;
 use crate::meter::Meter;
 use crate::operators::Block;
 use crate::plan::{plan, precisions, suite};
 use crate::point::{Point, Precision, batch_size, curvature, part};
-use crate::purse::Purse;
-use crate::quantity::{computed, rounding};
-use crate::record::Measuring;
 use crate::room::Room;
-use crate::suite::{Fit, Suite};
+use crate::suite::{Fit, Purse, Suite};
 use crate::{Error, Observer, Resources, Subject, sampling};
 
 /// Measures what `request` names, with random numbers from `streams`.
@@ -92,18 +89,14 @@ impl Session<'_> {
         let gradients = counts([0, 0, 1]);
         let (loss, gradient) = mean_loss.gradient(theta, Selection::All)?;
         self.cost += gradients;
-        let mut norms = vec![
-            ("gradient_norm", norm(&gradient)?, gradients),
-            ("parameter_norm", norm(theta)?, Cost::default()),
-        ];
+        let dtype = theta.dtype();
+        let gradient_norm = [("gradient_norm", norm(&gradient)?)];
+        self.network.computed(gradient_norm, dtype, gradients);
+        let mut norms = vec![("parameter_norm", norm(theta)?)];
         if let Some(initial) = self.subject.initial {
-            let distance = norm(&(theta - initial)?)?;
-            norms.push(("distance_from_initialization", distance, Cost::default()));
+            norms.push(("distance_from_initialization", norm(&(theta - initial)?)?));
         }
-        for (name, value, cost) in norms {
-            let number = computed(value, rounding(theta.dtype(), value), cost);
-            self.network.numbers.insert(name.to_owned(), number);
-        }
+        self.network.computed(norms, dtype, Cost::default());
         self.known.loss = loss;
         self.known.gradient = Some(gradient);
         Ok(())
@@ -172,9 +165,7 @@ impl Session<'_> {
         number: Option<usize>,
         (mean_loss, theta, curvature): (&MeanLoss<'_>, &Tensor, &Curvature<'_>),
     ) -> Result<(), Error> {
-        let fit = suite
-            .fit(&mut room)
-            .map_err(|refusal| room.refuse(refusal))?;
+        let fit = suite.fit(&mut room)?;
         let meter = Meter::new(self.observer, self.resources.interrupt);
         let place = self.places[index].place.clone();
         let l2 = if place.recorded { self.request.l2 } else { 0.0 };
@@ -189,8 +180,7 @@ impl Session<'_> {
                 .say(&format!("{recorded} products are in {path}"));
         }
         let operator = operator.journalled(journal);
-        // The limit of time is looked at between the blocks of each measure.
-        let verified = Verified::new(&operator, Budget::UNLIMITED);
+        let verified = Verified::new(&operator);
         let mut context = self.context(
             (mean_loss, theta, curvature),
             &place,
@@ -238,9 +228,7 @@ impl Session<'_> {
         let fit = Fit {
             basis: 0,
             wished: 0,
-            rows: measure
-                .memory(&room)
-                .map_err(|refusal| room.refuse(refusal))?,
+            rows: measure.memory(&room)?,
         };
         let meter = Meter::new(self.observer, self.resources.interrupt);
         let operator = Block::new(curvature, place, 0.0, fit.rows, &meter)?;

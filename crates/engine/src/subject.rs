@@ -92,28 +92,22 @@ pub struct JournalFile<'a> {
     pub identity: &'a str,
 }
 
-/// Who sees the work go on. `()` looks away.
+/// Who sees the work go on, or looks away, as `()` does.
 pub trait Observer {
     /// A stage begins, of `total` units at least, and the one before has ended.
-    fn begin(&self, name: &str, unit: &'static str, total: u64);
+    fn begin(&self, _name: &str, _unit: &'static str, _total: u64) {}
 
     /// The stage is now expected to take so many units.
-    fn expect(&self, total: u64);
+    fn expect(&self, _total: u64) {}
 
     /// So many more units are done.
-    fn advance(&self, units: u64);
+    fn advance(&self, _units: u64) {}
 
     /// The state now.
-    fn message(&self, message: &str);
+    fn message(&self, _message: &str) {}
 
     /// A line to keep.
-    fn say(&self, line: &str);
+    fn say(&self, _line: &str) {}
 }
 
-impl Observer for () {
-    fn begin(&self, _: &str, _: &'static str, _: u64) {}
-    fn expect(&self, _: u64) {}
-    fn advance(&self, _: u64) {}
-    fn message(&self, _: &str) {}
-    fn say(&self, _: &str) {}
-}
+impl Observer for () {}

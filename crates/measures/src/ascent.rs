@@ -1,8 +1,7 @@
-//! max over y = C z of L(θ + y) − L(θ), z in a [`region`](crate::region): projected gradient ascent
-//! from several starts.
+//! max of L(θ + y) − L(θ) over y in a [`region`](crate::region): projected gradient ascent from several starts.
 //!
 //! ```text
-//! z ← Π(z + t d),   t ≤ 2 halved until L rises by 1e-4 of g·(new z − z), g = Cᵀ ∇L(θ + C z)
+//! y ← Π(y + t d),   t ≤ 2 halved until L rises by 1e-4 of g·(new y − y), g = ∇L(θ + y)
 //! ```
 //!
 //! with Π the projection and d the steps of the region in turn. From d = 2 (towards a corner) a step
@@ -12,12 +11,12 @@
 //! the rises is a lower bound of the maximum, and their spread a sign of how rugged L is.
 
 use candle_core::Tensor;
-use flatness_kernels::dot;
+use flatness_kernels::{dot, norm};
 
 use crate::estimate::rounding;
 use crate::objective::{Sweeps, unless_interrupted};
-use crate::region::{Chart, Region};
-use crate::vector::{Draw, check_positive, norm};
+use crate::region::Region;
+use crate::vector::{Draw, check_count, check_positive};
 use crate::{Cost, Error, Stop};
 
 /// Part of the linear model's rise that a step has to reach: Nocedal and Wright, "Numerical
@@ -66,11 +65,7 @@ pub struct Ascent {
 
 impl AscentSettings {
     pub(crate) fn check(&self) -> Result<(), Error> {
-        if self.max_iterations == 0 {
-            return Err(Error::Zero {
-                field: "max_iterations",
-            });
-        }
+        check_count("max_iterations", self.max_iterations)?;
         check_positive("tolerance", self.tolerance)
     }
 }
@@ -80,13 +75,12 @@ impl AscentSettings {
 pub(crate) struct Search<'a> {
     pub(crate) theta: &'a Tensor,
     pub(crate) loss: f64,
-    pub(crate) chart: &'a Chart,
     pub(crate) region: &'a Region,
 }
 
 /// One start's end.
 struct End {
-    z: Tensor,
+    y: Tensor,
     loss: f64,
     rise: f64,
     gap: f64,
@@ -95,19 +89,16 @@ struct End {
 }
 
 impl Search<'_> {
-    /// The greatest rise from zero, from `starts` and from random starts, with its coordinates.
+    /// The greatest rise from zero, from `starts` and from random starts, with its y.
     /// Every start lies in the region.
     pub(crate) fn maximize(
         &self,
         sweeps: &mut Sweeps<'_>,
-        dim: usize,
         starts: Vec<Tensor>,
         settings: &AscentSettings,
     ) -> Result<(Ascent, Tensor), Error> {
-        let zero = Tensor::zeros(dim, self.theta.dtype(), self.theta.device())?;
-        let random =
-            (0..settings.random_starts).map(|index| self.random_start(dim, index, settings));
-        let mut best = self.ascend(sweeps, zero, settings)?;
+        let random = (0..settings.random_starts).map(|index| self.random_start(index, settings));
+        let mut best = self.ascend(sweeps, self.theta.zeros_like()?, settings)?;
         let mut start_rises = vec![best.rise];
         let mut interrupted = best.stop == Stop::Interrupted;
         for start in starts.into_iter().map(Ok).chain(random) {
@@ -126,7 +117,7 @@ impl Search<'_> {
         }
         let ascent = Ascent {
             rise: best.rise,
-            displacement_norm: norm(&self.chart.displacement(&best.z)?)?,
+            displacement_norm: norm(&best.y)?,
             gap: best.gap,
             rounding: rounding(2.0 * self.loss.abs() + best.rise.abs()),
             stop: if interrupted {
@@ -138,25 +129,17 @@ impl Search<'_> {
             start_rises,
             cost: sweeps.take_cost(),
         };
-        Ok((ascent, best.z))
+        Ok((ascent, best.y))
     }
 
     /// Uniform in the box; uniform in direction on the border of the ball.
-    fn random_start(
-        &self,
-        dim: usize,
-        index: usize,
-        settings: &AscentSettings,
-    ) -> Result<Tensor, Error> {
+    fn random_start(&self, index: usize, settings: &AscentSettings) -> Result<Tensor, Error> {
+        let dim = self.theta.elem_count();
         let draw = |draw: Draw| draw.vector(dim, self.theta, settings.seed, index);
         match self.region {
             Region::Box(half_widths) => Ok((draw(Draw::Uniform)? * half_widths)?),
             Region::Ball(_) => self.region.onto_border(&draw(Draw::Gaussian)?),
         }
-    }
-
-    fn point(&self, z: &Tensor) -> Result<Tensor, Error> {
-        Ok((self.theta + self.chart.displacement(z)?)?)
     }
 
     fn ascend(
@@ -176,8 +159,8 @@ impl Search<'_> {
             } else if end.iterations == settings.max_iterations {
                 Stop::Iterations
             } else {
-                let next = self.step(sweeps, &end, &g, &mut sizes).and_then(|z| {
-                    z.map(|z| self.look(sweeps, z, end.iterations + 1))
+                let next = self.step(sweeps, &end, &g, &mut sizes).and_then(|y| {
+                    y.map(|y| self.look(sweeps, y, end.iterations + 1))
                         .transpose()
                 });
                 match unless_interrupted(next, true)? {
@@ -193,19 +176,18 @@ impl Search<'_> {
         }
     }
 
-    /// What is known at z, with Cᵀ ∇f there.
+    /// What is known at y, with ∇f there.
     fn look(
         &self,
         sweeps: &mut Sweeps<'_>,
-        z: Tensor,
+        y: Tensor,
         iterations: usize,
     ) -> Result<(End, Tensor), Error> {
-        let (loss, gradient) = sweeps.gradient(&self.point(&z)?)?;
-        let g = self.chart.pull_back(&gradient)?;
+        let (loss, g) = sweeps.gradient(&(self.theta + &y)?)?;
         let end = End {
             rise: loss - self.loss,
-            gap: self.region.gap(&z, &g)?,
-            z,
+            gap: self.region.gap(&y, &g)?,
+            y,
             loss,
             iterations,
             stop: Stop::Iterations,
@@ -213,30 +195,24 @@ impl Search<'_> {
         Ok((end, g))
     }
 
-    /// A point that is enough higher than z, where one of the steps leads to one. The steps take
+    /// A point that is enough higher than y, where one of the steps leads to one. The steps take
     /// turns to be tried first; `sizes` are their t.
     fn step(
         &self,
         sweeps: &mut Sweeps<'_>,
-        End {
-            z,
-            loss,
-            iterations,
-            ..
-        }: &End,
+        end: &End,
         g: &Tensor,
         sizes: &mut [f64; 2],
     ) -> Result<Option<Tensor>, Error> {
         let steps = self.region.steps(g)?;
         for turn in 0..steps.len() {
-            let which = (iterations + turn) % steps.len();
+            let which = (end.iterations + turn) % steps.len();
             let mut size = sizes[which];
             for _ in 0..HALVINGS {
-                let next = self.region.project(&(z + (&steps[which] * size)?)?)?;
-                let promised = dot(g, &(&next - z)?)?;
-                if promised > 0.0
-                    && sweeps.loss(&self.point(&next)?)? - loss >= SUFFICIENT * promised
-                {
+                let next = self.region.project(&(&end.y + (&steps[which] * size)?)?)?;
+                let promised = dot(g, &(&next - &end.y)?)?;
+                let rises = |loss: f64| loss - end.loss >= SUFFICIENT * promised;
+                if promised > 0.0 && rises(sweeps.loss(&(self.theta + &next)?)?) {
                     sizes[which] = (2.0 * size).min(2.0);
                     return Ok(Some(next));
                 }

@@ -9,22 +9,12 @@ use candle_core::Tensor;
 
 use crate::ascent::Search;
 use crate::objective::Sweeps;
-use crate::region::{Chart, Region};
-use crate::vector::{check_like, check_positive, length};
+use crate::region::{Region, ends};
+use crate::vector::check_positive;
 use crate::{Ascent, AscentSettings, Error, Objective, Watch};
 
-/// What [`ball_rise`] is to do.
-#[derive(Debug, Clone, Copy)]
-pub struct BallSettings<'s> {
-    /// r, above 0.
-    pub radius: f64,
-    /// Directions (P), such as the top eigenvector, whose both ends in the ball are starts too.
-    pub directions: &'s [Tensor],
-    /// The search.
-    pub ascent: AscentSettings,
-}
-
-/// The greatest rise of the objective in the ball around `theta` (P).
+/// The greatest rise of the objective in the ball of this `radius` above 0 around `theta` (P). Both ends of each of the
+/// `directions` (P), such as the top eigenvector, are starts too.
 ///
 /// # Errors
 /// [`Error::OutOfRange`] and [`Error::Zero`] for settings, directions that are not like `theta` or
@@ -33,28 +23,22 @@ pub struct BallSettings<'s> {
 pub fn ball_rise(
     objective: &Objective<'_>,
     theta: &Tensor,
-    settings: &BallSettings<'_>,
+    radius: f64,
+    directions: &[Tensor],
+    ascent: &AscentSettings,
     watch: Watch<'_>,
 ) -> Result<Ascent, Error> {
-    settings.ascent.check()?;
-    check_positive("the radius", settings.radius)?;
-    let what = "a direction of the ball";
-    let region = Region::Ball(settings.radius);
-    let mut starts = Vec::with_capacity(2 * settings.directions.len());
-    for direction in settings.directions {
-        check_like(what, theta, direction)?;
-        length(what, direction)?;
-        let end = region.onto_border(direction)?;
-        starts.extend([end.neg()?, end]);
-    }
+    ascent.check()?;
+    check_positive("the radius", radius)?;
+    let region = Region::Ball(radius);
+    let ends = ends("a direction of the ball", theta, directions)?;
+    let starts = ends.iter().map(|end| region.onto_border(end));
+    let starts = starts.collect::<Result<_, _>>()?;
     let mut sweeps = Sweeps::new(objective, watch);
-    let loss = sweeps.loss(theta)?;
     let search = Search {
         theta,
-        loss,
-        chart: &Chart::Identity,
+        loss: sweeps.loss(theta)?,
         region: &region,
     };
-    let (ascent, _) = search.maximize(&mut sweeps, theta.elem_count(), starts, &settings.ascent)?;
-    Ok(ascent)
+    Ok(search.maximize(&mut sweeps, starts, ascent)?.0)
 }

@@ -1,7 +1,5 @@
 //! What can go wrong when a network is perturbed or rescaled.
 
-use candle_core::DeviceLocation;
-
 /// Every failure of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -44,55 +42,6 @@ pub enum Error {
         previous: f64,
         /// The one behind, which is not larger.
         next: f64,
-    },
-    /// A subspace of more dimensions than the space.
-    #[error("the subspace has {dimension} dimensions, but theta has {dim}; ask for at most {dim}")]
-    SubspaceTooLarge {
-        /// Dimensions asked for.
-        dimension: usize,
-        /// P.
-        dim: usize,
-    },
-    /// Columns of a random subspace that depend on each other to rounding.
-    #[error(
-        "the {dimension} random columns depend on each other to rounding; take another seed or fewer \
-         dimensions"
-    )]
-    DependentColumns {
-        /// Dimensions asked for.
-        dimension: usize,
-    },
-    /// A vector of another length.
-    #[error("{what}: expected shape ({expected}), got {got:?}")]
-    Shape {
-        /// The vector at fault.
-        what: &'static str,
-        /// Length that fits.
-        expected: usize,
-        /// Shape found.
-        got: Vec<usize>,
-    },
-    /// A vector of another number type.
-    #[error("{what}: expected {expected} as theta, got {got}; convert it with `Tensor::to_dtype`")]
-    NumberType {
-        /// The vector at fault.
-        what: &'static str,
-        /// Number type of theta.
-        expected: &'static str,
-        /// Number type found.
-        got: &'static str,
-    },
-    /// A vector on another device.
-    #[error(
-        "{what}: expected on {expected:?} as theta, got on {got:?}; move it with `Tensor::to_device`"
-    )]
-    Device {
-        /// The vector at fault.
-        what: &'static str,
-        /// Device of theta.
-        expected: DeviceLocation,
-        /// Device found.
-        got: DeviceLocation,
     },
     /// A direction without length.
     #[error(
@@ -144,7 +93,7 @@ pub enum Error {
     },
     /// Differences of losses that would be rounding.
     #[error(
-        "differences of losses need a mean loss in float64, got float32; make it with `MeanLoss::double`"
+        "differences of losses need a mean loss in float64, got float32; make it with settings of float64"
     )]
     SinglePrecision,
     /// A number to be divided by that may be zero for all that is known.

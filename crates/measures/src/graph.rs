@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use flatness_layers::{Homogeneity, Network, Parameter, Step};
+use candle_core::{DType, Device, Tensor};
+use flatness_layers::{Homogeneity, Network, Step};
+
+use crate::Error;
 
 /// Name and parameters of a step that is affine in weights and inputs.
 pub(crate) fn weighted<'n>(step: &Step<'n>) -> Option<(&'n str, Range<usize>)> {
@@ -27,8 +30,26 @@ pub(crate) fn users(steps: &[Step<'_>], value: usize) -> impl Iterator<Item = us
 
 /// Elements of the flat vector that belong to these `parameters` of the layout.
 pub(crate) fn span(network: &Network, parameters: Range<usize>) -> Range<usize> {
-    let all = network.layout().parameters();
-    let length = |some: &[Parameter]| some.iter().map(Parameter::len).sum::<usize>();
-    let start = length(&all[..parameters.start]);
-    start..start + length(&all[parameters])
+    let mut ranges = network
+        .layout()
+        .ranges()
+        .skip(parameters.start)
+        .take(parameters.len());
+    let first = ranges.next().unwrap_or_default();
+    first.start..ranges.last().map_or(first.end, |last| last.end)
+}
+
+/// The diagonal (P) that multiplies the elements in these ranges and leaves the others as they are.
+pub(crate) fn diagonal(
+    dim: usize,
+    factors: impl IntoIterator<Item = (Range<usize>, f64)>,
+    dtype: DType,
+    device: &Device,
+) -> Result<Tensor, Error> {
+    let mut diagonal = vec![1.0; dim];
+    for (range, factor) in factors {
+        diagonal[range].fill(factor);
+    }
+    let diagonal = Tensor::from_vec(diagonal, dim, &Device::Cpu)?;
+    Ok(diagonal.to_dtype(dtype)?.to_device(device)?)
 }

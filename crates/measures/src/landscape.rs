@@ -11,7 +11,6 @@
 
 use candle_core::Tensor;
 
-use crate::estimate::rounding;
 use crate::objective::{Sweeps, finite, unless_interrupted};
 use crate::vector::check_like;
 use crate::{Cost, Error, Objective, Stop, Watch};
@@ -21,8 +20,6 @@ use crate::{Cost, Error, Objective, Stop, Watch};
 pub struct Landscape {
     /// Loss at each point in order: for each a, in a plane for each b. Interrupted, the first of them.
     pub losses: Vec<f64>,
-    /// What rounding may have changed the largest of them by.
-    pub rounding: f64,
     /// Complete or interrupted.
     pub stop: Stop,
     /// Sweeps over the data.
@@ -90,11 +87,7 @@ fn losses(
         };
         losses.push(loss);
     }
-    let largest = losses
-        .iter()
-        .fold(0.0, |most: f64, loss| most.max(loss.abs()));
     Ok(Landscape {
-        rounding: rounding(largest),
         losses,
         stop,
         cost: sweeps.take_cost(),

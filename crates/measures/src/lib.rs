@@ -8,11 +8,10 @@
 //! | the same predictions with another confidence | [`HomogeneousScaling`] | θ | none |
 //! | φ(ε), worst relative rise in a box (Keskar et al. 2017) | [`keskar_sharpness`] | objective | gradients, losses |
 //! | greatest rise in a ball | [`ball_rise`] | objective | gradients, losses |
-//! | adaptive sharpness (Kwon et al. 2021) | [`adaptive`] | any matrix | products |
 //! | rise under Gaussian noise, and its σ (Jiang et al. 2020) | [`pac_bayes_sigma`] | objective | losses |
 //! | rise along directions, against ½ r² uᵀHu | [`loss_rises`], [`quadratic_form`], [`rise_over_quadratic`] | objective, H + γ I | losses, products |
 //! | loss on a line or in a plane (Li et al. 2018) | [`loss_line`], [`loss_plane`] | objective | losses |
-//! | θᵀ G θ, Fisher-Rao norm (Liang et al. 2019) | [`fisher_rao`] | G of all parameters | one product |
+//! | θᵀ G θ, Fisher-Rao norm (Liang et al. 2019) | [`quadratic_form`] | G of all parameters | one product |
 //! | relative flatness (Petzka et al. 2021) | [`relative_flatness`] | H or H + γ I of all parameters | products |
 //!
 //! The [`Objective`] is the mean loss, with the L2 term of training where that is wanted, in float64: the rest are
@@ -33,7 +32,7 @@
 //! use flatness_data::LabelledTensors;
 //! use flatness_layers::{Affine, Loss, Network, Relu, Workers};
 //! use flatness_measures::{
-//!     AscentSettings, BoxSpace, KeskarSettings, Objective, Rescaling, Watch, fisher_rao, keskar_sharpness,
+//!     AscentSettings, KeskarSettings, Objective, Rescaling, Watch, keskar_sharpness, quadratic_form,
 //! };
 //!
 //! let network = Network::chain(
@@ -55,7 +54,6 @@
 //! let ascent = AscentSettings { random_starts: 2, max_iterations: 50, tolerance: 1e-3, seed: 0 };
 //! let settings = KeskarSettings {
 //!     epsilons: &[1e-3, 1e-2],
-//!     space: BoxSpace::Full,
 //!     directions: &[],
 //!     ascent,
 //! };
@@ -63,7 +61,7 @@
 //! let measure = |theta: &Tensor| -> Result<[f64; 3], Box<dyn std::error::Error>> {
 //!     let phi = keskar_sharpness(&objective, theta, &settings, Watch::NOBODY)?;
 //!     let curvature = mean_loss.curvature(theta, Retention::Retain)?;
-//!     let fisher_rao = fisher_rao(&curvature.gauss_newton(), theta)?.value;
+//!     let fisher_rao = quadratic_form(&curvature.gauss_newton(), theta)?.value;
 //!     Ok([phi[1].loss, phi[1].phi, fisher_rao])
 //! };
 //! let pair = &Rescaling::pairs(&network)[0];
@@ -76,9 +74,8 @@
 //! ```
 //!
 //! This crate does not know eigensolvers, files or clocks. λ₁ ‖θ‖² and Tr ‖θ‖² are products of what
-//! `flatness-spectrum` and [`weight_norms`] give; [`adaptive`] is an operator for the former.
+//! `flatness-spectrum` and [`weight_norms`] give, and adaptive sharpness is an eigenvalue of a congruence.
 
-mod adaptive;
 mod ascent;
 mod ball;
 mod error;
@@ -96,23 +93,20 @@ mod rescaling;
 mod scaling;
 mod vector;
 
-pub use adaptive::adaptive;
 pub use ascent::{Ascent, AscentSettings};
-pub use ball::{BallSettings, ball_rise};
+pub use ball::ball_rise;
 pub use error::Error;
 pub use estimate::Estimate;
-pub use keskar::{BoxSpace, KeskarSettings, KeskarSharpness, keskar_sharpness};
+pub use keskar::{KeskarSettings, KeskarSharpness, keskar_sharpness};
 pub use landscape::{Landscape, loss_line, loss_plane};
 pub use norms::{
     LayerNorm, WeightNorms, scale_invariant_norm, scale_invariant_weights, weight_norms,
 };
 pub use objective::{Cost, Objective, Stop, Watch};
 pub use pac_bayes::{Draws, Noise, PacBayesSigma, SigmaSettings, pac_bayes_sigma};
-pub use quadratic::{
-    Form, LossRise, LossRises, fisher_rao, loss_rises, quadratic_form, rise_over_quadratic,
-};
+pub use quadratic::{Form, LossRise, LossRises, loss_rises, quadratic_form, rise_over_quadratic};
 pub use relative_flatness::{
-    RelativeFlatness, RelativeFlatnessSettings, RelativeTrace, neuron_weights, relative_flatness,
+    RelativeFlatness, RelativeFlatnessSettings, neuron_weights, relative_flatness,
 };
 pub use rescaling::Rescaling;
 pub use scaling::HomogeneousScaling;

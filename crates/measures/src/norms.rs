@@ -16,11 +16,12 @@
 use std::ops::Range;
 
 use candle_core::Tensor;
+use flatness_kernels::norm;
 use flatness_layers::{Network, ParamLayout, Step};
+use flatness_operator::check_dim;
 
 use crate::Error;
 use crate::graph::{span, users, weighted};
-use crate::vector::{check_dim, norm};
 
 /// ‖θ‖ and its parts.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,7 +92,7 @@ pub fn scale_invariant_weights(network: &Network) -> Vec<(&str, Range<usize>)> {
 /// # Errors
 /// A `theta` that is not of the layout, or a device error.
 pub fn scale_invariant_norm(network: &Network, theta: &Tensor) -> Result<f64, Error> {
-    check_dim("theta", network.layout().dim(), theta)?;
+    check_dim("theta", theta, network.layout().dim())?;
     let weights = scale_invariant_weights(network).into_iter();
     let mut norms = weights.map(|(_, range)| norm(&theta.narrow(0, range.start, range.len())?));
     norms.try_fold(0.0, |total: f64, norm| Ok(total.hypot(norm?)))

@@ -59,7 +59,7 @@ impl<'a> Objective<'a> {
     ///
     /// # Errors
     /// [`Error::SinglePrecision`] for a mean loss that is not in float64: its differences would be rounding.
-    /// [`MeanLoss::double`] makes one. [`Error::OutOfRange`] for `decay`.
+    /// [`Error::OutOfRange`] for `decay`.
     pub fn new(mean_loss: &'a MeanLoss<'a>, decay: f64) -> Result<Self, Error> {
         if mean_loss.settings().dtype != DType::F64 {
             return Err(Error::SinglePrecision);

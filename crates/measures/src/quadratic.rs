@@ -17,12 +17,12 @@
 //! ReLU network does not change it: D θ meets D⁻¹ G D⁻¹.
 
 use candle_core::Tensor;
-use flatness_kernels::dot;
+use flatness_kernels::{dot, norm};
 use flatness_operator::LinearOperator;
 
 use crate::estimate::{average, rounding, rounding_of_form};
 use crate::objective::{Sweeps, finite, unless_interrupted};
-use crate::vector::{check_like, check_positive, norm};
+use crate::vector::{check_like, check_positive};
 use crate::{Cost, Error, Estimate, Objective, Stop, Watch};
 
 /// Loss rises along directions.
@@ -158,23 +158,8 @@ pub fn rise_over_quadratic(rises: &[LossRise], forms: &[Form]) -> Result<Estimat
 ///
 /// # Errors
 /// Those of the operator, and a product that is not finite.
-pub fn quadratic_form<Operator: LinearOperator + ?Sized>(
-    operator: &Operator,
-    vector: &Tensor,
-) -> Result<Form, Error> {
+pub fn quadratic_form(operator: &dyn LinearOperator, vector: &Tensor) -> Result<Form, Error> {
     form(vector, &operator.apply(vector)?)
-}
-
-/// θᵀ G θ for the Gauss-Newton operator at `theta` (P); it is of that matrix, of all parameters, and without an
-/// L2 term. One product.
-///
-/// # Errors
-/// As [`quadratic_form`].
-pub fn fisher_rao<Operator: LinearOperator + ?Sized>(
-    gauss_newton: &Operator,
-    theta: &Tensor,
-) -> Result<Form, Error> {
-    quadratic_form(gauss_newton, theta)
 }
 
 /// v·Av of a vector and its product.

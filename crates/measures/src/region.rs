@@ -1,75 +1,48 @@
-//! Where a perturbation may lie: y = C z with z (q) in a box or in a ball.
+//! Where a perturbation y (P) may lie: in a box or in a ball.
 //!
 //! ```text
-//! C       identity (q = P), or a few columns A (P, q)
-//! box     |zᵢ| ≤ sᵢ
-//! ball    ‖z‖ ≤ ρ
-//! gap     max over the region of g·(z' − z): what the linear model at z still promises
+//! box     |yᵢ| ≤ sᵢ
+//! ball    ‖y‖ ≤ ρ
+//! gap     max over the region of g·(y' − y): what the linear model at y still promises
 //! ```
 
 use candle_core::Tensor;
-use flatness_kernels::dot;
+use flatness_kernels::{dot, norm};
 
 use crate::Error;
-use crate::vector::{largest, norm, sum};
+use crate::vector::{check_like, largest, length, sum};
 
-/// C: from coordinates z to perturbations y.
-#[derive(Debug)]
-pub(crate) enum Chart {
-    Identity,
-    /// Aᵀ, (q, P).
-    Columns(Tensor),
-}
-
-/// The z allowed.
+/// The y allowed.
 #[derive(Debug)]
 pub(crate) enum Region {
-    /// s, (q).
+    /// s, (P).
     Box(Tensor),
     /// ρ.
     Ball(f64),
 }
 
-impl Chart {
-    /// C z, (P).
-    pub(crate) fn displacement(&self, z: &Tensor) -> Result<Tensor, Error> {
-        Ok(match self {
-            Self::Identity => z.clone(),
-            Self::Columns(rows) => z.unsqueeze(0)?.matmul(rows)?.squeeze(0)?,
-        })
-    }
-
-    /// Cᵀ g, (q).
-    pub(crate) fn pull_back(&self, gradient: &Tensor) -> Result<Tensor, Error> {
-        Ok(match self {
-            Self::Identity => gradient.clone(),
-            Self::Columns(rows) => rows.matmul(&gradient.unsqueeze(1)?)?.squeeze(1)?,
-        })
-    }
-}
-
 impl Region {
     /// The nearest point of the region.
-    pub(crate) fn project(&self, z: &Tensor) -> Result<Tensor, Error> {
+    pub(crate) fn project(&self, y: &Tensor) -> Result<Tensor, Error> {
         Ok(match self {
-            Self::Box(half_widths) => z.minimum(half_widths)?.maximum(&half_widths.neg()?)?,
+            Self::Box(half_widths) => y.minimum(half_widths)?.maximum(&half_widths.neg()?)?,
             Self::Ball(radius) => {
-                let length = norm(z)?;
+                let length = norm(y)?;
                 if length <= *radius {
-                    z.clone()
+                    y.clone()
                 } else {
-                    (z * (radius / length))?
+                    (y * (radius / length))?
                 }
             }
         })
     }
 
-    /// The gap at z with the gradient g.
-    pub(crate) fn gap(&self, z: &Tensor, g: &Tensor) -> Result<f64, Error> {
+    /// The gap at y with the gradient g.
+    pub(crate) fn gap(&self, y: &Tensor, g: &Tensor) -> Result<f64, Error> {
         match self {
             // Term by term, so that a corner where every sign fits has a gap of exactly zero.
-            Self::Box(half_widths) => sum(&((half_widths * g.abs()?)? - (g * z)?)?),
-            Self::Ball(radius) => Ok(radius * norm(g)? - dot(g, z)?),
+            Self::Box(half_widths) => sum(&((half_widths * g.abs()?)? - (g * y)?)?),
+            Self::Ball(radius) => Ok(radius * norm(g)? - dot(g, y)?),
         }
     }
 
@@ -90,12 +63,28 @@ impl Region {
         })
     }
 
-    /// The positive multiple of `z` on the border.
-    pub(crate) fn onto_border(&self, z: &Tensor) -> Result<Tensor, Error> {
+    /// The positive multiple of `y` on the border.
+    pub(crate) fn onto_border(&self, y: &Tensor) -> Result<Tensor, Error> {
         let size = match self {
-            Self::Box(half_widths) => largest(&(z / half_widths)?)?,
-            Self::Ball(radius) => norm(z)? / radius,
+            Self::Box(half_widths) => largest(&(y / half_widths)?)?,
+            Self::Ball(radius) => norm(y)? / radius,
         };
-        Ok((z / size)?)
+        Ok((y / size)?)
     }
+}
+
+/// The `directions` of a region around `theta` with both signs, each like `theta` and of some length; `what` they
+/// are.
+pub(crate) fn ends(
+    what: &'static str,
+    theta: &Tensor,
+    directions: &[Tensor],
+) -> Result<Vec<Tensor>, Error> {
+    let mut ends = Vec::with_capacity(2 * directions.len());
+    for direction in directions {
+        check_like(what, theta, direction)?;
+        length(what, direction)?;
+        ends.extend([direction.neg()?, direction.clone()]);
+    }
+    Ok(ends)
 }

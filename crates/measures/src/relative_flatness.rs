@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! κ(W) = Σ over neurons s, s' of ⟨w_s, w_s'⟩ Tr H_{s,s'},    H_{s,s'} = ∂²L / ∂w_s ∂w_s'   (m, m)
-//!      = Tr (K ⊗ I) H_W,     K = W Wᵀ = R R:      = Σ over s, t of v·Hv,   v = R e_s e_tᵀ
-//!      = E v·Hv,   v = R Z, Z of independent signs (d, m)
+//!      = Tr (K ⊗ I) H_W,     K = W Wᵀ = R Rᵀ
+//!      = E v·Hv,     v = R Z, Z of independent signs (rank K, m)
 //! ```
 //!
 //! L is a mean over the data; biases have no part in it. Small is flat. Source: Petzka, Kamp, Adilova,
@@ -11,39 +11,26 @@
 //! layer behind the features, of which the last layer is the usual one; every other layer has a κ too. A filter of a convolution counts as a neuron, its kernel as inputs; that
 //! is our extension. Rescaling two layers of a ReLU network does not change it.
 //!
-//! Exactly it takes rank K · m ≤ d m products, 1,280 for a last layer of 10 x 128; by random signs one
-//! product each, with a standard error (Hutchinson 1990).
+//! Random signs take a product each, and give a standard error (Hutchinson 1990).
 
 use candle_core::{DType, Device, Tensor};
 use flatness_layers::{ParamLayout, Parameter};
-use flatness_operator::LinearOperator;
+use flatness_operator::{LinearOperator, check_dim};
 use nalgebra::DMatrix;
 
 use crate::estimate::average;
 use crate::objective::{finite, unless_interrupted};
 use crate::quadratic::form;
-use crate::vector::{Draw, check_draws};
-use crate::{Cost, Error, Estimate, Form, Stop, Watch};
-
-/// How the trace is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RelativeTrace {
-    /// One product per neuron and input.
-    Exact,
-    /// From random signs.
-    Probes {
-        /// Their number, at least 2; one product each.
-        probes: usize,
-        /// Their seed.
-        seed: u64,
-    },
-}
+use crate::vector::{Draw, check_count, check_draws};
+use crate::{Cost, Error, Estimate, Stop, Watch};
 
 /// What [`relative_flatness`] is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RelativeFlatnessSettings {
-    /// How the trace is taken.
-    pub trace: RelativeTrace,
+    /// Random signs, at least 2; one product each.
+    pub probes: usize,
+    /// Their seed.
+    pub seed: u64,
     /// Vectors per block product, at least 1: 2 × block × P elements of memory.
     pub block: usize,
 }
@@ -53,7 +40,7 @@ pub struct RelativeFlatnessSettings {
 pub struct RelativeFlatness {
     /// Name of the weight, such as `fc.weight`.
     pub weight: String,
-    /// κ. Exactly there are no draws, and rounding is the only error.
+    /// κ
     pub estimate: Estimate,
     /// Complete or interrupted: then of fewer probes.
     pub stop: Stop,
@@ -73,69 +60,51 @@ pub fn neuron_weights(layout: &ParamLayout) -> impl DoubleEndedIterator<Item = &
 ///
 /// # Errors
 /// [`Error::NoSuchWeight`], [`Error::Zero`], [`Error::TooFewDraws`], [`Error::Interrupted`] before there are
-/// two probes or all of the exact products, a product that is not finite, a `theta` that is not of the
+/// two probes, a product that is not finite, a `theta` that is not of the
 /// layout, and those of the operator.
-pub fn relative_flatness<Operator: LinearOperator + ?Sized>(
-    operator: &Operator,
+pub fn relative_flatness(
+    operator: &dyn LinearOperator,
     layout: &ParamLayout,
     theta: &Tensor,
     weight: &str,
     settings: &RelativeFlatnessSettings,
     watch: Watch<'_>,
 ) -> Result<RelativeFlatness, Error> {
-    if settings.block == 0 {
-        return Err(Error::Zero { field: "block" });
-    }
+    let RelativeFlatnessSettings {
+        probes,
+        seed,
+        block,
+    } = *settings;
+    check_count("block", block)?;
+    check_draws("probes", probes)?;
     let place = Place::find(layout, theta, weight)?;
     let root = root(&place.rows)?;
     let (columns, inputs) = (root.ncols(), place.rows.ncols());
     let cpu = Tensor::zeros(0, DType::F64, &Device::Cpu)?;
-    // v by its number: a unit matrix or a matrix of signs, behind R.
-    let vector = |index: usize| match settings.trace {
-        RelativeTrace::Exact => {
-            let mut matrix = DMatrix::zeros(root.nrows(), inputs);
-            matrix.set_column(index % inputs, &root.column(index / inputs));
-            place.vector(&matrix)
-        }
-        RelativeTrace::Probes { seed, .. } => {
-            let signs = Draw::Rademacher.vector(columns * inputs, &cpu, seed, index)?;
-            place.vector(&(&root * DMatrix::from_vec(columns, inputs, signs.to_vec1()?)))
-        }
+    let vector = |index: usize| {
+        let signs = Draw::Rademacher.vector(columns * inputs, &cpu, seed, index)?;
+        place.vector(&(&root * DMatrix::from_vec(columns, inputs, signs.to_vec1()?)))
     };
-    let (count, least) = match settings.trace {
-        RelativeTrace::Exact => (columns * inputs, columns * inputs),
-        RelativeTrace::Probes { probes, .. } => {
-            check_draws("probes", probes)?;
-            (probes, 2)
-        }
-    };
-    let (mut values, mut roundings) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    let (mut values, mut roundings) = (Vec::with_capacity(probes), Vec::with_capacity(probes));
     let mut stop = Stop::Complete;
-    for start in (0..count).step_by(settings.block) {
-        let block = start..(start + settings.block).min(count);
-        if unless_interrupted(watch.ask(), start >= least)?.is_none() {
+    for start in (0..probes).step_by(block) {
+        let block = start..(start + block).min(probes);
+        if unless_interrupted(watch.ask(), start >= 2)?.is_none() {
             stop = Stop::Interrupted;
             break;
         }
         let vectors: Vec<Tensor> = block.map(vector).collect::<Result<_, Error>>()?;
-        for form in forms(operator, &vectors)? {
+        let products = operator.apply_block(&Tensor::stack(&vectors, 0)?)?;
+        for (index, vector) in vectors.iter().enumerate() {
+            let form = form(vector, &products.get(index)?)?;
             values.push(form.value);
             roundings.push(form.rounding);
         }
         (watch.advance)(vectors.len() as u64);
     }
-    let estimate = match settings.trace {
-        RelativeTrace::Exact => Estimate {
-            value: values.iter().sum(),
-            standard_error: 0.0,
-            rounding: roundings.iter().sum(),
-            draws: 0,
-        },
-        RelativeTrace::Probes { .. } => Estimate::mean(&values, average(&roundings)),
-    };
     Ok(RelativeFlatness {
         weight: weight.to_owned(),
-        estimate,
+        estimate: Estimate::mean(&values, average(&roundings)),
         stop,
         cost: Cost {
             products: values.len() as u64,
@@ -157,21 +126,19 @@ struct Place {
 
 impl Place {
     fn find(layout: &ParamLayout, theta: &Tensor, name: &str) -> Result<Self, Error> {
-        let views = layout.views(theta)?;
-        let mut before = 0;
-        for (parameter, view) in layout.parameters().iter().zip(views) {
+        check_dim("theta", theta, layout.dim())?;
+        for (parameter, range) in layout.parameters().iter().zip(layout.ranges()) {
             if parameter.name == name && parameter.shape.len() >= 2 {
                 let neurons = parameter.shape[0];
-                let flat = view.to_dtype(DType::F64)?.flatten_all()?;
-                let elements: Vec<f64> = flat.to_vec1()?;
+                let own = theta.narrow(0, range.start, range.len())?;
+                let elements: Vec<f64> = own.to_dtype(DType::F64)?.to_vec1()?;
                 return Ok(Self {
-                    before,
-                    after: layout.dim() - before - parameter.len(),
+                    before: range.start,
+                    after: layout.dim() - range.end,
                     rows: DMatrix::from_row_slice(neurons, parameter.len() / neurons, &elements),
                     like: theta.clone(),
                 });
             }
-            before += parameter.len();
         }
         let names: Vec<&str> = neuron_weights(layout)
             .map(|parameter| parameter.name.as_str())
@@ -207,16 +174,4 @@ fn root(rows: &DMatrix<f64>) -> Result<DMatrix<f64>, Error> {
     let mut root = upper.rows(0, rank).transpose();
     factors.p().inv_permute_rows(&mut root);
     Ok(root)
-}
-
-/// v·Av for each of the vectors.
-fn forms<Operator: LinearOperator + ?Sized>(
-    operator: &Operator,
-    vectors: &[Tensor],
-) -> Result<Vec<Form>, Error> {
-    let products = operator.apply_block(&Tensor::stack(vectors, 0)?)?;
-    let pairs = vectors.iter().enumerate();
-    pairs
-        .map(|(index, vector)| form(vector, &products.get(index)?))
-        .collect()
 }

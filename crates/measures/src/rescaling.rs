@@ -16,10 +16,11 @@ use std::ops::Range;
 
 use candle_core::{DType, Device, Tensor};
 use flatness_layers::{Homogeneity, Network, Step};
+use flatness_operator::check_dim;
 
 use crate::Error;
-use crate::graph::{span, users, weighted};
-use crate::vector::{check_dim, check_positive};
+use crate::graph::{diagonal, span, users, weighted};
+use crate::vector::check_positive;
 
 /// Two layers of one network that can be rescaled against each other.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,9 +73,9 @@ impl Rescaling {
     /// θ' = D θ for `theta` (P).
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] for an `alpha` that is not a positive number, [`Error::Shape`].
+    /// [`Error::OutOfRange`] for an `alpha` that is not a positive number, another length.
     pub fn apply(&self, theta: &Tensor, alpha: f64) -> Result<Tensor, Error> {
-        check_dim("theta", self.dim, theta)?;
+        check_dim("theta", theta, self.dim)?;
         let diagonal = self.diagonal(alpha, theta.dtype(), theta.device())?;
         Ok((theta * diagonal)?)
     }
@@ -85,12 +86,9 @@ impl Rescaling {
     /// [`Error::OutOfRange`] for an `alpha` that is not a positive number, or a device error.
     pub fn diagonal(&self, alpha: f64, dtype: DType, device: &Device) -> Result<Tensor, Error> {
         check_positive("alpha", alpha)?;
-        let mut diagonal = vec![1.0; self.dim];
-        diagonal[self.multiplied.clone()].fill(alpha);
-        diagonal[self.divided.clone()].fill(1.0 / alpha);
-        Ok(Tensor::from_vec(diagonal, self.dim, &Device::Cpu)?
-            .to_dtype(dtype)?
-            .to_device(device)?)
+        let ranges = [&self.multiplied, &self.divided].map(Range::clone);
+        let factors = ranges.into_iter().zip([alpha, 1.0 / alpha]);
+        diagonal(self.dim, factors, dtype, device)
     }
 }
 

@@ -12,12 +12,13 @@
 
 use std::ops::Range;
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use flatness_layers::{Homogeneity, Network, Step};
+use flatness_operator::check_dim;
 
 use crate::Error;
-use crate::graph::{span, weighted};
-use crate::vector::{check_dim, check_positive};
+use crate::graph::{diagonal, span, weighted};
+use crate::vector::check_positive;
 
 /// The scaling of one network.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,18 +73,12 @@ impl HomogeneousScaling {
     /// θ' for `theta` (P) and a = `factor`.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] for a `factor` that is not a positive number, [`Error::Shape`].
+    /// [`Error::OutOfRange`] for a `factor` that is not a positive number, another length.
     pub fn apply(&self, theta: &Tensor, factor: f64) -> Result<Tensor, Error> {
         check_positive("the factor", factor)?;
-        check_dim("theta", self.dim, theta)?;
-        let mut diagonal = vec![1.0; self.dim];
-        for (range, power) in &self.powers {
-            diagonal[range.clone()].fill(factor.powf(f64::from(*power)));
-        }
-        let diagonal = Tensor::from_vec(diagonal, self.dim, &Device::Cpu)?;
-        let diagonal = diagonal
-            .to_dtype(theta.dtype())?
-            .to_device(theta.device())?;
-        Ok((theta * diagonal)?)
+        check_dim("theta", theta, self.dim)?;
+        let powers = self.powers.iter();
+        let factors = powers.map(|(range, power)| (range.clone(), factor.powf(f64::from(*power))));
+        Ok((theta * diagonal(self.dim, factors, theta.dtype(), theta.device())?)?)
     }
 }

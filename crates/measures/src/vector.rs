@@ -4,6 +4,8 @@
 //! precision and rounded to the number type of θ.
 
 use candle_core::{DType, Device, Tensor};
+use flatness_kernels::norm;
+use flatness_operator::check_dim;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
@@ -64,11 +66,6 @@ pub(crate) fn length(what: &'static str, x: &Tensor) -> Result<f64, Error> {
     Err(Error::NoDirection { what })
 }
 
-/// ‖x‖.
-pub(crate) fn norm(x: &Tensor) -> Result<f64, Error> {
-    Ok(flatness_kernels::norm(x)?)
-}
-
 /// Σ xᵢ.
 pub(crate) fn sum(x: &Tensor) -> Result<f64, Error> {
     Ok(x.to_dtype(DType::F64)?.sum_all()?.to_scalar()?)
@@ -80,61 +77,45 @@ pub(crate) fn largest(x: &Tensor) -> Result<f64, Error> {
     Ok(magnitudes.to_dtype(DType::F64)?.to_scalar()?)
 }
 
-/// Refuses what is no vector of `dim` elements.
-pub(crate) fn check_dim(what: &'static str, dim: usize, vector: &Tensor) -> Result<(), Error> {
-    if vector.dims() == [dim] {
-        return Ok(());
-    }
-    Err(Error::Shape {
-        what,
-        expected: dim,
-        got: vector.dims().to_vec(),
-    })
-}
-
 /// Refuses a `vector` that cannot be added to `theta` (P).
 pub(crate) fn check_like(what: &'static str, theta: &Tensor, vector: &Tensor) -> Result<(), Error> {
-    check_dim(what, theta.elem_count(), vector)?;
-    if vector.dtype() != theta.dtype() {
-        return Err(Error::NumberType {
-            what,
-            expected: theta.dtype().as_str(),
-            got: vector.dtype().as_str(),
-        });
-    }
-    let (expected, got) = (theta.device().location(), vector.device().location());
-    if expected != got {
-        return Err(Error::Device {
-            what,
-            expected,
-            got,
-        });
-    }
+    check_dim(what, vector, theta.elem_count())?;
+    flatness_operator::check_like(what, vector, theta.dtype(), theta.device())?;
     Ok(())
 }
 
 /// Refuses a setting that is not a positive number.
 pub(crate) fn check_positive(field: &'static str, got: f64) -> Result<(), Error> {
-    if got.is_finite() && got > 0.0 {
-        return Ok(());
-    }
-    Err(Error::OutOfRange {
-        field,
-        expected: "above 0",
-        got,
-    })
+    check_real(field, "above 0", got, got > 0.0)
 }
 
 /// Refuses a setting that is negative or not a number.
 pub(crate) fn check_from_zero(field: &'static str, got: f64) -> Result<(), Error> {
-    if got.is_finite() && got >= 0.0 {
+    check_real(field, "from 0", got, got >= 0.0)
+}
+
+fn check_real(
+    field: &'static str,
+    expected: &'static str,
+    got: f64,
+    fits: bool,
+) -> Result<(), Error> {
+    if fits && got.is_finite() {
         return Ok(());
     }
     Err(Error::OutOfRange {
         field,
-        expected: "from 0",
+        expected,
         got,
     })
+}
+
+/// Refuses a count of zero.
+pub(crate) fn check_count(field: &'static str, got: usize) -> Result<(), Error> {
+    if got == 0 {
+        return Err(Error::Zero { field });
+    }
+    Ok(())
 }
 
 /// Refuses a number of draws too small for a standard error.

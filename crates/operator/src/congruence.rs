@@ -4,9 +4,9 @@
 //! With d = |θ| the spectral norm of D A D is the elementwise-adaptive sharpness: the worst
 //! curvature over perturbations measured relative to each weight.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
-use crate::linear_operator::{check_block, check_like};
+use crate::linear_operator::{check_block, check_dim, check_like};
 use crate::{Error, LinearOperator};
 
 /// D A D for a diagonal matrix D; symmetric whenever A is.
@@ -27,14 +27,8 @@ impl<Operator: LinearOperator> Congruence<Operator> {
     /// `diagonal` is a vector the operator could multiply; a failed tensor operation.
     pub fn new(operator: Operator, diagonal: &Tensor) -> Result<Self, Error> {
         let what = "the diagonal";
-        if diagonal.dims() != [operator.dim()] {
-            return Err(Error::ShapeMismatch {
-                what,
-                expected: format!("({})", operator.dim()),
-                got: diagonal.dims().to_vec(),
-            });
-        }
-        check_like(&operator, what, diagonal.dtype(), diagonal.device())?;
+        check_dim(what, diagonal, operator.dim())?;
+        check_like(what, diagonal, operator.dtype(), operator.device())?;
         let largest = diagonal.abs()?.max(0)?.to_dtype(DType::F64)?;
         let scale = operator.scale() * largest.to_scalar::<f64>()?.powi(2);
         Ok(Self {
@@ -46,17 +40,7 @@ impl<Operator: LinearOperator> Congruence<Operator> {
 }
 
 impl<Operator: LinearOperator> LinearOperator for Congruence<Operator> {
-    fn dim(&self) -> usize {
-        self.operator.dim()
-    }
-
-    fn dtype(&self) -> DType {
-        self.operator.dtype()
-    }
-
-    fn device(&self) -> &Device {
-        self.operator.device()
-    }
+    crate::space_of!(operator);
 
     fn scale(&self) -> f64 {
         self.scale

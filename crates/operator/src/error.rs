@@ -31,16 +31,6 @@ pub enum Error {
         /// The element type found.
         got: DType,
     },
-    /// The element type is not a real floating-point type of at least 32 bits.
-    #[error(
-        "{what} has dtype {got:?}, but only F32 and F64 are supported; convert it with `to_dtype` first"
-    )]
-    UnsupportedDType {
-        /// The tensor at fault.
-        what: &'static str,
-        /// The element type found.
-        got: DType,
-    },
     /// A tensor lives on another device than the operator.
     #[error("{what} is on {got:?} where {expected:?} is expected; move it with `to_device` first")]
     DeviceMismatch {
@@ -61,41 +51,6 @@ pub enum Error {
         dim: usize,
         /// The first range at fault, or none where there are no ranges.
         got: Option<Range<usize>>,
-    },
-    /// A matrix is not symmetric; the fields name its worst pair of entries.
-    #[error(
-        "the matrix is not symmetric: entry ({row}, {column}) is {upper:e} and entry ({column}, {row}) is {lower:e}, \
-         more than {tolerance:e} apart; pass (A + Aᵀ)/2 if the difference is rounding"
-    )]
-    NotSymmetric {
-        /// Row of the entry above the diagonal.
-        row: usize,
-        /// Column of the entry above the diagonal.
-        column: usize,
-        /// A\[row, column\].
-        upper: f64,
-        /// A\[column, row\].
-        lower: f64,
-        /// The largest difference that would have passed as rounding.
-        tolerance: f64,
-    },
-    /// An entry of a matrix is infinite or not a number.
-    #[error(
-        "the matrix has {got} at ({row}, {column}), but every entry must be finite; check where it was computed"
-    )]
-    NonFiniteEntry {
-        /// Row of the first such entry.
-        row: usize,
-        /// Column of the first such entry.
-        column: usize,
-        /// The value found.
-        got: f64,
-    },
-    /// A shift is infinite or not a number.
-    #[error("the shift is {got}, but it must be a finite number; check where it was computed")]
-    NonFiniteShift {
-        /// The value found.
-        got: f64,
     },
     /// A tensor operation failed.
     #[error(transparent)]

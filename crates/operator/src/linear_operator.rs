@@ -41,15 +41,28 @@ pub trait LinearOperator {
     ///
     /// As [`apply_block`](Self::apply_block), and for a tensor that is not one-dimensional.
     fn apply(&self, vector: &Tensor) -> Result<Tensor, Error> {
-        if vector.dims() != [self.dim()] {
-            return Err(Error::ShapeMismatch {
-                what: "the vector",
-                expected: format!("({})", self.dim()),
-                got: vector.dims().to_vec(),
-            });
-        }
+        check_dim("the vector", vector, self.dim())?;
         Ok(self.apply_block(&vector.unsqueeze(0)?)?.squeeze(0)?)
     }
+}
+
+/// The methods of [`LinearOperator`] that an operator on the space of another one, its field `$operator`, takes
+/// from that.
+#[macro_export]
+macro_rules! space_of {
+    ($operator:tt) => {
+        fn dim(&self) -> usize {
+            $crate::LinearOperator::dim(&self.$operator)
+        }
+
+        fn dtype(&self) -> ::candle_core::DType {
+            $crate::LinearOperator::dtype(&self.$operator)
+        }
+
+        fn device(&self) -> &::candle_core::Device {
+            $crate::LinearOperator::device(&self.$operator)
+        }
+    };
 }
 
 /// Checks that `vectors` is what `operator` takes and returns its number of rows k: the first line
@@ -59,10 +72,7 @@ pub trait LinearOperator {
 ///
 /// [`Error::ShapeMismatch`] unless the shape is (k, dim) with k at least 1,
 /// [`Error::DTypeMismatch`], [`Error::DeviceMismatch`].
-pub fn check_block<Operator: LinearOperator + ?Sized>(
-    operator: &Operator,
-    vectors: &Tensor,
-) -> Result<usize, Error> {
+pub fn check_block(operator: &dyn LinearOperator, vectors: &Tensor) -> Result<usize, Error> {
     let what = "the block of vectors";
     let rows = match *vectors.dims() {
         [rows, dim] if rows > 0 && dim == operator.dim() => rows,
@@ -74,25 +84,29 @@ pub fn check_block<Operator: LinearOperator + ?Sized>(
             });
         }
     };
-    check_like(operator, what, vectors.dtype(), vectors.device())?;
+    check_like(what, vectors, operator.dtype(), operator.device())?;
     Ok(rows)
 }
 
-/// Checks the element type and device of something that is to meet `operator`.
-pub(crate) fn check_like<Operator: LinearOperator + ?Sized>(
-    operator: &Operator,
+/// Checks that `tensor`, called `what` in errors, is of this element type and on this device.
+///
+/// # Errors
+///
+/// [`Error::DTypeMismatch`], [`Error::DeviceMismatch`].
+pub fn check_like(
     what: &'static str,
+    tensor: &Tensor,
     dtype: DType,
     device: &Device,
 ) -> Result<(), Error> {
-    if dtype != operator.dtype() {
+    if tensor.dtype() != dtype {
         return Err(Error::DTypeMismatch {
             what,
-            expected: operator.dtype(),
-            got: dtype,
+            expected: dtype,
+            got: tensor.dtype(),
         });
     }
-    let (expected, got) = (operator.device().location(), device.location());
+    let (expected, got) = (device.location(), tensor.device().location());
     if got != expected {
         return Err(Error::DeviceMismatch {
             what,
@@ -103,33 +117,23 @@ pub(crate) fn check_like<Operator: LinearOperator + ?Sized>(
     Ok(())
 }
 
-impl<Operator: LinearOperator + ?Sized> LinearOperator for &Operator {
-    fn dim(&self) -> usize {
-        (**self).dim()
+/// Checks that `tensor`, called `what` in errors, is a vector of `dim` elements.
+///
+/// # Errors
+///
+/// [`Error::ShapeMismatch`].
+pub fn check_dim(what: &'static str, tensor: &Tensor, dim: usize) -> Result<(), Error> {
+    if tensor.dims() == [dim] {
+        return Ok(());
     }
-
-    fn dtype(&self) -> DType {
-        (**self).dtype()
-    }
-
-    fn device(&self) -> &Device {
-        (**self).device()
-    }
-
-    fn scale(&self) -> f64 {
-        (**self).scale()
-    }
-
-    fn apply_block(&self, vectors: &Tensor) -> Result<Tensor, Error> {
-        (**self).apply_block(vectors)
-    }
-
-    fn apply(&self, vector: &Tensor) -> Result<Tensor, Error> {
-        (**self).apply(vector)
-    }
+    Err(Error::ShapeMismatch {
+        what,
+        expected: format!("({dim})"),
+        got: tensor.dims().to_vec(),
+    })
 }
 
-impl<Operator: LinearOperator + ?Sized> LinearOperator for Box<Operator> {
+impl<Operator: LinearOperator + ?Sized> LinearOperator for &Operator {
     fn dim(&self) -> usize {
         (**self).dim()
     }

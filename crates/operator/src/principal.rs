@@ -50,12 +50,6 @@ impl<Operator: LinearOperator> Principal<Operator> {
         })
     }
 
-    /// The indices.
-    #[must_use]
-    pub fn ranges(&self) -> &[Range<usize>] {
-        &self.ranges
-    }
-
     /// Vectors of the submatrix (k, d) as vectors of the whole, (k, dim), zero elsewhere.
     ///
     /// # Errors

@@ -5,11 +5,10 @@
 //! for: once for the coefficients and once to take the combinations away (`flatness-kernels`).
 
 use candle_core::{Device, Tensor};
-use flatness_kernels::{inner_products, subtract_combinations};
+use flatness_kernels::{inner_products, norm, subtract_combinations};
 use nalgebra::DMatrix;
 
 use crate::Error;
-use crate::product::norm;
 
 /// Columns turned at a time by [`Basis::turn`], which bounds its second copy of the basis.
 const TURNED: usize = 1 << 16;

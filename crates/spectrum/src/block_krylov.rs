@@ -17,13 +17,14 @@
 //! in blocks: Baglama, Calvetti and Reichel, SIAM J. Sci. Comput. 24, 2003). Scalars are float64.
 
 use candle_core::Tensor;
+use flatness_kernels::norm;
 use flatness_operator::LinearOperator;
 use nalgebra::DMatrix;
 
 use crate::Error;
 use crate::basis::Basis;
 use crate::krylov::GROSS_ASYMMETRY;
-use crate::product::{Precision, multiply, norm};
+use crate::product::{Precision, multiply};
 use crate::tridiagonal::Eigen;
 
 /// A vector that keeps less than this share of its length is no longer orthogonal to working
@@ -65,8 +66,8 @@ pub(crate) struct Ritz {
 
 impl BlockKrylov {
     /// Starts from the rows of `starts` (rows, dim).
-    pub(crate) fn start<Operator: LinearOperator + ?Sized>(
-        operator: &Operator,
+    pub(crate) fn start(
+        operator: &dyn LinearOperator,
         starts: &Tensor,
         capacity: usize,
     ) -> Result<Self, Error> {
@@ -111,10 +112,7 @@ impl BlockKrylov {
     }
 
     /// Takes the next block into the basis, multiplies it and makes a new one of what sticks out.
-    pub(crate) fn expand<Operator: LinearOperator + ?Sized>(
-        &mut self,
-        operator: &Operator,
-    ) -> Result<(), Error> {
+    pub(crate) fn expand(&mut self, operator: &dyn LinearOperator) -> Result<(), Error> {
         let Some(next) = self.next.take() else {
             return Ok(());
         };

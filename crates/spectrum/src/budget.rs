@@ -5,8 +5,7 @@
 //! returns what it has, with its error, and the [`Stop`]; one that has no number yet is an
 //! [`Error::Interrupted`].
 
-use std::fmt;
-
+use crate::error::check_positive_real;
 use crate::{Error, Estimate};
 
 /// What a measurement may cost.
@@ -35,11 +34,7 @@ impl Budget<'_> {
     }
 
     /// Refuses a budget of fewer products than the first result takes.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::BudgetTooSmall`].
-    pub fn check(&self, needed: usize) -> Result<(), Error> {
+    pub(crate) fn check(&self, needed: usize) -> Result<(), Error> {
         match self.products {
             Some(products) if products < needed => Err(Error::BudgetTooSmall { products, needed }),
             _ => Ok(()),
@@ -47,8 +42,7 @@ impl Budget<'_> {
     }
 
     /// Why the next block of `next` products must not be made after `used`, if it must not.
-    #[must_use]
-    pub fn exhausted(&self, used: usize, next: usize) -> Option<Stop> {
+    pub(crate) fn exhausted(&self, used: usize, next: usize) -> Option<Stop> {
         if self.products.is_some_and(|products| used + next > products) {
             Some(Stop::Products)
         } else if (self.interrupt)() {
@@ -59,24 +53,11 @@ impl Budget<'_> {
     }
 
     /// Ends what has no number yet after `products` products, where the caller interrupts.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Interrupted`].
-    pub fn go_on(&self, products: usize) -> Result<(), Error> {
+    pub(crate) fn go_on(&self, products: usize) -> Result<(), Error> {
         if (self.interrupt)() {
             return Err(Error::Interrupted { products });
         }
         Ok(())
-    }
-}
-
-impl fmt::Debug for Budget<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Budget")
-            .field("products", &self.products)
-            .finish_non_exhaustive()
     }
 }
 
@@ -114,11 +95,12 @@ pub struct Progress {
 /// What "accurate enough" means: half-width ≤ relative error × |value|.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Goal {
-    /// Half-width of the confidence interval as a fraction of |value|.
+    /// Half-width of the 95 % confidence interval as a fraction of |value|.
     pub relative_error: f64,
-    /// Confidence of the interval, such as 0.95.
-    pub confidence: f64,
 }
+
+/// Confidence of the intervals that a goal is about.
+pub(crate) const CONFIDENCE: f64 = 0.95;
 
 /// A measurement that went on until a goal or a budget ended it.
 ///
@@ -136,26 +118,11 @@ impl Goal {
     /// 95 % confidence in an error of at most `relative_error` × |value|.
     #[must_use]
     pub fn relative(relative_error: f64) -> Self {
-        Self {
-            relative_error,
-            confidence: 0.95,
-        }
+        Self { relative_error }
     }
 
     pub(crate) fn check(&self) -> Result<(), Error> {
-        for (field, expected, got, most) in [
-            ("relative_error", "above 0", self.relative_error, f64::MAX),
-            ("confidence", "between 0 and 1", self.confidence, 1.0),
-        ] {
-            if !(got > 0.0 && got < most) {
-                return Err(Error::OutOfRange {
-                    field,
-                    expected,
-                    got,
-                });
-            }
-        }
-        Ok(())
+        check_positive_real("relative_error", self.relative_error)
     }
 
     /// What ends a measurement of `estimates` that no further probe would help: each is accurate enough,
@@ -163,7 +130,7 @@ impl Goal {
     pub(crate) fn reached(&self, estimates: &[Estimate]) -> Result<Option<Stop>, Error> {
         let mut stop = Stop::Converged;
         for estimate in estimates {
-            let half_width = estimate.half_width(self.confidence)?;
+            let half_width = estimate.half_width(CONFIDENCE)?;
             if half_width > self.relative_error * estimate.value.abs() {
                 if estimate.standard_error > estimate.rounding {
                     return Ok(None);
@@ -189,7 +156,7 @@ impl Goal {
         observe(&Progress {
             products,
             value: first.value,
-            error: first.half_width(self.confidence)?,
+            error: first.half_width(CONFIDENCE)?,
         });
         let reached = self.reached(estimates)?;
         Ok(reached.or_else(|| budget.exhausted(products, next)))

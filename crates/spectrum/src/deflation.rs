@@ -18,16 +18,16 @@
 //! SIAM J. Sci. Comput. 39, 2017; in the sketch of Hutch++: Meyer, Musco, Musco and Woodruff, SOSA 2021).
 
 use candle_core::Tensor;
+use flatness_kernels::norm;
 
 use crate::basis::Basis;
-use crate::product::norm;
 use crate::{Eigenvalue, Error, Probe};
 
 /// Orthonormal Ritz vectors with their Ritz values, from [`crate::Eigenpairs::deflation`]. It keeps
-/// them, len × dim elements, until it is dropped.
+/// them, a vector of dim elements for each eigenvalue, until it is dropped.
 #[derive(Debug, Clone)]
 pub struct Deflation {
-    /// Ritz values and residuals of the vectors, (len), in descending order.
+    /// Ritz values and residuals of the vectors, fewer than dimensions, in descending order.
     pub eigenvalues: Vec<Eigenvalue>,
     /// Matrix-vector products that it took to find them.
     pub products: usize,
@@ -36,18 +36,6 @@ pub struct Deflation {
 }
 
 impl Deflation {
-    /// Number of vectors, fewer than dimensions.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.eigenvalues.len()
-    }
-
-    /// Whether there is no vector.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.eigenvalues.is_empty()
-    }
-
     pub(crate) fn sums(&self) -> Sums {
         let mut sums = Sums::default();
         for Eigenvalue {
@@ -76,9 +64,9 @@ pub(crate) struct Sums {
 /// P z for the rows z of `probes` (rows, dim).
 pub(crate) fn outside(deflation: Option<&Deflation>, probes: Tensor) -> Result<Tensor, Error> {
     match deflation {
-        Some(deflation) if !deflation.is_empty() => {
-            Ok(deflation.basis.project_out(deflation.len(), &probes)?.0)
-        }
+        Some(Deflation {
+            eigenvalues, basis, ..
+        }) if !eigenvalues.is_empty() => Ok(basis.project_out(eigenvalues.len(), &probes)?.0),
         _ => Ok(probes),
     }
 }
@@ -90,7 +78,7 @@ pub(crate) fn mass(
     probe: Probe,
     outside: &Tensor,
 ) -> Result<f64, Error> {
-    let vectors = deflation.map_or(0, Deflation::len);
+    let vectors = deflation.map_or(0, |known| known.eigenvalues.len());
     if vectors == 0 || probe == Probe::Gaussian {
         return Ok((outside.dim(1)? - vectors) as f64);
     }

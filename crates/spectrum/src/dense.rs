@@ -42,8 +42,8 @@ impl DenseSpectrum {
 ///
 /// [`Error::Zero`] for an empty block or an operator of dimension 0, [`Error::BudgetTooSmall`],
 /// [`Error::Interrupted`], and those of products, see [`Error`].
-pub fn dense_spectrum<Operator: LinearOperator + ?Sized>(
-    operator: &Operator,
+pub fn dense_spectrum(
+    operator: &dyn LinearOperator,
     block: usize,
     budget: &Budget<'_>,
 ) -> Result<DenseSpectrum, Error> {

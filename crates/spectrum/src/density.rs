@@ -14,7 +14,7 @@
 
 use std::f64::consts::TAU;
 
-use crate::error::{check_positive, check_positive_real};
+use crate::error::{check_positive, check_positive_real, check_real};
 use crate::{Error, Estimate, Quadrature};
 
 /// A density on a grid, normalised to integral 1 over the real line.
@@ -31,10 +31,6 @@ pub struct Density {
     pub sigma: f64,
     /// Number of probes.
     pub probes: usize,
-    /// Matrix-vector products used.
-    pub products: usize,
-    /// Seed of the probes.
-    pub seed: u64,
 }
 
 /// A density over log₁₀ |λ|.
@@ -90,8 +86,6 @@ impl Quadrature {
             standard_errors: heights.iter().map(|one| one.standard_error).collect(),
             sigma,
             probes: self.rules.len(),
-            products: self.products,
-            seed: self.seed,
         })
     }
 
@@ -151,14 +145,8 @@ impl Quadrature {
 fn check(grid: &[f64], sigma: f64, unit: &'static str) -> Result<(), Error> {
     check_positive_real("sigma", sigma)?;
     check_positive("the number of grid points", grid.len())?;
-    match grid.iter().find(|point| !point.is_finite()) {
-        Some(&got) => Err(Error::OutOfRange {
-            field: "a grid point",
-            expected: unit,
-            got,
-        }),
-        None => Ok(()),
-    }
+    let mut points = grid.iter();
+    points.try_for_each(|point| check_real("a grid point", unit, *point, point.is_finite()))
 }
 
 /// g_σ(t)

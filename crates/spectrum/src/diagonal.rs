@@ -13,9 +13,10 @@
 //! each other, ‖d − diag A‖ is nearly always ‖σ‖ itself, and this bound twice as much as is needed.
 
 use candle_core::Tensor;
+use flatness_kernels::norm;
 
 use crate::estimate::quantile;
-use crate::product::{Precision, epsilon, norm};
+use crate::product::{Precision, epsilon};
 use crate::{Error, Estimate};
 
 /// The outcome of [`crate::xdiag_until`].
@@ -24,8 +25,8 @@ pub struct Diagonal {
     /// aᵢᵢ, (dim), in the operator's element type.
     pub values: Tensor,
     /// Standard error over probes at each entry, (dim), with the covariance of the dᵢ that sharing a
-    /// sketch gives them, and never less than the rounding of the products;
-    /// [`half_widths`](Self::half_widths) makes intervals of it.
+    /// sketch gives them, and never less than the rounding of the products. Intervals take Student's t of
+    /// probes − 1 degrees of freedom.
     pub standard_errors: Tensor,
     /// Number of probes.
     pub probes: usize,
@@ -36,18 +37,6 @@ pub struct Diagonal {
 }
 
 impl Diagonal {
-    /// Half the width of the confidence interval value ± t s.e. of each entry by itself, (dim), with
-    /// Student's t of probes − 1 degrees of freedom.
-    ///
-    /// # Errors
-    ///
-    /// As [`crate::Estimate::half_width`]; a failed tensor operation.
-    pub fn half_widths(&self, confidence: f64) -> Result<Tensor, Error> {
-        Ok(self
-            .standard_errors
-            .affine(self.quantile(confidence)?, 0.0)?)
-    }
-
     /// Half-widths per standard error.
     pub(crate) fn quantile(&self, confidence: f64) -> Result<f64, Error> {
         // A single probe is of one dimension, and nothing but rounding is in its errors.

@@ -70,12 +70,11 @@ pub struct Eigenpairs {
 /// # Errors
 ///
 /// [`Error::Zero`] for no eigenvalue, an empty block or an operator of dimension 0,
-/// [`Error::BeyondDimension`], [`Error::BasisTooSmall`], [`Error::TooLarge`] with what would
-/// fit, [`Error::OutOfRange`] for a tolerance that is not a positive number,
+/// [`Error::BeyondDimension`], [`Error::BasisTooSmall`], [`Error::OutOfRange`] for a tolerance that is not a positive number,
 /// [`Error::BudgetTooSmall`], [`Error::Interrupted`] before the first block, and those of products, see
 /// [`Error`].
-pub fn eigenpairs<Operator: LinearOperator + ?Sized>(
-    operator: &Operator,
+pub fn eigenpairs(
+    operator: &dyn LinearOperator,
     settings: &EigenpairsSettings,
     budget: &Budget<'_>,
     observe: &mut dyn FnMut(&Progress),

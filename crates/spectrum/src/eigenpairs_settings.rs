@@ -30,25 +30,19 @@ pub struct EigenpairsSettings {
     /// Products to make even if every residual is small before: they find further Ritz vectors for
     /// [`crate::Eigenpairs::deflation`].
     pub least_products: usize,
-    /// Bytes allowed for [`basis_bytes`]; `None` for no bound.
-    pub bytes: Option<u64>,
     /// Seed of the start vectors, which are probes 0, 1, … of [`crate::Probe::Gaussian`].
     pub seed: u64,
 }
 
 impl EigenpairsSettings {
     /// Checks the settings and returns the number of vectors to make room for.
-    pub(crate) fn capacity<Operator: LinearOperator + ?Sized>(
-        &self,
-        operator: &Operator,
-    ) -> Result<usize, Error> {
+    pub(crate) fn capacity(&self, operator: &dyn LinearOperator) -> Result<usize, Error> {
         let EigenpairsSettings {
             top,
             bottom,
             block,
             basis,
             tolerance,
-            bytes,
             ..
         } = *self;
         let dim = operator.dim();
@@ -72,22 +66,7 @@ impl EigenpairsSettings {
                 needed,
             });
         }
-        let capacity = basis.min(dim);
-        let bytes_needed = basis_bytes(capacity, block.min(dim), dim, operator.dtype());
-        match bytes {
-            Some(allowed) if bytes_needed > allowed => {
-                let at_work = basis_bytes(0, block.min(dim), dim, operator.dtype());
-                let fits = allowed.saturating_sub(at_work) / vector_bytes(dim, operator.dtype());
-                Err(Error::TooLarge {
-                    count: capacity,
-                    vectors: "vectors of a basis",
-                    needed: bytes_needed,
-                    allowed,
-                    fits: usize::try_from(fits).unwrap_or(usize::MAX),
-                })
-            }
-            _ => Ok(capacity),
-        }
+        Ok(basis.min(dim))
     }
 }
 

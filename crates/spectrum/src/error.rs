@@ -223,12 +223,22 @@ pub(crate) fn check_positive(field: &'static str, value: usize) -> Result<(), Er
 
 /// Refuses a tolerance or width that is not a positive number.
 pub(crate) fn check_positive_real(field: &'static str, got: f64) -> Result<(), Error> {
-    if got.is_finite() && got > 0.0 {
+    check_real(field, "above 0", got, got.is_finite() && got > 0.0)
+}
+
+/// Refuses a number that is not as `expected`.
+pub(crate) fn check_real(
+    field: &'static str,
+    expected: &'static str,
+    got: f64,
+    fits: bool,
+) -> Result<(), Error> {
+    if fits {
         return Ok(());
     }
     Err(Error::OutOfRange {
         field,
-        expected: "above 0",
+        expected,
         got,
     })
 }

@@ -6,6 +6,7 @@
 use std::ops::RangeInclusive;
 
 use crate::Error;
+use crate::error::check_real;
 use crate::student::two_sided;
 
 /// A mean over independent probes, or a smooth function of such means.
@@ -44,15 +45,6 @@ impl Estimate {
     /// [`Error::TooFewProbes`] for an estimate of fewer than two.
     pub fn half_width(&self, confidence: f64) -> Result<f64, Error> {
         Ok(quantile(self.probes, confidence)? * self.standard_error)
-    }
-
-    /// Half the width of the 95 % confidence interval.
-    ///
-    /// # Errors
-    ///
-    /// As [`half_width`](Self::half_width).
-    pub fn half_width_95(&self) -> Result<f64, Error> {
-        self.half_width(0.95)
     }
 
     /// The confidence interval.
@@ -95,13 +87,8 @@ impl Estimate {
 
 /// Student's t of probes − 1 degrees of freedom: half the width of an interval per standard error.
 pub(crate) fn quantile(probes: usize, confidence: f64) -> Result<f64, Error> {
-    if !(confidence > 0.0 && confidence < 1.0) {
-        return Err(Error::OutOfRange {
-            field: "confidence",
-            expected: "between 0 and 1",
-            got: confidence,
-        });
-    }
+    let fits = confidence > 0.0 && confidence < 1.0;
+    check_real("confidence", "between 0 and 1", confidence, fits)?;
     if probes < 2 {
         return Err(Error::TooFewProbes { got: probes });
     }

@@ -9,10 +9,11 @@
 //! Scalars are float64, vectors are of the operator's element type.
 
 use candle_core::Tensor;
+use flatness_kernels::norm;
 use flatness_operator::LinearOperator;
 
 use crate::basis::Basis;
-use crate::product::{Precision, multiply, norm};
+use crate::product::{Precision, multiply};
 use crate::{Budget, Error};
 
 /// Entries of Qᵀ A Q outside the tridiagonal above this fraction of ‖T‖ no rounding explains, even
@@ -40,8 +41,8 @@ pub(crate) struct Recurrence {
 /// Runs `steps` steps from each row of `starts` (k, dim), one block product per step for all that
 /// still run; fewer where `budget` interrupts, which is asked before each block. Rows are numbered from
 /// `first_probe` in errors.
-pub(crate) fn lockstep<Operator: LinearOperator + ?Sized>(
-    operator: &Operator,
+pub(crate) fn lockstep(
+    operator: &dyn LinearOperator,
     starts: &Tensor,
     steps: usize,
     first_probe: usize,

@@ -18,15 +18,14 @@
 //!
 //! ```
 //! use candle_core::{DType, Device, Tensor};
-//! use flatness_operator::Dense;
+//! use flatness_operator::from_fn;
 //! use flatness_spectrum::{
 //!     Budget, EigenpairsSettings, Goal, MomentsSettings, Stop, eigenpairs, moments_until,
 //! };
 //!
 //! // Eigenvalues 1, 1/4, 1/9, …, 1/2500.
 //! let squares = Tensor::arange(1.0, 51.0, &Device::Cpu)?.sqr()?.recip()?;
-//! let matrix = Tensor::eye(50, DType::F64, &Device::Cpu)?.broadcast_mul(&squares)?;
-//! let operator = Dense::new(&matrix)?;
+//! let operator = from_fn(50, DType::F64, &Device::Cpu, |vectors| vectors.broadcast_mul(&squares));
 //!
 //! let settings = EigenpairsSettings {
 //!     top: 2,
@@ -35,7 +34,6 @@
 //!     basis: 20,
 //!     tolerance: 1e-8,
 //!     least_products: 0,
-//!     bytes: None,
 //!     seed: 7,
 //! };
 //! let mut shown = 0;
@@ -58,7 +56,7 @@
 //! )?;
 //! let trace = measured.result.trace;
 //! assert_eq!(measured.stop, Stop::Converged);
-//! assert!(trace.half_width_95()? <= 0.02 * trace.value);
+//! assert!(trace.half_width(0.95)? <= 0.02 * trace.value);
 //! assert!(trace.interval(0.95)?.contains(&1.6251327));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -33,9 +33,9 @@ impl Probe {
     ///
     /// [`Error::UnsupportedDType`] unless the operator works in F32 or F64; a failed tensor
     /// operation.
-    pub fn rows<Operator: LinearOperator + ?Sized>(
+    pub fn rows(
         self,
-        operator: &Operator,
+        operator: &dyn LinearOperator,
         probes: Range<usize>,
         seed: u64,
     ) -> Result<Tensor, Error> {

@@ -25,9 +25,7 @@ pub(crate) struct Precision {
 }
 
 impl Precision {
-    pub(crate) fn of<Operator: LinearOperator + ?Sized>(
-        operator: &Operator,
-    ) -> Result<Self, Error> {
+    pub(crate) fn of(operator: &dyn LinearOperator) -> Result<Self, Error> {
         Ok(Self {
             epsilon: epsilon(operator.dtype())?,
             scale: operator.scale(),
@@ -61,10 +59,7 @@ pub(crate) fn epsilon(dtype: DType) -> Result<f64, Error> {
 
 /// A V for the rows of V, (k, dim) -> (k, dim), checked to be of the shape and element type
 /// promised.
-pub(crate) fn multiply<Operator: LinearOperator + ?Sized>(
-    operator: &Operator,
-    vectors: &Tensor,
-) -> Result<Tensor, Error> {
+pub(crate) fn multiply(operator: &dyn LinearOperator, vectors: &Tensor) -> Result<Tensor, Error> {
     let products = operator.apply_block(vectors)?;
     if products.dims() != vectors.dims() || products.dtype() != vectors.dtype() {
         return Err(Error::ProductMismatch {
@@ -83,9 +78,4 @@ pub(crate) fn row_dots(left: &Tensor, right: &Tensor) -> Result<Vec<f64>, Error>
     (0..left.dim(0)?)
         .map(|index| Ok(dot(&row(left, index)?, &row(right, index)?)?))
         .collect()
-}
-
-/// ‖w‖ of a tensor of any shape, with the sum in double precision.
-pub(crate) fn norm(tensor: &Tensor) -> Result<f64, Error> {
-    Ok(flatness_kernels::norm(tensor)?)
 }

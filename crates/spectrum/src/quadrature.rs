@@ -62,10 +62,7 @@ pub fn quadrature_bytes(block: usize, steps: usize, dim: usize, dtype: DType) ->
 
 impl QuadratureSettings {
     /// The most probes in lockstep, up to the block, that the bytes allow.
-    fn lockstep<Operator: LinearOperator + ?Sized>(
-        &self,
-        operator: &Operator,
-    ) -> Result<usize, Error> {
+    fn lockstep(&self, operator: &dyn LinearOperator) -> Result<usize, Error> {
         let (steps, block, dim, dtype) = (self.steps, self.block, operator.dim(), operator.dtype());
         let Some(allowed) = self.bytes else {
             return Ok(block);
@@ -132,8 +129,8 @@ pub type Function<'a> = &'a dyn Fn(&Quadrature) -> Result<Estimate, Error>;
 /// [`Error::TooLarge`] where the bytes allowed hold not even one probe, [`Error::OutOfRange`] for a goal
 /// that makes no sense, [`Error::BudgetTooSmall`], [`Error::Interrupted`] before there are two probes of one
 /// step, and those of products, see [`Error`].
-pub fn quadrature_until<Operator: LinearOperator + ?Sized>(
-    operator: &Operator,
+pub fn quadrature_until(
+    operator: &dyn LinearOperator,
     settings: &QuadratureSettings,
     deflation: Option<&Deflation>,
     functions: &[Function<'_>],
@@ -187,9 +184,9 @@ pub fn quadrature_until<Operator: LinearOperator + ?Sized>(
 
 impl Quadrature {
     /// Adds the rules of the next `rows` probes, in lockstep; says where an interrupt ended it.
-    fn run<Operator: LinearOperator + ?Sized>(
+    fn run(
         &mut self,
-        operator: &Operator,
+        operator: &dyn LinearOperator,
         deflation: Option<&Deflation>,
         rows: usize,
         budget: &Budget<'_>,

@@ -10,12 +10,13 @@
 //! probe and holds 3 × probes × dim elements.
 
 use candle_core::Tensor;
+use flatness_kernels::norm;
 use flatness_operator::LinearOperator;
 use nalgebra::DMatrix;
 
 use crate::basis::Basis;
 use crate::error::check_positive;
-use crate::product::{Precision, multiply, norm};
+use crate::product::{Precision, multiply};
 use crate::{Budget, Error, Probe};
 
 /// Stream of the first vector that stands in for a dependent one: far from any probe's.
@@ -38,8 +39,8 @@ pub(crate) struct Sketch {
 
 impl Sketch {
     /// A sketch of no probes, with room for `capacity`.
-    pub(crate) fn new<Operator: LinearOperator + ?Sized>(
-        operator: &Operator,
+    pub(crate) fn new(
+        operator: &dyn LinearOperator,
         seed: u64,
         capacity: usize,
     ) -> Result<Self, Error> {
@@ -73,9 +74,9 @@ impl Sketch {
 
     /// Takes `rows` more probes, for which there is room, with 2 × rows products. Returns false and adds no
     /// probe where `budget` interrupts, which is asked between the two blocks.
-    pub(crate) fn extend<Operator: LinearOperator + ?Sized>(
+    pub(crate) fn extend(
         &mut self,
-        operator: &Operator,
+        operator: &dyn LinearOperator,
         rows: usize,
         budget: &Budget<'_>,
     ) -> Result<bool, Error> {
@@ -110,9 +111,9 @@ impl Sketch {
 
     /// Makes q number `index` of a product, and its column of R. Where the product lies in the span
     /// of those before it a random vector stands in, with a vanishing diagonal entry.
-    fn append<Operator: LinearOperator + ?Sized>(
+    fn append(
         &mut self,
-        operator: &Operator,
+        operator: &dyn LinearOperator,
         product: &Tensor,
         index: usize,
     ) -> Result<(), Error> {

@@ -19,11 +19,17 @@ impl Quadrature {
     ///
     /// [`Error::NonFiniteIntegrand`], such as for a logarithm where a node is not positive.
     pub fn integrate(&self, integrand: impl Fn(f64) -> f64) -> Result<Estimate, Error> {
+        let integrals = self.integrals(integrand)?.into_iter();
+        Ok(self.mean(integrals.map(|Integral { value, size }| (value, size))))
+    }
+
+    /// The mean over probes of values that are sums of these magnitudes.
+    fn mean(&self, values: impl Iterator<Item = (f64, f64)>) -> Estimate {
         let mut accumulator = Accumulator::default();
-        for Integral { value, size } in self.integrals(integrand)? {
+        for (value, size) in values {
             accumulator.push(value, self.precision.of_sum(size));
         }
-        Ok(accumulator.estimate(self.products, self.seed))
+        accumulator.estimate(self.products, self.seed)
     }
 
     /// Number of eigenvalues that are `inside` of a set with these ends, which the nodes in doubt are taken
@@ -40,8 +46,7 @@ impl Quadrature {
         });
         let known = known.count() as f64;
         let rounding = self.rounding();
-        let mut accumulator = Accumulator::default();
-        for rule in &self.rules {
+        self.mean(self.rules.iter().map(|rule| {
             let doubts = rule.in_doubt(&ends, self.asymmetry, rounding);
             let nodes = rule.nodes.iter().zip(&rule.weights).zip(doubts);
             let share: f64 = nodes
@@ -49,9 +54,8 @@ impl Quadrature {
                 .map(|((_, weight), _)| weight)
                 .sum();
             let number = known + rule.mass * share;
-            accumulator.push(number, self.precision.of_sum(number));
-        }
-        accumulator.estimate(self.products, self.seed)
+            (number, number)
+        }))
     }
 
     /// The largest |eigenvalue| known or seen by a probe.
@@ -126,13 +130,11 @@ impl Quadrature {
     /// Tr f(A) / dim for a bounded f that is not negative, with the standard error over probes; f takes a
     /// value, and how close to it an eigenvalue is known to be.
     pub(crate) fn share(&self, function: impl Fn(f64, f64) -> f64) -> Estimate {
-        let mut accumulator = Accumulator::default();
         let one = (self.dim as f64).recip();
         let known = self.deflated.iter();
-        let known: f64 = known
-            .map(|known| one * function(known.value, known.residual))
-            .sum();
-        for rule in &self.rules {
+        let known = known.map(|known| one * function(known.value, known.residual));
+        let known: f64 = known.sum();
+        self.mean(self.rules.iter().map(|rule| {
             let nodes = rule.nodes.iter().zip(&rule.residuals).zip(&rule.weights);
             let share: f64 = nodes
                 .map(|((&node, &residual), weight)| {
@@ -140,9 +142,8 @@ impl Quadrature {
                 })
                 .sum();
             let share = known + one * rule.mass * share;
-            accumulator.push(share, self.precision.of_sum(share));
-        }
-        accumulator.estimate(self.products, self.seed)
+            (share, share)
+        }))
     }
 }
 

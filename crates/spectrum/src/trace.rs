@@ -51,8 +51,8 @@ pub struct Moments {
 /// [`Error::TooFewProbes`], [`Error::Zero`] for an empty block or an operator of dimension 0,
 /// [`Error::OutOfRange`] for a goal that makes no sense, [`Error::BudgetTooSmall`], [`Error::Interrupted`]
 /// before there are two probes, and those of products, see [`Error`].
-pub fn moments_until<Operator: LinearOperator + ?Sized>(
-    operator: &Operator,
+pub fn moments_until(
+    operator: &dyn LinearOperator,
     settings: &MomentsSettings,
     deflation: Option<&Deflation>,
     goal: &Goal,
@@ -107,9 +107,9 @@ struct Running<'a> {
 
 impl Running<'_> {
     /// Takes `rows` more probes in one block.
-    fn extend<Operator: LinearOperator + ?Sized>(
+    fn extend(
         &mut self,
-        operator: &Operator,
+        operator: &dyn LinearOperator,
         rows: usize,
         seed: u64,
     ) -> Result<(), Error> {

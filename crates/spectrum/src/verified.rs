@@ -10,12 +10,12 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use candle_core::{DType, Device, Tensor};
-use flatness_kernels::dot;
+use candle_core::{DType, Tensor};
+use flatness_kernels::{dot, norm};
 use flatness_operator::LinearOperator;
 
-use crate::product::{Precision, multiply, norm};
-use crate::{Budget, Error};
+use crate::Error;
+use crate::product::{Precision, multiply};
 
 /// Asymmetry allowed in units of √ε: random forms scatter by a factor of a few.
 const SCATTER: f64 = 8.0;
@@ -25,9 +25,8 @@ const AT_A_TIME: usize = 1 << 16;
 
 /// An operator whose first products are checked as a method asks for them.
 #[derive(Debug)]
-pub struct Verified<'a, Operator> {
+pub struct Verified<Operator> {
     operator: Operator,
-    budget: Budget<'a>,
     state: Mutex<State>,
 }
 
@@ -37,26 +36,15 @@ struct State {
     repeated: Option<(usize, f64)>,
     /// A row has been compared with its product alone.
     compared: bool,
-    /// Products made for checks alone.
-    products: usize,
 }
 
-impl<'a, Operator: LinearOperator> Verified<'a, Operator> {
-    /// Checks nothing yet. `budget` may interrupt a check too, which fails it with [`Error::Interrupted`]:
-    /// what could not be checked is not believed. Its number of products is not looked at.
-    pub fn new(operator: Operator, budget: Budget<'a>) -> Self {
+impl<Operator: LinearOperator> Verified<Operator> {
+    /// Checks nothing yet.
+    pub fn new(operator: Operator) -> Self {
         Self {
             operator,
-            budget,
             state: Mutex::default(),
         }
-    }
-
-    /// Products made beside those asked for.
-    #[must_use]
-    pub fn extra_products(&self) -> usize {
-        let state = self.state.lock();
-        state.unwrap_or_else(PoisonError::into_inner).products
     }
 
     fn checked(&self, vectors: &Tensor) -> Result<Tensor, Error> {
@@ -67,7 +55,6 @@ impl<'a, Operator: LinearOperator> Verified<'a, Operator> {
         let mut state = state.unwrap_or_else(PoisonError::into_inner);
         match state.repeated {
             None => {
-                self.budget.go_on(rows)?;
                 compare_bits(&product, &multiply(&self.operator, vectors)?)?;
                 if rows > 1 {
                     let pair = |tensor: &Tensor| -> Result<[Tensor; 2], Error> {
@@ -77,17 +64,14 @@ impl<'a, Operator: LinearOperator> Verified<'a, Operator> {
                     check_symmetric([&u, &v], [&first, &second], precision)?;
                 }
                 state.repeated = Some((rows, norm(&product)? / norm(vectors)?));
-                state.products += rows;
             }
             Some((before, gain)) if before != rows && !state.compared => {
                 let first = |tensor: &Tensor| tensor.narrow(0, 0, 1);
                 let vector = first(vectors)?.contiguous()?;
-                self.budget.go_on(rows)?;
                 let alone = multiply(&self.operator, &vector)?;
                 let scale = gain * norm(&vector)?;
                 compare_blocks(&alone, &first(&product)?, scale, precision)?;
                 state.compared = true;
-                state.products += 1;
             }
             Some(_) => {}
         }
@@ -95,25 +79,15 @@ impl<'a, Operator: LinearOperator> Verified<'a, Operator> {
     }
 }
 
-impl<Operator: LinearOperator> LinearOperator for Verified<'_, Operator> {
-    fn dim(&self) -> usize {
-        self.operator.dim()
-    }
-
-    fn dtype(&self) -> DType {
-        self.operator.dtype()
-    }
-
-    fn device(&self) -> &Device {
-        self.operator.device()
-    }
+impl<Operator: LinearOperator> LinearOperator for Verified<Operator> {
+    flatness_operator::space_of!(operator);
 
     fn scale(&self) -> f64 {
         self.operator.scale()
     }
 
-    /// As the operator's own, and [`Error::NotDeterministic`], [`Error::Asymmetric`],
-    /// [`Error::BlockDependent`] or [`Error::Interrupted`] as a source.
+    /// As the operator's own, and [`Error::NotDeterministic`], [`Error::Asymmetric`] or
+    /// [`Error::BlockDependent`] as a source.
     fn apply_block(&self, vectors: &Tensor) -> Result<Tensor, flatness_operator::Error> {
         self.checked(vectors).map_err(|error| match error {
             Error::Operator(error) => error,

@@ -11,6 +11,7 @@
 use candle_core::DType;
 use flatness_operator::LinearOperator;
 
+use crate::budget::CONFIDENCE;
 use crate::diagonal_entries::{bytes_at_work, entries};
 use crate::eigenpairs_settings::vector_bytes;
 use crate::error::{check_dimension, check_positive, check_probes};
@@ -81,8 +82,8 @@ fn probe_bytes(dim: usize, dtype: DType) -> u64 {
 /// empty block, [`Error::TooLarge`] where the bytes allowed do not hold the probes, [`Error::OutOfRange`]
 /// for a goal that makes no sense, [`Error::BudgetTooSmall`], [`Error::Interrupted`] before there are two
 /// probes, and those of products, see [`Error`].
-pub fn xdiag_until<Operator: LinearOperator + ?Sized>(
-    operator: &Operator,
+pub fn xdiag_until(
+    operator: &dyn LinearOperator,
     settings: &XDiagSettings,
     goal: &Goal,
     budget: &Budget<'_>,
@@ -137,7 +138,7 @@ pub fn xdiag_until<Operator: LinearOperator + ?Sized>(
         }
         let result = growing.diagonal()?;
         let norm = result.norm()?;
-        let error = result.quantile(goal.confidence)? * norm.standard_error;
+        let error = result.quantile(CONFIDENCE)? * norm.standard_error;
         observe(&Progress {
             products: result.products,
             value: norm.value,
@@ -166,10 +167,7 @@ struct Growing<'a> {
 
 impl<'a> Growing<'a> {
     /// Checks the settings, and makes room for the probes that they ask for.
-    fn new<Operator: LinearOperator + ?Sized>(
-        operator: &Operator,
-        settings: &'a XDiagSettings,
-    ) -> Result<Self, Error> {
+    fn new(operator: &dyn LinearOperator, settings: &'a XDiagSettings) -> Result<Self, Error> {
         let XDiagSettings {
             probes,
             block,
@@ -216,9 +214,9 @@ impl<'a> Growing<'a> {
     }
 
     /// Takes `rows` more probes, which the bytes allowed hold; false where `budget` interrupts.
-    fn extend<Operator: LinearOperator + ?Sized>(
+    fn extend(
         &mut self,
-        operator: &Operator,
+        operator: &dyn LinearOperator,
         rows: usize,
         budget: &Budget<'_>,
     ) -> Result<bool, Error> {

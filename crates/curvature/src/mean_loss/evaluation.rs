@@ -32,8 +32,6 @@ pub struct Evaluation {
 pub struct Confidence {
     /// The smallest margin; infinite with a single class.
     pub smallest_margin: f64,
-    /// Fraction of the examples with a margin above zero; a tie counts against the label.
-    pub positive_margins: f64,
     /// Mean Tr A over the examples.
     pub mean_trace: f64,
 }
@@ -77,31 +75,28 @@ impl MeanLoss<'_> {
     /// [`Error::NonFinite`] for a logit that is infinite or not a number, a `theta` of another length, number type or
     /// device, or a device error.
     pub fn confidence(&self, theta: &Tensor) -> Result<Confidence, Error> {
+        let data = || self.data.name().to_owned();
         let shares = self.at_logits(
             theta,
-            |sums: Option<Margins>, logits, labels, point, chunk| {
-                let margins = Margins::of(logits, labels)?.ok_or_else(|| Error::NonFinite {
-                    what: "logits".to_owned(),
-                    data: self.data.name().to_owned(),
-                    first: chunk.start,
-                    last: chunk.end - 1,
-                })?;
-                let trace = trace(point, logits)?;
-                let here = Margins { trace, ..margins };
+            |sums: Option<Confidence>, logits, labels, point, at| {
+                let smallest = smallest_margin(logits, labels)?;
+                let here = Confidence {
+                    smallest_margin: smallest.ok_or_else(|| Error::NonFinite {
+                        what: "logits".to_owned(),
+                        data: data(),
+                        first: at.start,
+                        last: at.end - 1,
+                    })?,
+                    mean_trace: trace(point, logits)?,
+                };
                 Ok(Some(sums.map_or(here, |sums| sums.with(here))))
             },
         )?;
-        let sums = shares.into_iter().flatten().reduce(Margins::with);
-        let Some(sums) = sums else {
-            return Err(Error::NoExamples {
-                data: self.data.name().to_owned(),
-            });
-        };
-        let mean = |sum: f64| sum / self.data.len() as f64;
+        let sums = shares.into_iter().flatten().reduce(Confidence::with);
+        let sums = sums.ok_or_else(|| Error::NoExamples { data: data() })?;
         Ok(Confidence {
-            smallest_margin: sums.smallest,
-            positive_margins: mean(sums.positive as f64),
-            mean_trace: mean(sums.trace),
+            mean_trace: sums.mean_trace / self.data.len() as f64,
+            ..sums
         })
     }
 
@@ -135,72 +130,56 @@ pub(super) struct Tally {
 impl Tally {
     /// With the loss of the examples of `point` besides, and those of them that are `correct`.
     pub(super) fn with(self, point: &LossPoint, correct: Correct) -> Self {
+        let loss = point.sum();
+        self.plus(Self { loss, correct })
+    }
+
+    fn plus(self, other: Self) -> Self {
         Self {
-            loss: self.loss + point.sum(),
+            loss: self.loss + other.loss,
             correct: Correct {
-                first: self.correct.first + correct.first,
-                among_five: self.correct.among_five + correct.among_five,
+                first: self.correct.first + other.correct.first,
+                among_five: self.correct.among_five + other.correct.among_five,
             },
         }
     }
 
     /// Means over the `examples` of all `shares`, which are added in order.
     pub(super) fn mean(shares: impl Iterator<Item = Self>, examples: usize) -> Evaluation {
-        let sum = shares.fold(Self::default(), |sum, share| Self {
-            loss: sum.loss + share.loss,
-            correct: Correct {
-                first: sum.correct.first + share.correct.first,
-                among_five: sum.correct.among_five + share.correct.among_five,
-            },
-        });
+        let Self { loss, correct } = shares.fold(Self::default(), Self::plus);
         let mean = |sum: f64| sum / examples as f64;
         Evaluation {
-            loss: mean(sum.loss),
-            accuracy: mean(sum.correct.first as f64),
-            top5_accuracy: mean(sum.correct.among_five as f64),
+            loss: mean(loss),
+            accuracy: mean(correct.first as f64),
+            top5_accuracy: mean(correct.among_five as f64),
         }
     }
 }
 
-/// Margins and Σ Tr A of some examples, at least one.
-#[derive(Debug, Clone, Copy)]
-struct Margins {
-    smallest: f64,
-    positive: usize,
-    trace: f64,
-}
-
-impl Margins {
-    /// The margins of `logits` (B, C) for `labels` (B); none where a logit is not finite.
-    fn of(logits: &Tensor, labels: &Tensor) -> Result<Option<Self>, Error> {
-        let rows = logits.to_dtype(DType::F64)?.to_vec2::<f64>()?;
-        let labels = labels.to_vec1::<u32>()?;
-        let mut margins = Self {
-            smallest: f64::INFINITY,
-            positive: 0,
-            trace: 0.0,
-        };
-        for (row, label) in rows.iter().zip(labels) {
-            if !row.iter().all(|logit| logit.is_finite()) {
-                return Ok(None);
-            }
-            let label = label as usize;
-            let others = row.iter().enumerate().filter(|(class, _)| *class != label);
-            let most = others.fold(f64::NEG_INFINITY, |most, (_, logit)| most.max(*logit));
-            let margin = row[label] - most;
-            margins.smallest = margins.smallest.min(margin);
-            margins.positive += usize::from(margin > 0.0);
-        }
-        Ok(Some(margins))
-    }
-
+impl Confidence {
+    /// The smaller margin, and the sum of the traces.
     fn with(self, other: Self) -> Self {
         Self {
-            smallest: self.smallest.min(other.smallest),
-            positive: self.positive + other.positive,
-            trace: self.trace + other.trace,
+            smallest_margin: self.smallest_margin.min(other.smallest_margin),
+            mean_trace: self.mean_trace + other.mean_trace,
         }
     }
+}
+
+/// The smallest margin of `logits` (B, C) for `labels` (B); none where a logit is not finite.
+fn smallest_margin(logits: &Tensor, labels: &Tensor) -> Result<Option<f64>, Error> {
+    let rows = logits.to_dtype(DType::F64)?.to_vec2::<f64>()?;
+    let mut smallest = f64::INFINITY;
+    for (row, label) in rows.iter().zip(labels.to_vec1::<u32>()?) {
+        if !row.iter().all(|logit| logit.is_finite()) {
+            return Ok(None);
+        }
+        let label = label as usize;
+        let others = row.iter().enumerate().filter(|(class, _)| *class != label);
+        let most = others.fold(f64::NEG_INFINITY, |most, (_, logit)| most.max(*logit));
+        smallest = smallest.min(row[label] - most);
+    }
+    Ok(Some(smallest))
 }
 
 /// Σ Tr A over the examples of `point`, at `logits` (B, C): class by class, so that no (B, C, C) is held.

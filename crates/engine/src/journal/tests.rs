@@ -2,10 +2,11 @@
 
 use std::cell::Cell;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
-use flatness_operator::{Dense, Error, LinearOperator, check_block};
+use flatness_operator::{Error, LinearOperator, check_block, from_fn};
+use flatness_testkit::values;
 
 use super::record::DIGEST;
 use super::{Journal, JournalError, MAGIC};
@@ -15,27 +16,24 @@ const HEADER: usize = MAGIC.len() + DIGEST + 16;
 /// Rows of the blocks that the measurement asks for.
 const BLOCKS: [usize; 3] = [1, 2, 1];
 
-fn dense(dim: usize, dtype: DType) -> Dense {
-    let entries = (0..dim * dim).map(|index| {
-        let (low, high) = (
-            (index / dim).min(index % dim),
-            (index / dim).max(index % dim),
-        );
-        ((3 * low + 5 * high) as f64).sin()
-    });
-    let matrix = Tensor::from_vec(entries.collect(), (dim, dim), &Device::Cpu).unwrap();
-    Dense::new(&matrix.to_dtype(dtype).unwrap()).unwrap()
+fn dense(dim: usize, dtype: DType) -> impl LinearOperator {
+    let entries = (0..dim * dim).map(|index| ((index / dim + index % dim) as f64).sin());
+    let matrix = Tensor::from_vec(entries.collect::<Vec<_>>(), (dim, dim), &Device::Cpu);
+    let matrix = matrix.unwrap().to_dtype(dtype).unwrap();
+    from_fn(dim, dtype, &Device::Cpu, move |vectors: &Tensor| {
+        vectors.matmul(&matrix)
+    })
 }
 
 /// An operator with a journal, and the vectors that it had to multiply.
 struct Journalled<'a> {
-    operator: &'a Dense,
+    operator: &'a dyn LinearOperator,
     journal: Journal,
     products: Cell<u64>,
 }
 
 fn open<'a>(
-    operator: &'a Dense,
+    operator: &'a dyn LinearOperator,
     path: &Path,
     identity: &str,
 ) -> Result<Journalled<'a>, JournalError> {
@@ -47,17 +45,7 @@ fn open<'a>(
 }
 
 impl LinearOperator for Journalled<'_> {
-    fn dim(&self) -> usize {
-        self.operator.dim()
-    }
-
-    fn dtype(&self) -> DType {
-        self.operator.dtype()
-    }
-
-    fn device(&self) -> &Device {
-        self.operator.device()
-    }
+    flatness_operator::space_of!(operator);
 
     fn apply_block(&self, vectors: &Tensor) -> Result<Tensor, Error> {
         let rows = check_block(self, vectors)?;
@@ -75,40 +63,38 @@ fn measure(operator: &dyn LinearOperator, blocks: usize) -> Result<Vec<u64>, Str
     let mut vectors = Tensor::ones((1, dim), operator.dtype(), &Device::Cpu).unwrap();
     let mut bits = Vec::new();
     for rows in BLOCKS.into_iter().take(blocks) {
-        let block = vectors
-            .broadcast_as((rows, dim))
-            .unwrap()
-            .contiguous()
-            .unwrap();
-        let product = operator
-            .apply_block(&block)
-            .map_err(|error| error.to_string())?;
-        let doubles = product
-            .flatten_all()
-            .and_then(|flat| flat.to_dtype(DType::F64));
-        let doubles: Vec<f64> = doubles.unwrap().to_vec1().unwrap();
-        bits.extend(doubles.iter().map(|x| x.to_bits()));
+        let block = vectors.repeat((rows, 1)).unwrap();
+        let product = operator.apply_block(&block);
+        let product = product.map_err(|error| error.to_string())?;
+        bits.extend(values(&product).iter().map(|x| x.to_bits()));
         vectors = product.narrow(0, rows - 1, 1).unwrap().cos().unwrap();
     }
     Ok(bits)
 }
 
-/// Where each record ends in the file, and the rows up to there.
-fn ends(dim: usize, dtype: DType) -> Vec<(usize, u64)> {
-    let mut end = (HEADER, 0);
-    BLOCKS
-        .map(|rows| {
-            end.0 += 8 + 2 * DIGEST + rows * dim * dtype.size_in_bytes();
-            end.1 += rows as u64;
-            end
-        })
-        .into()
+/// A directory that is removed when it is dropped, and a file in it.
+fn place() -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("journal");
+    (directory, path)
+}
+
+/// Rows on record in the first `bytes` of a journal of vectors of 3 elements, and where the last record ends.
+fn kept(bytes: usize, dtype: DType) -> (u64, usize) {
+    let mut kept = (0, HEADER);
+    for rows in BLOCKS {
+        let end = kept.1 + 8 + 2 * DIGEST + 3 * rows * dtype.size_in_bytes();
+        if end > bytes {
+            break;
+        }
+        kept = (kept.0 + rows as u64, end);
+    }
+    kept
 }
 
 #[test]
 fn a_journal_cut_off_anywhere_goes_on_to_the_same_bits() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("journal");
+    let (_directory, path) = place();
     for dtype in [DType::F32, DType::F64] {
         let plain = dense(3, dtype);
         let expected = measure(&plain, 3).unwrap();
@@ -116,23 +102,19 @@ fn a_journal_cut_off_anywhere_goes_on_to_the_same_bits() {
         assert_eq!(measure(&journal, 3).unwrap(), expected);
         drop(journal);
         let whole = fs::read(&path).unwrap();
-        let ends = ends(3, dtype);
-        assert_eq!(whole.len(), ends[2].0);
+        assert_eq!(kept(whole.len(), dtype), (4, whole.len()));
         for cut in 0..=whole.len() {
             fs::write(&path, &whole[..cut]).unwrap();
             let journal = open(&plain, &path, IDENTITY).unwrap();
-            let kept = ends.iter().rev().find(|(end, _)| *end <= cut);
-            let kept = kept.map_or(0, |(_, rows)| *rows);
+            let (kept, _) = kept(cut, dtype);
             assert_eq!(journal.journal.recorded(), kept, "cut at {cut}");
             assert_eq!(measure(&journal, 3).unwrap(), expected, "cut at {cut}");
             assert_eq!(journal.products.get(), 4 - kept, "cut at {cut}");
             drop(journal);
             assert_eq!(fs::read(&path).unwrap(), whole, "cut at {cut}");
         }
-        Journal::open(&plain, &path, IDENTITY)
-            .unwrap()
-            .remove()
-            .unwrap();
+        let journal = Journal::open(&plain, &path, IDENTITY).unwrap();
+        journal.remove().unwrap();
         assert!(!path.exists());
     }
 }
@@ -140,14 +122,12 @@ fn a_journal_cut_off_anywhere_goes_on_to_the_same_bits() {
 /// A loss of power may leave any bytes in the blocks of the file that were not on the disk.
 #[test]
 fn a_changed_byte_costs_the_records_from_there_on_or_the_journal() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("journal");
+    let (_directory, path) = place();
     let plain = dense(3, DType::F64);
     let journal = open(&plain, &path, IDENTITY).unwrap();
     let expected = measure(&journal, 3).unwrap();
     drop(journal);
     let whole = fs::read(&path).unwrap();
-    let ends = ends(3, DType::F64);
     for place in 0..whole.len() {
         let mut changed = whole.clone();
         changed[place] ^= 0x81;
@@ -160,16 +140,14 @@ fn a_changed_byte_costs_the_records_from_there_on_or_the_journal() {
         }
         let journal = opened.unwrap();
         assert_eq!(measure(&journal, 3).unwrap(), expected, "byte {place}");
-        let kept = ends.iter().rev().find(|(end, _)| *end <= place);
-        let kept = kept.map_or(0, |(_, rows)| *rows);
+        let (kept, _) = kept(place, DType::F64);
         assert_eq!(journal.products.get(), 4 - kept, "byte {place}");
     }
 }
 
 #[test]
 fn a_measurement_goes_on_behind_what_is_on_record() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("journal");
+    let (_directory, path) = place();
     let plain = dense(3, DType::F64);
     let expected = measure(&plain, 3).unwrap();
     for blocks in [0, 1, 2, 3] {
@@ -182,8 +160,7 @@ fn a_measurement_goes_on_behind_what_is_on_record() {
 
 #[test]
 fn the_journal_of_another_measurement_is_refused_and_kept() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("journal");
+    let (_directory, path) = place();
     let plain = dense(3, DType::F64);
     let journal = open(&plain, &path, IDENTITY).unwrap();
     measure(&journal, 3).unwrap();
@@ -191,13 +168,12 @@ fn the_journal_of_another_measurement_is_refused_and_kept() {
     assert!(again.contains("in use by another process"), "{again}");
     drop(journal);
     let whole = fs::read(&path).unwrap();
-    let others = [
-        (dense(3, DType::F64), "weights 2, data 2"),
-        (dense(4, DType::F64), IDENTITY),
-        (dense(3, DType::F32), IDENTITY),
-    ];
-    for (operator, identity) in others {
-        let error = open(&operator, &path, identity).err().unwrap();
+    for (dim, dtype, identity) in [
+        (3, DType::F64, "weights 2, data 2"),
+        (4, DType::F64, IDENTITY),
+        (3, DType::F32, IDENTITY),
+    ] {
+        let error = open(&dense(dim, dtype), &path, identity).err().unwrap();
         let message = format!("{error:#}");
         assert!(message.contains("another measurement"), "{message}");
         assert_eq!(fs::read(&path).unwrap(), whole);
@@ -210,8 +186,7 @@ fn the_journal_of_another_measurement_is_refused_and_kept() {
 
 #[test]
 fn other_vectors_than_those_on_record_are_an_error_that_says_what_to_do() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("journal");
+    let (_directory, path) = place();
     let plain = dense(3, DType::F64);
     measure(&open(&plain, &path, IDENTITY).unwrap(), 3).unwrap();
     let journal = open(&plain, &path, IDENTITY).unwrap();

@@ -13,7 +13,6 @@ use crate::Error;
 use crate::context::Context;
 use crate::cost::Span;
 use crate::point::Precision;
-use crate::quantity::{computed, rounding};
 
 #[derive(Debug)]
 pub(super) struct Confidence;
@@ -40,13 +39,11 @@ impl Measure for Confidence {
     fn measure(&self, context: &mut Context<'_>) -> Result<(), Error> {
         let found = context.mean_loss.confidence(context.theta)?;
         context.meter.count(SWEEP);
-        for (name, value) in [
+        let numbers = [
             ("confidence_trace", found.mean_trace),
             ("smallest_margin", found.smallest_margin),
-        ] {
-            let number = computed(value, rounding(context.room.dtype, value), SWEEP);
-            context.results.numbers.insert(name.to_owned(), number);
-        }
+        ];
+        context.results.computed(numbers, context.room.dtype, SWEEP);
         Ok(())
     }
 }

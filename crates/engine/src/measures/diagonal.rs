@@ -14,7 +14,7 @@ use std::ops::Range;
 
 use candle_core::{DType, Tensor};
 use flatness_layers::ParamLayout;
-use flatness_records::{Cost, Quantity, Request, Stop, Uncertainty, What};
+use flatness_records::{Cost, Quantity, Request, Stop, What};
 use flatness_spectrum::{Estimate, Goal, Measured, XDiagSettings, xdiag_bytes, xdiag_until};
 
 use super::{Kind, Measure};
@@ -22,7 +22,7 @@ use crate::Error;
 use crate::context::Context;
 use crate::cost::Span;
 use crate::found::NamedDiagonal;
-use crate::quantity::stop;
+use crate::quantity::{over, stop};
 use crate::room::{BLOCK, Refusal, Room};
 
 /// Products of a probe: one for the sketch, one of it.
@@ -96,11 +96,8 @@ impl Measure for Diagonal {
             || "the diagonal".to_owned(),
             |probes| format!("--what diagonal={probes}"),
         );
-        Err(Refusal {
-            what,
-            needed: needed(least, 1),
-            fits: (fits > 1).then(|| format!("--what diagonal={fits}")),
-        })
+        let fits = (fits > 1).then(|| format!("--what diagonal={fits}"));
+        Err(room.refusal(what, needed(least, 1), fits))
     }
 
     fn cost(&self, request: &Request, rows: usize) -> Span {
@@ -138,10 +135,7 @@ impl Measure for Diagonal {
             Some(_) => (f64::MIN_POSITIVE, PRODUCTS * first),
         };
         let budget = meter.budget(products);
-        let goal = Goal {
-            relative_error,
-            confidence: CONFIDENCE,
-        };
+        let goal = Goal::relative(relative_error);
         meter.stage(&context.label("diagonal"), "products", PRODUCTS * first);
         let measured = xdiag_until(
             context.operator,
@@ -160,7 +154,7 @@ impl Measure for Diagonal {
         let layout = context.mean_loss.network().layout();
         let ranges = &context.place.ranges;
         for (name, number) in numbers(&measured, self.probes, layout, ranges)? {
-            context.results.numbers.insert(name.to_owned(), number);
+            context.results.insert(name, number);
         }
         context.results.diagonal = Some(NamedDiagonal {
             matrix: context.place.matrix,
@@ -193,14 +187,10 @@ fn numbers(
         Ended::Products | Ended::Converged if whole => None,
         ended => Some(stop(*ended)),
     };
-    let number = |value: f64, standard_error: f64| {
-        let uncertainty = Uncertainty::Stochastic {
-            standard_error,
-            probes: probes as u64,
-        };
-        let mut number = Quantity::new(value, uncertainty, Cost::products(result.products as u64));
-        number.stop = stop;
-        number
+    let cost = Cost::products(result.products as u64);
+    let number = |value: f64, standard_error: f64| Quantity {
+        stop,
+        ..over(value, standard_error, probes, cost)
     };
     let double = |tensor: &Tensor| tensor.to_dtype(DType::F64);
     let scalar = |tensor: &Tensor| double(tensor)?.to_scalar::<f64>();
@@ -240,28 +230,18 @@ fn numbers(
 }
 
 /// The element of a parameter that row `row` of those at `ranges` belongs to, such as `fc.weight[3, 41]`.
-fn element(mut row: usize, layout: &ParamLayout, ranges: &[Range<usize>]) -> Option<String> {
-    for range in ranges {
-        if row >= range.len() {
-            row -= range.len();
-            continue;
-        }
-        let mut index = range.start + row;
-        for parameter in layout.parameters() {
-            if index >= parameter.len() {
-                index -= parameter.len();
-                continue;
-            }
-            let mut place: Vec<String> = Vec::with_capacity(parameter.shape.len());
-            for axis in parameter.shape.iter().rev() {
-                place.push((index % axis).to_string());
-                index /= axis;
-            }
-            place.reverse();
-            return Some(format!("{}[{}]", parameter.name, place.join(", ")));
-        }
+fn element(row: usize, layout: &ParamLayout, ranges: &[Range<usize>]) -> Option<String> {
+    let index = ranges.iter().cloned().flatten().nth(row)?;
+    let mut parameters = layout.parameters().iter().zip(layout.ranges());
+    let (parameter, range) = parameters.find(|(_, range)| range.contains(&index))?;
+    let mut rest = index - range.start;
+    let mut place: Vec<String> = Vec::with_capacity(parameter.shape.len());
+    for axis in parameter.shape.iter().rev() {
+        place.push((rest % axis).to_string());
+        rest /= axis;
     }
-    None
+    place.reverse();
+    Some(format!("{}[{}]", parameter.name, place.join(", ")))
 }
 
 /// The elements of `vector` by parameter. A group is of whole parameters.
@@ -270,17 +250,13 @@ fn named(
     layout: &ParamLayout,
     ranges: &[Range<usize>],
 ) -> Result<Vec<(String, Tensor)>, Error> {
-    let (mut named, mut offset, mut taken) = (Vec::new(), 0, 0);
-    for parameter in layout.parameters() {
-        let (start, len) = (offset, parameter.len());
-        offset += len;
-        if len > 0 && ranges.iter().any(|range| range.contains(&start)) {
-            let piece = vector.narrow(0, taken, len)?;
-            taken += len;
-            named.push((
-                parameter.name.clone(),
-                piece.reshape(parameter.shape.as_slice())?,
-            ));
+    let (mut named, mut taken) = (Vec::new(), 0);
+    for (parameter, own) in layout.parameters().iter().zip(layout.ranges()) {
+        if !own.is_empty() && ranges.iter().any(|range| range.contains(&own.start)) {
+            let piece = vector.narrow(0, taken, own.len())?;
+            taken += own.len();
+            let piece = piece.reshape(parameter.shape.as_slice())?;
+            named.push((parameter.name.clone(), piece));
         }
     }
     Ok(named)

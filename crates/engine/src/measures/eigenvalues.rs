@@ -99,22 +99,21 @@ impl Measure for Eigenvalues {
                     quantity: found.clone(),
                     vector: vectors.get(index)?,
                 });
-                context.results.numbers.insert(name, found);
+                context.results.insert(name, found);
             }
         }
         // One end alone says nothing of the other.
         if let (false, Some(norm)) = (self.0.contains(&0), pairs.spectral_norm()) {
-            let norm = quantity(&norm, pairs);
             context
                 .results
-                .numbers
-                .insert("spectral_norm".to_owned(), norm);
+                .insert("spectral_norm", quantity(&norm, pairs));
         }
         Ok(())
     }
 }
 
-fn quantity(eigenvalue: &Eigenvalue, pairs: &Eigenpairs) -> Quantity {
+/// An eigenvalue as a record holds it, at the cost of all `pairs`.
+pub(super) fn quantity(eigenvalue: &Eigenvalue, pairs: &Eigenpairs) -> Quantity {
     let products = pairs.products as u64;
     let uncertainty = Uncertainty::Iterative {
         residual: eigenvalue.residual,
@@ -225,11 +224,8 @@ impl Search {
             None => (format!("the search for {wanted} eigenvalues"), least),
             Some(basis) => (format!("--basis {basis}"), basis),
         };
-        Err(Refusal {
-            what,
-            needed: bytes(needed),
-            fits: (fits >= least).then(|| format!("--basis {fits}")),
-        })
+        let fits = (fits >= least).then(|| format!("--basis {fits}"));
+        Err(room.refusal(what, bytes(needed), fits))
     }
 
     /// Searches within the share of the budget.
@@ -245,7 +241,6 @@ impl Search {
             basis: context.fit.basis,
             tolerance: request.tolerance,
             least_products: self.products(request),
-            bytes: None,
             seed: context.streams.seed("lanczos"),
         };
         let end = if top == 0 && bottom > 0 {

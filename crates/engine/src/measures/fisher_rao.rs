@@ -6,12 +6,12 @@
 //!
 //! Memory: a product. Cost: one. Error: rounding.
 
-use flatness_measures::fisher_rao;
+use flatness_measures::quadratic_form;
 use flatness_records::{Matrix, Request};
 
 use super::{Kind, Measure};
 use crate::Error;
-use crate::context::{Context, Place};
+use crate::context::Context;
 use crate::cost::Span;
 use crate::operators::Block;
 use crate::quantity::{computed, cost};
@@ -30,17 +30,11 @@ impl Measure for FisherRao {
     }
 
     fn measure(&self, context: &mut Context<'_>) -> Result<(), Error> {
-        let place = Place {
-            matrix: Matrix::GaussNewton,
-            ..context.place.clone()
-        };
+        let place = context.place.of(Matrix::GaussNewton);
         let operator = Block::new(context.curvature, &place, 0.0, BLOCK, context.meter)?;
-        let form = fisher_rao(&operator, context.theta)?;
+        let form = quadratic_form(&operator, context.theta)?;
         let number = computed(form.value, form.rounding, cost(form.cost));
-        context
-            .results
-            .numbers
-            .insert("fisher_rao".to_owned(), number);
+        context.results.insert("fisher_rao", number);
         Ok(())
     }
 }

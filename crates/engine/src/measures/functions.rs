@@ -58,11 +58,9 @@ impl Functions {
         }
         let fixed = quadrature_bytes(1, 0, dim, dtype) + beside(1);
         let fits = room.beside(fixed) / room.vector();
-        Err(Refusal {
-            what: format!("one probe of --steps {steps}"),
-            needed: needed(1),
-            fits: (fits > 0).then(|| format!("--steps {fits}")),
-        })
+        let what = format!("one probe of --steps {steps}");
+        let fits = (fits > 0).then(|| format!("--steps {fits}"));
+        Err(room.refusal(what, needed(1), fits))
     }
 }
 
@@ -95,12 +93,11 @@ impl Measure for Functions {
         let steps = request.steps.min(context.room.dim);
         // The block that the budget holds; two probes are the least.
         let block = PROBES.min(products / steps).max(LEAST_PROBES);
-        let krylov = self.krylov(&context.room);
         let settings = QuadratureSettings {
             probes: block,
             steps,
             block,
-            bytes: Some(krylov.map_err(|refusal| context.room.refuse(refusal))?),
+            bytes: Some(self.krylov(&context.room)?),
             probe: Probe::Gaussian,
             seed: context.streams.seed("density"),
         };

@@ -11,10 +11,9 @@
 
 use flatness_kernels::norm;
 use flatness_measures::{
-    Ascent, AscentSettings, BallSettings, BoxSpace, KeskarSettings, Objective, ball_rise,
-    keskar_sharpness,
+    Ascent, AscentSettings, KeskarSettings, Objective, ball_rise, keskar_sharpness,
 };
-use flatness_records::{Curve, CurvePoint, Numbers, Quantity, Request, Uncertainty};
+use flatness_records::{CurvePoint, Numbers, Quantity, Request, Uncertainty};
 
 use super::confidence::SWEEP;
 use super::{Kind, Measure, ascending};
@@ -78,7 +77,6 @@ impl Keskar {
             Region::Box => {
                 let settings = KeskarSettings {
                     epsilons: &self.sizes,
-                    space: BoxSpace::Full,
                     directions: &directions,
                     ascent,
                 };
@@ -93,13 +91,9 @@ impl Keskar {
                 context.meter.count(SWEEP);
                 let loss = loss + 0.5 * decay * norm(theta)?.powi(2);
                 for &radius in &self.sizes {
-                    let settings = BallSettings {
-                        radius,
-                        directions: &directions,
-                        ascent,
-                    };
-                    let ball =
-                        context.watched(|watch| ball_rise(&objective, theta, &settings, watch));
+                    let ball = context.watched(|watch| {
+                        ball_rise(&objective, theta, radius, &directions, &ascent, watch)
+                    });
                     match ball.map_err(Error::from) {
                         Ok(ascent) => found.push((radius, phi(&ascent, loss), loss)),
                         Err(error) if error.leaves_others() && !found.is_empty() => break,
@@ -156,10 +150,7 @@ impl Measure for Keskar {
                 numbers,
             });
         }
-        context.results.curves.push(Curve {
-            name: name.to_owned(),
-            points,
-        });
+        context.results.curve(name, points);
         Ok(())
     }
 }

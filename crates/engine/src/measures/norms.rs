@@ -13,7 +13,6 @@ use super::{Kind, Measure};
 use crate::Error;
 use crate::context::Context;
 use crate::cost::Span;
-use crate::quantity::{computed, rounding};
 
 #[derive(Debug)]
 pub(super) struct Norms;
@@ -31,21 +30,16 @@ impl Measure for Norms {
         let Context { subject, theta, .. } = *context;
         // As it is trained: a frozen network has no scale-invariant weights.
         let network = subject.network;
-        let mut norms: Vec<(String, f64)> = weight_norms(network.layout(), theta)?
-            .layers
-            .into_iter()
-            .map(|layer| (format!("norm({})", layer.name), layer.norm))
-            .collect();
+        let layers = weight_norms(network.layout(), theta)?.layers.into_iter();
+        let named = layers.map(|layer| (format!("norm({})", layer.name), layer.norm));
+        let mut norms: Vec<(String, f64)> = named.collect();
         if !scale_invariant_weights(network).is_empty() {
-            norms.push((
-                "scale_invariant_norm".to_owned(),
-                scale_invariant_norm(network, theta)?,
-            ));
+            let norm = scale_invariant_norm(network, theta)?;
+            norms.push(("scale_invariant_norm".to_owned(), norm));
         }
-        for (name, norm) in norms {
-            let number = computed(norm, rounding(theta.dtype(), norm), Cost::default());
-            context.results.numbers.insert(name, number);
-        }
+        let norms = norms.iter().map(|(name, norm)| (name.as_str(), *norm));
+        let cost = Cost::default();
+        context.results.computed(norms, theta.dtype(), cost);
         Ok(())
     }
 }

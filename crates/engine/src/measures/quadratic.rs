@@ -14,7 +14,7 @@ use flatness_kernels::norm;
 use flatness_measures::{
     Form, LossRise, Objective, loss_rises, quadratic_form, rise_over_quadratic, unit,
 };
-use flatness_records::{Cost, Curve, CurvePoint, Numbers, Quantity, Request};
+use flatness_records::{Cost, CurvePoint, Numbers, Quantity, Request};
 use flatness_spectrum::{Estimate, Probe};
 
 use super::{Kind, Measure};
@@ -145,10 +145,7 @@ impl Quadratic {
             }
             points.push(CurvePoint { x, numbers });
         }
-        context.results.curves.push(Curve {
-            name: name.to_owned(),
-            points,
-        });
+        context.results.curve(name, points);
         Ok(())
     }
 }
@@ -195,7 +192,7 @@ impl Rises {
                 products: 0,
                 seed: 0,
             };
-            if estimate.half_width_95()? > request.relative_error * ratio.value.abs() {
+            if estimate.half_width(0.95)? > request.relative_error * ratio.value.abs() {
                 return Ok(false);
             }
         }

@@ -7,9 +7,7 @@
 //! Memory: 2 vectors for each probe multiplied at a time. Cost: 24 products. Error: standard error over probes.
 
 use flatness_layers::Network;
-use flatness_measures::{
-    RelativeFlatnessSettings, RelativeTrace, neuron_weights, relative_flatness,
-};
+use flatness_measures::{RelativeFlatnessSettings, neuron_weights, relative_flatness};
 use flatness_records::Request;
 
 use super::{Kind, Measure};
@@ -54,10 +52,8 @@ impl Measure for RelativeFlatness {
             return Ok(());
         };
         let settings = RelativeFlatnessSettings {
-            trace: RelativeTrace::Probes {
-                probes: PROBES,
-                seed: context.streams.seed("relative-flatness"),
-            },
+            probes: PROBES,
+            seed: context.streams.seed("relative-flatness"),
             block: context.fit.rows,
         };
         context.meter.stage("relative flatness", "products", PROBES);
@@ -71,7 +67,7 @@ impl Measure for RelativeFlatness {
         let mut number = drawn(&found.estimate, cost(found.cost));
         number.stop = ended(found.stop);
         let name = format!("relative_flatness({})", found.weight);
-        context.results.numbers.insert(name, number);
+        context.results.insert(name, number);
         Ok(())
     }
 }

@@ -8,20 +8,19 @@
 //! All of it in double precision. Memory: that of eigenvalues and trace. Cost: for each α that of top, bottom, trace and frobenius and
 //! of adaptive, and a loss. Error: as theirs.
 
+use candle_core::Tensor;
 use flatness_kernels::norm;
 use flatness_layers::Network;
 use flatness_measures::Rescaling as Pair;
-use flatness_records::{Cost, Curve, CurvePoint, Request};
+use flatness_records::{Cost, Request};
 
 use super::adaptive::{Adaptive, adaptive_lambda_max};
 use super::confidence::SWEEP;
-use super::scaling::of_hessian;
+use super::scaling::{curve, of_hessian};
 use super::{Kind, Measure};
 use crate::Error;
 use crate::context::Context;
 use crate::cost::Span;
-use crate::point::curvature;
-use crate::quantity::{computed, rounding};
 use crate::room::{Refusal, Room};
 
 /// α
@@ -62,37 +61,17 @@ impl Measure for Rescaling {
 
     fn measure(&self, context: &mut Context<'_>) -> Result<(), Error> {
         let pair = first_pair(context.mean_loss.network())?;
-        let mut points = Vec::with_capacity(self.0.len());
-        for &factor in &self.0 {
-            if context.meter.interrupted() && !points.is_empty() {
-                break;
-            }
-            let theta = pair.apply(context.theta, factor)?;
-            let loss = context.mean_loss.evaluate(&theta)?.loss;
+        let to = |theta: &Tensor, factor| pair.apply(theta, factor);
+        curve(context, "rescaling", &self.0, to, |context, found, at| {
+            let (theta, curvature) = at;
+            let loss = context.mean_loss.evaluate(theta)?.loss;
             context.meter.count(SWEEP);
-            let curvature = curvature(context.mean_loss, &theta, context.resources)?;
-            let mut found = context.inner(&of_hessian(), context.place, (&theta, &curvature))?;
-            let adaptive = adaptive_lambda_max(context, &theta, &curvature, 0.0);
+            let adaptive = adaptive_lambda_max(context, theta, curvature, 0.0);
             found.keep("adaptive_lambda_max", adaptive)?;
-            let norm = norm(&theta)?;
-            let numbers = &mut found.numbers;
-            for (name, value, cost) in [
-                ("loss", loss, SWEEP),
-                ("parameter_norm", norm, Cost::default()),
-            ] {
-                let number = computed(value, rounding(theta.dtype(), value), cost);
-                numbers.insert(name.to_owned(), number);
-            }
-            context.undefined_at("rescaling", factor, found.undefined);
-            points.push(CurvePoint {
-                x: factor,
-                numbers: found.numbers,
-            });
-        }
-        context.results.curves.push(Curve {
-            name: "rescaling".to_owned(),
-            points,
-        });
-        Ok(())
+            let (dtype, norm) = (theta.dtype(), norm(theta)?);
+            found.computed([("loss", loss)], dtype, SWEEP);
+            found.computed([("parameter_norm", norm)], dtype, Cost::default());
+            Ok(())
+        })
     }
 }

@@ -8,17 +8,18 @@
 //! All of it in double precision. Memory: that of eigenvalues and trace. Cost: for each a that of top, bottom, trace and frobenius,
 //! that of trace for G, and two losses. Error: as theirs; the trace of G has no cancelling terms.
 
+use candle_core::Tensor;
+use flatness_curvature::Curvature;
 use flatness_layers::Network;
 use flatness_measures::HomogeneousScaling;
-use flatness_records::{Curve, CurvePoint, Matrix, Request, What};
+use flatness_records::{CurvePoint, Matrix, Request, What};
 
 use super::confidence::SWEEP;
 use super::{Kind, Measure, measures};
 use crate::Error;
-use crate::context::{Context, Place};
+use crate::context::{Context, Results};
 use crate::cost::Span;
 use crate::point::curvature;
-use crate::quantity::{computed, rounding};
 use crate::room::{Refusal, Room};
 use crate::suite::Suite;
 
@@ -71,44 +72,53 @@ impl Measure for Scaling {
 
     fn measure(&self, context: &mut Context<'_>) -> Result<(), Error> {
         let scaling = HomogeneousScaling::of(context.mean_loss.network())?;
-        let mut points = Vec::with_capacity(self.0.len());
-        for &factor in &self.0 {
-            if context.meter.interrupted() && !points.is_empty() {
-                break;
-            }
-            let theta = scaling.apply(context.theta, factor)?;
-            let evaluation = context.mean_loss.evaluate(&theta)?;
-            let confidence = context.mean_loss.confidence(&theta)?;
+        let to = |theta: &Tensor, factor| scaling.apply(theta, factor);
+        curve(context, "scaling", &self.0, to, |context, found, at| {
+            let (theta, _) = at;
+            let evaluation = context.mean_loss.evaluate(theta)?;
+            let confidence = context.mean_loss.confidence(theta)?;
             context.meter.count(SWEEP);
             context.meter.count(SWEEP);
-            let curvature = curvature(context.mean_loss, &theta, context.resources)?;
-            let point = (&theta, &curvature);
-            let mut found = context.inner(&of_hessian(), context.place, point)?;
-            let gauss_newton = Place {
-                matrix: Matrix::GaussNewton,
-                ..context.place.clone()
-            };
-            let of_gauss_newton = context.inner(&of_gauss_newton(), &gauss_newton, point)?;
-            let mut numbers = found.numbers;
-            for (name, value) in [
+            let place = context.place.of(Matrix::GaussNewton);
+            let of_gauss_newton = context.inner(&of_gauss_newton(), &place, at)?;
+            let numbers = [
                 ("loss", evaluation.loss),
                 ("accuracy", evaluation.accuracy),
                 ("smallest_margin", confidence.smallest_margin),
-            ] {
-                let number = computed(value, rounding(theta.dtype(), value), SWEEP);
-                numbers.insert(name.to_owned(), number);
-            }
+            ];
+            found.computed(numbers, theta.dtype(), SWEEP);
             for (name, number) in of_gauss_newton.numbers {
-                numbers.insert(format!("gauss_newton_{name}"), number);
+                found.insert(format!("gauss_newton_{name}"), number);
             }
             found.undefined.extend(of_gauss_newton.undefined);
-            context.undefined_at("scaling", factor, found.undefined);
-            points.push(CurvePoint { x: factor, numbers });
-        }
-        context.results.curves.push(Curve {
-            name: "scaling".to_owned(),
-            points,
-        });
-        Ok(())
+            Ok(())
+        })
     }
+}
+
+/// Adds the curve `name` of the numbers of the Hessian where θ is moved `to` each of the `factors`, and of what `more`
+/// finds there.
+pub(super) fn curve(
+    context: &mut Context<'_>,
+    name: &str,
+    factors: &[f64],
+    to: impl Fn(&Tensor, f64) -> Result<Tensor, flatness_measures::Error>,
+    more: impl Fn(&Context<'_>, &mut Results, (&Tensor, &Curvature<'_>)) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut points = Vec::with_capacity(factors.len());
+    for &x in factors {
+        if context.meter.interrupted() && !points.is_empty() {
+            break;
+        }
+        let theta = to(context.theta, x)?;
+        let curvature = curvature(context.mean_loss, &theta, context.resources)?;
+        let at = (&theta, &curvature);
+        let mut found = context.inner(&of_hessian(), context.place, at)?;
+        more(context, &mut found, at)?;
+        context.undefined_at(name, x, found.undefined);
+        let numbers = found.numbers;
+        points.push(CurvePoint { x, numbers });
+    }
+    context.results.curve(name, points);
+    Ok(())
 }

@@ -8,7 +8,7 @@
 //! is a sum over eigenvalues is taken from here where nothing else has measured it.
 
 use flatness_layers::Network;
-use flatness_records::{Cost, Curve, CurvePoint, Matrix, Numbers, Request};
+use flatness_records::{Cost, CurvePoint, Matrix, Numbers, Request};
 use flatness_spectrum::dense_spectrum;
 
 use super::{Kind, Measure};
@@ -72,23 +72,15 @@ impl Measure for Spectrum {
         let error = f64::EPSILON * rows as f64 * norm;
         let sum: f64 = eigenvalues.iter().sum();
         let squares: f64 = eigenvalues.iter().map(|value| value * value).sum();
-        let numbers = &mut context.results.numbers;
+        let end = |end: Option<&f64>| end.copied().unwrap_or(0.0);
         for (name, value, error) in [
-            (
-                "lambda_max",
-                eigenvalues.first().copied().unwrap_or(0.0),
-                error,
-            ),
-            (
-                "lambda_min",
-                eigenvalues.last().copied().unwrap_or(0.0),
-                error,
-            ),
+            ("lambda_max", end(eigenvalues.first()), error),
+            ("lambda_min", end(eigenvalues.last()), error),
             ("spectral_norm", norm, error),
             ("trace", sum, error * (rows as f64).sqrt()),
             ("frobenius", squares.sqrt(), error),
         ] {
-            numbers.insert(name.to_owned(), computed(value, error, cost));
+            context.results.insert(name, computed(value, error, cost));
         }
         if context.place.is_whole() {
             let points = THRESHOLDS.map(|threshold| {
@@ -102,10 +94,7 @@ impl Measure for Spectrum {
                 Matrix::Hessian => "rank".to_owned(),
                 matrix => format!("{}.rank", matrix.name()),
             };
-            context.results.curves.push(Curve {
-                name,
-                points: points.to_vec(),
-            });
+            context.results.curve(name, points.to_vec());
         }
         context.results.eigenvalues = spectrum.eigenvalues;
         Ok(())

@@ -2,8 +2,8 @@
 
 use std::cell::Cell;
 
-use flatness_engine::{JournalFile, Resources, measure};
-use flatness_records::{Measured, Streams};
+use flatness_engine::{JournalFile, Resources, plan};
+use flatness_records::Measured;
 
 use crate::oracle::{Place, check, eigenvalues, number, request};
 
@@ -19,25 +19,17 @@ fn each_group_is_its_diagonal_block_and_what_it_is_alone() {
     let layers = place.problem.layers();
     assert_eq!(measured.matrices.len(), layers.len());
     for (record, (layer, range)) in measured.matrices.iter().zip(layers) {
-        assert_eq!(
-            (record.group.as_deref(), record.rows),
-            (Some(layer), Some(range.len()))
-        );
         let (start, rows) = (range.start, range.len());
+        let (group, size) = (record.group.as_deref(), record.rows);
+        assert_eq!((group, size), (Some(layer), Some(rows)));
         let exact = eigenvalues(&hessian.view((start, start), (rows, rows)).into_owned());
-        check(layer, &record.numbers["lambda_max"], exact[0], exact[0]);
-        check(
-            layer,
-            &record.numbers["lambda_min"],
-            exact[rows - 1],
-            exact[0],
-        );
-        check(
-            layer,
-            &record.numbers["trace"],
-            exact.iter().sum(),
-            exact[0],
-        );
+        for (name, truth) in [
+            ("lambda_max", exact[0]),
+            ("lambda_min", exact[rows - 1]),
+            ("trace", exact.iter().sum()),
+        ] {
+            check(layer, &record.numbers[name], truth, exact[0]);
+        }
         let mut alone = request.clone();
         (alone.each, alone.parameters) = (Vec::new(), vec![format!("{layer}.*")]);
         let alone = place.measure(&alone);
@@ -55,29 +47,20 @@ fn less_memory_makes_a_basis_smaller_and_says_so() {
     let request = request("top,bottom,trace,frobenius");
     let wide = place.measure(&request);
     place.vectors = 64 * 512;
-    let plan =
-        flatness_engine::plan(&place.subject(), &request, &place.resources()).expect("a plan");
-    assert_eq!(plan.notes.len(), 1, "{:?}", plan.notes);
+    let plan = plan(&place.subject(), &request, &place.resources()).expect("a plan");
+    let [note] = &plan.notes[..] else {
+        panic!("{:?}", plan.notes);
+    };
     assert!(
-        plan.notes[0].contains("vectors, not 44, to fit --vector-memory"),
-        "{:?}",
-        plan.notes
+        note.contains("vectors, not 44, to fit --vector-memory"),
+        "{note}"
     );
     let narrow = place.measure(&request);
     assert!(narrow.matrices[0].basis < wide.matrices[0].basis);
     let truth = eigenvalues(&place.hessian());
-    check(
-        "lambda_max",
-        number(&narrow, "lambda_max"),
-        truth[0],
-        truth[0],
-    );
-    check(
-        "trace",
-        number(&narrow, "trace"),
-        truth.iter().sum(),
-        truth[0],
-    );
+    for (name, exact) in [("lambda_max", truth[0]), ("trace", truth.iter().sum())] {
+        check(name, number(&narrow, name), exact, truth[0]);
+    }
 }
 
 /// Killed after so many looks at the limit, a measurement goes on from its journal to the same bits.
@@ -102,16 +85,15 @@ fn a_journal_goes_on_to_the_same_bits_and_is_removed() {
             }),
             ..place.resources()
         };
-        measure(&place.subject(), &request, Streams::new(0), &resources, &())
+        place.found_with(&place.subject(), &resources, &request)
     };
     let cut = journalled(12, "data").expect("what there was").measured;
     assert!(cut.cost.products < whole.cost.products);
     assert!(!cut.matrices[0].undefined.is_empty());
-    let refusal = journalled(u64::MAX, "other data").expect_err("another measurement");
-    assert!(
-        refusal.to_string().contains("another measurement"),
-        "{refusal}"
-    );
+    let refusal = journalled(u64::MAX, "other data")
+        .expect_err("a refusal")
+        .to_string();
+    assert!(refusal.contains("another measurement"), "{refusal}");
     let found = journalled(u64::MAX, "data").expect("the rest");
     let numbers = |measured: &Measured| measured.matrices[0].numbers.clone();
     assert_eq!(numbers(&found.measured), numbers(&whole));

@@ -1,13 +1,15 @@
 //! Measures of the network and its loss, against dense matrices and loops.
 
 use candle_core::{DType, Device, Tensor};
-use flatness_engine::{Subject, measure};
+use flatness_engine::Subject;
 use flatness_layers::Loss;
-use flatness_records::{BatchNorm, Measured, Streams};
-use flatness_testkit::{Activation, Problem, gaussian};
+use flatness_records::{BatchNorm, CurvePoint, Measured};
+use flatness_testkit::{Activation, Problem, assert_close, gaussian};
 use nalgebra::{DMatrix, DVector};
 
-use crate::oracle::{EXAMPLES, Place, WIDTHS, check, eigenvalues, number, request};
+use crate::oracle::{
+    EXAMPLES, Place, WIDTHS, check, eigenvalues, number, points, problem, request,
+};
 
 fn probabilities(logits: &[f64]) -> Vec<f64> {
     let largest = logits.iter().copied().fold(f64::MIN, f64::max);
@@ -33,7 +35,7 @@ fn confidence(problem: &Problem) -> [f64; 3] {
 
 /// The problem with its weights in layer l times a and its biases times aˡ.
 fn scaled(factor: f64) -> Problem {
-    let mut problem = Problem::new(&WIDTHS, Activation::Relu, Loss::CrossEntropy, EXAMPLES, 3);
+    let mut problem = problem(&WIDTHS, Activation::Relu);
     for (index, weight) in problem.theta.iter_mut().enumerate() {
         *weight *= if index < 60 { factor } else { factor * factor };
     }
@@ -49,8 +51,7 @@ fn numbers_of_the_network_are_those_of_dense_matrices_and_loops() {
         ..place.subject()
     };
     let what = request("norms,fisher-rao,adaptive,relative-flatness,confidence");
-    let found = measure(&subject, &what, Streams::new(0), &place.resources(), &());
-    let measured = found.expect("a measurement").measured;
+    let measured = place.measure_of(&subject, &what);
     let theta = DVector::from_vec(place.problem.theta.clone());
     let fisher_rao = (theta.transpose() * place.gauss_newton() * &theta)[0];
     let scale = DMatrix::from_diagonal(&theta.abs());
@@ -92,7 +93,7 @@ fn rises_are_quadratic_nearby_in_either_number_type() {
     let place = Place::new();
     let exact = eigenvalues(&place.hessian());
     let rises = |measured: &Measured| {
-        let top = &measured.curve("rise.top").expect("a curve").points[0].numbers;
+        let top = &points(measured, "rise.top")[0].numbers;
         let ratio = top["ratio"].clone();
         (ratio, top["rise"].value, top["predicted"].value)
     };
@@ -104,7 +105,7 @@ fn rises_are_quadratic_nearby_in_either_number_type() {
     let radius = 1e-4 * DVector::from_vec(place.problem.theta.clone()).norm();
     let truth = 0.5 * radius * radius * exact[0];
     assert!((rise - truth).abs() < 1e-3 * truth && (predicted - truth).abs() < 1e-3 * truth);
-    let random = &measured.curve("rise.random").expect("a curve").points[0].numbers;
+    let random = &points(&measured, "rise.random")[0].numbers;
     check("random", &random["ratio"], 1.0, 1.0);
     let mean = 0.5 * radius * radius * exact.iter().sum::<f64>() / 64.0;
     check("predicted", &random["predicted"], mean, mean);
@@ -114,8 +115,7 @@ fn rises_are_quadratic_nearby_in_either_number_type() {
         weights: &single,
         ..place.subject()
     };
-    let found = measure(&subject, &request, Streams::new(0), &place.resources(), &());
-    let (ratio, _, _) = rises(&found.expect("a measurement").measured);
+    let (ratio, _, _) = rises(&place.measure_of(&subject, &request));
     assert!((ratio.value - 1.0).abs() < 1e-3, "{ratio:?}");
 }
 
@@ -183,26 +183,19 @@ fn the_worst_rise_is_no_less_than_along_the_top_eigenvector() {
         ..place.subject()
     };
     let what = request("keskar=1e-2:1e-3,keskar-ball=1e-2:1e-3");
-    let found = measure(&subject, &what, Streams::new(0), &place.resources(), &());
-    let measured = found.expect("a measurement").measured;
+    let measured = place.measure_of(&subject, &what);
     for name in ["keskar.box", "keskar.ball"] {
-        let points = &measured.curve(name).expect(name).points;
-        assert_eq!(
-            points.iter().map(|point| point.x).collect::<Vec<_>>(),
-            [1e-3, 1e-2]
-        );
+        let points = points(&measured, name);
+        assert_eq!([points[0].x, points[1].x], [1e-3, 1e-2]);
         for point in points {
-            let (phi, predicted) = (point.numbers["phi"].value, point.numbers["predicted"].value);
+            let [phi, predicted] = ["phi", "predicted"].map(|name| point.numbers[name].value);
             // The gradient's part comes on top: to second order, φ holds the better of both ends of the eigenvector.
-            assert!(
-                phi >= 0.95 * predicted && predicted > 0.0,
-                "{name}: {phi:e} below {predicted:e}"
-            );
+            let holds = phi >= 0.95 * predicted && predicted > 0.0;
+            assert!(holds, "{name}: {phi:e} below {predicted:e}");
         }
         assert!(points[1].numbers["phi"].value > points[0].numbers["phi"].value);
     }
-    let predicted =
-        |name: &str| measured.curve(name).expect(name).points[0].numbers["predicted"].value;
+    let predicted = |name: &str| points(&measured, name)[0].numbers["predicted"].value;
     let theta = DVector::from_vec(place.problem.theta.clone());
     let (loss, lambda) = (measured.loss, eigenvalues(&place.hessian())[0]);
     let regularized = loss + 0.25 * theta.norm_squared();
@@ -214,11 +207,8 @@ fn the_worst_rise_is_no_less_than_along_the_top_eigenvector() {
 fn scaling_is_dense_curvature_there_and_changes_no_prediction() {
     let place = Place::new();
     let measured = place.measure(&request("scaling=2:0.5"));
-    let points = &measured.curve("scaling").expect("a curve").points;
-    assert_eq!(
-        points.iter().map(|point| point.x).collect::<Vec<_>>(),
-        [0.5, 2.0]
-    );
+    let points = points(&measured, "scaling");
+    assert_eq!([points[0].x, points[1].x], [0.5, 2.0]);
     for point in points {
         let there = Place::of(scaled(point.x));
         let [loss, _, margin] = confidence(&there.problem);
@@ -236,10 +226,8 @@ fn scaling_is_dense_curvature_there_and_changes_no_prediction() {
         ] {
             check(name, &point.numbers[name], truth, truth.abs().max(exact[0]));
         }
-        assert_eq!(
-            point.numbers["accuracy"].value,
-            points[0].numbers["accuracy"].value
-        );
+        let accuracy = |point: &CurvePoint| point.numbers["accuracy"].value;
+        assert_eq!(accuracy(point), accuracy(&points[0]));
     }
 }
 
@@ -247,15 +235,12 @@ fn scaling_is_dense_curvature_there_and_changes_no_prediction() {
 fn rescaling_changes_sharpness_but_neither_the_loss_nor_the_adaptive_one() {
     let place = Place::new();
     let measured = place.measure(&request("rescaling=0.1:1:10"));
-    let points = &measured.curve("rescaling").expect("a curve").points;
+    let points = points(&measured, "rescaling");
     let number = |point: usize, name: &str| points[point].numbers[name].value;
     for point in 0..3 {
         for (name, error) in [("loss", 1e-12), ("adaptive_lambda_max", 1e-6)] {
             let (here, there) = (number(point, name), number(1, name));
-            assert!(
-                (here - there).abs() <= error * there.abs(),
-                "{name}: {here:e}, {there:e}"
-            );
+            assert_close(name, &[here], &[there], error);
         }
     }
     assert!(number(0, "spectral_norm") > 10.0 * number(1, "spectral_norm"));
@@ -267,16 +252,10 @@ fn a_landscape_is_the_loss_on_a_grid_around_it() {
     let found = place.found(&request("landscape")).expect("a measurement");
     let (line, plane) = (found.line.expect("a line"), found.plane.expect("a plane"));
     let middle = line.steps.len() / 2;
-    let near = |left: f64, right: f64| (left - right).abs() < 1e-12;
-    assert!(
-        near(line.losses[middle], found.measured.loss)
-            && near(line.quadratic[middle], found.measured.loss)
-    );
     assert_eq!(plane.losses.len(), plane.first.len() * plane.second.len());
-    assert!(near(
-        plane.losses[plane.losses.len() / 2],
-        found.measured.loss
-    ));
+    let center = plane.losses[plane.losses.len() / 2];
+    let middles = [line.losses[middle], line.quadratic[middle], center];
+    assert_close("middles", &middles, &[found.measured.loss; 3], 1e-12);
     let close = |index: usize| (line.losses[index] - line.quadratic[index]).abs();
     assert!(close(middle + 1) < close(middle + 8) && close(middle + 1) < 1e-2);
 }

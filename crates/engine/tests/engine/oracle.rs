@@ -2,9 +2,9 @@
 
 use candle_core::{DType, Device, Tensor};
 use flatness_data::LabelledTensors;
-use flatness_engine::{Error, Found, Resources, Subject, Weights, measure};
+use flatness_engine::{Error, Found, Resources, Subject, Weights, measure, plan};
 use flatness_layers::{Loss, Workers};
-use flatness_records::{Measured, Quantity, Request, Streams, What};
+use flatness_records::{CurvePoint, Measured, Quantity, Request, Streams, What};
 use flatness_testkit::{Activation, Problem};
 use nalgebra::DMatrix;
 
@@ -24,21 +24,14 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new() -> Self {
-        Self::of(Problem::new(
-            &WIDTHS,
-            Activation::Relu,
-            Loss::CrossEntropy,
-            EXAMPLES,
-            3,
-        ))
+        Self::of(problem(&WIDTHS, Activation::Relu))
     }
 
     pub(crate) fn of(problem: Problem) -> Self {
         let theta = Tensor::new(problem.theta.as_slice(), &Device::Cpu).expect("a vector");
-        let buffers = problem.network.buffers();
-        let buffers = buffers
-            .initialize(0, DType::F64, &Device::Cpu)
-            .expect("statistics");
+        let statistics = problem.network.buffers();
+        let buffers = statistics.initialize(0, DType::F64, &Device::Cpu);
+        let buffers = buffers.expect("statistics");
         let classes = problem.classes();
         let data = LabelledTensors::new("toy", &problem.inputs, &problem.labels, classes);
         Self {
@@ -73,17 +66,31 @@ impl Place {
     }
 
     pub(crate) fn found(&self, request: &Request) -> Result<Found, Error> {
-        measure(
-            &self.subject(),
-            request,
-            Streams::new(0),
-            &self.resources(),
-            &(),
-        )
+        self.found_with(&self.subject(), &self.resources(), request)
+    }
+
+    pub(crate) fn found_with(
+        &self,
+        subject: &Subject<'_>,
+        resources: &Resources<'_>,
+        request: &Request,
+    ) -> Result<Found, Error> {
+        measure(subject, request, Streams::new(0), resources, &())
     }
 
     pub(crate) fn measure(&self, request: &Request) -> Measured {
-        self.found(request).expect("a measurement").measured
+        self.measure_of(&self.subject(), request)
+    }
+
+    pub(crate) fn measure_of(&self, subject: &Subject<'_>, request: &Request) -> Measured {
+        let found = self.found_with(subject, &self.resources(), request);
+        found.expect("a measurement").measured
+    }
+
+    /// The sentence that refuses `request` before any work.
+    pub(crate) fn refusal(&self, request: &Request) -> String {
+        let refused = plan(&self.subject(), request, &self.resources());
+        refused.expect_err("a refusal").to_string()
     }
 
     /// The mean Hessian at `theta`.
@@ -94,6 +101,11 @@ impl Place {
     pub(crate) fn gauss_newton(&self) -> DMatrix<f64> {
         self.problem.gauss_newton() / EXAMPLES as f64
     }
+}
+
+/// Fully connected layers of these widths.
+pub(crate) fn problem(widths: &[usize], activation: Activation) -> Problem {
+    Problem::new(widths, activation, Loss::CrossEntropy, EXAMPLES, 3)
 }
 
 /// A request of `what`, separated by commas, accurate enough to be told apart from anything else.
@@ -133,4 +145,10 @@ pub(crate) fn number<'m>(measured: &'m Measured, name: &str) -> &'m Quantity {
     measured
         .number(name)
         .unwrap_or_else(|| panic!("no {name} in {measured:?}"))
+}
+
+/// The points of a curve.
+#[track_caller]
+pub(crate) fn points<'m>(measured: &'m Measured, name: &str) -> &'m [CurvePoint] {
+    &measured.curve(name).expect(name).points
 }

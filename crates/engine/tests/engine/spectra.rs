@@ -1,27 +1,28 @@
 //! Numbers of a matrix.
 
-use flatness_layers::Loss;
-use flatness_records::{Cost, Matrix, Request, Stop};
-use flatness_testkit::{Activation, Problem};
-use nalgebra::DMatrix;
+use flatness_records::{Matrix, Request, Stop};
+use flatness_testkit::{Activation, assert_close, values};
+use nalgebra::{DMatrix, DVector};
 
-use crate::oracle::{EXAMPLES, Place, check, eigenvalues, number, request};
+use crate::oracle::{EXAMPLES, Place, check, eigenvalues, number, points, problem, request};
 
 /// All five matrices, from dense factors.
 fn dense(place: &Place) -> [(Matrix, DMatrix<f64>); 5] {
     let (hessian, gauss_newton) = (place.hessian(), place.gauss_newton());
-    let logits = place.problem.logits().to_vec2::<f64>().expect("logits");
     let labels = place.problem.labels.to_vec1::<u32>().expect("labels");
     let dim = place.problem.dim();
     let mut fisher = DMatrix::zeros(dim, dim);
-    let mut mean = DMatrix::zeros(dim, 1);
-    for ((jacobian, z), label) in place.problem.jacobians().iter().zip(&logits).zip(labels) {
-        let largest = z.iter().copied().fold(f64::MIN, f64::max);
-        let sum: f64 = z.iter().map(|z| (z - largest).exp()).sum();
-        let residual = (0..z.len()).map(|class| {
-            (z[class] - largest).exp() / sum - f64::from(u8::from(class == label as usize))
-        });
-        let gradient = jacobian.transpose() * DMatrix::from_iterator(z.len(), 1, residual);
+    let mut mean = DVector::zeros(dim);
+    let probabilities = place.problem.probabilities().into_iter();
+    for ((jacobian, mut p), label) in place
+        .problem
+        .jacobians()
+        .iter()
+        .zip(probabilities)
+        .zip(labels)
+    {
+        p[label as usize] -= 1.0;
+        let gradient = jacobian.transpose() * p;
         fisher += &gradient * gradient.transpose() / EXAMPLES as f64;
         mean += gradient / EXAMPLES as f64;
     }
@@ -64,30 +65,21 @@ fn every_matrix_is_its_dense_form() {
             let number = number(&measured, &format!("{}.{name}", matrix.name()));
             check(name, number, truth, norm);
         }
-        for (found, exact) in record.eigenvalues.iter().zip(&exact) {
-            assert!(
-                (found - exact).abs() <= 1e-12 * norm,
-                "{matrix:?}: {found:e}, {exact:e}"
-            );
-        }
+        assert_close(matrix.name(), &record.eigenvalues, &exact, 1e-12);
         products += record.products;
     }
+    let cost = measured.cost;
     assert_eq!(
-        measured.cost,
-        Cost {
-            products,
-            losses: 0,
-            gradients: 1
-        }
+        (cost.products, cost.losses, cost.gradients),
+        (products, 0, 1)
     );
-    let rank = measured.curve("rank").expect("ranks");
     let exact = eigenvalues(&truths[0].1);
-    for point in &rank.points {
+    for point in points(&measured, "rank") {
         let above = exact
             .iter()
-            .filter(|value| value.abs() > point.x * exact[0])
-            .count();
-        assert_eq!(point.numbers["rank"].value, above as f64, "{}", point.x);
+            .filter(|value| value.abs() > point.x * exact[0]);
+        let rank = point.numbers["rank"].value;
+        assert_eq!(rank, above.count() as f64, "{}", point.x);
     }
 }
 
@@ -95,27 +87,15 @@ fn every_matrix_is_its_dense_form() {
 /// block of probes alone. No more than what the command line took before there was an engine.
 #[test]
 fn the_usual_numbers_cost_a_search_its_probes_and_a_check() {
-    let problem = Problem::new(
-        &[20, 10, 5],
-        Activation::Relu,
-        Loss::CrossEntropy,
-        EXAMPLES,
-        3,
-    );
-    let place = Place::of(problem);
+    let place = Place::of(problem(&[20, 10, 5], Activation::Relu));
     let mut request = request("top,bottom,trace,frobenius");
     (request.relative_error, request.tolerance) = (0.3, 1e-3);
     let measured = place.measure(&request);
     assert_eq!(measured.matrices[0].products, 48 + 16 + 2);
     assert_eq!(number(&measured, "lambda_max").cost.products, 48);
     assert_eq!(number(&measured, "trace").cost.products, 64);
-    for name in [
-        "lambda_max",
-        "lambda_min",
-        "spectral_norm",
-        "trace",
-        "frobenius",
-    ] {
+    let ends = ["lambda_max", "lambda_min", "spectral_norm"];
+    for name in ends.into_iter().chain(["trace", "frobenius"]) {
         assert_eq!(number(&measured, name).stop, Some(Stop::Accurate), "{name}");
     }
 }
@@ -135,19 +115,14 @@ fn an_undefined_number_loses_no_other() {
     let place = Place::new();
     let exact = eigenvalues(&place.hessian());
     assert!(exact[63] < -1e-4, "{}", exact[63]);
-    let measured = place.measure(&request(
-        "log-determinant=1e-6,nuclear-norm,effective-rank,density,norms",
-    ));
+    let what = "log-determinant=1e-6,nuclear-norm,effective-rank,density,norms";
+    let measured = place.measure(&request(what));
     let record = &measured.matrices[0];
-    assert!(
-        record.undefined.contains_key("log_determinant(1e-6)"),
-        "{:?}",
-        record.undefined
-    );
-    assert!(
-        record.numbers.contains_key("nuclear_norm")
-            && record.numbers.contains_key("effective_rank")
-    );
+    let undefined: Vec<&String> = record.undefined.keys().collect();
+    assert_eq!(undefined, ["log_determinant(1e-6)"]);
+    for name in ["nuclear_norm", "effective_rank"] {
+        assert!(record.numbers.contains_key(name), "{name}");
+    }
     let density = record.density.as_ref().expect("a density");
     let width = density.grid[1] - density.grid[0];
     let integral: f64 = density.density.iter().map(|height| height * width).sum();
@@ -160,25 +135,15 @@ fn a_diagonal_of_all_probes_is_the_dense_one() {
     let place = Place::new();
     let hessian = place.hessian();
     let found = place.found(&request("diagonal=64")).expect("a measurement");
-    let entries: Vec<f64> = found.diagonals[0]
-        .values
-        .iter()
-        .flat_map(|(_, tensor)| flatness_testkit::values(tensor))
-        .collect();
-    let truth: Vec<f64> = hessian.diagonal().iter().copied().collect();
-    flatness_testkit::assert_close("the diagonal", &entries, &truth, 1e-10);
-    let names: Vec<&str> = found.diagonals[0]
-        .values
-        .iter()
-        .map(|(name, _)| name.as_str())
-        .collect();
+    let named = found.diagonals[0].values.iter();
+    let (names, entries): (Vec<&str>, Vec<Vec<f64>>) = named
+        .map(|(name, tensor)| (name.as_str(), values(tensor)))
+        .unzip();
     assert_eq!(names, ["fc0.weight", "fc0.bias", "fc1.weight", "fc1.bias"]);
+    let truth = hessian.diagonal();
+    assert_close("the diagonal", &entries.concat(), truth.as_slice(), 1e-10);
     let largest = number(&found.measured, "diagonal_max");
-    let at = truth
-        .iter()
-        .enumerate()
-        .max_by(|left, right| left.1.total_cmp(right.1));
-    let at = at.map(|(index, _)| index).expect("an entry");
+    let at = truth.imax();
     assert!((largest.value - truth[at]).abs() < 1e-10);
     let expected = match at {
         0..30 => format!("fc0.weight[{}, {}]", at / 5, at % 5),
@@ -198,40 +163,18 @@ fn an_l2_term_is_on_the_diagonal_of_matrices_and_of_the_adaptive_sharpness() {
     request.l2 = l2;
     let measured = place.measure(&request);
     let shifted = place.hessian() + DMatrix::identity(64, 64) * l2;
-    let exact = eigenvalues(&shifted);
-    check(
-        "lambda_max",
-        number(&measured, "lambda_max"),
-        exact[0],
-        exact[0],
-    );
-    check(
-        "lambda_min",
-        number(&measured, "lambda_min"),
-        exact[63],
-        exact[0],
-    );
-    check(
-        "trace",
-        number(&measured, "trace"),
-        shifted.trace(),
-        shifted.trace(),
-    );
-    let scale = DMatrix::from_diagonal(&nalgebra::DVector::from_vec(
-        place
-            .problem
-            .theta
-            .iter()
-            .map(|weight| weight.abs())
-            .collect(),
-    ));
+    let (exact, trace) = (eigenvalues(&shifted), shifted.trace());
+    let theta = DVector::from_vec(place.problem.theta.clone());
+    let scale = DMatrix::from_diagonal(&theta.abs());
     let adaptive = eigenvalues(&(&scale * shifted * &scale))[0];
-    check(
-        "adaptive_lambda_max",
-        number(&measured, "adaptive_lambda_max"),
-        adaptive,
-        adaptive,
-    );
+    for (name, truth, scale) in [
+        ("lambda_max", exact[0], exact[0]),
+        ("lambda_min", exact[63], exact[0]),
+        ("trace", trace, trace),
+        ("adaptive_lambda_max", adaptive, adaptive),
+    ] {
+        check(name, number(&measured, name), truth, scale);
+    }
 }
 
 /// A mean over all examples has no sampling error; one over a part has some.
@@ -242,10 +185,8 @@ fn a_sample_says_how_far_the_whole_may_be() {
         let mut request: Request = request("top,bottom,trace,frobenius");
         request.sample = Some(sample);
         let measured = place.measure(&request);
-        assert_eq!(
-            (measured.examples, measured.sampled_from),
-            (sample, Some(EXAMPLES))
-        );
+        let counts = (measured.examples, measured.sampled_from);
+        assert_eq!(counts, (sample, Some(EXAMPLES)));
         for name in ["lambda_max", "lambda_min", "trace", "frobenius"] {
             let error = number(&measured, name).sampling_error.expect(name);
             assert_eq!(error == 0.0, certain, "{name} of {sample}: {error:e}");

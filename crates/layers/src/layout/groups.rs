@@ -71,7 +71,7 @@ impl ParamLayout {
     }
 
     /// The range of each parameter.
-    fn ranges(&self) -> impl Iterator<Item = Range<usize>> {
+    pub fn ranges(&self) -> impl Iterator<Item = Range<usize>> {
         let pieces = self.parameters.iter().zip(&self.offsets);
         pieces.map(|(parameter, &offset)| offset..offset + parameter.len())
     }

@@ -1,7 +1,6 @@
 //! Every measure against dense matrices, grid search and closed forms; one program, so that it is
 //! linked once.
 
-mod adaptive;
 mod ball;
 mod estimate;
 mod interrupts;

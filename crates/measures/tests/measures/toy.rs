@@ -5,9 +5,10 @@ use std::cell::Cell;
 use candle_core::{DType, Device, Tensor};
 use flatness_curvature::{Curvature, MeanLoss, Retention, Settings};
 use flatness_data::LabelledTensors;
-use flatness_layers::{Loss, Workers};
+use flatness_layers::{Loss, Network, Workers};
 use flatness_measures::{Error, Objective, Watch};
-use flatness_testkit::{Activation, Problem};
+use flatness_models::Architecture;
+use flatness_testkit::{Activation, Normalization, Problem, values, vgg};
 
 /// A problem with what a mean loss over its batch borrows.
 pub(crate) struct Toy {
@@ -51,6 +52,13 @@ impl Toy {
         measure(&Objective::new(&self.mean_loss(), decay).unwrap())
     }
 
+    /// The logits (B, C) of its batch at θ, row by row.
+    pub(crate) fn logits(&self, theta: &Tensor) -> Vec<f64> {
+        let network = &self.problem.network;
+        let views = network.layout().views(theta).unwrap();
+        values(&network.forward(&views, &self.problem.inputs).unwrap())
+    }
+
     /// The loss at θ.
     pub(crate) fn loss(&self, theta: &[f64]) -> f64 {
         self.mean_loss().evaluate(&vector(theta)).unwrap().loss
@@ -76,6 +84,42 @@ pub(crate) fn classifier(
     seed: u64,
 ) -> Problem {
     Problem::new(widths, activation, Loss::CrossEntropy, examples, seed)
+}
+
+/// Softmax regression, a chain with a hidden layer, and a convolutional network.
+pub(crate) fn three(activation: Activation, examples: usize, seed: u64) -> [Problem; 3] {
+    [
+        classifier(&[4, 3], Activation::Relu, examples, seed),
+        classifier(&[4, 6, 3], activation, examples, seed + 1),
+        Problem::of(
+            vgg(Normalization::None),
+            Loss::CrossEntropy,
+            examples,
+            seed + 2,
+        ),
+    ]
+}
+
+/// A network by its name, with ten classes.
+pub(crate) fn zoo(name: &str, shape: &[usize]) -> Network {
+    Architecture::find(name)
+        .unwrap()
+        .network(shape, 10)
+        .unwrap()
+}
+
+/// Asserts that `covers` of 200 seeds is true as often as intervals of 95 % hold the truth, give or take three
+/// standard deviations of that number.
+pub(crate) fn check_coverage(what: &str, covers: impl FnMut(&u64) -> bool) {
+    let covered = (0..200).filter(covers).count();
+    assert!((184..=196).contains(&covered), "{what}: {covered} of 200");
+}
+
+/// Asserts that `got` begins with `expected`.
+#[track_caller]
+pub(crate) fn refused<T: std::fmt::Debug>(got: Result<T, Error>, expected: &str) {
+    let message = got.expect_err(expected).to_string();
+    assert!(message.starts_with(expected), "{message}");
 }
 
 /// A flat vector.

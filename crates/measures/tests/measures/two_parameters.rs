@@ -39,10 +39,8 @@ fn linear_loss(x: &[f64], y: &[f64], theta: [f64; 2]) -> f64 {
 
 /// The mean loss of `curved` with half the squared distance to the only class, 1.
 fn curved_loss(x: &[f64], _: &[f64], theta: [f64; 2]) -> f64 {
-    let losses = x
-        .iter()
-        .map(|x| 0.5 * (theta[1] * (theta[0] * x).tanh() - 1.0).powi(2));
-    losses.sum::<f64>() / x.len() as f64
+    let loss = |x: &f64| 0.5 * (theta[1] * (theta[0] * x).tanh() - 1.0).powi(2);
+    x.iter().map(loss).sum::<f64>() / x.len() as f64
 }
 
 pub(crate) type PlaneLoss = fn(&[f64], &[f64], [f64; 2]) -> f64;

@@ -1,14 +1,13 @@
 //! Estimates outside of known eigenvectors, against the eigenvalues that the matrix is made of.
 
 use candle_core::DType;
-use flatness_spectrum::{
-    Budget, Deflation, EigenpairsSettings, Moments, Probe, Quadrature, QuadratureSettings, Stop,
-    eigenpairs,
-};
+use flatness_spectrum::{Deflation, EigenpairsSettings, Moments, Probe, Quadrature, Stop};
 
 use crate::coverage::check_coverage;
-use crate::matrices::{Matrix, case};
-use crate::methods::{self, RULES, SEARCH, check_within, quadrature, search};
+use crate::matrices::{Matrix, case, gaussian_kernel};
+use crate::methods::{
+    self, RULES, SEARCH, check_within, near, quadrature, search, search_within, with,
+};
 
 /// Twelve large eigenvalues of both signs above a bulk of 288, as curvature has them.
 fn outliers() -> Matrix {
@@ -27,8 +26,7 @@ fn deflation(case: &Matrix, dtype: DType, products: usize, tolerance: f64) -> De
         tolerance: 1e-12,
         ..SEARCH
     };
-    let budget = Budget::of_products(products);
-    let pairs = eigenpairs(&case.operator(dtype), &settings, &budget, &mut |_| ()).unwrap();
+    let pairs = search_within(products, &case.operator(dtype), &settings);
     pairs.deflation(tolerance).unwrap()
 }
 
@@ -42,14 +40,10 @@ fn rules(
     (probe, probes, steps): (Probe, usize, usize),
     seed: u64,
 ) -> Quadrature {
-    let settings = QuadratureSettings {
-        probes,
-        steps,
-        block: 8,
-        probe,
-        seed,
-        ..RULES
-    };
+    let settings = with(RULES, |it| {
+        (it.probes, it.steps, it.block) = (probes, steps, 8)
+    });
+    let settings = with(settings, |it| (it.probe, it.seed) = (probe, seed));
     quadrature(&case.operator(DType::F64), deflation, &settings).unwrap()
 }
 
@@ -58,44 +52,31 @@ fn outside_of_all_eigenvectors_but_one_nothing_but_that_one_is_uncertain() {
     for name in ["indefinite", "clustered"] {
         let case = case(name);
         let all = deflation(&case, DType::F64, case.dim(), 1e-8);
-        assert_eq!(all.len(), case.dim() - 1, "{name}");
-        let scale = case.sum(f64::abs);
-        // Rounding of some hundred orthogonal directions.
-        let close = |got: f64, truth: f64| (got - truth).abs() <= 1e-9 * (1.0 + scale * scale);
+        assert_eq!(all.eigenvalues.len(), case.dim() - 1, "{name}");
         // The one eigenvalue left is seen by the squared cosine of a probe, of variance 2.
-        let probes = 200;
-        let largest = case.norm();
+        let (probes, largest, [trace, squares]) = (200, case.norm(), case.moments());
         let moments = moments(&case, Some(&all), probes, 0);
         for (estimate, truth, one) in [
-            (moments.trace, case.moments()[0], largest),
-            (
-                moments.frobenius_squared,
-                case.moments()[1],
-                largest.powi(2),
-            ),
+            (moments.trace, trace, largest),
+            (moments.frobenius_squared, squares, largest.powi(2)),
         ] {
             check_within(name, estimate, truth, 4.0);
-            assert!(
-                estimate.standard_error <= 2.0 * one / (probes as f64).sqrt(),
-                "{name}"
-            );
+            let most = 2.0 * one / (probes as f64).sqrt();
+            near(name, estimate.standard_error, 0.0, most);
         }
-        for probe in [Probe::Gaussian, Probe::Rademacher] {
+        let [gaussian, signs] = [Probe::Gaussian, Probe::Rademacher].map(|probe| {
             let rules = rules(&case, Some(&all), (probe, 64, 1), 0);
-            if probe == Probe::Gaussian {
-                let got = rules.integrate(f64::exp).unwrap();
-                assert!(
-                    close(got.value, case.sum(f64::exp)),
-                    "{name}: {}",
-                    got.value
-                );
-                assert!(got.standard_error <= 1e-9 * (1.0 + scale * scale));
-            } else {
-                // The length of what is left of a Rademacher probe varies.
-                let got = rules.integrate(f64::exp).unwrap();
-                check_within(name, got, case.sum(f64::exp), 4.0);
-            }
-        }
+            rules.integrate(f64::exp).unwrap()
+        });
+        // Rounding of some hundred orthogonal directions.
+        let (truth, rounding) = (
+            case.sum(f64::exp),
+            1e-9 * (1.0 + case.sum(f64::abs).powi(2)),
+        );
+        near(name, gaussian.value, truth, rounding);
+        near(name, gaussian.standard_error, 0.0, rounding);
+        // The length of what is left of a Rademacher probe varies.
+        check_within(name, signs, truth, 4.0);
     }
 }
 
@@ -104,19 +85,17 @@ fn moments_have_no_bias_even_where_nothing_converged() {
     let case = outliers();
     // Every Ritz vector of a small space.
     let rough = deflation(&case, DType::F64, 10, f64::MAX);
-    assert_eq!(rough.len(), 10);
+    assert_eq!(rough.eigenvalues.len(), 10);
     assert!(rough.eigenvalues.iter().any(|one| one.residual > 0.1));
-    let moments = moments(&case, Some(&rough), 4000, 1);
-    check_within("trace", moments.trace, case.moments()[0], 4.0);
-    let squares = case.moments()[1];
+    let (moments, [trace, squares]) = (moments(&case, Some(&rough), 4000, 1), case.moments());
+    check_within("trace", moments.trace, trace, 4.0);
     check_within("squares", moments.frobenius_squared, squares, 4.0);
     // The residuals' own share is a part of the sum that 4000 probes tell.
-    let missing: f64 = rough
-        .eigenvalues
-        .iter()
-        .map(|one| one.residual.powi(2))
-        .sum();
-    let error = moments.frobenius_squared.standard_error;
+    let residuals = rough.eigenvalues.iter().map(|one| one.residual.powi(2));
+    let (missing, error) = (
+        residuals.sum::<f64>(),
+        moments.frobenius_squared.standard_error,
+    );
     assert!(missing > 5.0 * error, "{missing} {error}");
 }
 
@@ -124,30 +103,24 @@ fn moments_have_no_bias_even_where_nothing_converged() {
 fn outliers_taken_out_leave_a_tenth_of_the_error() {
     let case = outliers();
     let known = deflation(&case, DType::F64, 40, 1e-2);
-    assert!(known.len() >= 12, "{}", known.len());
-    let (plain, outside) = (
-        moments(&case, None, 64, 2),
-        moments(&case, Some(&known), 24, 2),
-    );
+    assert!(known.eigenvalues.len() >= 12, "{}", known.eigenvalues.len());
+    let plain = moments(&case, None, 64, 2);
+    let outside = moments(&case, Some(&known), 24, 2);
     assert_eq!(known.products + outside.trace.products, 64);
-    for (name, before, after, truth) in [
-        ("trace", plain.trace, outside.trace, case.moments()[0]),
-        (
-            "squares",
-            plain.frobenius_squared,
-            outside.frobenius_squared,
-            case.moments()[1],
-        ),
+    let before = rules(&case, None, (Probe::Gaussian, 8, 30), 2);
+    let after = rules(&case, Some(&known), (Probe::Gaussian, 5, 20), 2);
+    assert!(known.products + after.products < before.products * 3 / 5);
+    let norms = [before, after].map(|rules| rules.nuclear_norm().unwrap());
+    let squares = [plain, outside].map(|found| found.frobenius_squared);
+    let [trace, square] = case.moments();
+    for (name, [before, after], truth) in [
+        ("trace", [plain.trace, outside.trace], trace),
+        ("squares", squares, square),
+        ("nuclear norm", norms, case.sum(f64::abs)),
     ] {
         check_within(name, after, truth, 4.0);
         assert!(after.standard_error < 0.1 * before.standard_error, "{name}");
     }
-    let before = rules(&case, None, (Probe::Gaussian, 8, 30), 2);
-    let after = rules(&case, Some(&known), (Probe::Gaussian, 5, 20), 2);
-    assert!(known.products + after.products < before.products * 3 / 5);
-    let [before, after] = [before, after].map(|rules| rules.nuclear_norm().unwrap());
-    check_within("nuclear norm", after, case.sum(f64::abs), 4.0);
-    assert!(after.standard_error < 0.1 * before.standard_error);
 }
 
 #[test]
@@ -157,19 +130,14 @@ fn what_is_taken_out_is_in_the_density_once() {
     let rules = rules(&case, Some(&known), (Probe::Gaussian, 4, 20), 3);
     assert_eq!(rules.deflated, known.eigenvalues);
     let ones = rules.integrate(|_| 1.0).unwrap();
-    assert!((ones.value - case.dim() as f64).abs() < 1e-9);
+    near("ones", ones.value, case.dim() as f64, 1e-9);
     // 30, 15, 10 and the next stand alone: each is one eigenvalue, whatever the probes.
-    let top = rules.count(9.0..=31.0).unwrap();
-    assert!((top.value - 3.0).abs() < 1e-6, "{}", top.value);
-    let grid = [30.0, 15.0];
-    let density = rules.density(&grid, 0.1).unwrap();
-    let height = (0.1 * std::f64::consts::TAU.sqrt() * case.dim() as f64).recip();
+    near("top", rules.count(9.0..=31.0).unwrap().value, 3.0, 1e-6);
+    let density = rules.density(&[30.0, 15.0], 0.1).unwrap();
+    let height = gaussian_kernel(0.0, 0.1) / case.dim() as f64;
     for (value, error) in density.values.iter().zip(&density.standard_errors) {
-        assert!(
-            (value - height).abs() < 1e-3 * height,
-            "{value} for {height}"
-        );
-        assert!(*error < 1e-6 * height);
+        near("density", *value, height, 1e-3 * height);
+        near("its error", *error, 0.0, 1e-6 * height);
     }
 }
 
@@ -181,23 +149,26 @@ fn single_precision_tells_the_same() {
     check_within("trace", moments.trace, case.moments()[0], 4.0);
 }
 
+/// One end of the spectrum, roughly.
+fn first(basis: usize, tolerance: f64) -> EigenpairsSettings {
+    EigenpairsSettings {
+        top: 1,
+        bottom: 0,
+        basis,
+        tolerance,
+        seed: 0,
+        ..SEARCH
+    }
+}
+
 #[test]
 fn a_tolerance_that_is_no_size_is_refused_and_one_too_small_takes_nothing() {
     let case = outliers();
-    let settings = EigenpairsSettings {
-        top: 1,
-        bottom: 0,
-        basis: 4,
-        tolerance: 1e-1,
-        seed: 0,
-        ..SEARCH
-    };
-    let operator = case.operator(DType::F64);
-    let pairs = eigenpairs(&operator, &settings, &Budget::of_products(4), &mut |_| ()).unwrap();
+    let pairs = search_within(4, &case.operator(DType::F64), &first(4, 1e-1));
     let message = pairs.deflation(-1.0).unwrap_err().to_string();
     assert!(message.contains("tolerance"), "{message}");
     let none = pairs.deflation(1e-15).unwrap();
-    assert!(none.is_empty());
+    assert!(none.eigenvalues.is_empty());
     assert_eq!(
         moments(&case, Some(&none), 8, 0),
         moments(&case, None, 8, 0)
@@ -206,24 +177,17 @@ fn a_tolerance_that_is_no_size_is_refused_and_one_too_small_takes_nothing() {
 
 #[test]
 fn a_search_that_goes_on_knows_more() {
-    let case = outliers();
-    let found = |least_products| {
-        let settings = EigenpairsSettings {
-            top: 1,
-            bottom: 0,
-            basis: 40,
-            tolerance: 1e-2,
-            least_products,
-            seed: 0,
-            ..SEARCH
-        };
-        search(&case.operator(DType::F64), &settings)
-    };
-    let (short, long) = (found(0), found(30));
+    let operator = outliers().operator(DType::F64);
+    let [short, long] = [0, 30].map(|least| {
+        search(
+            &operator,
+            &with(first(40, 1e-2), |it| it.least_products = least),
+        )
+    });
     assert_eq!([short.stop, long.stop], [Stop::Converged; 2]);
     assert!(short.products < 12, "{}", short.products);
     assert_eq!(long.products, 30);
-    let [short, long] = [short, long].map(|pairs| pairs.deflation(1e-2).unwrap().len());
+    let [short, long] = [short, long].map(|pairs| pairs.deflation(1e-2).unwrap().eigenvalues.len());
     assert!(long >= short + 8, "{short} then {long}");
 }
 
@@ -233,13 +197,10 @@ fn a_search_that_goes_on_knows_more() {
 fn intervals_outside_of_outliers_contain_the_truth() {
     let case = outliers();
     let known = deflation(&case, DType::F64, 40, 1e-2);
-    let squares = case.moments()[1];
-    check_coverage("trace", case.moments()[0], |seed| {
-        moments(&case, Some(&known), 8, seed).trace
-    });
-    check_coverage("squares", squares, |seed| {
-        moments(&case, Some(&known), 8, seed).frobenius_squared
-    });
+    let [trace, squares] = case.moments();
+    let moments = |seed| moments(&case, Some(&known), 8, seed);
+    check_coverage("trace", trace, |seed| moments(seed).trace);
+    check_coverage("squares", squares, |seed| moments(seed).frobenius_squared);
     check_coverage("nuclear norm", case.sum(f64::abs), |seed| {
         let rules = rules(&case, Some(&known), (Probe::Gaussian, 8, 32), seed);
         rules.nuclear_norm().unwrap()

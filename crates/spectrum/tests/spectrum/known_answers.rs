@@ -3,10 +3,10 @@
 
 use candle_core::{DType, Device, Tensor};
 use flatness_operator::LinearOperator;
-use flatness_spectrum::{Budget, EigenpairsSettings, Estimate, Quadrature, dense_spectrum};
+use flatness_spectrum::{Budget, Estimate, Quadrature, dense_spectrum};
 
-use crate::matrices::{Diagonal, custom};
-use crate::methods::{self, SEARCH, moments, search};
+use crate::matrices::{custom, dense, diagonal, largest};
+use crate::methods::{self, SEARCH, moments, near, search, with};
 
 const SEED: u64 = 8;
 
@@ -52,10 +52,10 @@ fn linear_regression(n: u32) -> Known {
 
 /// diag(1, 2, ..., n).
 fn counting(n: u32) -> Known {
-    let dim = f64::from(n);
+    let (dim, entries) = (f64::from(n), (1..=n).map(f64::from).collect::<Vec<_>>());
     Known {
         name: "counting",
-        operator: Box::new(Diagonal::new((1..=n).map(f64::from).collect(), DType::F64)),
+        operator: Box::new(diagonal(&entries, DType::F64)),
         eigenvalues: (1..=n).rev().map(f64::from).collect(),
         trace: dim * (dim + 1.0) / 2.0,
         frobenius_squared: dim * (dim + 1.0) * (2.0 * dim + 1.0) / 6.0,
@@ -89,7 +89,7 @@ fn quadratic(a: f64, b: f64, c: f64) -> Known {
     let (middle, half) = ((a + c) / 2.0, ((a - c) / 2.0).hypot(b));
     Known {
         name: "quadratic",
-        operator: Box::new(flatness_operator::Dense::new(&matrix).unwrap()),
+        operator: Box::new(dense(&matrix)),
         eigenvalues: vec![middle + half, middle - half],
         trace: a + c,
         frobenius_squared: a * a + 2.0 * b * b + c * c,
@@ -108,34 +108,30 @@ fn cases() -> Vec<Known> {
 }
 
 impl Known {
-    fn norm(&self) -> f64 {
-        self.eigenvalues
-            .iter()
-            .fold(0.0, |norm, value| norm.max(value.abs()))
-    }
-
-    fn nuclear_norm(&self) -> f64 {
-        self.eigenvalues.iter().map(|value| value.abs()).sum()
+    fn sum(&self, function: impl Fn(f64) -> f64) -> f64 {
+        self.eigenvalues.iter().map(|value| function(*value)).sum()
     }
 
     fn dim(&self) -> usize {
         self.eigenvalues.len()
+    }
+
+    /// With all steps, so that the probes alone err.
+    fn rules(&self) -> Quadrature {
+        methods::rules(&*self.operator, 100, self.dim(), SEED)
     }
 }
 
 #[test]
 fn the_formulas_agree_with_each_other() {
     for case in cases() {
-        let sum =
-            |f: &dyn Fn(f64) -> f64| case.eigenvalues.iter().map(|value| f(*value)).sum::<f64>();
         let (shift, log_determinant) = case.log_determinant;
         for (got, truth) in [
-            (sum(&|value| value), case.trace),
-            (sum(&|value| value * value), case.frobenius_squared),
-            (sum(&|value| (value + shift).ln()), log_determinant),
+            (case.sum(|value| value), case.trace),
+            (case.sum(|value| value * value), case.frobenius_squared),
+            (case.sum(|value| (value + shift).ln()), log_determinant),
         ] {
-            let close = (got - truth).abs() <= 1e-12 * truth.abs().max(1.0);
-            assert!(close, "{}: {got} {truth}", case.name);
+            near(case.name, got, truth, 1e-12 * truth.abs().max(1.0));
         }
     }
 }
@@ -143,28 +139,19 @@ fn the_formulas_agree_with_each_other() {
 #[test]
 fn eigenvalues_are_those_of_the_formula() {
     for case in cases() {
-        let (name, dim, norm) = (case.name, case.dim(), case.norm());
+        let (name, dim, rounding) = (case.name, case.dim(), 1e-13 * largest(&case.eigenvalues));
         let dense = dense_spectrum(&*case.operator, 7, &Budget::UNLIMITED).unwrap();
         for (got, truth) in dense.eigenvalues.iter().zip(&case.eigenvalues) {
-            assert!((got - truth).abs() <= 1e-13 * norm, "{name}: {got} {truth}");
+            near(name, *got, *truth, rounding);
         }
-        let settings = EigenpairsSettings {
-            top: 1.max(dim / 10),
-            bottom: 1,
-            basis: dim,
-            tolerance: 1e-10,
-            ..SEARCH
-        };
+        let settings = with(SEARCH, |it| (it.top, it.bottom) = (1.max(dim / 10), 1));
+        let settings = with(settings, |it| (it.basis, it.tolerance) = (dim, 1e-10));
         let pairs = search(&*case.operator, &settings);
         let last = &case.eigenvalues[dim - 1..];
         let ends = pairs.top.iter().zip(&case.eigenvalues);
         for (found, truth) in ends.chain(pairs.bottom.iter().zip(last)) {
             assert!(found.converged, "{name}: {found:?}");
-            let distance = (found.value - truth).abs();
-            assert!(
-                distance <= found.residual + 1e-13 * norm,
-                "{name}: {found:?} {truth}"
-            );
+            near(name, found.value, *truth, found.residual + rounding);
         }
     }
 }
@@ -174,91 +161,59 @@ fn eigenvalues_are_those_of_the_formula() {
 fn the_top_eigenvector_of_the_regression_is_a_sine() {
     let n = 30;
     let case = linear_regression(n);
-    let settings = EigenpairsSettings {
-        top: 1,
-        bottom: 1,
-        basis: 30,
-        tolerance: 1e-11,
-        ..SEARCH
-    };
-    let pairs = search(&*case.operator, &settings);
+    let settings = with(SEARCH, |it| (it.top, it.bottom, it.basis) = (1, 1, 30));
+    let pairs = search(&*case.operator, &with(settings, |it| it.tolerance = 1e-11));
     for (vectors, k) in [(pairs.top_vectors(), n), (pairs.bottom_vectors(), 1)] {
         let found: Vec<f64> = vectors.unwrap().get(0).unwrap().to_vec1().unwrap();
         let angle = std::f64::consts::PI * f64::from(k) / f64::from(n + 1);
         // Σ sin² over a whole number of half periods is N / 2.
         let length = (f64::from(n + 1) / 2.0).sqrt();
-        let along: f64 = (1..=n)
-            .zip(&found)
-            .map(|(j, entry)| (f64::from(j) * angle).sin() / length * entry)
-            .sum();
+        let entries = (1..=n).zip(&found);
+        let along = entries.map(|(j, entry)| (f64::from(j) * angle).sin() / length * entry);
         // An error ε of the direction costs ε² / 2, and ε is the residual over the gap, 1e-9 at most.
-        assert!((along.abs() - 1.0).abs() < 1e-12, "{k}: {along}");
+        near(k, along.sum::<f64>().abs(), 1.0, 1e-12);
     }
-}
-
-/// With all steps, so that the probes alone err.
-fn rules(case: &Known) -> Quadrature {
-    methods::rules(&*case.operator, 100, case.dim(), SEED)
 }
 
 /// Asserts that the truth is in the interval of Student's t that misses once in 10,000 times, and rounding.
 #[track_caller]
 fn check(name: &str, what: &str, estimate: Estimate, truth: f64) {
-    let distance = (estimate.value - truth).abs();
-    assert!(
-        distance <= estimate.half_width(0.9999).unwrap() + 1e-11 * truth.abs().max(1.0),
-        "{name}: {what} is {estimate:?}, not {truth:e}"
-    );
+    let allowed = estimate.half_width(0.9999).unwrap() + 1e-11 * truth.abs().max(1.0);
+    near(format!("{name}: {what}"), estimate.value, truth, allowed);
 }
 
 #[test]
 fn traces_and_norms_are_those_of_the_formula() {
     for case in cases() {
-        let (name, operator) = (case.name, &*case.operator);
-        let found = moments(operator, None, 100, SEED);
+        let found = moments(&*case.operator, None, 100, SEED);
+        let gaussian = case.rules().integrate(|value| value).unwrap();
+        let (name, squares) = (case.name, case.frobenius_squared);
         check(name, "the trace", found.trace, case.trace);
-        let (found, truth) = (found.frobenius_squared, case.frobenius_squared);
-        check(name, "the squared norm", found, truth);
-        let found = rules(&case).integrate(|value| value).unwrap();
-        check(name, "the trace by Gaussian probes", found, case.trace);
+        check(name, "the squared norm", found.frobenius_squared, squares);
+        check(name, "the trace by Gaussian probes", gaussian, case.trace);
     }
 }
 
 #[test]
-fn functions_are_those_of_the_formula() {
+fn functions_and_ratios_are_those_of_the_formula() {
     for case in cases() {
-        let (name, rules) = (case.name, rules(&case));
+        let (norm, rules) = (largest(&case.eigenvalues), case.rules());
         let (shift, log_determinant) = case.log_determinant;
-        let (half, middle) = (0.51 * case.norm(), 0.26 * case.norm());
-        let counted = |keep: &dyn Fn(f64) -> bool| {
-            let kept = case.eigenvalues.iter().filter(|value| keep(**value));
-            kept.count() as f64
-        };
-        let rank = counted(&|value| value.abs() > half);
-        let inside = counted(&|value| (middle..=half).contains(&value));
+        let (half, middle) = (0.51 * norm, 0.26 * norm);
+        let rank = case.sum(|value| f64::from(u8::from(value.abs() > half)));
+        let inside = case.sum(|value| f64::from(u8::from((middle..=half).contains(&value))));
+        let nuclear = case.sum(f64::abs);
+        let entropy = case.sum(|value| -value.abs() / nuclear * (value.abs() / nuclear).ln());
         let squares = rules.frobenius_squared();
         for (what, estimate, truth) in [
             ("ln det", rules.log_determinant(shift), log_determinant),
-            ("nuclear norm", rules.nuclear_norm(), case.nuclear_norm()),
+            ("nuclear norm", rules.nuclear_norm(), nuclear),
             ("the squared norm", squares, case.frobenius_squared),
             ("the rank", rules.numerical_rank(half), rank),
             ("the count", rules.count(middle..=half), inside),
+            ("the effective rank", rules.effective_rank(), entropy.exp()),
         ] {
-            check(name, what, estimate.unwrap(), truth);
+            check(case.name, what, estimate.unwrap(), truth);
         }
-    }
-}
-
-#[test]
-fn ratios_are_those_of_the_formula() {
-    for case in cases() {
-        let (name, rules, nuclear) = (case.name, rules(&case), case.nuclear_norm());
-        let shares = case.eigenvalues.iter().map(|value| value.abs() / nuclear);
-        let entropy: f64 = shares.map(|share| -share * share.ln()).sum();
-        let participation = case.trace * case.trace / case.frobenius_squared;
-        let found = rules.effective_rank().unwrap();
-        check(name, "the effective rank", found, entropy.exp());
-        let found = rules.participation_ratio().unwrap();
-        check(name, "the participation ratio", found, participation);
     }
 }

@@ -1,8 +1,6 @@
 //! Every method of the crate on float64 and float32 matrices small enough to know all about.
 
 mod coverage;
-mod coverage_ratios;
-mod coverage_sketches;
 mod deflation;
 mod dense;
 mod diagonal;
@@ -15,7 +13,6 @@ mod matrices;
 mod methods;
 mod moments;
 mod operator_check;
-mod peers;
 mod probes;
 mod quadrature;
 mod refusals;

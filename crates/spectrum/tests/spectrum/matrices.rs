@@ -2,7 +2,7 @@
 //! operators. All of it is nalgebra in float64; nothing here uses the crate under test.
 
 use candle_core::{DType, Device, Tensor};
-use flatness_operator::{Dense, Error, LinearOperator, check_block, from_fn};
+use flatness_operator::{LinearOperator, from_fn};
 use nalgebra::DMatrix;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -37,14 +37,17 @@ impl Matrix {
         }
     }
 
+    /// Of the eigenvalues `formula(0)`, `formula(1)`, …
+    pub(crate) fn by(name: &'static str, dim: u32, formula: impl Fn(f64) -> f64) -> Self {
+        Self::new(name, (0..dim).map(|i| formula(f64::from(i))).collect())
+    }
+
     pub(crate) fn dim(&self) -> usize {
         self.eigenvalues.len()
     }
 
     pub(crate) fn norm(&self) -> f64 {
-        self.eigenvalues
-            .iter()
-            .fold(0.0, |norm, value| norm.max(value.abs()))
+        largest(&self.eigenvalues)
     }
 
     pub(crate) fn sum(&self, function: impl Fn(f64) -> f64) -> f64 {
@@ -62,8 +65,22 @@ impl Matrix {
         distances.fold(f64::INFINITY, f64::min)
     }
 
-    pub(crate) fn operator(&self, dtype: DType) -> Dense {
-        Dense::new(&tensor(&self.entries).to_dtype(dtype).unwrap()).unwrap()
+    pub(crate) fn operator(&self, dtype: DType) -> impl LinearOperator + use<> {
+        dense(&tensor(&self.entries).to_dtype(dtype).unwrap())
+    }
+
+    /// The entries as they are in `dtype`.
+    pub(crate) fn rounded(&self, dtype: DType) -> DMatrix<f64> {
+        matrix(&tensor(&self.entries).to_dtype(dtype).unwrap())
+    }
+
+    /// The matrix with `defect` added to an entry and taken off its mirror image: the entries, and the products.
+    pub(crate) fn skewed(&self, defect: f64) -> (DMatrix<f64>, impl LinearOperator + use<>) {
+        let mut entries = self.entries.clone();
+        entries[(3, 17)] += defect;
+        entries[(17, 3)] -= defect;
+        let operator = dense(&tensor(&entries));
+        (entries, operator)
     }
 
     /// f(A) by the eigenvectors the matrix was built from.
@@ -73,6 +90,23 @@ impl Matrix {
         });
         scaled * self.eigenvectors.transpose()
     }
+}
+
+/// The largest |value|.
+pub(crate) fn largest(values: &[f64]) -> f64 {
+    values
+        .iter()
+        .fold(0.0, |most: f64, value| most.max(value.abs()))
+}
+
+/// The density of a normal distribution of deviation `sigma` at `t`.
+pub(crate) fn gaussian_kernel(t: f64, sigma: f64) -> f64 {
+    (-0.5 * (t / sigma).powi(2)).exp() / (sigma * std::f64::consts::TAU.sqrt())
+}
+
+/// 1 or −1 where every third number is negative.
+pub(crate) fn third_negative(index: usize) -> f64 {
+    if index % 3 == 1 { -1.0 } else { 1.0 }
 }
 
 /// Spectra of the kinds that break eigensolvers, plus one of a Hessian's shape.
@@ -89,12 +123,7 @@ pub(crate) fn cases() -> Vec<Matrix> {
                 .chain(ramp(30, 5.0, 5.0 + 1e-7))
                 .collect(),
         ),
-        Matrix::new(
-            "condition 1e12",
-            (0..60)
-                .map(|i| 10.0_f64.powf(-12.0 * i as f64 / 59.0))
-                .collect(),
-        ),
+        Matrix::by("condition 1e12", 60, |i| 10.0_f64.powf(-12.0 * i / 59.0)),
         Matrix::new(
             "outliers over a bulk",
             [100.0, 60.0, 30.0, -10.0]
@@ -114,16 +143,10 @@ pub(crate) fn case(name: &str) -> Matrix {
 
 /// A spectrum of three repeated eigenvalues, whose Krylov spaces end after three steps.
 pub(crate) fn repeated() -> Matrix {
-    let values = (0..30).map(|i| {
-        if i < 10 {
-            5.0
-        } else if i < 23 {
-            1.0
-        } else {
-            -3.0
-        }
-    });
-    Matrix::new("repeated", values.collect())
+    Matrix::new(
+        "repeated",
+        [[5.0; 10].as_slice(), &[1.0; 13], &[-3.0; 7]].concat(),
+    )
 }
 
 /// Matrices whose Krylov spaces end early, with the number of steps after which they do.
@@ -153,38 +176,29 @@ pub(crate) fn matrix(tensor: &Tensor) -> DMatrix<f64> {
     DMatrix::from_row_slice(rows, columns, &entries)
 }
 
-/// A diagonal operator: its products are exact to rounding in any block, and a large one is cheap.
-pub(crate) struct Diagonal(pub(crate) Tensor);
-
-impl Diagonal {
-    pub(crate) fn new(entries: Vec<f64>, dtype: DType) -> Self {
-        let tensor = Tensor::new(entries, &Device::Cpu).unwrap();
-        Self(tensor.to_dtype(dtype).unwrap())
-    }
+/// The operator of a matrix (dim, dim).
+pub(crate) fn dense(matrix: &Tensor) -> impl LinearOperator + use<> {
+    let transposed = matrix.t().unwrap().contiguous().unwrap();
+    let apply = move |block: &Tensor| block.matmul(&transposed);
+    custom(matrix.dims()[0], matrix.dtype(), apply)
 }
 
-impl LinearOperator for Diagonal {
-    fn dim(&self) -> usize {
-        self.0.elem_count()
-    }
+/// A diagonal operator: its products are exact to rounding in any block, and a large one is cheap.
+pub(crate) fn diagonal(entries: &[f64], dtype: DType) -> impl LinearOperator + use<> {
+    let (dim, entries) = (entries.len(), vector(entries, dtype));
+    custom(dim, dtype, move |block: &Tensor| {
+        block.broadcast_mul(&entries)
+    })
+}
 
-    fn dtype(&self) -> DType {
-        self.0.dtype()
-    }
-
-    fn device(&self) -> &Device {
-        self.0.device()
-    }
-
-    fn apply_block(&self, vectors: &Tensor) -> Result<Tensor, Error> {
-        check_block(self, vectors)?;
-        Ok(vectors.broadcast_mul(&self.0)?)
-    }
+pub(crate) fn vector(entries: &[f64], dtype: DType) -> Tensor {
+    let tensor = Tensor::new(entries, &Device::Cpu).unwrap();
+    tensor.to_dtype(dtype).unwrap()
 }
 
 /// The identity, where only the space it acts on matters.
-pub(crate) fn identity(dim: usize, dtype: DType) -> Diagonal {
-    Diagonal::new(vec![1.0; dim], dtype)
+pub(crate) fn identity(dim: usize, dtype: DType) -> impl LinearOperator + use<> {
+    diagonal(&vec![1.0; dim], dtype)
 }
 
 /// Any function of a block as an operator of dimension `dim`, to break the promises with.

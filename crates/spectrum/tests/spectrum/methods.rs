@@ -1,10 +1,12 @@
-//! The methods with the settings that most tests want, and how near an estimate has to be.
+//! The methods with the settings that most tests want, and how near a number has to be.
+
+use std::fmt::Display;
 
 use flatness_operator::LinearOperator;
 use flatness_spectrum::{
     Budget, Deflation, Diagonal, Eigenpairs, EigenpairsSettings, Error, Estimate, Goal, Moments,
-    MomentsSettings, Probe, Quadrature, QuadratureSettings, XDiagSettings, eigenpairs,
-    moments_until, quadrature_until, xdiag_until,
+    MomentsSettings, Probe, Quadrature, QuadratureSettings, Stop, XDiagSettings, dense_spectrum,
+    eigenpairs, moments_until, quadrature_until, xdiag_until,
 };
 
 pub(crate) type Function = fn(&Quadrature) -> Result<Estimate, Error>;
@@ -16,8 +18,13 @@ pub(crate) const SEARCH: EigenpairsSettings = EigenpairsSettings {
     basis: 16,
     tolerance: 1e-9,
     least_products: 0,
-    bytes: None,
     seed: 5,
+};
+
+pub(crate) const SUMS: MomentsSettings = MomentsSettings {
+    probes: 10,
+    block: 4,
+    seed: 0,
 };
 
 pub(crate) const RULES: QuadratureSettings = QuadratureSettings {
@@ -36,8 +43,83 @@ pub(crate) const SKETCH: XDiagSettings = XDiagSettings {
     seed: 5,
 };
 
+/// More than anything reaches.
+pub(crate) const GOAL: Goal = Goal {
+    relative_error: 1e-9,
+};
+
+/// `settings` with some of them changed.
+pub(crate) fn with<T>(mut settings: T, change: impl FnOnce(&mut T)) -> T {
+    change(&mut settings);
+    settings
+}
+
+/// What a method is asked for.
+#[derive(Clone, Copy)]
+pub(crate) enum Asked {
+    Pairs(EigenpairsSettings),
+    Sums(MomentsSettings, Goal),
+    Rules(QuadratureSettings, Goal),
+    Diagonal(XDiagSettings, Goal),
+    /// In blocks of so many.
+    Spectrum(usize),
+}
+
+impl Asked {
+    /// The products made and what ended it; of what there is, the errors are numbers.
+    pub(crate) fn run(
+        self,
+        operator: &dyn LinearOperator,
+        budget: &Budget<'_>,
+    ) -> Result<(usize, Stop), Error> {
+        let none = &mut |_: &_| ();
+        let (error, products, stop) = match self {
+            Self::Pairs(settings) => {
+                let found = eigenpairs(operator, &settings, budget, none)?;
+                (found.top[0].residual, found.products, found.stop)
+            }
+            Self::Sums(settings, goal) => {
+                let found = moments_until(operator, &settings, None, &goal, budget, none)?;
+                let trace = found.result.trace;
+                (trace.standard_error, trace.products, found.stop)
+            }
+            Self::Rules(settings, goal) => {
+                let trace: Function = |rules| rules.integrate(|value| value);
+                let judged: [flatness_spectrum::Function<'_>; 1] = [&trace];
+                let found =
+                    quadrature_until(operator, &settings, None, &judged, &goal, budget, none)?;
+                let rules = found.result;
+                assert!(rules.rules.len() >= 2 && (1..=settings.steps).contains(&rules.steps));
+                (trace(&rules)?.standard_error, rules.products, found.stop)
+            }
+            Self::Diagonal(settings, goal) => {
+                let found = xdiag_until(operator, &settings, &goal, budget, none)?;
+                assert!(found.result.probes >= 2);
+                let error = found.result.norm()?.standard_error;
+                (error, found.result.products, found.stop)
+            }
+            Self::Spectrum(block) => {
+                let found = dense_spectrum(operator, block, budget)?;
+                (found.asymmetry, found.products, Stop::Complete)
+            }
+        };
+        assert!(error.is_finite());
+        Ok((products, stop))
+    }
+}
+
 pub(crate) fn search(operator: &dyn LinearOperator, settings: &EigenpairsSettings) -> Eigenpairs {
-    eigenpairs(operator, settings, &Budget::UNLIMITED, &mut |_| ()).unwrap()
+    search_within(usize::MAX / 2, operator, settings)
+}
+
+/// With so many products at most.
+pub(crate) fn search_within(
+    products: usize,
+    operator: &dyn LinearOperator,
+    settings: &EigenpairsSettings,
+) -> Eigenpairs {
+    let budget = Budget::of_products(products);
+    eigenpairs(operator, settings, &budget, &mut |_| ()).unwrap()
 }
 
 /// Of so many probes and no more: without a function nothing is judged.
@@ -46,17 +128,8 @@ pub(crate) fn quadrature(
     deflation: Option<&Deflation>,
     settings: &QuadratureSettings,
 ) -> Result<Quadrature, Error> {
-    let (goal, budget) = (Goal::relative(0.1), Budget::UNLIMITED);
-    let found = quadrature_until(
-        operator,
-        settings,
-        deflation,
-        &[],
-        &goal,
-        &budget,
-        &mut |_| (),
-    );
-    Ok(found?.result)
+    let (budget, none) = (Budget::UNLIMITED, &mut |_: &_| ());
+    Ok(quadrature_until(operator, settings, deflation, &[], &GOAL, &budget, none)?.result)
 }
 
 /// Of so many Gaussian probes in one block.
@@ -66,13 +139,8 @@ pub(crate) fn rules(
     steps: usize,
     seed: u64,
 ) -> Quadrature {
-    let settings = QuadratureSettings {
-        probes,
-        steps,
-        block: probes,
-        seed,
-        ..RULES
-    };
+    let settings = with(RULES, |it| (it.probes, it.block) = (probes, probes));
+    let settings = with(settings, |it| (it.steps, it.seed) = (steps, seed));
     quadrature(operator, None, &settings).unwrap()
 }
 
@@ -88,10 +156,9 @@ pub(crate) fn moments(
         block: 8,
         seed,
     };
-    let (goal, budget) = (Goal::relative(1e-9), Budget::of_products(probes));
-    moments_until(operator, &settings, deflation, &goal, &budget, &mut |_| ())
-        .unwrap()
-        .result
+    let budget = Budget::of_products(probes);
+    let found = moments_until(operator, &settings, deflation, &GOAL, &budget, &mut |_| ());
+    found.unwrap().result
 }
 
 /// Of so many probes and no more: the budget is used up.
@@ -99,18 +166,33 @@ pub(crate) fn xdiag(
     operator: &dyn LinearOperator,
     settings: &XDiagSettings,
 ) -> Result<Diagonal, Error> {
-    let (goal, budget) = (
-        Goal::relative(1e-12),
-        Budget::of_products(2 * settings.probes),
+    let budget = Budget::of_products(2 * settings.probes);
+    Ok(xdiag_until(
+        operator,
+        settings,
+        &Goal::relative(1e-12),
+        &budget,
+        &mut |_| (),
+    )?
+    .result)
+}
+
+/// Asserts |got − truth| ≤ `allowed`.
+#[track_caller]
+pub(crate) fn near(what: impl Display, got: f64, truth: f64, allowed: f64) {
+    let away = (got - truth).abs();
+    assert!(
+        away <= allowed,
+        "{what}: {got:e} is {away:e} from {truth:e}, allowed {allowed:e}"
     );
-    Ok(xdiag_until(operator, settings, &goal, &budget, &mut |_| ())?.result)
 }
 
 #[track_caller]
 pub(crate) fn check_within(name: &str, estimate: Estimate, truth: f64, errors: f64) {
-    let away = (estimate.value - truth).abs();
-    assert!(
-        away <= errors * estimate.standard_error,
-        "{name}: {estimate:?}, not {truth}"
+    near(
+        name,
+        estimate.value,
+        truth,
+        errors * estimate.standard_error,
     );
 }

@@ -1,42 +1,32 @@
 //! Quadrature against functions of matrices of a chosen spectrum.
 
 use candle_core::{DType, Device, Tensor};
-use flatness_operator::Dense;
 use flatness_spectrum::{
-    Budget, Error, Goal, Probe, Quadrature, QuadratureSettings, quadrature_bytes, quadrature_until,
+    Budget, Error, Function, Goal, Probe, Quadrature, QuadratureSettings, quadrature_bytes,
+    quadrature_until,
 };
 use nalgebra::DMatrix;
 
-use crate::matrices::{Diagonal, case, custom, identity, matrix, repeated, tensor};
-use crate::methods::{RULES, quadrature, rules};
-
-const KINDS: [Probe; 2] = [Probe::Gaussian, Probe::Rademacher];
+use crate::matrices::{case, custom, dense, diagonal, identity, matrix, repeated, tensor};
+use crate::methods::{RULES, near, quadrature, rules, with};
+use crate::probes::KINDS;
 
 fn settings(probes: usize, steps: usize, probe: Probe) -> QuadratureSettings {
-    QuadratureSettings {
-        probes,
-        steps,
-        probe,
-        ..RULES
-    }
+    with(RULES, |it| {
+        (it.probes, it.steps, it.probe) = (probes, steps, probe)
+    })
 }
 
 /// dim × the mean of vᵀ B v over the normalised probes.
 fn mean_form(function: &DMatrix<f64>, result: &Quadrature) -> f64 {
     let dim = function.nrows();
-    let probes = result.rules.len();
-    let rows = result
-        .probe
-        .rows(&identity(dim, DType::F64), 0..probes, result.seed)
-        .unwrap();
-    let rows = matrix(&rows);
-    let sum: f64 = (0..probes)
-        .map(|row| {
-            let unit = rows.row(row).normalize();
-            (&unit * function).dot(&unit)
-        })
-        .sum();
-    dim as f64 * sum / probes as f64
+    let (probes, space) = (result.rules.len(), identity(dim, DType::F64));
+    let rows = matrix(&result.probe.rows(&space, 0..probes, result.seed).unwrap());
+    let form = |row| {
+        let unit = rows.row(row).normalize();
+        (&unit * function).dot(&unit)
+    };
+    dim as f64 * (0..probes).map(form).sum::<f64>() / probes as f64
 }
 
 #[test]
@@ -50,11 +40,7 @@ fn a_rule_of_m_nodes_is_exact_to_degree_2m_minus_1() {
             let power = |value: f64| (value / 5.0).powi(degree);
             let estimate = result.integrate(power).unwrap();
             let expected = mean_form(&case.function(power), &result);
-            assert!(
-                (estimate.value - expected).abs() <= 1e-11,
-                "degree {degree}: {} {expected}",
-                estimate.value
-            );
+            near(degree, estimate.value, expected, 1e-11);
         }
         // Degree 2 m is not: the error is the square of the m-th orthogonal polynomial, which no
         // spectrum of 60 points makes vanish.
@@ -68,12 +54,8 @@ fn a_rule_of_m_nodes_is_exact_to_degree_2m_minus_1() {
 fn with_all_steps_any_function_is_exact_for_its_probes() {
     for (case, distinct) in [(case("indefinite"), 60), (repeated(), 3)] {
         for probe in KINDS {
-            let result = quadrature(
-                &case.operator(DType::F64),
-                None,
-                &settings(5, case.dim(), probe),
-            )
-            .unwrap();
+            let settings = settings(5, case.dim(), probe);
+            let result = quadrature(&case.operator(DType::F64), None, &settings).unwrap();
             assert_eq!(result.products, 5 * distinct);
             for function in [f64::exp, f64::sin, f64::abs] {
                 let estimate = result.integrate(function).unwrap();
@@ -81,11 +63,7 @@ fn with_all_steps_any_function_is_exact_for_its_probes() {
                 let counts = (estimate.probes, estimate.products, estimate.seed);
                 assert_eq!(counts, (5, 5 * distinct, 23));
                 let scale = case.dim() as f64 * case.norm().exp();
-                assert!(
-                    (estimate.value - expected).abs() <= 1e-12 * scale,
-                    "{} {expected}",
-                    estimate.value
-                );
+                near(case.name, estimate.value, expected, 1e-12 * scale);
             }
         }
     }
@@ -94,12 +72,9 @@ fn with_all_steps_any_function_is_exact_for_its_probes() {
 #[test]
 fn the_block_changes_neither_probes_nor_rules() {
     let entries: Vec<f64> = (0..40).map(|i| f64::from(i).sin()).collect();
-    let operator = Diagonal::new(entries, DType::F64);
+    let operator = diagonal(&entries, DType::F64);
     let run = |block| {
-        let settings = QuadratureSettings {
-            block,
-            ..settings(7, 12, Probe::Gaussian)
-        };
+        let settings = with(settings(7, 12, Probe::Gaussian), |it| it.block = block);
         quadrature(&operator, None, &settings).unwrap()
     };
     let reference = run(1);
@@ -119,20 +94,11 @@ fn the_bytes_allowed_change_neither_probes_nor_rules_nor_where_it_ends() {
             widest.set(widest.get().max(block.dims()[0]));
             block.broadcast_mul(&diagonal)
         });
-        let settings = QuadratureSettings {
-            bytes,
-            ..settings(8, 12, Probe::Gaussian)
-        };
-        let goal = Goal::relative(0.1);
-        let until = quadrature_until(
-            &operator,
-            &settings,
-            None,
-            &[&|rules| rules.integrate(f64::exp)],
-            &goal,
-            &Budget::of_products(2000),
-            &mut |_| (),
-        );
+        let settings = with(settings(8, 12, Probe::Gaussian), |it| it.bytes = bytes);
+        let (goal, budget) = (Goal::relative(0.1), Budget::of_products(2000));
+        let judged: [Function<'_>; 1] = [&|rules| rules.integrate(f64::exp)];
+        let none = &mut |_: &_| ();
+        let until = quadrature_until(&operator, &settings, None, &judged, &goal, &budget, none);
         let until = until.unwrap();
         let whole = quadrature(&operator, None, &settings).unwrap();
         (widest.get(), until.result, until.stop, whole)
@@ -142,11 +108,9 @@ fn the_bytes_allowed_change_neither_probes_nor_rules_nor_where_it_ends() {
     assert!(until.rules.len() > 8, "the goal is to take several blocks");
     for lockstep in 1..=5 {
         let bytes = (4 + 16 * lockstep) * 40 * 8;
-        assert_eq!(
-            quadrature_bytes(lockstep as usize, 12, 40, DType::F64),
-            bytes
-        );
-        for (bytes, lockstep) in [(bytes, lockstep), (bytes + 40 * 8, lockstep)] {
+        let said = quadrature_bytes(lockstep as usize, 12, 40, DType::F64);
+        assert_eq!(said, bytes);
+        for bytes in [bytes, bytes + 40 * 8] {
             let (widest, other, ending, rules) = run(Some(bytes));
             assert_eq!(widest as u64, lockstep.min(4));
             assert_eq!((other, ending, rules), (until.clone(), stop, whole.clone()));
@@ -158,10 +122,7 @@ fn the_bytes_allowed_change_neither_probes_nor_rules_nor_where_it_ends() {
 fn a_probe_beyond_the_bytes_allowed_is_refused_with_the_steps_that_fit() {
     let operator = case("indefinite").operator(DType::F64);
     let refused = |bytes| {
-        let settings = QuadratureSettings {
-            bytes: Some(bytes),
-            ..settings(3, 5, Probe::Gaussian)
-        };
+        let settings = with(settings(3, 5, Probe::Gaussian), |it| it.bytes = Some(bytes));
         let error = quadrature(&operator, None, &settings).unwrap_err();
         let Error::TooLarge { needed, fits, .. } = error else {
             panic!("{error}");
@@ -179,47 +140,20 @@ fn a_probe_that_ends_early_leaves_the_others_running() {
     // The matrix of ones has the eigenvector (1, 1, 1): a probe of three equal signs ends after one
     // step, any other after two.
     let ones = DMatrix::from_element(3, 3, 1.0);
-    let operator = Dense::new(&tensor(&ones)).unwrap();
-    let settings = QuadratureSettings {
-        block: 12,
-        ..settings(12, 3, Probe::Rademacher)
-    };
+    let operator = dense(&tensor(&ones));
+    let settings = with(settings(12, 3, Probe::Rademacher), |it| it.block = 12);
     let result = quadrature(&operator, None, &settings).unwrap();
-    let probes = Probe::Rademacher
-        .rows(&operator, 0..12, settings.seed)
-        .unwrap();
-    let sums: Vec<f64> = probes.sum(1).unwrap().to_vec1().unwrap();
-    let expected: Vec<usize> = sums
-        .iter()
-        .map(|sum| if sum.abs() == 3.0 { 1 } else { 2 })
-        .collect();
+    let probes = Probe::Rademacher.rows(&operator, 0..12, settings.seed);
+    let sums: Vec<f64> = probes.unwrap().sum(1).unwrap().to_vec1().unwrap();
+    let steps = |sum: &f64| if sum.abs() == 3.0 { 1 } else { 2 };
+    let expected: Vec<usize> = sums.iter().map(steps).collect();
     assert!(expected.contains(&1) && expected.contains(&2));
     let nodes: Vec<usize> = result.rules.iter().map(|rule| rule.nodes.len()).collect();
     assert_eq!(nodes, expected);
     assert_eq!(result.products, expected.iter().sum::<usize>());
     let trace = result.integrate(|value| value).unwrap();
     let mean_square = sums.iter().map(|sum| sum * sum).sum::<f64>() / 12.0;
-    assert!((trace.value - mean_square).abs() <= 1e-13);
-}
-
-#[test]
-fn float32_agrees_with_float64() {
-    let case = case("indefinite");
-    let run = |dtype| {
-        quadrature(
-            &case.operator(dtype),
-            None,
-            &settings(8, 10, Probe::Rademacher),
-        )
-        .unwrap()
-    };
-    let (single, double) = (run(DType::F32), run(DType::F64));
-    for function in [f64::exp, f64::cos] {
-        let single = single.integrate(function).unwrap();
-        let double = double.integrate(function).unwrap();
-        // The same probes, T in a precision of 6e-8 of a norm of 5, and ten steps.
-        assert!((single.value - double.value).abs() <= 1e-5 * double.value.abs());
-    }
+    near("trace", trace.value, mean_square, 1e-13);
 }
 
 #[test]

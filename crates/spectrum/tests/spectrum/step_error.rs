@@ -3,12 +3,10 @@
 
 use candle_core::DType;
 use flatness_operator::LinearOperator;
-use flatness_spectrum::{
-    EigenpairsSettings, Error, Estimate, Probe, Quadrature, QuadratureSettings,
-};
+use flatness_spectrum::{Error, Estimate, Probe, Quadrature};
 
-use crate::matrices::{Diagonal, case, cases};
-use crate::methods::{self, Function, RULES, SEARCH, quadrature, search};
+use crate::matrices::{case, cases, diagonal, largest, third_negative as sign};
+use crate::methods::{self, Function, RULES, SEARCH, near, quadrature, search, with};
 
 const PROBES: usize = 16;
 
@@ -24,19 +22,11 @@ fn rules(operator: &dyn LinearOperator, steps: usize) -> Quadrature {
 
 /// Of random signs.
 fn signed(operator: &dyn LinearOperator, steps: usize) -> Quadrature {
-    let settings = QuadratureSettings {
-        probes: PROBES,
-        steps,
-        probe: Probe::Rademacher,
-        seed: SEED,
-        ..RULES
-    };
+    let settings = with(RULES, |it| (it.probes, it.steps) = (PROBES, steps));
+    let settings = with(settings, |it| {
+        (it.probe, it.seed) = (Probe::Rademacher, SEED)
+    });
     quadrature(operator, None, &settings).unwrap()
-}
-
-/// Every third one negative.
-fn sign(index: usize) -> f64 {
-    if index % 3 == 1 { -1.0 } else { 1.0 }
 }
 
 /// Quantiles of a Laplace distribution.
@@ -89,11 +79,6 @@ fn sums(eigenvalues: &[f64], probes: &[Vec<f64>], function: impl Fn(f64) -> f64)
     (truth, dim * forms / probes.len() as f64)
 }
 
-/// exp(−Σ p ln p) from Σ |λ| and Σ |λ| ln |λ|.
-fn effective_rank(sizes: f64, logarithms: f64) -> f64 {
-    (sizes.ln() - logarithms / sizes).exp()
-}
-
 /// How often errors hold what they are to hold.
 #[derive(Default)]
 struct Tally {
@@ -118,7 +103,7 @@ impl Tally {
         let step_error = rules.step_error(function).unwrap();
         let away = (estimate.value - truth).abs();
         // Rounding where every probe is right.
-        let by_probes = estimate.half_width_95().unwrap() + 1e-9 * truth.abs();
+        let by_probes = estimate.half_width(0.95).unwrap() + 1e-9 * truth.abs();
         self.cases += 1;
         self.by_probes += u32::from(away <= by_probes);
         self.inside += u32::from(away <= by_probes + step_error);
@@ -136,7 +121,7 @@ impl Tally {
 fn interval_and_step_error_hold_the_truth() {
     let mut tally = Tally::default();
     for (seed, eigenvalues) in (0..SEEDS).flat_map(|seed| spectra().map(|one| (seed, one))) {
-        let operator = Diagonal::new(eigenvalues.clone(), DType::F64);
+        let operator = diagonal(&eigenvalues, DType::F64);
         let probes = Probe::Gaussian.rows(&operator, 0..PROBES, seed).unwrap();
         let probes: Vec<Vec<f64>> = probes.to_vec2().unwrap();
         let of = |function: &dyn Fn(f64) -> f64| sums(&eigenvalues, &probes, function);
@@ -145,13 +130,10 @@ fn interval_and_step_error_hold_the_truth() {
             let size = value.abs();
             if size == 0.0 { 0.0 } else { size * size.ln() }
         });
-        let ranks = (
-            effective_rank(sizes.0, logarithms.0),
-            effective_rank(sizes.1, logarithms.1),
-        );
-        let norm = eigenvalues
-            .iter()
-            .fold(0.0, |norm: f64, value| norm.max(value.abs()));
+        // exp(−Σ p ln p) from Σ |λ| and Σ |λ| ln |λ|.
+        let rank = |size: f64, logarithm: f64| (size.ln() - logarithm / size).exp();
+        let ranks = (rank(sizes.0, logarithms.0), rank(sizes.1, logarithms.1));
+        let norm = largest(&eigenvalues);
         // No eigenvalue is at an end, where rounding would count it or not.
         let (low, high, shift) = (0.107 * norm, 0.53 * norm, 1.2 * norm);
         let logarithm = of(&|value| (value + shift).ln());
@@ -211,7 +193,7 @@ fn rules_are_exact_for_the_moments() {
                 let error = rules.step_error(moment).unwrap();
                 // Rounding of sums of `dim` terms of that size.
                 let size = case.dim() as f64 * case.norm().powi(degree as i32);
-                assert!(error <= 1e-13 * size, "{}: {error:e}", case.name);
+                near(case.name, error, 0.0, 1e-13 * size);
             }
         }
     }
@@ -228,38 +210,27 @@ fn an_error_that_nothing_is_known_of_is_infinite() {
     let error = rules.step_error(Quadrature::nuclear_norm).unwrap();
     assert_eq!(error, f64::INFINITY);
     // The one node of a probe of signs is the mean eigenvalue, zero, of which there is no ratio.
-    let signs = Diagonal::new(vec![2.0, 1.0, -1.0, -2.0], DType::F64);
+    let signs = diagonal(&[2.0, 1.0, -1.0, -2.0], DType::F64);
     let rules = signed(&signs, 2);
     assert!(rules.effective_rank().is_ok());
     let error = rules.step_error(Quadrature::effective_rank).unwrap();
     assert_eq!(error, f64::INFINITY);
     // What the function itself refuses is refused.
-    assert!(
-        rules
-            .step_error(|rules| rules.log_determinant(-9.0))
-            .is_err()
-    );
+    let refused: Function = |rules| rules.log_determinant(-9.0);
+    assert!(rules.step_error(refused).is_err());
 }
 
 #[test]
 fn eigenvalues_taken_out_stay_in_shorter_rules() {
     let case = case("outliers over a bulk");
     let operator = case.operator(DType::F64);
-    let settings = EigenpairsSettings {
-        bottom: 1,
-        block: 2,
-        basis: 20,
-        tolerance: 1e-10,
-        ..SEARCH
-    };
+    let settings = with(SEARCH, |it| (it.bottom, it.block, it.basis) = (1, 2, 20));
+    let settings = with(settings, |it| it.tolerance = 1e-10);
     let known = search(&operator, &settings).deflation(1e-6).unwrap();
-    assert!(known.len() >= 4);
-    let settings = QuadratureSettings {
-        probes: PROBES,
-        steps: 16,
-        seed: SEED,
-        ..RULES
-    };
+    assert!(known.eigenvalues.len() >= 4);
+    let settings = with(RULES, |it| {
+        (it.probes, it.steps, it.seed) = (PROBES, 16, SEED)
+    });
     let rules = quadrature(&operator, Some(&known), &settings).unwrap();
     let shorter = rules.truncated(8).unwrap();
     assert_eq!(shorter.deflated, rules.deflated);

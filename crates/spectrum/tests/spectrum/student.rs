@@ -2,6 +2,8 @@
 
 use flatness_spectrum::{Error, Estimate};
 
+use crate::methods::near;
+
 fn estimate(probes: usize) -> Estimate {
     Estimate {
         value: 10.0,
@@ -11,6 +13,11 @@ fn estimate(probes: usize) -> Estimate {
         products: probes,
         seed: 0,
     }
+}
+
+/// Half-widths in standard errors.
+fn quantile(degrees: usize, confidence: f64) -> f64 {
+    estimate(degrees + 1).half_width(confidence).unwrap() / 2.0
 }
 
 #[test]
@@ -27,17 +34,11 @@ fn half_widths_are_the_published_quantiles_of_student() {
         (30, 2.042, 1.697),
         (100, 1.984, 1.660),
     ] {
-        for (confidence, expected) in [(0.95, two_sided_95), (0.9, two_sided_90)] {
-            let half_width = estimate(degrees + 1).half_width(confidence).unwrap();
-            // The table has three decimals.
-            assert!(
-                (half_width / 2.0 - expected).abs() <= 0.5001e-3,
-                "{degrees}: {half_width}"
-            );
-        }
+        // The table has three decimals.
+        near(degrees, quantile(degrees, 0.95), two_sided_95, 0.5001e-3);
+        near(degrees, quantile(degrees, 0.9), two_sided_90, 0.5001e-3);
     }
-    let limit = estimate(1_000_000).half_width_95().unwrap() / 2.0;
-    assert!((limit / 1.959_964 - 1.0).abs() <= 1.4e-3, "{limit}");
+    near("limit", quantile(999_999, 0.95) / 1.959_964, 1.0, 1.4e-3);
 }
 
 #[test]
@@ -45,33 +46,22 @@ fn one_and_two_degrees_of_freedom_are_the_closed_forms() {
     for confidence in [0.5, 0.8, 0.95, 0.999] {
         let cauchy = (std::f64::consts::FRAC_PI_2 * confidence).tan();
         let two = confidence * (2.0 / (1.0 - confidence * confidence)).sqrt();
-        for (probes, expected) in [(2, cauchy), (3, two)] {
-            let found = estimate(probes).half_width(confidence).unwrap() / 2.0;
-            assert!(
-                (found / expected - 1.0).abs() <= 1e-11,
-                "{found} {expected}"
-            );
-        }
+        near(confidence, quantile(1, confidence) / cauchy, 1.0, 1e-11);
+        near(confidence, quantile(2, confidence) / two, 1.0, 1e-11);
     }
 }
 
 #[test]
 fn the_interval_is_centred_and_nonsense_is_refused() {
     let interval = estimate(2).interval(0.5).unwrap();
-    assert!((interval.start() - 8.0).abs() <= 1e-12);
-    assert!((interval.end() - 12.0).abs() <= 1e-12);
+    near("start", *interval.start(), 8.0, 1e-12);
+    near("end", *interval.end(), 12.0, 1e-12);
     for confidence in [0.0, 1.0, -0.5, f64::NAN] {
-        let error = estimate(5).half_width(confidence).unwrap_err();
-        assert!(matches!(
-            error,
-            Error::OutOfRange {
-                field: "confidence",
-                ..
-            }
-        ));
+        match estimate(5).half_width(confidence) {
+            Err(Error::OutOfRange { field, .. }) => assert_eq!(field, "confidence"),
+            other => panic!("{other:?}"),
+        }
     }
-    assert!(matches!(
-        estimate(1).half_width_95(),
-        Err(Error::TooFewProbes { got: 1 })
-    ));
+    let error = estimate(1).half_width(0.95);
+    assert!(matches!(error, Err(Error::TooFewProbes { got: 1 })));
 }

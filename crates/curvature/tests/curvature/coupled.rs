@@ -9,43 +9,28 @@
 
 use std::ops::Range;
 
-use candle_core::{DType, Device, Tensor};
-use flatness_curvature::{MeanLoss, Retention, Selection, Settings};
-use flatness_data::LabelledTensors;
-use flatness_layers::{Affine, BatchNorm, Dropout, Flatten, Graph, Loss, Network, Relu, Workers};
-use flatness_testkit::{
-    Normalization, Problem, assert_close, coupled_images, dense_matrix, moved, values, vgg,
-};
+use candle_core::{Device, Tensor};
+use flatness_curvature::{MeanLoss, Selection};
+use flatness_layers::{Affine, BatchNorm, Dropout, Flatten, Graph, Loss, Relu};
+use flatness_testkit::{Problem, assert_close, coupled_images, dense_matrix, moved, values};
+
+use crate::setup::{RETENTIONS, data, theta, with_mean_loss};
 
 const EXAMPLES: usize = 10;
 const BATCH_SIZE: usize = 4;
 /// The partition: 4 + 4 + 2.
 const BATCHES: [Range<usize>; 3] = [0..4, 4..8, 8..10];
-const RETENTIONS: [Retention; 2] = [Retention::Retain, Retention::Recompute];
 /// Rounding, amplified by the division by the deviation of two examples' values.
 const ROUNDING: f64 = 1e-12;
-
-fn data(problem: &Problem) -> LabelledTensors {
-    LabelledTensors::new("toy", &problem.inputs, &problem.labels, problem.classes()).unwrap()
-}
-
-fn theta(problem: &Problem) -> Tensor {
-    Tensor::new(problem.theta.as_slice(), &Device::Cpu).unwrap()
-}
 
 /// Runs `check` with up to 5 workers: more than batches, each of which must stay whole.
 fn for_workers(problem: &Problem, check: impl Fn(&str, &MeanLoss<'_>)) {
     let data = data(problem);
     for threads in [1, 2, 3, 5] {
-        let workers = Workers::new(threads).unwrap();
-        let settings = Settings {
-            dtype: DType::F64,
-            device: Device::Cpu,
-            batch_size: BATCH_SIZE,
-        };
-        let loss = problem.loss;
-        let mean_loss = MeanLoss::new(&problem.network, &data, loss, &workers, settings);
-        check(&format!("{threads} workers"), &mean_loss.unwrap());
+        let what = format!("{threads} workers");
+        with_mean_loss(problem, &data, (threads, BATCH_SIZE), |mean_loss, _| {
+            check(&what, mean_loss)
+        });
     }
 }
 
@@ -126,10 +111,8 @@ fn operators_are_means_over_batches_of_dense_matrices_kept_or_computed_anew() {
         for_workers(&problem, |workers, mean_loss| {
             let products = RETENTIONS.map(|retention| {
                 let curvature = mean_loss.curvature(&theta(&problem), retention).unwrap();
-                [
-                    dense_matrix(&curvature.hessian()),
-                    dense_matrix(&curvature.gauss_newton()),
-                ]
+                [curvature.hessian(), curvature.gauss_newton()]
+                    .map(|operator| dense_matrix(&operator))
             });
             assert_eq!(products[0], products[1], "{what}, {workers}");
             for (got, expected) in products[0].iter().zip(&expected) {
@@ -140,16 +123,17 @@ fn operators_are_means_over_batches_of_dense_matrices_kept_or_computed_anew() {
     }
 }
 
-/// A batch-norm of the inputs themselves, then an affine map: statistics that loops can give.
-fn normalized_inputs(examples: usize) -> Problem {
+/// A batch-norm of inputs (C, H, W) of 8 elements themselves, then an affine map: statistics that loops can
+/// give.
+fn normalized_inputs(shape: [usize; 3], seed: u64) -> Problem {
     let build = || {
-        let mut graph = Graph::new(&[2, 2, 2]);
-        let x = graph.layer("bn", BatchNorm::new(2), graph.input())?;
+        let mut graph = Graph::new(&shape);
+        let x = graph.layer("bn", BatchNorm::new(shape[0]), graph.input())?;
         let x = graph.layer("flatten", Flatten, x)?;
         let x = graph.layer("fc", Affine::new(8, 3), x)?;
         graph.finish(x)
     };
-    moved(build().unwrap(), Loss::CrossEntropy, examples, 23)
+    moved(build().unwrap(), Loss::CrossEntropy, EXAMPLES, seed)
 }
 
 /// Means (2), then unbiased variances (2), of the inputs at `indices`, by loops.
@@ -173,93 +157,58 @@ fn statistics_by_loops(problem: &Problem, indices: &[u32]) -> Vec<f64> {
 
 #[test]
 fn a_training_gradient_returns_the_statistics_of_its_batch() {
-    let problem = normalized_inputs(EXAMPLES);
+    let problem = normalized_inputs([2, 2, 2], 23);
     let indices = [7, 2, 9, 2];
     let expected = statistics_by_loops(&problem, &indices);
     let own = batch(&problem, &indices);
     let gradient: Vec<f64> = gradient_of(&own).iter().map(|g| g / 4.0).collect();
     for_workers(&problem, |what, mean_loss| {
-        let step = mean_loss
-            .training_gradient(&theta(&problem), &indices, 1)
-            .unwrap();
+        let step = mean_loss.training_gradient(&theta(&problem), &indices, 1);
+        let step = step.unwrap();
         assert_close(what, &values(&step.statistics), &expected, ROUNDING);
         assert_close(what, &values(&step.gradient), &gradient, ROUNDING);
-        assert_close(
-            what,
-            &[step.evaluation.loss],
-            &[loss_of(&own)[0] / 4.0],
-            ROUNDING,
-        );
+        let loss = loss_of(&own)[0] / 4.0;
+        assert_close(what, &[step.evaluation.loss], &[loss], ROUNDING);
     });
 }
 
 /// Batches count by their examples: 4/10, 4/10 and 2/10.
 #[test]
 fn batch_statistics_are_averaged_over_the_batches() {
-    let problem = normalized_inputs(EXAMPLES);
-    let parts = BATCHES.map(|range| {
+    let problem = normalized_inputs([2, 2, 2], 23);
+    let mut expected = [0.0; 4];
+    for range in BATCHES {
         let weight = range.len() as f64 / EXAMPLES as f64;
-        (weight, statistics_by_loops(&problem, &in_order()[range]))
-    });
-    let expected: Vec<f64> = (0..4)
-        .map(|i| {
-            parts
-                .iter()
-                .map(|(weight, values)| weight * values[i])
-                .sum()
-        })
-        .collect();
+        let own = statistics_by_loops(&problem, &in_order()[range]);
+        expected
+            .iter_mut()
+            .zip(own)
+            .for_each(|(sum, one)| *sum += weight * one);
+    }
     for_workers(&problem, |what, mean_loss| {
         let got = mean_loss.batch_statistics(&theta(&problem)).unwrap();
         assert_close(what, &values(&got), &expected, ROUNDING);
     });
 }
 
-#[test]
-fn a_network_without_batch_norm_has_no_statistics() {
-    let problem = moved(vgg(Normalization::None), Loss::CrossEntropy, EXAMPLES, 24);
-    for_workers(&problem, |_, mean_loss| {
-        let step = mean_loss
-            .training_gradient(&theta(&problem), &[1, 2], 1)
-            .unwrap();
-        assert_eq!(step.statistics.elem_count(), 0);
-        let none = mean_loss.batch_statistics(&theta(&problem)).unwrap();
-        assert_eq!(none.elem_count(), 0);
-    });
-}
-
 /// A batch of one value per channel has no variance to keep, and says so.
 #[test]
 fn a_last_batch_of_one_value_per_channel_is_an_error_of_its_statistics_alone() {
-    let build = || {
-        let mut graph = Graph::new(&[8, 1, 1]);
-        let x = graph.layer("bn", BatchNorm::new(8), graph.input())?;
-        let x = graph.layer("flatten", Flatten, x)?;
-        let x = graph.layer("fc", Affine::new(8, 3), x)?;
-        graph.finish(x)
-    };
-    let problem = moved(build().unwrap(), Loss::CrossEntropy, EXAMPLES, 25);
+    let problem = normalized_inputs([8, 1, 1], 25);
     let five = [0, 1, 2, 3, 4];
     for_workers(&problem, |what, mean_loss| {
         let theta = theta(&problem);
-        let message = mean_loss.training_gradient(&theta, &five, 1).unwrap_err();
-        assert!(
-            message.to_string().contains("batch-norm bn"),
-            "{what}: {message}"
-        );
-        let message = mean_loss
-            .training_gradient(&theta, &five[..1], 1)
-            .unwrap_err();
-        assert!(
-            message.to_string().contains("one value"),
-            "{what}: {message}"
-        );
+        for (indices, part) in [(&five[..], "batch-norm bn"), (&five[..1], "one value")] {
+            let error = mean_loss.training_gradient(&theta, indices, 1).unwrap_err();
+            assert!(error.to_string().contains(part), "{what}: {error}");
+        }
         assert!(mean_loss.training_gradient(&theta, &five[..4], 1).is_ok());
         assert!(mean_loss.gradient(&theta, Selection::At(&five)).is_ok());
     });
 }
 
-fn with_dropout() -> Network {
+#[test]
+fn the_gradient_of_dropout_depends_on_its_seed_and_not_on_the_workers() {
     let build = || {
         let mut graph = Graph::new(&[6]);
         let mut x = graph.layer("dropout0", Dropout::new(0.2)?, graph.input())?;
@@ -269,12 +218,7 @@ fn with_dropout() -> Network {
         x = graph.layer("fc1", Affine::new(8, 3), x)?;
         graph.finish(x)
     };
-    build().unwrap()
-}
-
-#[test]
-fn the_gradient_of_dropout_depends_on_its_seed_and_not_on_the_workers() {
-    let problem = moved(with_dropout(), Loss::CrossEntropy, EXAMPLES, 26);
+    let problem = moved(build().unwrap(), Loss::CrossEntropy, EXAMPLES, 26);
     let indices = [3, 1, 4, 1, 5, 9, 2, 6];
     // One sweep over the whole batch with the masks on.
     let expected = |seed: u64| -> Vec<f64> {

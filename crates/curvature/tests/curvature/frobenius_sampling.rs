@@ -3,15 +3,16 @@
 
 use std::ops::Range;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use flatness_curvature::{
-    Error, FrobeniusSampling, Matrix, MeanLoss, Retention, SampledNorm, Selection, Settings,
-    frobenius_sampling_error,
+    FrobeniusSampling, Matrix, SampledNorm, Selection, frobenius_sampling_error,
 };
-use flatness_data::{Examples, LabelledTensors, Subset};
-use flatness_layers::{Loss, Workers};
-use flatness_testkit::{Activation, Problem, assert_close, dense_matrix, values};
+use flatness_data::{Examples, Subset};
+use flatness_layers::Loss;
+use flatness_testkit::{Activation, Problem, assert_close, values};
 use nalgebra::{DMatrix, DVector};
+
+use crate::setup::{data, matrix_over, with_mean_loss};
 
 const POPULATION: usize = 120;
 
@@ -20,27 +21,12 @@ fn problem() -> Problem {
     Problem::new(&[3, 4, 3], Activation::Tanh, loss, POPULATION, 71)
 }
 
-fn data(problem: &Problem) -> LabelledTensors {
-    LabelledTensors::new("toy", &problem.inputs, &problem.labels, problem.classes()).unwrap()
-}
-
-fn theta(problem: &Problem) -> Tensor {
-    Tensor::new(problem.theta.as_slice(), &Device::Cpu).unwrap()
-}
-
-fn with_mean_loss<T>(
-    problem: &Problem,
-    data: &dyn Examples,
-    work: impl FnOnce(&MeanLoss<'_>) -> T,
-) -> T {
-    let workers = Workers::new(1).unwrap();
-    let settings = Settings {
-        dtype: DType::F64,
-        device: Device::Cpu,
-        batch_size: data.len(),
-    };
-    let mean_loss = MeanLoss::new(&problem.network, data, problem.loss, &workers, settings);
-    work(&mean_loss.unwrap())
+/// The norm over `data` in one sweep.
+fn sampled(problem: &Problem, data: &dyn Examples, settings: FrobeniusSampling<'_>) -> SampledNorm {
+    let probes = exact_probes(problem.dim(), settings.ranges);
+    with_mean_loss(problem, data, (1, data.len()), |mean_loss, theta| {
+        frobenius_sampling_error(mean_loss, theta, &settings, &probes).unwrap()
+    })
 }
 
 /// √P eᵢ for i = 1 … P at the rows that are measured: their mean of z zᵀ is the identity there, exactly.
@@ -57,8 +43,8 @@ fn exact_probes(dim: usize, ranges: &[Range<usize>]) -> Tensor {
 /// The gradient of one example.
 fn gradient(problem: &Problem, data: &dyn Examples, index: usize) -> DVector<f64> {
     let one = Subset::new(data, vec![index as u32]).unwrap();
-    let (_, gradient) = with_mean_loss(problem, &one, |mean_loss| {
-        mean_loss.gradient(&theta(problem), Selection::All).unwrap()
+    let (_, gradient) = with_mean_loss(problem, &one, (1, 1), |mean_loss, theta| {
+        mean_loss.gradient(theta, Selection::All).unwrap()
     });
     DVector::from_vec(values(&gradient))
 }
@@ -85,11 +71,7 @@ fn dense(
     }
     let indices = part.map(|index| index as u32).collect();
     let subset = Subset::new(data, indices).unwrap();
-    with_mean_loss(problem, &subset, |mean_loss| {
-        let curvature = mean_loss.curvature(&theta(problem), Retention::Retain);
-        let curvature = curvature.unwrap();
-        dense_matrix(&curvature.operator(matrix).unwrap())
-    })
+    matrix_over(problem, &subset, subset.len(), matrix)
 }
 
 fn block(matrix: &DMatrix<f64>, ranges: &[Range<usize>], shift: f64) -> DMatrix<f64> {
@@ -138,12 +120,7 @@ fn value_error_and_bias_are_their_definitions() {
                     folds,
                     population: POPULATION,
                 };
-                let probes = exact_probes(problem.dim(), ranges);
-                let got = with_mean_loss(&problem, &sample, |mean_loss| {
-                    frobenius_sampling_error(mean_loss, &theta(&problem), &settings, &probes)
-                });
-                let got = got.unwrap();
-                assert_eq!(got.folds, folds);
+                let got = sampled(&problem, &sample, settings);
                 let numbers = [got.value, got.standard_error, got.bias];
                 // Sums of hundreds of products of order one, then differences of their squares.
                 let what = format!("{matrix} in {folds}");
@@ -164,7 +141,6 @@ fn the_norm_of_the_whole_data_is_where_bias_and_error_say() {
     let data = data(&problem);
     let all = 0..problem.dim();
     let ranges = std::slice::from_ref(&all);
-    let probes = exact_probes(problem.dim(), ranges);
     for matrix in Matrix::ALL {
         let of = |data: &dyn Examples, folds: usize| -> SampledNorm {
             let settings = FrobeniusSampling {
@@ -175,10 +151,7 @@ fn the_norm_of_the_whole_data_is_where_bias_and_error_say() {
                 folds,
                 population: POPULATION,
             };
-            with_mean_loss(&problem, data, |mean_loss| {
-                let theta = theta(&problem);
-                frobenius_sampling_error(mean_loss, &theta, &settings, &probes).unwrap()
-            })
+            sampled(&problem, data, settings)
         };
         let whole = of(&data, 2);
         assert_eq!((whole.standard_error, whole.bias), (0.0, 0.0), "{matrix}");
@@ -193,41 +166,16 @@ fn the_norm_of_the_whole_data_is_where_bias_and_error_say() {
             errors += got.standard_error.powi(2) / SAMPLES as f64;
         }
         let (scatter, errors) = (scatter.sqrt(), errors.sqrt());
+        let allowed = 4.0 * scatter / (SAMPLES as f64).sqrt() + 0.1 * bias;
+        let away = (excess - bias).abs();
         assert!(
-            (excess - bias).abs() <= 4.0 * scatter / (SAMPLES as f64).sqrt() + 0.1 * bias,
-            "{matrix}: too large by {excess:e}, said {bias:e}, scatter {scatter:e}"
+            away <= allowed,
+            "{matrix}: {excess:e}, said {bias:e}, off {scatter:e}"
         );
+        let ratio = errors / scatter;
         assert!(
-            (0.8..=1.25).contains(&(errors / scatter)),
-            "{matrix}: error {errors:e}, scatter {scatter:e}"
+            (0.8..=1.25).contains(&ratio),
+            "{matrix}: {errors:e}, {scatter:e}"
         );
     }
-}
-
-#[test]
-fn what_cannot_be_estimated_is_an_error() {
-    let problem = problem();
-    let data = data(&problem);
-    let all = 0..problem.dim();
-    let ranges = std::slice::from_ref(&all);
-    let probes = exact_probes(problem.dim(), ranges);
-    let of = |folds, population| {
-        let settings = FrobeniusSampling {
-            matrix: Matrix::Hessian,
-            ranges,
-            shift: 0.0,
-            block: 8,
-            folds,
-            population,
-        };
-        with_mean_loss(&problem, &data, |mean_loss| {
-            frobenius_sampling_error(mean_loss, &theta(&problem), &settings, &probes)
-        })
-    };
-    for folds in [0, 1, POPULATION + 1] {
-        let error = of(folds, POPULATION);
-        assert!(matches!(error, Err(Error::Folds { units: POPULATION, got }) if got == folds));
-    }
-    let error = of(2, POPULATION - 1);
-    assert!(matches!(error, Err(Error::Population { got: 119, .. })));
 }

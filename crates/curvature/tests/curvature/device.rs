@@ -6,14 +6,15 @@
 //! ```
 
 use candle_core::{DType, Device, Tensor};
-use flatness_curvature::{Error, MeanLoss, Retention, Selection, Settings};
-use flatness_data::LabelledTensors;
+use flatness_curvature::{MeanLoss, Retention, Selection, Settings};
 use flatness_layers::{Loss, Network, Workers};
 use flatness_operator::LinearOperator;
 use flatness_testkit::{
     Normalization, Problem, Residual, assert_close, cuda, gaussian, moved, residual, statistics,
     values, vgg,
 };
+
+use crate::setup::{RETENTIONS, data, settings, theta};
 
 /// The two sum in different orders. That alone moves these numbers by 5e-7 in f32 (CPU against f64);
 /// what is left is for the device's own elementary functions.
@@ -23,13 +24,6 @@ const NUMBER_TYPES: [(DType, f64); 2] = [(DType::F64, 1e-10), (DType::F32, 1e-4)
 const EXAMPLES: usize = 8;
 const BATCH_SIZE: usize = 5;
 
-/// What becomes of batch-norm.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Statistics {
-    Batch,
-    Frozen,
-}
-
 fn on(tensor: &Tensor, dtype: DType, device: &Device) -> Tensor {
     let tensor = tensor.to_dtype(dtype).unwrap();
     tensor.to_device(device).unwrap()
@@ -38,28 +32,22 @@ fn on(tensor: &Tensor, dtype: DType, device: &Device) -> Tensor {
 /// ∇L, and H v and G v of a block of vectors.
 fn numbers(
     problem: &Problem,
-    kind: Statistics,
+    frozen: bool,
     retention: Retention,
     (dtype, device): (DType, &Device),
 ) -> [Vec<f64>; 3] {
-    let network = match kind {
-        Statistics::Batch => problem.network.clone(),
-        Statistics::Frozen => {
-            let statistics = on(&statistics(&problem.network, 4), dtype, device);
-            problem.network.freeze(&statistics).unwrap()
-        }
-    };
-    let (inputs, labels) = (&problem.inputs, &problem.labels);
-    let data = LabelledTensors::new("images", inputs, labels, problem.classes()).unwrap();
-    let workers = Workers::new(1).unwrap();
+    let mut network = problem.network.clone();
+    if frozen {
+        let statistics = on(&statistics(&network, 4), dtype, device);
+        network = network.freeze(&statistics).unwrap();
+    }
+    let (data, workers) = (data(problem), Workers::new(1).unwrap());
     let settings = Settings {
-        dtype,
         device: device.clone(),
-        batch_size: BATCH_SIZE,
+        ..settings(dtype, BATCH_SIZE)
     };
     let mean_loss = MeanLoss::new(&network, &data, problem.loss, &workers, settings).unwrap();
-    let theta = Tensor::new(problem.theta.as_slice(), &Device::Cpu).unwrap();
-    let theta = on(&theta, dtype, device);
+    let theta = on(&theta(problem), dtype, device);
     let block = on(&gaussian((3, problem.dim()), 5), dtype, device);
     let gradient = mean_loss.gradient(&theta, Selection::All).unwrap().1;
     let curvature = mean_loss.curvature(&theta, retention).unwrap();
@@ -84,14 +72,15 @@ fn gradients_and_products_are_those_of_the_cpu() {
     };
     for (name, network) in networks() {
         let problem = moved(network, Loss::CrossEntropy, EXAMPLES, 3);
-        for kind in [Statistics::Batch, Statistics::Frozen] {
+        for frozen in [false, true] {
             for (dtype, tolerance) in NUMBER_TYPES {
-                for retention in [Retention::Retain, Retention::Recompute] {
-                    let of = |device| numbers(&problem, kind, retention, (dtype, device));
+                for retention in RETENTIONS {
+                    let of = |device| numbers(&problem, frozen, retention, (dtype, device));
                     let (got, expected) = (of(&device), of(&Device::Cpu));
                     let names = ["gradient", "H v", "G v"];
                     for (index, what) in names.into_iter().enumerate() {
-                        let what = format!("{what} of {name}, {kind:?}, {dtype:?}, {retention:?}");
+                        let what =
+                            format!("{what} of {name}, frozen {frozen}, {dtype:?}, {retention:?}");
                         assert_close(&what, &got[index], &expected[index], tolerance);
                     }
                 }
@@ -106,17 +95,13 @@ fn parameters_on_another_device_than_the_settings_are_errors() {
         return;
     };
     let problem = moved(vgg(Normalization::None), Loss::CrossEntropy, EXAMPLES, 3);
-    let (inputs, labels) = (&problem.inputs, &problem.labels);
-    let data = LabelledTensors::new("images", inputs, labels, problem.classes()).unwrap();
-    let workers = Workers::new(1).unwrap();
+    let (data, workers) = (data(&problem), Workers::new(1).unwrap());
     let settings = Settings {
-        dtype: DType::F64,
         device,
-        batch_size: BATCH_SIZE,
+        ..settings(DType::F64, BATCH_SIZE)
     };
     let network = &problem.network;
     let mean_loss = MeanLoss::new(network, &data, problem.loss, &workers, settings).unwrap();
-    let theta = Tensor::new(problem.theta.as_slice(), &Device::Cpu).unwrap();
-    let error = mean_loss.evaluate(&theta).unwrap_err();
-    assert!(matches!(error, Error::ThetaDevice { .. }), "{error}");
+    let error = mean_loss.evaluate(&theta(&problem)).unwrap_err();
+    assert!(error.to_string().starts_with("theta is on"), "{error}");
 }

@@ -2,33 +2,19 @@
 //! for what is merely large.
 
 use candle_core::{DType, Device, Tensor};
-use flatness_curvature::{Matrix, MeanLoss, Retention, Settings};
-use flatness_data::LabelledTensors;
-use flatness_layers::{Loss, Workers};
+use flatness_curvature::{Matrix, Retention};
+use flatness_layers::Loss;
 use flatness_operator::LinearOperator;
 use flatness_testkit::{Activation, Problem, assert_close, gaussian, values};
 
+use crate::setup::{RETENTIONS, data, with_mean_loss};
+
 const EXAMPLES: usize = 10;
 const BATCH_SIZE: usize = 4;
-const RETENTIONS: [Retention; 2] = [Retention::Retain, Retention::Recompute];
 
 fn problem() -> Problem {
     let loss = Loss::CrossEntropy;
     Problem::new(&[4, 6, 5, 3], Activation::Tanh, loss, EXAMPLES, 51)
-}
-
-fn with_mean_loss(problem: &Problem, threads: usize, check: impl FnOnce(&MeanLoss<'_>, &Tensor)) {
-    let classes = problem.classes();
-    let data = LabelledTensors::new("toy", &problem.inputs, &problem.labels, classes).unwrap();
-    let workers = Workers::new(threads).unwrap();
-    let settings = Settings {
-        dtype: DType::F64,
-        device: Device::Cpu,
-        batch_size: BATCH_SIZE,
-    };
-    let mean_loss = MeanLoss::new(&problem.network, &data, problem.loss, &workers, settings);
-    let theta = Tensor::new(problem.theta.as_slice(), &Device::Cpu).unwrap();
-    check(&mean_loss.unwrap(), &theta);
 }
 
 /// The problem with a value that is not a number in one example.
@@ -44,10 +30,12 @@ fn spoiled(example: usize) -> Problem {
 fn a_product_that_is_not_finite_names_its_first_batch() {
     for (example, batch) in [(1, "0 to 3"), (6, "4 to 7"), (9, "8 to 9")] {
         let problem = spoiled(example);
-        with_mean_loss(&problem, 2, |mean_loss, theta| {
-            for (matrix, retention) in Matrix::ALL
-                .iter()
-                .flat_map(|&matrix| RETENTIONS.map(|retention| (matrix, retention)))
+        let data = data(&problem);
+        let named = format!("toy is infinite or not a number, from the examples {batch}");
+        with_mean_loss(&problem, &data, (2, BATCH_SIZE), |mean_loss, theta| {
+            let matrices = Matrix::ALL.iter();
+            for (&matrix, retention) in
+                matrices.flat_map(|matrix| RETENTIONS.map(|retention| (matrix, retention)))
             {
                 let curvature = mean_loss.curvature(theta, retention).unwrap();
                 let vector = gaussian((2, problem.dim()), 56);
@@ -55,7 +43,6 @@ fn a_product_that_is_not_finite_names_its_first_batch() {
                     Ok(operator) => operator.apply_block(&vector).unwrap_err().to_string(),
                     Err(error) => error.to_string(),
                 };
-                let named = format!("toy is infinite or not a number, from the examples {batch}");
                 assert!(message.contains(&named), "{matrix}: {message}");
             }
         });
@@ -65,7 +52,8 @@ fn a_product_that_is_not_finite_names_its_first_batch() {
 #[test]
 fn vectors_that_are_not_finite_are_not_blamed_on_a_batch() {
     let problem = problem();
-    with_mean_loss(&problem, 2, |mean_loss, theta| {
+    let data = data(&problem);
+    with_mean_loss(&problem, &data, (2, BATCH_SIZE), |mean_loss, theta| {
         let curvature = mean_loss.curvature(theta, Retention::Retain).unwrap();
         let mut vector = values(&gaussian(problem.dim(), 57));
         vector[3] = f64::INFINITY;
@@ -82,7 +70,8 @@ fn vectors_that_are_not_finite_are_not_blamed_on_a_batch() {
 #[test]
 fn large_products_are_not_taken_for_infinite_ones() {
     let problem = problem();
-    with_mean_loss(&problem, 1, |mean_loss, theta| {
+    let data = data(&problem);
+    with_mean_loss(&problem, &data, (1, BATCH_SIZE), |mean_loss, theta| {
         let curvature = mean_loss.curvature(theta, Retention::Retain).unwrap();
         let gauss_newton = curvature.gauss_newton();
         let vector = gaussian((1, problem.dim()), 58);

@@ -11,55 +11,42 @@
 
 use std::ops::{Add, Mul};
 
-use candle_core::{DType, Device, Tensor};
-use flatness_curvature::{MeanLoss, Retention, Settings};
-use flatness_data::LabelledTensors;
-use flatness_layers::{Loss, Workers};
+use flatness_curvature::{CurvatureOperator, Retention};
+use flatness_layers::Loss;
 use flatness_spectrum::{
     Budget, EigenpairsSettings, Goal, MomentsSettings, eigenpairs, moments_until,
 };
 use flatness_testkit::{Activation, Problem, assert_close, dense_matrix, values};
 use nalgebra::DMatrix;
 
+use crate::setup::{data, with_mean_loss};
+
 const WIDTHS: [usize; 4] = [7, 5, 5, 3];
 const EXAMPLES: usize = 40;
 const BATCH_SIZE: usize = 20;
 
+/// a, b, c and d.
 #[derive(Clone, Copy)]
-struct HyperDual {
-    value: f64,
-    first: f64,
-    second: f64,
-    mixed: f64,
-}
+struct HyperDual([f64; 4]);
 
 impl HyperDual {
     fn constant(value: f64) -> Self {
-        Self {
-            value,
-            first: 0.0,
-            second: 0.0,
-            mixed: 0.0,
-        }
+        Self([value, 0.0, 0.0, 0.0])
     }
 
     /// A function by its value and first two derivatives.
     fn through(self, value: f64, slope: f64, bend: f64) -> Self {
-        Self {
-            value,
-            first: slope * self.first,
-            second: slope * self.second,
-            mixed: slope * self.mixed + bend * self.first * self.second,
-        }
+        let [_, b, c, d] = self.0;
+        Self([value, slope * b, slope * c, slope * d + bend * b * c])
     }
 
     fn activated(self, activation: Activation) -> Self {
+        let [a, ..] = self.0;
         match activation {
-            Activation::Relu if self.value > 0.0 => self,
+            Activation::Relu if a > 0.0 => self,
             Activation::Relu => Self::constant(0.0),
             Activation::Tanh => {
-                let value = self.value.tanh();
-                let slope = 1.0 - value * value;
+                let (value, slope) = (a.tanh(), 1.0 - a.tanh().powi(2));
                 self.through(value, slope, -2.0 * value * slope)
             }
             Activation::Softplus => self.exp().add(Self::constant(1.0)).ln(),
@@ -67,13 +54,13 @@ impl HyperDual {
     }
 
     fn exp(self) -> Self {
-        let value = self.value.exp();
+        let value = self.0[0].exp();
         self.through(value, value, value)
     }
 
     fn ln(self) -> Self {
-        let slope = self.value.recip();
-        self.through(self.value.ln(), slope, -slope * slope)
+        let slope = self.0[0].recip();
+        self.through(self.0[0].ln(), slope, -slope * slope)
     }
 }
 
@@ -81,12 +68,7 @@ impl Add for HyperDual {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        Self {
-            value: self.value + other.value,
-            first: self.first + other.first,
-            second: self.second + other.second,
-            mixed: self.mixed + other.mixed,
-        }
+        Self(std::array::from_fn(|part| self.0[part] + other.0[part]))
     }
 }
 
@@ -94,15 +76,13 @@ impl Mul for HyperDual {
     type Output = Self;
 
     fn mul(self, other: Self) -> Self {
-        Self {
-            value: self.value * other.value,
-            first: self.value * other.first + self.first * other.value,
-            second: self.value * other.second + self.second * other.value,
-            mixed: self.value * other.mixed
-                + self.first * other.second
-                + self.second * other.first
-                + self.mixed * other.value,
-        }
+        let (Self([a, b, c, d]), Self([e, f, g, h])) = (self, other);
+        Self([
+            a * e,
+            a * f + b * e,
+            a * g + c * e,
+            a * h + b * g + c * f + d * e,
+        ])
     }
 }
 
@@ -166,20 +146,20 @@ fn hessian(problem: &Problem, activation: Activation) -> DMatrix<f64> {
         .map(HyperDual::constant)
         .collect();
     for row in 0..dim {
-        theta[row].first = 1.0;
+        theta[row].0[1] = 1.0;
         for column in row..dim {
-            theta[column].second = 1.0;
+            theta[column].0[2] = 1.0;
             let examples = inputs.chunks(WIDTHS[0]).zip(&labels);
             let sum: f64 = examples
                 .map(|(inputs, &label)| {
-                    loss(problem.loss, activation, &theta, inputs, label as usize).mixed
+                    loss(problem.loss, activation, &theta, inputs, label as usize).0[3]
                 })
                 .sum();
-            theta[column].second = 0.0;
+            theta[column].0[2] = 0.0;
             hessian[(row, column)] = sum / EXAMPLES as f64;
             hessian[(column, row)] = sum / EXAMPLES as f64;
         }
-        theta[row].first = 0.0;
+        theta[row].0[1] = 0.0;
     }
     hessian
 }
@@ -192,64 +172,55 @@ fn leading_eigenvalues_are_those_of_a_dense_hessian_by_hyper_dual_numbers() {
         (Activation::Tanh, Loss::CrossEntropy),
     ] {
         let problem = Problem::new(&WIDTHS, activation, loss, EXAMPLES, 61);
-        let expected = hessian(&problem, activation);
-        let data = LabelledTensors::new("toy", &problem.inputs, &problem.labels, problem.classes());
-        let (data, workers) = (data.unwrap(), Workers::new(2).unwrap());
-        let settings = Settings {
-            dtype: DType::F64,
-            device: Device::Cpu,
-            batch_size: BATCH_SIZE,
-        };
-        let mean_loss = MeanLoss::new(&problem.network, &data, loss, &workers, settings).unwrap();
-        let theta = Tensor::new(problem.theta.as_slice(), &Device::Cpu).unwrap();
-        let curvature = mean_loss.curvature(&theta, Retention::Retain).unwrap();
-        let operator = curvature.hessian();
-        let found = dense_matrix(&operator);
-        // Sums of 40 products of a dozen factors each.
-        let what = format!("{activation:?} {loss:?}");
-        assert_close(&what, found.as_slice(), expected.as_slice(), 1e-13);
+        let data = data(&problem);
+        with_mean_loss(&problem, &data, (2, BATCH_SIZE), |mean_loss, theta| {
+            let curvature = mean_loss.curvature(theta, Retention::Retain).unwrap();
+            let what = format!("{activation:?} {loss:?}");
+            check_peer(&what, &curvature.hessian(), &hessian(&problem, activation));
+        });
+    }
+}
 
-        let mut exact: Vec<f64> = expected.symmetric_eigenvalues().data.into();
-        exact.sort_by(|left, right| right.abs().total_cmp(&left.abs()));
-        let settings = EigenpairsSettings {
-            top: 3,
-            bottom: 3,
-            block: 1,
-            basis: 40,
-            tolerance: 1e-9,
-            least_products: 0,
-            bytes: None,
-            seed: 62,
-        };
-        let pairs = eigenpairs(&operator, &settings, &Budget::UNLIMITED, &mut |_| ()).unwrap();
-        let mut leading: Vec<_> = pairs.top.iter().chain(&pairs.bottom).collect();
-        leading.sort_by(|left, right| right.value.abs().total_cmp(&left.value.abs()));
-        for (found, exact) in leading.iter().zip(&exact).take(3) {
-            assert!(found.converged, "{what}: {found:?}");
-            let allowed = found.residual + 1e-13 * exact.abs();
-            assert!(
-                (found.value - exact).abs() <= allowed,
-                "{what}: {found:?} {exact}"
-            );
-        }
+fn check_peer(what: &str, operator: &CurvatureOperator<'_>, expected: &DMatrix<f64>) {
+    // Sums of 40 products of a dozen factors each.
+    let found = dense_matrix(operator);
+    assert_close(what, found.as_slice(), expected.as_slice(), 1e-13);
 
-        let settings = MomentsSettings {
-            probes: 100,
-            block: 50,
-            seed: 63,
-        };
-        let (goal, budget) = (Goal::relative(1e-9), Budget::of_products(100));
-        let found = moments_until(&operator, &settings, None, &goal, &budget, &mut |_| ());
-        let found = found.unwrap().result;
-        for (estimate, truth) in [
-            (found.trace, exact.iter().sum::<f64>()),
-            (
-                found.frobenius_squared,
-                exact.iter().map(|value| value * value).sum(),
-            ),
-        ] {
-            let interval = estimate.interval(0.9999).unwrap();
-            assert!(interval.contains(&truth), "{what}: {interval:?} {truth}");
-        }
+    let mut exact: Vec<f64> = expected.symmetric_eigenvalues().data.into();
+    exact.sort_by(|left, right| right.abs().total_cmp(&left.abs()));
+    let settings = EigenpairsSettings {
+        top: 3,
+        bottom: 3,
+        block: 1,
+        basis: 40,
+        tolerance: 1e-9,
+        least_products: 0,
+        seed: 62,
+    };
+    let pairs = eigenpairs(operator, &settings, &Budget::UNLIMITED, &mut |_| ()).unwrap();
+    let mut leading: Vec<_> = pairs.top.iter().chain(&pairs.bottom).collect();
+    leading.sort_by(|left, right| right.value.abs().total_cmp(&left.value.abs()));
+    for (found, exact) in leading.iter().zip(&exact).take(3) {
+        assert!(found.converged, "{what}: {found:?}");
+        let allowed = found.residual + 1e-13 * exact.abs();
+        let error = (found.value - exact).abs();
+        assert!(error <= allowed, "{what}: {found:?} {exact}");
+    }
+
+    let settings = MomentsSettings {
+        probes: 100,
+        block: 50,
+        seed: 63,
+    };
+    let (goal, budget) = (Goal::relative(1e-9), Budget::of_products(100));
+    let found = moments_until(operator, &settings, None, &goal, &budget, &mut |_| ());
+    let found = found.unwrap().result;
+    let square = exact.iter().map(|value| value * value).sum();
+    for (estimate, truth) in [
+        (found.trace, exact.iter().sum()),
+        (found.frobenius_squared, square),
+    ] {
+        let interval = estimate.interval(0.9999).unwrap();
+        assert!(interval.contains(&truth), "{what}: {interval:?} {truth}");
     }
 }

@@ -2,10 +2,12 @@
 //! it up.
 
 use candle_core::{DType, Device, Tensor};
-use flatness_curvature::{Error, Evaluation, MeanLoss, Retention, Selection, Settings};
+use flatness_curvature::{Error, Evaluation, MeanLoss, Retention, Selection};
 use flatness_data::Dataset;
 use flatness_layers::{Loss, Network, Workers};
 use flatness_testkit::{Activation, Autograd, assert_close, dataset, network, values};
+
+use crate::setup::{RETENTIONS, settings};
 
 const EXAMPLES: usize = 37;
 const WIDTHS: [usize; 3] = [12, 7, 5];
@@ -39,33 +41,23 @@ impl Fixture {
         dtype: DType,
         batch_size: usize,
     ) -> MeanLoss<'a> {
-        let settings = Settings {
-            dtype,
-            device: Device::Cpu,
-            batch_size,
-        };
+        let settings = settings(dtype, batch_size);
         MeanLoss::new(&self.network, &self.data, loss, workers, settings).unwrap()
-    }
-
-    fn autograd(&self, loss: Loss) -> Autograd {
-        Autograd {
-            widths: WIDTHS.to_vec(),
-            activation: Activation::Tanh,
-            loss,
-        }
     }
 
     /// Mean loss and gradient over the examples at `indices`, by autograd.
     fn expected(&self, loss: Loss, indices: &[u32]) -> (f64, Vec<f64>) {
         let batch = self.data.gather(indices, DType::F64, &Device::Cpu).unwrap();
         let inputs = batch.images.flatten_from(1).unwrap();
-        let (oracle, theta) = (self.autograd(loss), values(&self.theta));
-        let count = indices.len() as f64;
+        let oracle = Autograd {
+            widths: WIDTHS.to_vec(),
+            activation: Activation::Tanh,
+            loss,
+        };
+        let (theta, count) = (values(&self.theta), indices.len() as f64);
         let gradient = oracle.gradient(&theta, &inputs, &batch.labels);
-        (
-            oracle.loss(&theta, &inputs, &batch.labels) / count,
-            gradient.iter().map(|g| g / count).collect(),
-        )
+        let loss = oracle.loss(&theta, &inputs, &batch.labels) / count;
+        (loss, gradient.iter().map(|g| g / count).collect())
     }
 
     /// Runs `check` for every number of threads, batch size and number type, with θ in that type.
@@ -106,19 +98,16 @@ fn loss_and_gradient_are_means_over_all_examples_however_they_are_cut() {
 #[test]
 fn accuracy_is_the_fraction_whose_largest_logit_is_the_labels() {
     let fixture = Fixture::new();
-    let batch = fixture
-        .data
-        .batch(0..EXAMPLES, DType::F64, &Device::Cpu)
-        .unwrap();
-    let views = fixture.network.layout().views(&fixture.theta).unwrap();
-    let logits = fixture.network.forward(&views, &batch.images).unwrap();
-    let predictions = logits.argmax(1).unwrap().to_vec1::<u32>().unwrap();
-    let labels = batch.labels.to_vec1::<u32>().unwrap();
-    let hits = predictions
-        .iter()
-        .zip(&labels)
-        .filter(|(a, b)| a == b)
-        .count();
+    let Fixture {
+        network,
+        data,
+        theta,
+    } = &fixture;
+    let batch = data.batch(0..EXAMPLES, DType::F64, &Device::Cpu).unwrap();
+    let views = network.layout().views(theta).unwrap();
+    let logits = network.forward(&views, &batch.images).unwrap();
+    let hits = logits.argmax(1).unwrap().eq(&batch.labels).unwrap();
+    let hits = values(&hits).into_iter().sum::<f64>() as usize;
     assert!(hits > 0 && hits < EXAMPLES, "{hits}");
     fixture.for_all(Loss::CrossEntropy, |what, mean_loss, theta, _| {
         let Evaluation { accuracy, .. } = mean_loss.evaluate(theta).unwrap();
@@ -184,34 +173,21 @@ fn selections_without_examples_or_beyond_the_data_are_errors() {
         assert!(matches!(none, Err(Error::NoExamples { .. })), "{what}");
         for selection in [&[EXAMPLES as u32][..], &[0, 1, u32::MAX]] {
             let beyond = mean_loss.gradient(theta, Selection::At(selection));
-            assert!(
-                matches!(beyond, Err(Error::Data(_))),
-                "{what}, {selection:?}"
-            );
+            let is_of_data = matches!(beyond, Err(Error::Data(_)));
+            assert!(is_of_data, "{what}, {selection:?}");
         }
     });
 }
 
 #[test]
-fn data_that_do_not_fit_the_network_are_errors() {
-    let fixture = Fixture::new();
-    let workers = Workers::new(1).unwrap();
-    let make = |data: &Dataset, batch_size| {
-        let settings = Settings {
-            dtype: DType::F64,
-            device: Device::Cpu,
-            batch_size,
-        };
-        let made = MeanLoss::new(
-            &fixture.network,
-            data,
-            Loss::CrossEntropy,
-            &workers,
-            settings,
-        );
-        made.map(drop)
+fn data_and_settings_that_do_not_fit_the_network_are_errors() {
+    let (fixture, workers) = (Fixture::new(), Workers::new(1).unwrap());
+    let make = |data: &Dataset, dtype, batch_size| {
+        let settings = settings(dtype, batch_size);
+        let loss = Loss::CrossEntropy;
+        MeanLoss::new(&fixture.network, data, loss, &workers, settings).map(drop)
     };
-    assert!(make(&fixture.data, 1).is_ok());
+    assert!(make(&fixture.data, DType::F64, 1).is_ok());
     for (shape, classes) in [
         ([1, 4, 3], 5),
         ([3, 1, 4], 5),
@@ -219,36 +195,24 @@ fn data_that_do_not_fit_the_network_are_errors() {
         ([1, 3, 4], 6),
     ] {
         let other = dataset(EXAMPLES, shape, classes, 1);
-        let error = make(&other, 1).unwrap_err();
+        let error = make(&other, DType::F64, 1);
         assert!(
-            matches!(&error, Error::Fit { data, .. } if data == "toy"),
-            "{error}"
-        );
-    }
-    for batch_size in [0, EXAMPLES + 1, usize::MAX] {
-        let error = make(&fixture.data, batch_size).unwrap_err();
-        assert!(
-            matches!(error, Error::BatchSize { examples: EXAMPLES, got, .. } if got == batch_size),
-            "{error}"
-        );
-    }
-}
-
-#[test]
-fn settings_of_a_number_type_without_exact_arithmetic_are_errors() {
-    let (fixture, workers) = (Fixture::new(), Workers::new(1).unwrap());
-    for dtype in [DType::BF16, DType::U8] {
-        let settings = Settings {
-            dtype,
-            device: Device::Cpu,
-            batch_size: 5,
-        };
-        let (network, data) = (&fixture.network, &fixture.data);
-        let error = MeanLoss::new(network, data, Loss::CrossEntropy, &workers, settings);
-        assert!(
-            matches!(&error, Err(Error::SettingsType { got }) if *got == dtype.as_str()),
+            matches!(&error, Err(Error::Fit { data, .. }) if data == "toy"),
             "{error:?}"
         );
+    }
+    for size in [0, EXAMPLES + 1, usize::MAX] {
+        let Err(Error::BatchSize { examples, got, .. }) = make(&fixture.data, DType::F64, size)
+        else {
+            panic!("{size}");
+        };
+        assert_eq!((examples, got), (EXAMPLES, size));
+    }
+    // Number types without exact arithmetic.
+    for dtype in [DType::BF16, DType::U8] {
+        let error = make(&fixture.data, dtype, 5);
+        let named = matches!(&error, Err(Error::SettingsType { got }) if *got == dtype.as_str());
+        assert!(named, "{error:?}");
     }
 }
 
@@ -266,21 +230,18 @@ fn parameters_that_do_not_fit_are_errors() {
     let messages = [
         "flat vector of fc0.weight to fc1.bias: expected shape [131], got [130]",
         "flat vector of fc0.weight to fc1.bias: expected shape [131], got [1, 131]",
-        "theta: expected f64 as in the settings of the mean loss, got f32; convert it with \
-         `Tensor::to_dtype` first",
+        "theta has dtype F32 where F64 is expected; convert it with `to_dtype` first",
     ];
     for (theta, message) in wrong.iter().zip(messages) {
         let error = mean_loss.evaluate(theta).unwrap_err();
         assert_eq!(error.to_string(), message);
         assert!(mean_loss.gradient(theta, Selection::All).is_err());
         assert!(mean_loss.bytes_per_example(theta).is_err());
-        for retention in [Retention::Retain, Retention::Recompute] {
-            let product = mean_loss.curvature(theta, retention).and_then(|curvature| {
-                use flatness_operator::LinearOperator;
-                let product = curvature.hessian().apply(&fixture.theta);
-                product.map_err(|_| Error::Network(flatness_layers::Error::NoParameters))
-            });
-            assert!(product.is_err(), "{retention:?}");
+        for retention in RETENTIONS {
+            assert!(
+                mean_loss.curvature(theta, retention).is_err(),
+                "{retention:?}"
+            );
         }
     }
 }
@@ -299,16 +260,8 @@ fn the_bytes_of_an_example_count_every_tensor() {
 
 #[test]
 fn retention_follows_the_budget() {
-    for (budget, bytes, expected) in [
-        (0, 0, Retention::Retain),
-        (0, 1, Retention::Recompute),
-        (10, 10, Retention::Retain),
-        (10, 11, Retention::Recompute),
-    ] {
-        assert_eq!(
-            Retention::within(budget, bytes),
-            expected,
-            "{budget} {bytes}"
-        );
+    for (budget, retained, recomputed) in [(0, 0, 1), (10, 10, 11)] {
+        let of = [retained, recomputed].map(|bytes| Retention::within(budget, bytes));
+        assert_eq!(of, RETENTIONS, "{budget}");
     }
 }

@@ -2,13 +2,13 @@
 //! the whole data.
 
 use candle_core::{DType, Device, Tensor};
-use flatness_curvature::{
-    Error, Matrix, MeanLoss, QuadraticForm, Retention, Settings, sampling_error,
-};
-use flatness_data::{Examples, LabelledTensors, Subset};
-use flatness_layers::{Loss, Workers};
+use flatness_curvature::{Error, Matrix, MeanLoss, QuadraticForm, Retention, sampling_error};
+use flatness_data::{LabelledTensors, Subset};
+use flatness_layers::Loss;
 use flatness_operator::LinearOperator;
 use flatness_testkit::{Activation, Problem, assert_close, coupled_images, gaussian, values};
+
+use crate::setup::{data, with_mean_loss};
 
 const POPULATION: usize = 120;
 const VECTORS: usize = 3;
@@ -18,38 +18,14 @@ fn problem() -> Problem {
     Problem::new(&[4, 5, 3], Activation::Tanh, loss, POPULATION, 61)
 }
 
-fn data(problem: &Problem) -> LabelledTensors {
-    LabelledTensors::new("toy", &problem.inputs, &problem.labels, problem.classes()).unwrap()
-}
-
-fn theta(problem: &Problem) -> Tensor {
-    Tensor::new(problem.theta.as_slice(), &Device::Cpu).unwrap()
-}
-
-fn with_mean_loss<T>(
-    problem: &Problem,
-    data: &dyn Examples,
-    batch_size: usize,
-    work: impl FnOnce(&MeanLoss<'_>) -> T,
-) -> T {
-    let workers = Workers::new(1).unwrap();
-    let settings = Settings {
-        dtype: DType::F64,
-        device: Device::Cpu,
-        batch_size,
-    };
-    let mean_loss = MeanLoss::new(&problem.network, data, problem.loss, &workers, settings);
-    work(&mean_loss.unwrap())
-}
-
 /// vᵀ A v over all the data of `mean_loss`, from the operator.
-fn forms(mean_loss: &MeanLoss<'_>, problem: &Problem, matrix: Matrix, v: &Tensor) -> Vec<f64> {
-    let curvature = mean_loss.curvature(&theta(problem), Retention::Retain);
-    let curvature = curvature.unwrap();
+fn forms(mean_loss: &MeanLoss<'_>, theta: &Tensor, matrix: Matrix, v: &Tensor) -> Vec<f64> {
+    let curvature = mean_loss.curvature(theta, Retention::Retain).unwrap();
     let product = curvature.operator(matrix).unwrap().apply_block(v).unwrap();
     let (rows, products) = (values(v), values(&product));
-    rows.chunks(problem.dim())
-        .zip(products.chunks(problem.dim()))
+    let dim = rows.len() / v.dims()[0];
+    rows.chunks(dim)
+        .zip(products.chunks(dim))
         .map(|(v, w)| v.iter().zip(w).map(|(v, w)| v * w).sum())
         .collect()
 }
@@ -63,23 +39,18 @@ fn values_are_those_of_the_operator_and_the_whole_population_has_no_error() {
     let problem = problem();
     let data = data(&problem);
     let v = gaussian((VECTORS, problem.dim()), 62);
-    with_mean_loss(&problem, &data, 50, |mean_loss| {
+    with_mean_loss(&problem, &data, (1, 50), |mean_loss, theta| {
         for matrix in Matrix::ALL {
-            let expected = forms(mean_loss, &problem, matrix, &v);
+            let expected = forms(mean_loss, theta, matrix, &v);
             for folds in [2, 7, POPULATION] {
-                let of = |population| {
-                    sampling_error(mean_loss, &theta(&problem), matrix, &v, folds, population)
-                        .unwrap()
-                };
-                let (whole, twice) = (of(POPULATION), of(2 * POPULATION));
+                let [whole, twice] = [POPULATION, 2 * POPULATION].map(|population| {
+                    sampling_error(mean_loss, theta, matrix, &v, folds, population).unwrap()
+                });
                 let what = format!("{matrix} in {folds}");
                 assert_close(&what, &column(&whole, |form| form.value), &expected, 1e-12);
-                assert!(
-                    whole.iter().all(|form| form.standard_error == 0.0),
-                    "{what}"
-                );
-                assert!(twice.iter().all(|form| form.standard_error > 0.0), "{what}");
-                assert!(twice.iter().all(|form| form.folds == folds), "{what}");
+                let errors = |forms| column(forms, |form| form.standard_error);
+                assert_eq!(errors(&whole), [0.0; VECTORS], "{what}");
+                assert!(errors(&twice).iter().all(|error| *error > 0.0), "{what}");
             }
         }
     });
@@ -92,20 +63,18 @@ fn the_error_of_single_examples_is_that_of_their_mean() {
     let data = data(&problem);
     let v = gaussian((1, problem.dim()), 63);
     let sample = Subset::first(&data, 30).unwrap();
-    let single: Vec<f64> = (0..30)
-        .map(|index| {
-            let one = Subset::new(&data, vec![index]).unwrap();
-            with_mean_loss(&problem, &one, 1, |mean_loss| {
-                forms(mean_loss, &problem, Matrix::Hessian, &v)[0]
-            })
+    let form = |index| {
+        let one = Subset::new(&data, vec![index]).unwrap();
+        with_mean_loss(&problem, &one, (1, 1), |mean_loss, theta| {
+            forms(mean_loss, theta, Matrix::Hessian, &v)[0]
         })
-        .collect();
+    };
+    let single: Vec<f64> = (0..30).map(form).collect();
     let mean = single.iter().sum::<f64>() / 30.0;
     let squares: f64 = single.iter().map(|q| (q - mean).powi(2)).sum();
     let expected = (squares / 29.0 / 30.0 * (1.0 - 30.0 / 120.0)).sqrt();
-    let got = with_mean_loss(&problem, &sample, 7, |mean_loss| {
-        let theta = theta(&problem);
-        sampling_error(mean_loss, &theta, Matrix::Hessian, &v, 30, POPULATION).unwrap()
+    let got = with_mean_loss(&problem, &sample, (1, 7), |mean_loss, theta| {
+        sampling_error(mean_loss, theta, Matrix::Hessian, &v, 30, POPULATION).unwrap()
     });
     assert_close("value", &[got[0].value], &[mean], 1e-12);
     assert_close("error", &[got[0].standard_error], &[expected], 1e-10);
@@ -123,14 +92,14 @@ fn intervals_cover_the_value_of_the_whole_data() {
     let data = data(&problem);
     let v = gaussian((VECTORS, problem.dim()), 64);
     for matrix in Matrix::ALL {
-        let truth = with_mean_loss(&problem, &data, POPULATION, |mean_loss| {
-            forms(mean_loss, &problem, matrix, &v)
+        let truth = with_mean_loss(&problem, &data, (1, POPULATION), |mean_loss, theta| {
+            forms(mean_loss, theta, matrix, &v)
         });
         let mut covered = 0;
         for seed in 0..SAMPLES {
             let sample = Subset::random(&data, POPULATION / 3, seed).unwrap();
-            let got = with_mean_loss(&problem, &sample, POPULATION / 3, |mean_loss| {
-                sampling_error(mean_loss, &theta(&problem), matrix, &v, FOLDS, POPULATION)
+            let got = with_mean_loss(&problem, &sample, (1, 40), |mean_loss, theta| {
+                sampling_error(mean_loss, theta, matrix, &v, FOLDS, POPULATION)
             });
             let inside = |(form, truth): &(&QuadraticForm, &f64)| {
                 (form.value - **truth).abs() <= QUANTILE * form.standard_error
@@ -148,17 +117,17 @@ fn folds_are_of_whole_batches_where_examples_are_coupled() {
         let data = data(&problem);
         let v = gaussian((VECTORS, problem.dim()), 66);
         // 4 + 4 + 2 examples: at most three folds.
-        with_mean_loss(&problem, &data, 4, |mean_loss| {
+        with_mean_loss(&problem, &data, (1, 4), |mean_loss, theta| {
             for matrix in Matrix::ALL {
-                let expected = forms(mean_loss, &problem, matrix, &v);
+                let expected = forms(mean_loss, theta, matrix, &v);
                 for folds in [2, 3] {
-                    let got = sampling_error(mean_loss, &theta(&problem), matrix, &v, folds, 20);
+                    let got = sampling_error(mean_loss, theta, matrix, &v, folds, 20);
                     let got = column(&got.unwrap(), |form| form.value);
                     let what = format!("{what}: {matrix} in {folds}");
                     assert_close(&what, &got, &expected, 1e-11);
                 }
             }
-            let error = sampling_error(mean_loss, &theta(&problem), Matrix::Hessian, &v, 4, 20);
+            let error = sampling_error(mean_loss, theta, Matrix::Hessian, &v, 4, 20);
             assert!(matches!(error, Err(Error::Folds { units: 3, got: 4 })));
         });
     }
@@ -170,15 +139,8 @@ fn what_cannot_be_estimated_is_an_error() {
     let good = data(&problem);
     let v = gaussian((1, problem.dim()), 67);
     let of = |problem: &Problem, data: &LabelledTensors, v: &Tensor, folds, population| {
-        with_mean_loss(problem, data, 50, |mean_loss| {
-            sampling_error(
-                mean_loss,
-                &theta(problem),
-                Matrix::Hessian,
-                v,
-                folds,
-                population,
-            )
+        with_mean_loss(problem, data, (1, 50), |mean_loss, theta| {
+            sampling_error(mean_loss, theta, Matrix::Hessian, v, folds, population)
         })
     };
     for folds in [0, 1, POPULATION + 1] {
@@ -197,15 +159,8 @@ fn what_cannot_be_estimated_is_an_error() {
     problem.inputs = Tensor::from_vec(inputs, (POPULATION, 4), &Device::Cpu).unwrap();
     let bad = data(&problem);
     let error = of(&problem, &bad, &v, 2, POPULATION).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            Error::NonFinite {
-                first: 60,
-                last: 109,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    let Error::NonFinite { first, last, .. } = error else {
+        panic!("{error}");
+    };
+    assert_eq!((first, last), (60, 109));
 }

@@ -6,21 +6,21 @@
 //! rank G ≤ N (C − 1)    rank F ≤ N    rank C ≤ N − 1
 //! ```
 
-use candle_core::{DType, Device, Tensor};
-use flatness_curvature::{Matrix, MeanLoss, Retention, Selection, Settings};
-use flatness_data::LabelledTensors;
-use flatness_layers::{Loss, Workers};
+use candle_core::{Device, Tensor};
+use flatness_curvature::{Matrix, Selection};
+use flatness_layers::Loss;
 use flatness_operator::LinearOperator;
 use flatness_testkit::{
-    Activation, Problem, assert_close, assert_small, coupled_images, dense_matrix,
-    finite_difference, gaussian, independent_images, values,
+    Activation, Problem, assert_close, assert_small, coupled_images, finite_difference, gaussian,
+    independent_images, values,
 };
 use nalgebra::{DMatrix, DVector};
+
+use crate::setup::{RETENTIONS, data, matrix_over, with_mean_loss};
 
 const EXAMPLES: usize = 10;
 /// The partition where examples are coupled: 4 + 4 + 2.
 const BATCH_SIZE: usize = 4;
-const RETENTIONS: [Retention; 2] = [Retention::Retain, Retention::Recompute];
 
 /// Smooth chains, whose second differences exist everywhere.
 const SMOOTH: [(&[usize], Loss); 3] = [
@@ -59,28 +59,8 @@ fn problems() -> Vec<(String, Problem)> {
         .collect()
 }
 
-fn with_mean_loss(problem: &Problem, threads: usize, check: impl FnOnce(&MeanLoss<'_>, &Tensor)) {
-    let classes = problem.classes();
-    let data = LabelledTensors::new("toy", &problem.inputs, &problem.labels, classes).unwrap();
-    let workers = Workers::new(threads).unwrap();
-    let settings = Settings {
-        dtype: DType::F64,
-        device: Device::Cpu,
-        batch_size: BATCH_SIZE,
-    };
-    let mean_loss = MeanLoss::new(&problem.network, &data, problem.loss, &workers, settings);
-    let theta = Tensor::new(problem.theta.as_slice(), &Device::Cpu).unwrap();
-    check(&mean_loss.unwrap(), &theta);
-}
-
-/// The matrix, with the activations kept.
 fn matrix_of(problem: &Problem, matrix: Matrix) -> DMatrix<f64> {
-    let mut dense = None;
-    with_mean_loss(problem, 2, |mean_loss, theta| {
-        let curvature = mean_loss.curvature(theta, Retention::Retain).unwrap();
-        dense = Some(dense_matrix(&curvature.operator(matrix).unwrap()));
-    });
-    dense.unwrap()
+    matrix_over(problem, &data(problem), BATCH_SIZE, matrix)
 }
 
 /// The logits (B, C) of the examples from `start` on at `theta`, row by row.
@@ -135,26 +115,29 @@ fn matrices_are_their_definitions_example_by_example() {
     for (what, problem) in problems() {
         let examples = examples(&problem);
         let dim = problem.dim();
-        let mut gradient = DVector::zeros(dim);
-        let mut gauss_newton = DMatrix::zeros(dim, dim);
-        for (jacobian, slope, curvature) in &examples {
-            gradient += jacobian.transpose() * slope / EXAMPLES as f64;
-            gauss_newton += jacobian.transpose() * curvature * jacobian / EXAMPLES as f64;
-        }
-        let mut fisher = DMatrix::zeros(dim, dim);
-        let mut covariance = DMatrix::zeros(dim, dim);
-        for (jacobian, slope, _) in &examples {
-            let own = jacobian.transpose() * slope;
-            fisher += &own * own.transpose() / EXAMPLES as f64;
-            let deviation = own - &gradient;
-            covariance += &deviation * deviation.transpose() / EXAMPLES as f64;
-        }
-        let cases = [
+        let mean = |of: &dyn Fn(&Example) -> DMatrix<f64>| {
+            let sum = examples
+                .iter()
+                .map(of)
+                .fold(DMatrix::zeros(dim, dim), |sum, one| sum + one);
+            sum / EXAMPLES as f64
+        };
+        let own = |(jacobian, slope, _): &Example| jacobian.transpose() * slope;
+        let gradient = examples.iter().map(own).sum::<DVector<f64>>() / EXAMPLES as f64;
+        let square = |vector: DVector<f64>| &vector * vector.transpose();
+        let gauss_newton =
+            mean(&|(jacobian, _, curvature)| jacobian.transpose() * curvature * jacobian);
+        for (matrix, expected) in [
             (Matrix::GaussNewton, gauss_newton),
-            (Matrix::EmpiricalFisher, fisher),
-            (Matrix::GradientCovariance, covariance),
-        ];
-        for (matrix, expected) in cases {
+            (
+                Matrix::EmpiricalFisher,
+                mean(&|example| square(own(example))),
+            ),
+            (
+                Matrix::GradientCovariance,
+                mean(&|example| square(own(example) - &gradient)),
+            ),
+        ] {
             let got = matrix_of(&problem, matrix);
             let what = format!("{what}: {matrix}");
             assert_close(&what, got.as_slice(), expected.as_slice(), 1e-7);
@@ -188,10 +171,9 @@ fn the_hessian_is_gauss_newton_plus_residual_and_fisher_is_covariance_plus_mean(
             Matrix::ALL.map(|matrix| matrix_of(&problem, matrix));
         let sum = gauss_newton + residual;
         assert_close(&what, sum.as_slice(), hessian.as_slice(), 1e-12);
-        let mut gradient = DVector::zeros(0);
-        with_mean_loss(&problem, 1, |mean_loss, theta| {
-            let (_, mean) = mean_loss.gradient(theta, Selection::All).unwrap();
-            gradient = DVector::from_vec(values(&mean));
+        let gradient = with_mean_loss(&problem, &data(&problem), (1, BATCH_SIZE), |loss, theta| {
+            let (_, mean) = loss.gradient(theta, Selection::All).unwrap();
+            DVector::from_vec(values(&mean))
         });
         let sum = covariance + &gradient * gradient.transpose();
         assert_close(&what, sum.as_slice(), fisher.as_slice(), 1e-12);
@@ -218,9 +200,8 @@ fn the_residual_of_a_chain_has_no_diagonal_blocks_of_layers() {
         let residual = matrix_of(&problem, Matrix::Residual);
         assert!(residual.amax() > 1e-3, "{what}: R itself does not vanish");
         for (layer, range) in problem.layers() {
-            let size = (range.len(), range.len());
-            let block = residual.view((range.start, range.start), size);
-            let block = block.into_owned();
+            let (start, size) = ((range.start, range.start), (range.len(), range.len()));
+            let block = residual.view(start, size).into_owned();
             let what = format!("{what}: {layer}");
             assert_small(&what, block.as_slice(), 1e-14 * residual.amax());
         }
@@ -248,26 +229,31 @@ fn gauss_newton_and_gradient_matrices_are_semi_definite_with_their_ranks() {
 }
 
 #[test]
-fn products_are_the_same_kept_or_computed_anew_and_for_any_number_of_workers() {
+fn products_are_the_same_bits_again_or_anew_and_the_same_for_any_number_of_workers() {
     for (what, problem) in problems() {
-        let vectors = gaussian((2, problem.dim()), 59);
+        let (data, vectors) = (data(&problem), gaussian((2, problem.dim()), 59));
         for matrix in Matrix::ALL {
-            let products = [1, 2, 3].map(|threads| {
-                let mut products = Vec::new();
-                with_mean_loss(&problem, threads, |mean_loss, theta| {
-                    for retention in RETENTIONS {
-                        let curvature = mean_loss.curvature(theta, retention).unwrap();
-                        let operator = curvature.operator(matrix).unwrap();
-                        assert_eq!(operator.matrix(), matrix);
-                        products.push(values(&operator.apply_block(&vectors).unwrap()));
-                    }
-                });
-                assert_eq!(products[0], products[1], "{what}: {matrix} of {threads}");
-                products.remove(0)
-            });
             let what = format!("{what}: {matrix}");
-            assert_close(&what, &products[1], &products[0], 1e-12);
-            assert_close(&what, &products[2], &products[0], 1e-12);
+            let [one, two, three] = [1, 2, 3].map(|threads| {
+                with_mean_loss(
+                    &problem,
+                    &data,
+                    (threads, BATCH_SIZE),
+                    |mean_loss, theta| {
+                        let [kept, anew] = RETENTIONS.map(|retention| {
+                            let curvature = mean_loss.curvature(theta, retention).unwrap();
+                            let operator = curvature.operator(matrix).unwrap();
+                            let product = || values(&operator.apply_block(&vectors).unwrap());
+                            assert_eq!(product(), product(), "{what} of {threads}");
+                            product()
+                        });
+                        assert_eq!(kept, anew, "{what} of {threads}");
+                        kept
+                    },
+                )
+            });
+            assert_close(&what, &two, &one, 1e-12);
+            assert_close(&what, &three, &one, 1e-12);
         }
     }
 }

@@ -1,0 +1,14 @@
+//! Tests of `flatness-curvature` from the outside, one module per subject.
+
+mod confidence;
+mod coupled;
+mod device;
+mod frobenius_sampling;
+mod groups;
+mod matrices;
+mod mean_loss;
+mod non_finite;
+mod operators;
+mod peers;
+mod sampling;
+mod setup;
