@@ -92,6 +92,9 @@ pub(crate) struct TrainOptions {
     /// Initial learning rate [default: sgd 0.03; padam, gadamx, swa 0.1; adam, amsgrad 0.001; adamw, gadam 0.0005]
     #[arg(long, value_name = "RATE")]
     pub(crate) learning_rate: Option<f64>,
+    /// Let dropout layers drop nothing
+    #[arg(long)]
+    pub(crate) no_dropout: bool,
     /// Momentum coefficient of sgd and swa
     #[arg(long, value_name = "MU", default_value_t = 0.9)]
     pub(crate) momentum: f64,
