@@ -43,6 +43,9 @@ pub(crate) struct Places {
     /// Time between two saved states, in seconds: a kill loses at most this much and a step
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(crate) save_every: u64,
+    /// End as by Ctrl-C once standard input ends: for a program that starts runs and may be killed
+    #[arg(long)]
+    pub(crate) until_eof: bool,
     /// Least severity of the events in the run's flatness.log
     #[arg(long, value_name = "LEVEL", value_enum, default_value_t = LogLevel::Info)]
     pub(crate) log_level: LogLevel,
