@@ -29,6 +29,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 #[command(
     after_help = "What is done already is skipped, so an interrupted reproduction goes on where it stopped.\n\
+    Ctrl-C saves the states of the runs at work and reports those that are done.\n\
     OUT holds afterwards\n  \
     report.html    verdicts, plots, settings and provenance on one page\n  \
     results.csv    every measurement at full precision\n  \
@@ -36,7 +37,7 @@ pub(crate) enum Command {
     plots/         the figures as SVG\n  \
     specs/, runs/  what each run was asked for, and what it left behind\n\n\
     Exit code 0: ran to its end, whatever the verdicts; 1: a claim does not hold (with --strict);\n\
-    2: could not run.\n\n\
+    2: could not run; 130: stopped by Ctrl-C.\n\n\
     Examples\n  \
     cargo xtask reproduce                       the quick profile on the data at hand\n  \
     cargo xtask reproduce --dry-run             what that would run, and for how long\n  \
@@ -68,6 +69,9 @@ pub(crate) struct ReproduceOptions {
     /// Show the grid with an estimate of its time; write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Run nothing; report the runs that are done
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) report_only: bool,
     /// Exit with code 1 when a claim that was tried does not hold
     #[arg(long)]
     pub(crate) strict: bool,

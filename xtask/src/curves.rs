@@ -10,6 +10,7 @@ use flatness_records::{Outcome, Record, read_json, read_json_lines, write_atomic
 use flatness_report::{TrainedRun, curves_csv, curves_page, curves_svg, optimizer_name};
 
 use crate::arguments::CurvesOptions;
+use crate::progress::put;
 
 /// Reads the runs and writes pictures, numbers, records and a page.
 pub(crate) fn curves(options: &CurvesOptions) -> Result<ExitCode> {
@@ -53,7 +54,7 @@ pub(crate) fn curves(options: &CurvesOptions) -> Result<ExitCode> {
     for (name, record) in records {
         write_json(&options.out.join(name), record)?;
     }
-    println!("{}", options.out.join("README.md").display());
+    put(&options.out.join("README.md").display().to_string());
     Ok(ExitCode::SUCCESS)
 }
 

@@ -36,11 +36,12 @@ pub(crate) fn write_specs(directory: &Path, runs: &[&Run]) -> Result<()> {
 pub(crate) fn seconds(
     binary: &Path,
     data: Option<&Path>,
+    device: &str,
     directory: &Path,
     runs: &[&Run],
 ) -> Result<Seconds> {
     let mut command = Command::new(binary);
-    command.args(["run", "--dry-run", "--json"]);
+    command.args(["run", "--dry-run", "--json", "--device", device]);
     command.args(runs.iter().map(|run| spec_path(directory, run)));
     if let Some(data) = data {
         command.arg("--data").arg(data);

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     };
     done.unwrap_or_else(|error| {
         // `{:#}` joins the causes with colons; an error of several lines still makes one.
-        eprintln!("error: {}", format!("{error:#}").replace('\n', " "));
+        progress::say(&format!("error: {error:#}").replace('\n', " "));
         ExitCode::from(2)
     })
 }

@@ -1,16 +1,38 @@
-//! Progress of a grid: a bar on a terminal, plain lines otherwise, both on standard error.
+//! Progress of a grid: a bar on a terminal, plain lines otherwise, both on standard error; and the sentences of all tasks.
+//! Work does not end because nobody listens.
 
-use std::io::IsTerminal;
-use std::time::{Duration, Instant};
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
 
-use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::pool::Ending;
 
-/// Counts runs, and estimated seconds so that the time left does not depend on the order of the runs.
+/// Says one line on standard error, if it can be said.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Prints a line on standard output, if it can be printed.
+pub(crate) fn put(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Hours, minutes and seconds, or seconds.
+pub(crate) fn time(seconds: f64) -> String {
+    let whole = seconds.ceil() as u64;
+    match whole {
+        0..60 => format!("{whole} s"),
+        60..7200 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{:.1} h", seconds / 3600.0),
+    }
+}
+
+/// Counts runs, and estimated seconds for the time left.
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
-    started: Instant,
+    /// At a time.
+    jobs: usize,
     runs: usize,
     runs_done: usize,
     seconds: f64,
@@ -18,8 +40,8 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Starts counting `runs` runs that take about `seconds` on one core together.
-    pub(crate) fn start(runs: usize, seconds: f64) -> Self {
+    /// Starts counting `runs` runs, `jobs` at a time, that take about `seconds` on one core together.
+    pub(crate) fn start(runs: usize, jobs: usize, seconds: f64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(1000);
             if let Ok(style) = ProgressStyle::with_template("  {bar:32} {msg}") {
@@ -31,7 +53,7 @@ impl Progress {
         });
         Self {
             bar,
-            started: Instant::now(),
+            jobs,
             runs,
             runs_done: 0,
             seconds,
@@ -39,31 +61,27 @@ impl Progress {
         }
     }
 
-    /// One more run has ended.
+    /// One more run has ended, of which `seconds` were expected.
     pub(crate) fn ended(&mut self, label: &str, seconds: f64, ending: &Ending) {
         self.runs_done += 1;
         self.seconds_done += seconds;
-        let share = self.seconds_done / self.seconds;
-        let elapsed = self.started.elapsed();
-        let rate = self.runs_done as f64 / elapsed.as_secs_f64() * 60.0;
-        let left = elapsed.as_secs_f64() * (1.0 / share - 1.0);
-        let left = Duration::try_from_secs_f64(left).unwrap_or_default();
-        let counted = format!("{}/{} runs", self.runs_done, self.runs);
+        let left = time((self.seconds - self.seconds_done) / self.jobs as f64);
+        let counted = format!("{}/{} runs, about {left} left", self.runs_done, self.runs);
         let outcome = match ending {
             Ending::Done => "done",
             Ending::Diverged => "diverged",
+            Ending::Stopped => "stopped",
             Ending::Failed(_) => "failed",
         };
         match &self.bar {
             Some(bar) => {
-                bar.set_position((1000.0 * share) as u64);
-                let left = HumanDuration(left);
-                bar.set_message(format!("{counted}, {rate:.0} a minute, {left:#} left"));
+                bar.set_position((1000.0 * self.seconds_done / self.seconds) as u64);
+                bar.set_message(counted);
                 if *ending != Ending::Done {
                     bar.println(format!("  {label}: {outcome}"));
                 }
             }
-            None => eprintln!("{counted}, {} s left: {label}: {outcome}", left.as_secs()),
+            None => say(&format!("{counted}: {label}: {outcome}")),
         }
     }
 
@@ -71,6 +89,23 @@ impl Progress {
     pub(crate) fn finish(self) {
         if let Some(bar) = self.bar {
             bar.finish_and_clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::time;
+
+    #[test]
+    fn times_are_rounded_up() {
+        for (seconds, expected) in [
+            (0.2, "1 s"),
+            (59.5, "1 min 00 s"),
+            (185.1, "3 min 06 s"),
+            (35_000.0, "9.7 h"),
+        ] {
+            assert_eq!(time(seconds), expected);
         }
     }
 }

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::available_parallelism;
 
 use anyhow::{Context, Result, bail};
-use flatness_records::{Run, TrainSpec, write_atomic};
+use flatness_records::{Run, TrainSpec, read_json, write_atomic};
 use flatness_report::{
     Claim, ClaimVerdict, Experiment, Reproduction, Verdict, figures, optimizer_name, report_html,
     results_csv, results_json, results_markdown, terminal_table,
@@ -14,9 +16,9 @@ use flatness_report::{
 use crate::arguments::ReproduceOptions;
 use crate::cargo::{build_binary, built_binary, workspace_root};
 use crate::estimate::{Seconds, seconds, spec_path, write_specs};
-use crate::pool::{Job, Setting, execute};
+use crate::pool::{Job, Setting, execute, lock, run_directory};
 use crate::profile::{Grid, Profile, decimal, label};
-use crate::progress::Progress;
+use crate::progress::{Progress, put, say, time};
 
 /// Runs what is not done yet, judges the claims and writes the report.
 pub(crate) fn reproduce(options: &ReproduceOptions) -> Result<ExitCode> {
@@ -31,35 +33,83 @@ pub(crate) fn reproduce(options: &ReproduceOptions) -> Result<ExitCode> {
     if options.dry_run {
         return dry_run(options, &grids, jobs);
     }
-
-    let out = options
-        .out
-        .clone()
-        .unwrap_or_else(|| workspace_root().join("reproduction"));
-    let setting = Setting {
-        binary: build_binary()?,
-        specs: out.join("specs"),
-        runs: out.join("runs"),
-        data: options.data.clone(),
-        device: options.device.clone(),
-        jobs,
-        threads: (cores / jobs).max(1),
+    let out = match &options.out {
+        Some(out) => out.clone(),
+        None => workspace_root().join("reproduction"),
     };
-    run_grids(&setting, &grids)?;
-    let reproduction = collect(options, &profile, &setting, grids)?;
-    let claims = tried_claims(options)?;
-    let verdicts = reproduction.judge(&claims);
-    write_report(&out, &reproduction, &claims, &verdicts)?;
-    print!("{}", terminal_table(&claims, &verdicts));
-    let diverged = reproduction.diverged().count();
-    if diverged > 0 {
-        println!("{diverged} of the runs diverged; their seeds are missing from the means.");
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut failure = None;
+    if !options.report_only {
+        let setting = Setting {
+            binary: build_binary()?,
+            lock: lock(&out)?,
+            out: out.clone(),
+            data: options.data.clone(),
+            device: options.device.clone(),
+            jobs,
+            threads: (cores / jobs).max(1),
+            stop: stop.clone(),
+        };
+        listen(&stop)?;
+        failure = run_grids(&setting, &profile, &grids)?;
     }
-    println!("{}", out.join("report.html").display());
-    let all_hold = verdicts
+    let reported = report(options, &profile, &out, grids);
+    if let Some(sentence) = failure {
+        bail!("{sentence}");
+    }
+    if stop.load(Ordering::SeqCst) {
+        let of = reported.map_or("", |_| " the report is of the runs that are done, and");
+        say(&format!("stopped;{of} the same command goes on"));
+        return Ok(ExitCode::from(STOPPED));
+    }
+    let all_hold = reported?
         .iter()
         .all(|row| row.verdict == Some(Verdict::Holds));
     Ok(ExitCode::from(u8::from(options.strict && !all_hold)))
+}
+
+/// Judges the claims on what is done, and writes and prints the verdicts.
+fn report(
+    options: &ReproduceOptions,
+    profile: &Profile,
+    out: &Path,
+    grids: Vec<Grid>,
+) -> Result<Vec<ClaimVerdict>> {
+    let reproduction = collect(options, profile, out, grids)?;
+    let claims = tried_claims(options)?;
+    let verdicts = reproduction.judge(&claims);
+    write_report(out, &reproduction, &claims, &verdicts)?;
+    put(terminal_table(&claims, &verdicts).trim_end());
+    let diverged = reproduction.diverged().count();
+    if diverged > 0 {
+        put(&format!(
+            "{diverged} of the runs diverged; their seeds are missing from the means."
+        ));
+    }
+    put(&out.join("report.html").display().to_string());
+    Ok(verdicts)
+}
+
+/// Exit code after Ctrl-C, as a shell has it.
+const STOPPED: u8 = 130;
+
+/// Sets `stop` at the first signal that asks for the end; the second ends this program.
+#[cfg(unix)]
+fn listen(stop: &Arc<AtomicBool>) -> Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    use signal_hook::flag::{register, register_conditional_default};
+
+    for signal in [SIGHUP, SIGINT, SIGTERM] {
+        register_conditional_default(signal, stop.clone())?;
+        register(signal, stop.clone())?;
+    }
+    Ok(())
+}
+
+/// There are no such signals.
+#[cfg(not(unix))]
+fn listen(_: &Arc<AtomicBool>) -> Result<()> {
+    Ok(())
 }
 
 /// Every run once: two experiments may share one.
@@ -78,18 +128,15 @@ fn dry_run(options: &ReproduceOptions, grids: &[Grid], jobs: usize) -> Result<Ex
             let specs = tempfile::tempdir()?;
             let runs = distinct(grids);
             write_specs(specs.path(), &runs)?;
-            Some(seconds(
-                &binary,
-                options.data.as_deref(),
-                specs.path(),
-                &runs,
-            )?)
+            let data = options.data.as_deref();
+            let device = &options.device;
+            Some(seconds(&binary, data, device, specs.path(), &runs)?)
         }
     };
-    println!(
+    put(&format!(
         "{:<12}{:<14}{:<46}{:>6}{:>14}",
         "experiment", "model", "weight decay or optimiser", "runs", "one core"
-    );
+    ));
     let mut total = Some(0.0);
     for grid in grids {
         for group in by_model(&grid.runs) {
@@ -98,14 +145,14 @@ fn dry_run(options: &ReproduceOptions, grids: &[Grid], jobs: usize) -> Result<Ex
                 .map(|run| known.as_ref().and_then(|known| estimate(run, known)))
                 .sum();
             total = total.zip(group_seconds).map(|(sum, seconds)| sum + seconds);
-            println!(
+            put(&format!(
                 "{:<12}{:<14}{:<46}{:>6}{:>14}",
                 grid.name,
                 group.first().map_or("", |run| &run.spec().model.name),
                 varied(&group),
                 group.len(),
                 group_seconds.map_or("?".to_owned(), time),
-            );
+            ));
         }
     }
     let runs: usize = grids.iter().map(|grid| grid.runs.len()).sum();
@@ -115,16 +162,15 @@ fn dry_run(options: &ReproduceOptions, grids: &[Grid], jobs: usize) -> Result<Ex
     } else {
         claims
     };
-    println!("\n{runs} runs for {claims}, {jobs} at a time.");
-    match total {
-        Some(total) => println!(
-            "About {} if none of them is done.",
-            time(total / jobs as f64)
-        ),
-        None => println!(
-            "Their time is known once the binary is: cargo build --release -p flatness-lab"
-        ),
-    }
+    put(&format!("\n{runs} runs for {claims}, {jobs} at a time."));
+    put(&match total {
+        Some(total) => {
+            let about = time(total / jobs as f64);
+            format!("About {about} if none of them is done.")
+        }
+        None => "Their time is known once the binary is: cargo build --release -p flatness-lab"
+            .to_owned(),
+    });
     Ok(ExitCode::SUCCESS)
 }
 
@@ -164,71 +210,72 @@ fn varied(runs: &[&Run]) -> String {
     distinct(|train| decimal(train.optimizer.weight_decay().0)).join(" ")
 }
 
-/// Minutes and seconds, or seconds.
-fn time(seconds: f64) -> String {
-    let whole = seconds.ceil() as u64;
-    if whole < 60 {
-        format!("{whole} s")
-    } else {
-        format!("{} min {:02} s", whole / 60, whole % 60)
-    }
-}
-
-/// Executes every run; the binary leaves alone what is done.
-fn run_grids(setting: &Setting, grids: &[Grid]) -> Result<()> {
+/// Executes every run, and says which failed; the binary leaves alone what is done.
+fn run_grids(setting: &Setting, profile: &Profile, grids: &[Grid]) -> Result<Option<String>> {
     let runs = distinct(grids);
-    write_specs(&setting.specs, &runs)?;
-    let data = setting.data.as_deref();
-    let known = seconds(&setting.binary, data, &setting.specs, &runs)?;
-    let jobs: Vec<Job<'_>> = runs
-        .into_iter()
-        .map(|run| Job {
-            run,
-            seconds: estimate(run, &known).unwrap_or(1.0),
-        })
-        .collect();
+    let specs = setting.specs();
+    write_specs(&specs, &runs)?;
+    let (data, device) = (setting.data.as_deref(), &setting.device);
+    let known = seconds(&setting.binary, data, device, &specs, &runs)?;
+    let job = |run| Job {
+        run,
+        turn: profile.turn(run),
+        seconds: estimate(run, &known).unwrap_or(1.0),
+    };
+    let jobs: Vec<Job<'_>> = runs.into_iter().map(job).collect();
     let total = jobs.iter().map(|job| job.seconds).sum();
-    let mut progress = Progress::start(jobs.len(), total);
+    let mut progress = Progress::start(jobs.len(), setting.jobs, total);
     let failed = execute(setting, jobs, |job, ending| {
         progress.ended(&label(job.run), job.seconds, ending);
     });
     progress.finish();
-    let Some((run, sentence)) = failed.first() else {
-        return Ok(());
-    };
-    let others = match failed.len() - 1 {
-        0 => String::new(),
-        count => format!(" (and {count} more)"),
-    };
-    let spec = spec_path(&setting.specs, run);
-    bail!(
-        "{} ({}) failed{others}: {sentence}",
-        label(run),
-        spec.display()
-    );
+    Ok(failed.first().map(|(run, sentence)| {
+        let others = match failed.len() - 1 {
+            0 => String::new(),
+            count => format!(" (and {count} more)"),
+        };
+        let (run, spec) = (label(run), spec_path(&specs, run));
+        format!("{run} ({}) failed{others}: {sentence}", spec.display())
+    }))
 }
 
+/// The records of the runs that are done.
 fn collect(
     options: &ReproduceOptions,
     profile: &Profile,
-    setting: &Setting,
+    out: &Path,
     grids: Vec<Grid>,
 ) -> Result<Reproduction> {
-    let experiments = grids
-        .into_iter()
-        .map(|grid| {
-            let records = grid.runs.iter().map(|run| setting.record(run));
-            let records = records.collect::<Result<_, _>>()?;
-            Ok(Experiment {
-                name: grid.name,
-                claims: grid.claims,
-                records,
-            })
-        })
-        .collect::<Result<_>>()?;
+    let of = grids.iter().map(|grid| grid.runs.len()).sum::<usize>();
+    let record = |run: &Run| {
+        let path = run_directory(out, run).join("record.json");
+        path.exists()
+            .then(|| read_json(&path, "record of a run"))
+            .transpose()
+    };
+    let mut experiments = Vec::new();
+    for Grid { name, claims, runs } in grids {
+        let records = runs.iter().filter_map(|run| record(run).transpose());
+        experiments.push(Experiment {
+            name,
+            claims,
+            records: records.collect::<Result<_, _>>()?,
+        });
+    }
+    let done = experiments
+        .iter()
+        .map(|one| one.records.len())
+        .sum::<usize>();
+    if done == 0 {
+        bail!("no run in {} is done yet", out.join("runs").display());
+    }
+    let mut description = profile.description.clone();
+    if done < of {
+        description += &format!(" Unfinished: {done} of {of} runs are done.");
+    }
     Ok(Reproduction {
         profile: options.profile.clone(),
-        description: profile.description.clone(),
+        description,
         command: command_line(options),
         experiments,
     })
@@ -314,18 +361,6 @@ mod tests {
             ("", "''"),
         ] {
             assert_eq!(quoted(word), expected);
-        }
-    }
-
-    #[test]
-    fn times_are_rounded_up() {
-        for (seconds, expected) in [
-            (0.2, "1 s"),
-            (59.0, "59 s"),
-            (59.5, "1 min 00 s"),
-            (185.1, "3 min 06 s"),
-        ] {
-            assert_eq!(time(seconds), expected);
         }
     }
 }

@@ -30,6 +30,7 @@ fn help_names_every_command_and_option() {
         "--jobs",
         "--out",
         "--dry-run",
+        "--report-only",
         "--strict",
         "Exit code",
     ] {
@@ -46,16 +47,18 @@ fn what_cannot_run_says_so_in_one_sentence_with_code_2() {
     let broken = directory.path().join("broken.toml");
     std::fs::write(&broken, "description = \"d\"\nseeds = 0\nexperiment = []\n").unwrap();
     let broken = broken.to_str().expect("a UTF-8 path");
+    let out = directory.path().to_str().expect("a UTF-8 path");
     for (arguments, expected) in [
         (
-            vec!["--profile", "slow"],
-            "there is no profile `slow`; name one of quick, mnist",
+            vec!["--dry-run", "--profile", "slow"],
+            "there is no profile `slow`; name one of quick, mnist, cpu, paper",
         ),
+        (vec!["--report-only", "--out", out], "no run in"),
         (vec!["--profile", "none.toml"], "cannot read none.toml"),
         (vec!["--profile", broken], "seeds must be at least 1, got 0"),
         (vec!["--only", "C9"], "profile quick has no claim `C9`"),
     ] {
-        let arguments = [vec!["reproduce", "--dry-run"], arguments].concat();
+        let arguments = [vec!["reproduce"], arguments].concat();
         let assertion = xtask(&arguments).assert().code(2);
         let said = String::from_utf8_lossy(&assertion.get_output().stderr).into_owned();
         assert!(

@@ -102,7 +102,11 @@ impl Model {
             })?;
         Ok(Self {
             name: spec.name.clone(),
-            network,
+            network: if spec.dropout {
+                network
+            } else {
+                network.without_dropout()?
+            },
             dtype: spec.dtype,
         })
     }

@@ -2,6 +2,7 @@
 
 mod averaging;
 mod interruption;
+mod memory;
 mod optimizer;
 mod step;
 
@@ -18,8 +19,9 @@ use flatness_records::{
 };
 
 use self::averaging::Averaging;
-pub(crate) use self::interruption::{Interrupted, listen};
+pub(crate) use self::interruption::{Interrupted, listen, listen_to_input};
 use self::interruption::{set_stepping, signal};
+pub(crate) use self::memory::check as check_memory;
 pub(crate) use self::optimizer::dose;
 use crate::progress::Progress;
 use crate::run_directory::{Position, RunDirectory, State};

@@ -9,7 +9,7 @@ use crate::expect::{expect_float, expect_number_type, expect_shape};
 use crate::layout::form;
 use crate::node::{LayerNode, Node, Step};
 use crate::values::Values;
-use crate::{DropoutMask, Error, Graph, Layer, Linearization, Loss, ParamLayout};
+use crate::{Dropout, DropoutMask, Error, Graph, Layer, Linearization, Loss, ParamLayout};
 
 /// A graph of layers, with the layout of its parameters. It holds no values of parameters.
 ///
@@ -95,7 +95,8 @@ impl Network {
     /// Whether there are dropout layers, which [`Network::thin`] switches on.
     #[must_use]
     pub fn has_dropout(&self) -> bool {
-        self.layers().any(|node| node.layer.dropout().is_some())
+        let mut dropouts = self.layers().filter_map(|node| node.layer.dropout());
+        dropouts.any(|dropout| dropout.rate() > 0.0)
     }
 
     /// The layer called `name`, where there is one.
@@ -164,6 +165,19 @@ impl Network {
         self.replace(|index, node| {
             Ok(match node.layer.dropout() {
                 Some(dropout) => Arc::new(DropoutMask::new(dropout, seed, index, first_example)),
+                None => node.layer.clone(),
+            })
+        })
+    }
+
+    /// The same network with dropout layers that drop nothing in training either.
+    ///
+    /// # Errors
+    /// None of its own; those of [`Graph::finish`].
+    pub fn without_dropout(&self) -> Result<Self, Error> {
+        self.replace(|_, node| {
+            Ok(match node.layer.dropout() {
+                Some(_) => Arc::new(Dropout::new(0.0)?),
                 None => node.layer.clone(),
             })
         })

@@ -153,6 +153,11 @@ fn switched_on_dropout_keeps_its_contract_and_its_rate() {
     let kept = drawn.iter().filter(|&&m| m > 0.0).count() as f64 / 20_000.0;
     assert!((kept - 0.7).abs() < 0.017, "{kept}");
 
+    let without = network.without_dropout().unwrap();
+    assert!(network.has_dropout() && !without.has_dropout());
+    let undropped = mask(&without.thin(7, 0).unwrap(), &ones);
+    assert!(undropped.iter().all(|&m| m == 1.0));
+
     // A batch in two shares has the masks of the whole; another seed has others.
     let head = ones.narrow(0, 0, 20).unwrap();
     let tail = ones.narrow(0, 20, 30).unwrap();

@@ -70,6 +70,21 @@ pub struct ModelSpec {
     pub name: String,
     /// Number type of parameters and arithmetic.
     pub dtype: Dtype,
+    /// Whether its dropout layers drop anything in training.
+    #[serde(default = "on", skip_serializing_if = "is_on")]
+    pub dropout: bool,
+}
+
+fn on() -> bool {
+    true
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature is what serde calls"
+)]
+fn is_on(switch: &bool) -> bool {
+    *switch
 }
 
 /// Floating-point type of parameters and arithmetic.

@@ -311,10 +311,11 @@ impl Claim {
             .map(|id| ("figure.plot.predicates", "ids of predicates", id.clone()))
     }
 
-    /// The experiments that it takes runs from.
+    /// The experiments that decide it.
     pub fn experiments(&self) -> impl Iterator<Item = &str> {
         let tests = self.gates.iter().chain(&self.predicates);
-        tests.map(|one| one.experiment.as_str())
+        let judged = tests.filter(|one| one.threshold.is_some());
+        judged.map(|one| one.experiment.as_str())
     }
 }
 

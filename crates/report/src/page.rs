@@ -11,7 +11,7 @@ use crate::settings::{block, fields, shared};
 use crate::svg::palette;
 use crate::table::{Cell, Row, Table, attribute, badge, escape};
 use crate::{
-    Claim, ClaimVerdict, Error, Figure, Judged, PredicateVerdict, Reproduction, Verdict,
+    Claim, ClaimVerdict, Error, Figure, Judged, PredicateVerdict, Reproduction, TableSpec, Verdict,
     optimizer_name,
 };
 
@@ -239,7 +239,8 @@ fn section(
             predicates(row).html("stacked"),
         );
     }
-    for spec in &claim.tables {
+    let has_runs = |spec: &&TableSpec| reproduction.records_of(&spec.experiment).next().is_some();
+    for spec in claim.tables.iter().filter(has_runs) {
         html += &format!(
             "<h3>{}</h3>\n{}",
             escape(&spec.title),

@@ -43,6 +43,9 @@ pub(crate) struct Places {
     /// Time between two saved states, in seconds: a kill loses at most this much and a step
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(crate) save_every: u64,
+    /// End as by Ctrl-C once standard input ends: for a program that starts runs and may be killed
+    #[arg(long)]
+    pub(crate) until_eof: bool,
     /// Least severity of the events in the run's flatness.log
     #[arg(long, value_name = "LEVEL", value_enum, default_value_t = LogLevel::Info)]
     pub(crate) log_level: LogLevel,
@@ -92,6 +95,9 @@ pub(crate) struct TrainOptions {
     /// Initial learning rate [default: sgd 0.03; padam, gadamx, swa 0.1; adam, amsgrad 0.001; adamw, gadam 0.0005]
     #[arg(long, value_name = "RATE")]
     pub(crate) learning_rate: Option<f64>,
+    /// Let dropout layers drop nothing
+    #[arg(long)]
+    pub(crate) no_dropout: bool,
     /// Momentum coefficient of sgd and swa
     #[arg(long, value_name = "MU", default_value_t = 0.9)]
     pub(crate) momentum: f64,

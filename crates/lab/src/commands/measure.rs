@@ -67,6 +67,7 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
         &ModelSpec {
             name: name.to_owned(),
             dtype: Dtype::F32,
+            dropout: true,
         },
         examples,
     )?;

@@ -68,6 +68,7 @@ pub(crate) fn product(options: &ProductOptions) -> Result<()> {
     let spec = ModelSpec {
         name: options.model.clone(),
         dtype: options.dtype.into(),
+        dropout: true,
     };
     let model = Model::new(&spec, &examples)?;
     let layout = model.network.layout();

@@ -60,6 +60,7 @@ pub(crate) fn execute(
             "train.batch_size must be at most the {examples} training examples, got {batch_size}"
         );
     }
+    training::check_memory(spec, &model.network)?;
     let normalization = splits.train.normalization();
     let origin = Origin {
         run: run.id(),
@@ -162,6 +163,9 @@ fn work(
         Ok(measurement.seconds)
     };
     training::listen()?;
+    if places.until_eof {
+        training::listen_to_input()?;
+    }
     let setup = Setup {
         run,
         mean_loss: &mean_loss,

@@ -52,6 +52,7 @@ pub(crate) fn train(options: &TrainOptions) -> Result<()> {
         model: ModelSpec {
             name: options.model.clone(),
             dtype: options.dtype.into(),
+            dropout: !options.no_dropout,
         },
         train: training(options),
         measure: None,

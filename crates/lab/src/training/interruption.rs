@@ -4,7 +4,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 /// The last signal, or 0.
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
@@ -23,35 +23,50 @@ pub(crate) struct Interrupted {
     pub(crate) steps: u64,
 }
 
+/// Takes a signal.
+fn take(signal: i32) {
+    tracing::warn!(signal, "got a signal");
+    let first = SIGNAL.swap(signal, Ordering::SeqCst) == 0;
+    if first && STEPPING.load(Ordering::SeqCst) {
+        return;
+    }
+    crate::output::say(
+        "ended at once; the same command goes on from the state that was saved last",
+    );
+    std::process::exit(128 + signal);
+}
+
 /// Listens to the signals from now on.
 #[cfg(unix)]
 pub(crate) fn listen() -> Result<()> {
-    use anyhow::Context;
     use signal_hook::consts::{SIGINT, SIGTERM};
     use signal_hook::iterator::Signals;
 
     let mut signals = Signals::new([SIGINT, SIGTERM]).context("cannot listen to signals")?;
-    let listen = move || {
-        for signal in signals.forever() {
-            tracing::warn!(signal, "got a signal");
-            let first = SIGNAL.swap(signal, Ordering::SeqCst) == 0;
-            if first && STEPPING.load(Ordering::SeqCst) {
-                continue;
-            }
-            crate::output::say(
-                "ended at once; the same command goes on from the state that was saved last",
-            );
-            std::process::exit(128 + signal);
-        }
-    };
-    let thread = std::thread::Builder::new().name("signals".to_owned());
-    thread.spawn(listen).context("cannot start a thread")?;
-    Ok(())
+    spawn("signals", move || signals.forever().for_each(take))
 }
 
 /// There are no such signals.
 #[cfg(not(unix))]
 pub(crate) fn listen() -> Result<()> {
+    Ok(())
+}
+
+/// From now on the end of standard input is a request to terminate, where no signal came before: a program that
+/// started this one has ended.
+pub(crate) fn listen_to_input() -> Result<()> {
+    const TERMINATE: i32 = 15;
+    spawn("input", || {
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        if signal().is_none() {
+            take(TERMINATE);
+        }
+    })
+}
+
+fn spawn(name: &str, listen: impl FnOnce() + Send + 'static) -> Result<()> {
+    let thread = std::thread::Builder::new().name(name.to_owned());
+    thread.spawn(listen).context("cannot start a thread")?;
     Ok(())
 }
 

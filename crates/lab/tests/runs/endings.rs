@@ -101,6 +101,25 @@ fn a_loss_that_is_not_finite_at_the_end_is_no_completed_run() {
 }
 
 #[test]
+fn what_no_memory_can_hold_is_refused_before_any_work() {
+    let average =
+        "average = { kind = \"tail\", window = 10000000000, every = \"step\" }\n[measure]";
+    for spec in [
+        MLP.replace("[measure]", average),
+        MLP.replace("\"scaling=2\"", "\"diagonal=1000000000000\""),
+    ] {
+        let place = Place::new(&spec);
+        let (code, error) = place.run("runs", &["--quiet"]);
+        assert_eq!(code, 2, "{error}");
+        assert!(error.contains("iB"), "{error}");
+        assert_eq!(error.trim_end().lines().count(), 1, "{error}");
+        let runs = fs::read_dir(place.path("runs")).into_iter().flatten();
+        let begun = |run: fs::DirEntry| run.path().join("metrics.jsonl").exists();
+        assert!(!runs.flatten().any(begun));
+    }
+}
+
+#[test]
 fn lines_that_lack_an_epoch_are_refused() {
     let place = Place::new(&spec(100_000));
     let child = place.start("runs", &["--quiet", "--save-every", "0"]);

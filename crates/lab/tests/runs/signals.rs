@@ -1,11 +1,11 @@
 //! Signals, and two processes that want the same run.
 
 use std::fs;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::program::{MLP, Place, ended, lives, states};
+use crate::program::{MLP, Place, command, ended, lives, states};
 
 /// A run that lasts until it is stopped.
 fn endless() -> Place {
@@ -63,6 +63,22 @@ fn a_signal_ends_a_run_behind_a_step_and_the_same_command_goes_on() {
         let (_, error) = ended(child);
         assert!(error.contains(&format!("step {steps}\n")), "{error}");
     }
+}
+
+#[test]
+fn a_run_ends_with_its_standard_input_where_that_is_asked_for() {
+    let place = endless();
+    let mut child = command(env!("CARGO_BIN_EXE_flatness"))
+        .args(place.arguments("runs", &["--quiet", "--until-eof"]))
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    place.wait_for("runs", "metrics.jsonl");
+    // As when the process that holds the other end is killed.
+    drop(child.stdin.take());
+    let (code, error) = ended(child);
+    assert_eq!(code, 143, "{error}");
+    assert!(error.contains("the same command goes on"), "{error}");
 }
 
 #[test]

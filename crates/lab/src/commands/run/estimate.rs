@@ -1,27 +1,26 @@
 //! `flatness run --dry-run`: what runs will take on one core, without training.
 //!
 //! ```text
-//! seconds = passes · examples · multiply-adds of an example / rate
+//! seconds = passes · examples · seconds of a gradient's example / 3
 //! ```
 //!
-//! A forward pass is one, a gradient three, a product with a kept linearisation four, and twice that in double precision.
-//! Measurements count with the least that they take (`engine::cost`): most end there, since what is random is small once the
-//! large eigenvalues are known. The rules of optimisers are elementwise and count nothing.
+//! A forward pass is one, a gradient three, a product with a kept linearisation four, and twice that in double precision. The
+//! gradient is timed here and now, on some of the run's own examples. Measurements count with the least that they take
+//! (`engine::cost`): most end there, since what is random is small once the large eigenvalues are known. The rules of
+//! optimisers are elementwise and count nothing.
+
+use std::time::Instant;
 
 use anyhow::Result;
 use flatness_engine::{Size, cost};
-use flatness_records::{Cost, Dtype, Request, Run, Streams};
+use flatness_records::{Cost, Dtype, ModelSpec, Request, Run, Streams};
 use serde::Serialize;
 
-use crate::arguments::RunOptions;
+use crate::arguments::{Computing, RunOptions};
 use crate::output::put;
 use crate::progress::duration;
-use crate::setting::Model;
+use crate::setting::{Machine, Model};
 use crate::source::{self, Splits};
-
-/// Multiply-adds a second of one core in the thin float32 products of small networks, elementwise operations included: what
-/// logistic regression and the small MLPs reach when both cores of the machine of `docs/PERFORMANCE.md` are busy.
-const RATE: f64 = 3e10;
 
 const GRADIENT: f64 = 3.0;
 const PRODUCT: f64 = 4.0;
@@ -29,8 +28,14 @@ const PRODUCT: f64 = 4.0;
 /// Double over single precision.
 const DOUBLE: f64 = 2.0;
 
-/// What the eigenvalues of a dense matrix take for each P³, in multiply-adds: 1.3 s for P = 1660 at the rate above.
-const EIGENVALUES: f64 = 8.0;
+/// What the eigenvalues of a dense matrix take for each P³, in seconds: 1.3 s for P = 1660.
+const EIGENVALUES: f64 = 2.8e-10;
+
+/// Multiply-adds of the examples that are timed, at least one and at most a batch: a tenth of a second or so.
+const TIMED: f64 = 1e9;
+
+/// Gradients that are timed, after one that is not; the fastest counts.
+const TRIES: usize = 3;
 
 /// What a run will take.
 #[derive(Debug, Serialize)]
@@ -44,7 +49,16 @@ struct Estimate {
 
 /// Prints what each of `runs` will take.
 pub(super) fn estimate(runs: &[Run], options: &RunOptions) -> Result<()> {
+    let machine = Machine::new(
+        &Computing {
+            device: options.computing.device.clone(),
+            threads: Some(1),
+            memory_budget: options.computing.memory_budget,
+        },
+        None,
+    )?;
     let mut read: Vec<(Run, Splits)> = Vec::new();
+    let mut timed: Vec<(ModelSpec, usize, f64)> = Vec::new();
     let mut estimates = Vec::new();
     for run in runs {
         let spec = run.spec();
@@ -54,9 +68,18 @@ pub(super) fn estimate(runs: &[Run], options: &RunOptions) -> Result<()> {
             let splits = source::load(&spec.data, Streams::new(spec.seed), data, &spec.model.name)?;
             read.push((run.clone(), splits));
         }
-        if let Some((_, splits)) = read.iter().find(like) {
-            estimates.push(one(run, splits)?);
-        }
+        let Some((_, splits)) = read.iter().find(like) else {
+            continue;
+        };
+        let model = Model::new(&spec.model, &splits.train)?;
+        let batch_size = spec.train.batch_size.min(splits.train.len());
+        let known = (timed.iter()).find(|(of, size, _)| *of == spec.model && *size == batch_size);
+        let pass = match known {
+            Some((_, _, pass)) => *pass,
+            None => pass(&model, splits, &machine, batch_size)?,
+        };
+        timed.push((spec.model.clone(), batch_size, pass));
+        estimates.push(one(run, splits, &model, pass)?);
     }
     if options.output.json {
         return put(&serde_json::to_string(&estimates)?);
@@ -76,43 +99,60 @@ pub(super) fn estimate(runs: &[Run], options: &RunOptions) -> Result<()> {
     Ok(())
 }
 
-fn one(run: &Run, splits: &Splits) -> Result<Estimate> {
+/// Seconds of a forward pass of one example, of a batch of so many.
+fn pass(model: &Model, splits: &Splits, machine: &Machine, batch_size: usize) -> Result<f64> {
+    let mean_loss = model.mean_loss(&model.network, &splits.train, machine, batch_size)?;
+    let theta = model.initial(0, &machine.device)?.theta;
+    let fitting = (TIMED / model.network.multiply_adds() as f64).ceil() as usize;
+    let batch: Vec<u32> = (0..).take(fitting.clamp(1, batch_size)).collect();
+    let mut fastest = f64::INFINITY;
+    for warm in (0..=TRIES).map(|number| number > 0) {
+        let started = Instant::now();
+        // The loss is read back, which waits for a device.
+        mean_loss.training_gradient(&theta, &batch, 0)?;
+        if warm {
+            fastest = fastest.min(started.elapsed().as_secs_f64());
+        }
+    }
+    Ok(fastest / (batch.len() as f64 * GRADIENT))
+}
+
+fn one(run: &Run, splits: &Splits, model: &Model, pass: f64) -> Result<Estimate> {
     let spec = run.spec();
-    let model = Model::new(&spec.model, &splits.train)?;
     let parameters = model.network.layout().dim();
-    let multiply_adds = model.network.multiply_adds() as f64;
-    let width = match spec.model.dtype {
-        Dtype::F32 => 1.0,
-        Dtype::F64 => DOUBLE,
-    };
     let gradients = spec.train.sharpness_aware.map_or(1.0, |_| 2.0);
-    let training = width * GRADIENT * gradients * f64::from(spec.train.epochs);
-    let mut units = training * splits.train.len() as f64 * multiply_adds;
+    let training = GRADIENT * gradients * f64::from(spec.train.epochs);
+    let mut passes_of_one = training * splits.train.len() as f64;
+    let mut dense = 0.0;
     if let Some(request) = &spec.measure {
         let split = splits.get(request.split)?.len();
         let examples = request
             .examples
             .or(request.sample)
             .map_or(split, |some| some.min(split)) as f64;
+        // The pass is timed in the run's own number type.
+        let double = match spec.model.dtype {
+            Dtype::F32 => DOUBLE,
+            Dtype::F64 => 1.0,
+        };
         let iterates = spec.train.average.as_ref().map_or(1.0, |_| 2.0);
         let along = request.before_the_end();
-        let before = request.epochs.len() as f64 * passes(&along, parameters, width);
-        units +=
-            (before + iterates * passes(request, parameters, width)) * examples * multiply_adds;
+        let before = request.epochs.len() as f64 * passes(&along, parameters, double);
+        passes_of_one += (before + iterates * passes(request, parameters, double)) * examples;
         if request.what.contains(&flatness_records::What::Spectrum) {
-            units += EIGENVALUES * (parameters as f64).powi(3);
+            dense = EIGENVALUES * (parameters as f64).powi(3);
         }
     }
     Ok(Estimate {
         id: run.id(),
         model: spec.model.name.clone(),
         parameters,
-        seconds: units / RATE,
+        seconds: passes_of_one * pass + dense,
     })
 }
 
 /// Forward passes over the examples that a measurement is worth.
-fn passes(request: &Request, parameters: usize, width: f64) -> f64 {
+fn passes(request: &Request, parameters: usize, double: f64) -> f64 {
     if request.what.is_empty() {
         return 0.0;
     }
@@ -121,5 +161,5 @@ fn passes(request: &Request, parameters: usize, width: f64) -> f64 {
     let worth = |cost: Cost| {
         cost.losses as f64 + GRADIENT * cost.gradients as f64 + PRODUCT * cost.products as f64
     };
-    width * worth(work.own.least) + DOUBLE * worth(work.double.least)
+    worth(work.own.least) + double * worth(work.double.least)
 }
