@@ -26,6 +26,8 @@
 //! Every function here is pure. This crate deliberately does not know tensors, training, or the disk: the caller reads the
 //! records and writes the results.
 
+mod axis;
+mod chart;
 mod claim;
 mod curves;
 mod error;
