@@ -1,4 +1,4 @@
-//! Training runs with their losses after every epoch, and finished runs side by side: pictures, `curves.csv` and Markdown.
+//! Training runs with their losses after every epoch: a picture, `curves.csv` and Markdown.
 //!
 //! Losses are mean cross-entropies without the L2 term, accuracies fractions of the split in the file and percentages on the page.
 
@@ -6,14 +6,12 @@ use flatness_records::{EpochEvaluation, EpochMetrics, Iterate, Outcome, Record};
 
 use crate::axis::Scale;
 use crate::chart::{Chart, Mark, Point, Series};
-use crate::figures::plotted;
 use crate::number::significant;
-use crate::reading::{Point as RunPoint, TRAINING};
 use crate::reproduction::{distinct, models};
 use crate::settings::{Fields, block, fields, own, shared};
 use crate::svg::arranged;
 use crate::table::Table;
-use crate::{Error, Expression, optimizer_name};
+use crate::{Error, optimizer_name};
 
 /// A finished run and the metrics of its epochs.
 #[derive(Debug, Clone, PartialEq)]
@@ -205,62 +203,4 @@ pub fn curves_svg(model: &str, runs: &[TrainedRun]) -> String {
         Chart::new(title, ("epoch", Scale::Linear), y, series).draw()
     });
     arranged("Loss along training", &panels)
-}
-
-/// A quantity of finished runs along training as one SVG file, a line for each run, named by what its spec has of its own: the
-/// left panel over the epoch, the right one over the training loss.
-///
-/// # Errors
-/// [`Error::Settings`] when a spec has no TOML form.
-pub fn compare_svg(records: &[Record], quantity: &Expression) -> Result<String, Error> {
-    let names = run_names(records)?;
-    let symbol = quantity.symbol();
-    let panels = [("epoch", Scale::Linear), ("train.loss", Scale::Fitting)].map(|(x, scale)| {
-        let abscissa = x.parse::<Expression>().ok();
-        let series = records.iter().zip(&names).map(|(record, name)| {
-            let points = RunPoint::along(record, TRAINING).into_iter();
-            let points = points.filter_map(|point| plotted(&point, abscissa.as_ref()?, quantity));
-            Series::new(name, Mark::Line, points)
-        });
-        let series = series.collect();
-        let title = abscissa
-            .as_ref()
-            .map_or_else(String::new, Expression::symbol);
-        let against = format!("{symbol} against {title}");
-        Chart::new(against, (title, scale), (&symbol, Scale::Fitting), series).draw()
-    });
-    Ok(arranged("Along training", &panels))
-}
-
-/// Finished runs as a table for the terminal: what each spec has of its own, and quantities at the end.
-///
-/// # Errors
-/// [`Error::Settings`] when a spec has no TOML form.
-pub fn compare_table(records: &[Record], quantities: &[Expression]) -> Result<String, Error> {
-    let mut table = Table::new("", "run|settings");
-    table.add_columns(quantities.iter().map(Expression::symbol), true);
-    for (record, name) in records.iter().zip(run_names(records)?) {
-        let end = RunPoint::end(record);
-        let numbers = quantities.iter().map(|quantity| {
-            let reading = end.and_then(|end| end.read(quantity));
-            significant(reading.map_or(f64::NAN, |one| one.value), 4)
-        });
-        table.push([record.id.clone(), name].into_iter().chain(numbers));
-    }
-    Ok(table.terminal())
-}
-
-/// What tells runs apart: the fields in which they differ, and the seed where those do not.
-fn run_names(records: &[Record]) -> Result<Vec<String>, Error> {
-    let specs: Vec<Fields> = records.iter().map(fields).collect::<Result<_, _>>()?;
-    let shared = shared(&specs);
-    let name = |(record, spec): (&Record, &Fields)| {
-        let own = own(spec, &shared).map(|(field, value)| {
-            let field = field.rsplit('.').next().unwrap_or(field);
-            format!("{field} {}", value.trim_matches('"'))
-        });
-        let words = own.chain([format!("seed {}", record.spec.seed)]);
-        words.collect::<Vec<_>>().join(", ")
-    };
-    Ok(records.iter().zip(&specs).map(name).collect())
 }

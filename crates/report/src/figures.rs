@@ -238,7 +238,7 @@ fn panel(plot: &Plot, records: &[&Record], model: &str) -> Option<Chart> {
 }
 
 /// y against x at a point of a run, where both have numbers.
-pub(crate) fn plotted(point: &RunPoint<'_>, x: &Expression, y: &Expression) -> Option<Point> {
+fn plotted(point: &RunPoint<'_>, x: &Expression, y: &Expression) -> Option<Point> {
     Some(Point::new(point.read(x)?.value, point.read(y)?.value))
 }
 

@@ -4,13 +4,12 @@ mod synthetic;
 
 use flatness_records::{EpochEvaluation, EpochMetrics, SplitEvaluation, Stem};
 use flatness_report::{
-    Curve, Error, Landscape, LossLine, TrainedRun, compare_svg, compare_table, curves_csv,
-    curves_page, curves_svg, density_svg, landscape_svg, loss_line_svg, signed_density_svg,
-    stems_svg,
+    Curve, Error, Landscape, LossLine, TrainedRun, curves_csv, curves_page, curves_svg,
+    density_svg, landscape_svg, loss_line_svg, signed_density_svg, stems_svg,
 };
 use roxmltree::Document;
 
-use synthetic::{path, record, sgd};
+use synthetic::{record, sgd};
 
 const X: [f64; 3] = [0.1, 1.0, 10.0];
 
@@ -211,37 +210,4 @@ fn the_numbers_of_curves_are_in_their_files() {
         assert!(page.contains(text), "{text} is missing from\n{page}");
     }
     assert_eq!(page.matches("Data: ").count(), 1);
-}
-
-#[test]
-fn finished_runs_are_compared_along_training() {
-    let along = |decay| {
-        path(
-            record("mlp", 0, &sgd(decay)),
-            &[
-                &[("trace", 1.0), ("train.loss", 2.0)],
-                &[("trace", 5.0), ("train.loss", 0.1)],
-            ],
-        )
-    };
-    let records = [along(0.0), along(5e-4)];
-    let svg = compare_svg(&records, &"trace".parse().unwrap()).unwrap();
-    assert!(
-        svg.contains("weight_decay 0.0005") && svg.contains("Tr H against training loss"),
-        "{svg}"
-    );
-    let table = compare_table(
-        &records,
-        &[
-            "trace".parse().unwrap(),
-            "trace / train.loss".parse().unwrap(),
-        ],
-    )
-    .unwrap();
-    let last = table.lines().last().unwrap();
-    assert!(
-        last.contains("weight_decay 0.0005")
-            && last.split_whitespace().rev().take(2).eq(["50.00", "5.000"]),
-        "{table}"
-    );
 }
