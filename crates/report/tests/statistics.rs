@@ -4,6 +4,7 @@ mod synthetic;
 
 use flatness_records::{Outcome, Record};
 use flatness_report::{Sample, Statistic};
+use serde_json::{Value, json};
 
 use synthetic::{answers, curve, path, record, sgd, with};
 
@@ -40,24 +41,21 @@ fn check(rows: &str, runs: &[Record]) {
     }
 }
 
-fn mlp(decay: f64, pairs: &[(&str, f64)]) -> Record {
-    with(record("mlp", 0, &sgd(decay)), pairs)
+fn mlp(decay: f64, values: &Value) -> Record {
+    with(record("mlp", 0, &sgd(decay)), values)
 }
 
 #[test]
 fn runs_of_a_seed_are_compared() {
-    let of = |trace, norm, accuracy| {
-        [
-            ("trace", trace),
-            ("parameter_norm", norm),
-            ("validation.accuracy", accuracy),
-        ]
-    };
+    let of = |trace, norm, accuracy| json!({ "trace": trace, "parameter_norm": norm, "validation.accuracy": accuracy });
     let runs = [
         mlp(0.0, &of(2.0, 10.0, 0.7)),
-        with(mlp(1e-4, &of(6.0, 5.0, 0.9)), &[("test.accuracy", 0.95)]),
+        with(
+            mlp(1e-4, &of(6.0, 5.0, 0.9)),
+            &json!({ "test.accuracy": 0.95 }),
+        ),
         mlp(5e-4, &of(8.0, 5.0, 0.8)),
-        with(record("cnn", 0, &sgd(5e-4)), &[("trace", 16.0)]),
+        with(record("cnn", 0, &sgd(5e-4)), &json!({ "trace": 16.0 })),
     ];
     let best = "treatment = { weight_decay = { above = 0.0 }, highest = 'validation.accuracy' }, control = { weight_decay = 0.0 }";
     let sides = "treatment = { weight_decay = 5e-4 }, control = { weight_decay = 0.0 }";
@@ -97,8 +95,8 @@ fn runs_of_a_seed_are_compared() {
 #[test]
 fn an_accuracy_gain_has_mcnemars_error() {
     // Images 0 to 29 only with decay, 30 to 39 only without, 40 to 899 with both: b = 30, c = 10.
-    let without = mlp(0.0, &[("test.accuracy", 0.87)]);
-    let decayed = mlp(5e-4, &[("test.accuracy", 0.89)]);
+    let without = mlp(0.0, &json!({ "test.accuracy": 0.87 }));
+    let decayed = mlp(5e-4, &json!({ "test.accuracy": 0.89 }));
     let runs = [
         answers(without, |image| (30..900).contains(&image)),
         answers(decayed, |image| image < 30 || (40..900).contains(&image)),
@@ -120,13 +118,9 @@ fn an_accuracy_gain_has_mcnemars_error() {
 fn numbers_along_training_and_curves() {
     let along = |rows: [[f64; 3]; 4]| -> Record {
         let rows = rows.map(|[loss, lambda, accuracy]| {
-            [
-                ("train.loss", loss),
-                ("spectral_norm", lambda),
-                ("train.accuracy", accuracy),
-            ]
+            json!({ "train.loss": loss, "spectral_norm": lambda, "train.accuracy": accuracy })
         });
-        path(mlp(0.0, &[]), &rows.each_ref().map(|row| row.as_slice()))
+        path(&mlp(0.0, &json!({})), rows)
     };
     let first = [[4.0, 1.0, 0.5], [1.0, 8.0, 1.0]];
     let [first, second] = [
@@ -156,17 +150,16 @@ fn numbers_along_training_and_curves() {
         &[first, Record { spec, ..second }],
     );
 
-    let rows: [&[(&str, f64)]; 2] = [
-        &[("ratio", 1.5), ("rise", 3.0)],
-        &[("ratio", 3.0), ("rise", 12.0)],
+    let points = [
+        (1e-3, json!({ "ratio": 1.5, "rise": 3.0 })),
+        (1e-2, json!({ "ratio": 3.0, "rise": 12.0 })),
     ];
-    let points = [(1e-3, rows[0]), (1e-2, rows[1])];
     // The slope is ln 4 / ln 10.
     check(
         "
         value ( quantity = 'ratio * rise', at = { curve = 'rise.random', x = 1e-2 } ) = 36
         slope ( x = 'x', y = 'rise', along = 'rise.random' ) = 0.6020599913279623",
-        &[curve(mlp(0.0, &[]), "rise.random", &points)],
+        &[curve(mlp(0.0, &json!({})), "rise.random", points)],
     );
 }
 
@@ -175,7 +168,7 @@ fn slopes_and_ranks_over_runs() {
     // scipy.stats.linregress(np.log([1, 2, 4, 8]), np.log([3, 5, 11, 30])): slope and stderr
     let points = [(1.0, 3.0), (2.0, 5.0), (4.0, 11.0), (8.0, 30.0)].iter();
     let runs = points.zip([0.0, 1e-4, 5e-4, 1e-3]);
-    let runs = runs.map(|((x, y), decay)| mlp(decay, &[("spectral_norm", *x), ("trace", *y)]));
+    let runs = runs.map(|((x, y), decay)| mlp(decay, &json!({ "spectral_norm": *x, "trace": *y })));
     let runs: Vec<Record> = runs.collect();
     check(
         "slope ( x = 'spectral_norm', y = 'trace' ) = 1.1103287808412023",
@@ -191,7 +184,7 @@ fn slopes_and_ranks_over_runs() {
         let decay = 1e-4 * (place + 1) as f64;
         mlp(
             decay,
-            &[("trace", x), ("test.loss", y), ("parameter_norm", z)],
+            &json!({ "trace": x, "test.loss": y, "parameter_norm": z }),
         )
     });
     check(
@@ -209,7 +202,7 @@ fn granulated_tau_compares_runs_that_differ_in_one_setting() {
     // Two decays by two rates. Along the decay x and y agree at both rates; along the rate once they do, once they do not.
     let run = |decay: f64, rate: &str, x: f64, y: f64| {
         let run = record("mlp", 0, &sgd(decay).replace("0.03", rate));
-        with(run, &[("trace", x), ("test.loss", y)])
+        with(run, &json!({ "trace": x, "test.loss": y }))
     };
     let runs = [
         run(0.0, "0.03", 1.0, 1.0),
