@@ -20,17 +20,19 @@ impl Check<'_> {
         if holds {
             return Ok(());
         }
-        let (origin, field, got) = (self.origin.to_owned(), field.into(), got.to_string());
         Err(Error::Field {
-            origin,
-            field,
+            origin: self.origin.to_owned(),
+            field: field.into(),
             expected,
-            got,
+            got: got.to_string(),
         })
     }
 
-    pub(crate) fn positive(&self, field: &str, value: usize) -> Result<(), Error> {
-        self.require(value > 0, field, "at least 1", value)
+    pub(crate) fn positive<T>(&self, field: &str, value: T) -> Result<(), Error>
+    where
+        T: PartialEq + From<u8> + ToString,
+    {
+        self.require(value != T::from(0), field, "at least 1", value)
     }
 
     pub(crate) fn data(&self, data: &DataSpec) -> Result<(), Error> {
@@ -59,21 +61,13 @@ impl Check<'_> {
     }
 
     fn positive_number(&self, field: &str, value: f64) -> Result<(), Error> {
-        self.require(
-            value.is_finite() && value > 0.0,
-            field,
-            "a positive finite number",
-            value,
-        )
+        let holds = value.is_finite() && value > 0.0;
+        self.require(holds, field, "a positive finite number", value)
     }
 
     fn not_negative(&self, field: &str, value: f64) -> Result<(), Error> {
-        self.require(
-            value.is_finite() && value >= 0.0,
-            field,
-            "a finite number of at least 0",
-            value,
-        )
+        let holds = value.is_finite() && value >= 0.0;
+        self.require(holds, field, "a finite number of at least 0", value)
     }
 
     fn below_one(&self, field: &str, value: f64) -> Result<(), Error> {

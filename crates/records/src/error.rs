@@ -1,7 +1,7 @@
 //! What can be wrong with a spec, a record or the disk they live on.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Everything that reading, validating or writing the files of a run can fail with.
 #[derive(Debug, thiserror::Error)]
@@ -64,4 +64,39 @@ pub enum Error {
         /// Reason given by the operating system.
         source: io::Error,
     },
+}
+
+impl Error {
+    /// For `map_err`: why `path` could not be read.
+    pub(crate) fn read(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Read {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// For `map_err`: why `path` could not be written.
+    pub(crate) fn write(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Write {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// For `map_err`: why a value has no JSON for `path`.
+    pub(crate) fn encode(path: &Path) -> impl FnOnce(serde_json::Error) -> Self {
+        move |error| Self::Encode {
+            path: path.to_owned(),
+            message: error.to_string(),
+        }
+    }
+
+    /// For `map_err`: why `path` is not what is `expected`.
+    pub(crate) fn json(path: &Path, expected: &'static str) -> impl Fn(serde_json::Error) -> Self {
+        move |error| Self::Json {
+            path: path.to_owned(),
+            expected,
+            message: error.to_string(),
+        }
+    }
 }

@@ -38,10 +38,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         let _ = File::open(directory).and_then(|directory| directory.sync_all());
         Ok(())
     };
-    write().map_err(|source| Error::Write {
-        path: path.to_owned(),
-        source,
-    })
+    write().map_err(Error::write(path))
 }
 
 /// Writes `value` to `path` as indented JSON with a final newline, atomically.
@@ -49,12 +46,8 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 /// # Errors
 /// As [`write_atomic`], and [`Error::Encode`].
 pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
-    let mut text = serde_json::to_string_pretty(value).map_err(|error| Error::Encode {
-        path: path.to_owned(),
-        message: error.to_string(),
-    })?;
-    text.push('\n');
-    write_atomic(path, text.as_bytes())
+    let text = serde_json::to_string_pretty(value).map_err(Error::encode(path))?;
+    write_atomic(path, (text + "\n").as_bytes())
 }
 
 /// Reads a JSON file; `expected` names its kind in the error.
@@ -62,13 +55,6 @@ pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Read`] and [`Error::Json`].
 pub fn read_json<T: DeserializeOwned>(path: &Path, expected: &'static str) -> Result<T, Error> {
-    let text = std::fs::read_to_string(path).map_err(|source| Error::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    serde_json::from_str(&text).map_err(|error| Error::Json {
-        path: path.to_owned(),
-        expected,
-        message: error.to_string(),
-    })
+    let text = std::fs::read_to_string(path).map_err(Error::read(path))?;
+    serde_json::from_str(&text).map_err(Error::json(path, expected))
 }

@@ -67,6 +67,15 @@ pub enum Iterate {
 }
 
 impl Iterate {
+    /// Its name in files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Last => "last",
+            Self::Average => "average",
+        }
+    }
+
     fn is_last(&self) -> bool {
         *self == Self::Last
     }

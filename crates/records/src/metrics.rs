@@ -63,20 +63,10 @@ pub struct SplitEvaluation {
 /// # Errors
 /// [`Error::Write`], [`Error::Encode`].
 pub fn append_json_line<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
-    let mut line = serde_json::to_string(value).map_err(|error| Error::Encode {
-        path: path.to_owned(),
-        message: error.to_string(),
-    })?;
-    line.push('\n');
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .and_then(|mut file| file.write_all(line.as_bytes()))
-        .map_err(|source| Error::Write {
-            path: path.to_owned(),
-            source,
-        })
+    let line = serde_json::to_string(value).map_err(Error::encode(path))? + "\n";
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    let written = file.and_then(|mut file| file.write_all(line.as_bytes()));
+    written.map_err(Error::write(path))
 }
 
 /// Reads the lines of a JSON-lines file; a missing file has none, and a last line that was cut off
@@ -91,22 +81,11 @@ pub fn read_json_lines<T: DeserializeOwned>(
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => {
-            return Err(Error::Read {
-                path: path.to_owned(),
-                source,
-            });
-        }
+        Err(error) => return Err(Error::read(path)(error)),
     };
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    whole
-        .lines()
-        .map(|line| {
-            serde_json::from_str(line).map_err(|error| Error::Json {
-                path: path.to_owned(),
-                expected,
-                message: error.to_string(),
-            })
-        })
+    let lines = whole.lines().map(serde_json::from_str);
+    lines
+        .map(|line| line.map_err(Error::json(path, expected)))
         .collect()
 }

@@ -105,7 +105,7 @@ impl Request {
     /// What is wrong with a field, if anything: its name, what it must be and what it is.
     #[must_use]
     pub fn problem(&self) -> Option<(&'static str, &'static str, String)> {
-        let positive = |number: f64| number.is_finite() && number > 0.0;
+        let sample = || self.sample.unwrap_or(0).to_string();
         let checks = [
             (
                 self.epochs.is_empty() == self.along.is_empty(),
@@ -116,13 +116,6 @@ impl Request {
                     self.along.len(),
                     self.epochs.len()
                 ),
-            ),
-            (!self.what.is_empty(), "what", "not empty", "[]".to_owned()),
-            (
-                !self.matrices.is_empty(),
-                "matrices",
-                "not empty",
-                "[]".to_owned(),
             ),
             (
                 self.l2.is_finite() && self.l2 >= 0.0,
@@ -137,47 +130,44 @@ impl Request {
                 self.parameters.join(","),
             ),
             (
-                self.examples != Some(0),
-                "examples",
-                "at least 1",
-                "0".to_owned(),
-            ),
-            (
                 self.sample.is_none_or(|sample| sample >= 2),
                 "sample",
                 "at least 2, whose error takes two parts to compare",
-                self.sample.unwrap_or(0).to_string(),
+                sample(),
             ),
             (
                 self.examples.is_none() || self.sample.is_none(),
                 "sample",
                 "absent beside `examples`",
-                self.sample.unwrap_or(0).to_string(),
+                sample(),
             ),
-            (
-                self.batch_size != Some(0),
-                "batch_size",
-                "at least 1",
-                "0".to_owned(),
-            ),
-            (
-                positive(self.relative_error),
-                "relative_error",
-                "a positive number",
-                self.relative_error.to_string(),
-            ),
-            (
-                positive(self.tolerance),
-                "tolerance",
-                "a positive number",
-                self.tolerance.to_string(),
-            ),
-            (self.budget > 0, "budget", "at least 1", "0".to_owned()),
-            (self.steps > 0, "steps", "at least 1", "0".to_owned()),
-            (self.block > 0, "block", "at least 1", "0".to_owned()),
         ];
-        let wrong = checks.into_iter().find(|(holds, ..)| !holds);
-        wrong.map(|(_, field, expected, got)| (field, expected, got))
+        let empty = [
+            ("what", self.what.is_empty()),
+            ("matrices", self.matrices.is_empty()),
+        ];
+        let empty = empty.map(|(field, empty)| (!empty, field, "not empty", "[]".to_owned()));
+        let zero = [
+            ("examples", self.examples == Some(0)),
+            ("batch_size", self.batch_size == Some(0)),
+            ("budget", self.budget == 0),
+            ("steps", self.steps == 0),
+            ("block", self.block == 0),
+        ];
+        let zero = zero.map(|(field, zero)| (!zero, field, "at least 1", "0".to_owned()));
+        let positive = [
+            ("relative_error", self.relative_error),
+            ("tolerance", self.tolerance),
+        ];
+        let positive = positive.map(|(field, number)| {
+            let holds = number.is_finite() && number > 0.0;
+            (holds, field, "a positive number", number.to_string())
+        });
+        let all = empty.into_iter().chain(checks).chain(zero).chain(positive);
+        let mut wrong = all.filter(|(holds, ..)| !holds);
+        wrong
+            .next()
+            .map(|(_, field, expected, got)| (field, expected, got))
     }
 }
 

@@ -85,34 +85,39 @@ impl What {
     /// Whether it is of the matrix alone, and so of any of its diagonal blocks too.
     #[must_use]
     pub fn of_matrix(&self) -> bool {
-        match self {
+        matches!(
+            self,
             Self::Top(_)
-            | Self::Bottom(_)
-            | Self::Trace
-            | Self::Frobenius
-            | Self::Density
-            | Self::Diagonal(_)
-            | Self::Rank(_)
-            | Self::EffectiveRank
-            | Self::NuclearNorm
-            | Self::LogDeterminant(_)
-            | Self::Count { .. }
-            | Self::Spectrum => true,
-            Self::Norms
-            | Self::FisherRao
-            | Self::Adaptive
-            | Self::RelativeFlatness
-            | Self::Confidence
-            | Self::PacBayes(_)
-            | Self::Keskar(_)
-            | Self::KeskarBall(_)
-            | Self::Quadratic(_)
-            | Self::Landscape
-            | Self::Scaling(_)
-            | Self::Rescaling(_) => false,
-        }
+                | Self::Bottom(_)
+                | Self::Trace
+                | Self::Frobenius
+                | Self::Density
+                | Self::Diagonal(_)
+                | Self::Rank(_)
+                | Self::EffectiveRank
+                | Self::NuclearNorm
+                | Self::LogDeterminant(_)
+                | Self::Count { .. }
+                | Self::Spectrum
+        )
     }
 }
+
+/// Those that take no number.
+const PLAIN: [(&str, What); 12] = [
+    ("trace", What::Trace),
+    ("frobenius", What::Frobenius),
+    ("density", What::Density),
+    ("effective-rank", What::EffectiveRank),
+    ("nuclear-norm", What::NuclearNorm),
+    ("spectrum", What::Spectrum),
+    ("norms", What::Norms),
+    ("fisher-rao", What::FisherRao),
+    ("adaptive", What::Adaptive),
+    ("relative-flatness", What::RelativeFlatness),
+    ("confidence", What::Confidence),
+    ("landscape", What::Landscape),
+];
 
 impl FromStr for What {
     type Err = String;
@@ -122,30 +127,24 @@ impl FromStr for What {
             Some((name, value)) => (name, Some(value)),
             None => (text, None),
         };
+        if let Some((_, what)) = PLAIN.iter().find(|(plain, _)| *plain == name) {
+            return match value {
+                None => Ok(what.clone()),
+                Some(value) => Err(format!("{name} takes no number, got `{value}`")),
+            };
+        }
         let given = Given { name, value };
         Ok(match name {
             "top" => Self::Top(given.count(1)?.unwrap_or(1)),
             "bottom" => Self::Bottom(given.count(1)?.unwrap_or(1)),
-            "trace" => given.plain(Self::Trace)?,
-            "frobenius" => given.plain(Self::Frobenius)?,
-            "density" => given.plain(Self::Density)?,
             "diagonal" => Self::Diagonal(given.count(2)?),
             "rank" => Self::Rank(given.number(Some(RANK_THRESHOLD))?),
-            "effective-rank" => given.plain(Self::EffectiveRank)?,
-            "nuclear-norm" => given.plain(Self::NuclearNorm)?,
             "log-determinant" => Self::LogDeterminant(given.number(None)?),
             "count" => given.interval()?,
-            "spectrum" => given.plain(Self::Spectrum)?,
-            "norms" => given.plain(Self::Norms)?,
-            "fisher-rao" => given.plain(Self::FisherRao)?,
-            "adaptive" => given.plain(Self::Adaptive)?,
-            "relative-flatness" => given.plain(Self::RelativeFlatness)?,
-            "confidence" => given.plain(Self::Confidence)?,
             "pac-bayes" => Self::PacBayes(given.number(Some(PAC_BAYES_RISE))?),
             "keskar" => Self::Keskar(given.numbers(&[KESKAR_EPSILON])?),
             "keskar-ball" => Self::KeskarBall(given.numbers(&[KESKAR_EPSILON])?),
             "quadratic" => Self::Quadratic(given.numbers(&RADII)?),
-            "landscape" => given.plain(Self::Landscape)?,
             "scaling" => Self::Scaling(given.numbers(&[])?),
             "rescaling" => Self::Rescaling(given.numbers(&[])?),
             _ => return Err(format!("there is no `{name}`; choose from {}", Self::NAMES)),
@@ -160,24 +159,17 @@ struct Given<'a> {
 }
 
 impl Given<'_> {
-    fn plain(&self, what: What) -> Result<What, String> {
-        match self.value {
-            None => Ok(what),
-            Some(value) => Err(format!("{} takes no number, got `{value}`", self.name)),
-        }
-    }
-
     fn count(&self, least: usize) -> Result<Option<usize>, String> {
-        let count = |value: &str| {
-            let count = value.parse().ok().filter(|&count| count >= least);
-            count.ok_or_else(|| {
-                format!(
-                    "{} takes a number of at least {least}, got `{value}`",
-                    self.name
-                )
-            })
+        let Self {
+            name,
+            value: Some(value),
+        } = self
+        else {
+            return Ok(None);
         };
-        self.value.map(count).transpose()
+        let count = value.parse().ok().filter(|&count| count >= least);
+        let expected = || format!("{name} takes a number of at least {least}, got `{value}`");
+        count.map(Some).ok_or_else(expected)
     }
 
     fn number(&self, default: Option<f64>) -> Result<f64, String> {
@@ -203,10 +195,8 @@ impl Given<'_> {
     }
 
     fn positive(&self, text: &str) -> Result<f64, String> {
-        let number = text
-            .parse()
-            .ok()
-            .filter(|number: &f64| number.is_finite() && *number > 0.0);
+        let number = text.parse::<f64>().ok();
+        let number = number.filter(|number| number.is_finite() && *number > 0.0);
         number.ok_or_else(|| format!("{} takes a positive number, got `{text}`", self.name))
     }
 
@@ -229,39 +219,29 @@ impl Given<'_> {
 impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |numbers: &[f64]| {
-            numbers
-                .iter()
-                .map(|number| format!("{number:e}"))
-                .collect::<Vec<_>>()
-                .join(":")
+            let numbers = numbers.iter().map(|number| format!("{number:e}"));
+            numbers.collect::<Vec<_>>().join(":")
         };
-        match self {
-            Self::Top(count) => write!(f, "top={count}"),
-            Self::Bottom(count) => write!(f, "bottom={count}"),
-            Self::Trace => f.write_str("trace"),
-            Self::Frobenius => f.write_str("frobenius"),
-            Self::Density => f.write_str("density"),
-            Self::Diagonal(None) => f.write_str("diagonal"),
-            Self::Diagonal(Some(probes)) => write!(f, "diagonal={probes}"),
-            Self::Rank(share) => write!(f, "rank={share:e}"),
-            Self::EffectiveRank => f.write_str("effective-rank"),
-            Self::NuclearNorm => f.write_str("nuclear-norm"),
-            Self::LogDeterminant(shift) => write!(f, "log-determinant={shift:e}"),
-            Self::Count { low, high } => write!(f, "count={low:e}:{high:e}"),
-            Self::Spectrum => f.write_str("spectrum"),
-            Self::Norms => f.write_str("norms"),
-            Self::FisherRao => f.write_str("fisher-rao"),
-            Self::Adaptive => f.write_str("adaptive"),
-            Self::RelativeFlatness => f.write_str("relative-flatness"),
-            Self::Confidence => f.write_str("confidence"),
-            Self::PacBayes(rise) => write!(f, "pac-bayes={rise:e}"),
-            Self::Keskar(epsilons) => write!(f, "keskar={}", list(epsilons)),
-            Self::KeskarBall(epsilons) => write!(f, "keskar-ball={}", list(epsilons)),
-            Self::Quadratic(radii) => write!(f, "quadratic={}", list(radii)),
-            Self::Landscape => f.write_str("landscape"),
-            Self::Scaling(factors) => write!(f, "scaling={}", list(factors)),
-            Self::Rescaling(factors) => write!(f, "rescaling={}", list(factors)),
-        }
+        let (name, value) = match self {
+            Self::Top(count) => ("top", count.to_string()),
+            Self::Bottom(count) => ("bottom", count.to_string()),
+            Self::Diagonal(None) => return f.write_str("diagonal"),
+            Self::Diagonal(Some(probes)) => ("diagonal", probes.to_string()),
+            Self::Rank(share) => ("rank", list(&[*share])),
+            Self::LogDeterminant(shift) => ("log-determinant", list(&[*shift])),
+            Self::Count { low, high } => ("count", list(&[*low, *high])),
+            Self::PacBayes(rise) => ("pac-bayes", list(&[*rise])),
+            Self::Keskar(epsilons) => ("keskar", list(epsilons)),
+            Self::KeskarBall(epsilons) => ("keskar-ball", list(epsilons)),
+            Self::Quadratic(radii) => ("quadratic", list(radii)),
+            Self::Scaling(factors) => ("scaling", list(factors)),
+            Self::Rescaling(factors) => ("rescaling", list(factors)),
+            plain => {
+                let known = PLAIN.iter().find(|(_, what)| what == plain);
+                return f.write_str(known.map_or("", |(name, _)| name));
+            }
+        };
+        write!(f, "{name}={value}")
     }
 }
 
@@ -326,34 +306,21 @@ mod tests {
 
     #[test]
     fn what_cannot_be_measured_is_refused_in_a_sentence() {
-        for (text, expected) in [
-            ("top=0", "top takes a number of at least 1, got `0`"),
-            (
-                "diagonal=1",
-                "diagonal takes a number of at least 2, got `1`",
-            ),
-            ("trace=3", "trace takes no number, got `3`"),
-            ("rank=-1", "rank takes a positive number, got `-1`"),
-            (
-                "log-determinant",
-                "log-determinant needs a number: log-determinant=NUMBER",
-            ),
-            (
-                "scaling",
-                "scaling needs numbers: scaling=NUMBER:NUMBER:...",
-            ),
-            (
-                "scaling=1:nan",
-                "scaling takes a positive number, got `nan`",
-            ),
-            (
-                "count=2:1",
-                "count takes an interval LOW:HIGH with LOW below HIGH, got `2:1`",
-            ),
-            ("sharpness", "there is no `sharpness`; choose from top[=K]"),
-        ] {
+        for row in REFUSED.trim().lines().map(str::trim) {
+            let (text, expected) = row.split_once(": ").unwrap();
             let message = text.parse::<What>().unwrap_err();
             assert!(message.starts_with(expected), "{message}");
         }
     }
+
+    const REFUSED: &str = "
+        top=0: top takes a number of at least 1, got `0`
+        diagonal=1: diagonal takes a number of at least 2, got `1`
+        trace=3: trace takes no number, got `3`
+        rank=-1: rank takes a positive number, got `-1`
+        log-determinant: log-determinant needs a number: log-determinant=NUMBER
+        scaling: scaling needs numbers: scaling=NUMBER:NUMBER:...
+        scaling=1:nan: scaling takes a positive number, got `nan`
+        count=2:1: count takes an interval LOW:HIGH with LOW below HIGH, got `2:1`
+        sharpness: there is no `sharpness`; choose from top[=K]";
 }

@@ -213,8 +213,8 @@ impl Claim {
     /// # Errors
     /// As [`Claim::from_toml`]; never for the files as published, which a test reads.
     pub fn embedded() -> Result<Vec<Self>, Error> {
-        let files = FILES.iter();
-        files
+        FILES
+            .iter()
             .map(|(origin, text)| Self::from_toml(text, origin))
             .collect()
     }
@@ -228,38 +228,35 @@ impl Claim {
     pub fn from_toml(text: &str, origin: &str) -> Result<Self, Error> {
         let claim: Self = toml::from_str(text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start.min(text.len()));
+            let before = text.bytes().take(start);
             Error::Syntax {
                 origin: origin.to_owned(),
-                line: 1 + text
-                    .bytes()
-                    .take(start)
-                    .filter(|&byte| byte == b'\n')
-                    .count(),
+                line: 1 + before.filter(|&byte| byte == b'\n').count(),
                 message: error.message().replace('\n', " "),
             }
         })?;
         match claim.problem() {
             None => Ok(claim),
-            Some((field, expected, got)) => Err(Error::Field {
-                origin: origin.to_owned(),
-                field,
-                expected,
-                got,
-            }),
+            Some((field, expected, got)) => {
+                let origin = origin.to_owned();
+                Err(Error::Field {
+                    origin,
+                    field,
+                    expected,
+                    got,
+                })
+            }
         }
     }
 
     fn problem(&self) -> Option<(&'static str, &'static str, String)> {
-        if !self
+        if self
             .predicates
             .iter()
-            .any(|predicate| predicate.threshold.is_some())
+            .all(|predicate| predicate.threshold.is_none())
         {
-            return Some((
-                "predicate",
-                "there with a threshold at least once",
-                "none".to_owned(),
-            ));
+            let expected = "there with a threshold at least once";
+            return Some(("predicate", expected, "none".to_owned()));
         }
         if self.version as usize != 1 + self.changes.len() {
             let got = format!(
@@ -272,49 +269,49 @@ impl Claim {
         if let Some(gate) = self.gates.iter().find(|gate| gate.threshold.is_none()) {
             return Some(("gate.threshold", "there", gate.text.clone()));
         }
-        let all = || self.gates.iter().chain(&self.predicates);
-        for one in all() {
+        for one in self.tests() {
             let logarithmic = one.statistic.is_logarithmic();
-            if let Some(threshold) = one
+            let wrong = one
                 .threshold
-                .filter(|threshold| !threshold.is_valid(logarithmic))
-            {
-                let got = format!("{threshold:?} of `{}`", one.text);
+                .filter(|threshold| !threshold.is_valid(logarithmic));
+            if let Some(threshold) = wrong {
+                let expected = "finite, ascending, and positive where it is a factor";
                 return Some((
                     "threshold",
-                    "finite, ascending, and positive where it is a factor",
-                    got,
+                    expected,
+                    format!("{threshold:?} of `{}`", one.text),
                 ));
             }
-            let highest = one
-                .statistic
-                .selections()
-                .into_iter()
-                .filter_map(Selection::highest);
-            if let Some(Err(message)) = highest.into_iter().find(Result::is_err) {
+            let selections = one.statistic.selections().into_iter();
+            let mut highest = selections.filter_map(Selection::highest);
+            if let Some(Err(message)) = highest.find(Result::is_err) {
                 return Some(("highest", "a quantity", message));
             }
         }
-        let named = |id: &&String| {
-            !self
-                .predicates
-                .iter()
-                .any(|one| one.id.as_ref() == Some(id))
-        };
-        let shown = self.figures.iter().flat_map(|figure| match &figure.plot {
+        let mut shown = self.figures.iter().flat_map(|figure| match &figure.plot {
             Plot::Seeds { predicates } => predicates.as_slice(),
             _ => &[],
         });
-        shown
-            .into_iter()
-            .find(named)
-            .map(|id| ("figure.plot.predicates", "ids of predicates", id.clone()))
+        let is_known = |id: &String| {
+            self.predicates
+                .iter()
+                .any(|one| one.id.as_ref() == Some(id))
+        };
+        let unknown = shown.find(|id| !is_known(id))?;
+        Some((
+            "figure.plot.predicates",
+            "ids of predicates",
+            unknown.clone(),
+        ))
+    }
+
+    fn tests(&self) -> impl Iterator<Item = &Predicate> {
+        self.gates.iter().chain(&self.predicates)
     }
 
     /// The experiments that decide it.
     pub fn experiments(&self) -> impl Iterator<Item = &str> {
-        let tests = self.gates.iter().chain(&self.predicates);
-        let judged = tests.filter(|one| one.threshold.is_some());
+        let judged = self.tests().filter(|one| one.threshold.is_some());
         judged.map(|one| one.experiment.as_str())
     }
 }
@@ -332,11 +329,10 @@ fn matches(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == name,
         Some((head, rest)) => name.strip_prefix(head).is_some_and(|tail| {
-            let mut starts = tail
-                .char_indices()
-                .map(|(start, _)| start)
-                .chain([tail.len()]);
-            starts.any(|start| matches(rest, &tail[start..]))
+            let starts = tail.char_indices().map(|(start, _)| start);
+            starts
+                .chain([tail.len()])
+                .any(|start| matches(rest, &tail[start..]))
         }),
     }
 }

@@ -1,12 +1,14 @@
 //! The figures that claims ask for, drawn from the records: small panels that a page or a file arranges.
 
-use flatness_records::{Outcome, Record};
+use flatness_records::{MatrixRecord, Record};
 
+use crate::axis::{Axis, Scale};
+use crate::chart::{Chart, Mark, Point, Series};
 use crate::claim::{FigureSpec, Plot, Scope};
-use crate::reading::{Place, Point as RunPoint, TRAINING, read_at};
+use crate::reading::{Point as RunPoint, TRAINING, read_at};
 use crate::reproduction::{distinct, models};
-use crate::selection::{ALL_MODELS, Field};
-use crate::svg::{Axis, Chart, Mark, Point, Series, arranged};
+use crate::selection::{ALL_MODELS, relative, word};
+use crate::svg::arranged;
 use crate::{Claim, ClaimVerdict, Expression, PredicateVerdict, Reproduction, Selection};
 
 /// Panels of one kind and what they show.
@@ -39,28 +41,22 @@ pub fn figures(
     claims: &[Claim],
     verdicts: &[ClaimVerdict],
 ) -> Vec<Figure> {
-    let mut figures = Vec::new();
-    for claim in claims {
-        let verdicts: Vec<&ClaimVerdict> = verdicts
-            .iter()
-            .filter(|verdict| verdict.claim == claim.id)
-            .collect();
-        for spec in &claim.figures {
-            let charts = charts(reproduction, spec, &verdicts);
-            let shown = charts.iter().filter(|chart| chart.shows_something());
-            let panels: Vec<String> = shown.map(Chart::draw).collect();
-            if !panels.is_empty() {
-                figures.push(Figure {
-                    id: spec.id.clone(),
-                    claim: claim.id.clone(),
-                    title: spec.title.clone(),
-                    caption: spec.caption.clone(),
-                    panels,
-                });
-            }
+    let asked = claims
+        .iter()
+        .flat_map(|claim| claim.figures.iter().map(move |spec| (claim, spec)));
+    let drawn = asked.map(|(claim, spec)| {
+        let verdicts = verdicts.iter().filter(|verdict| verdict.claim == claim.id);
+        let charts = charts(reproduction, spec, &verdicts.collect::<Vec<_>>());
+        let shown = charts.iter().filter(|chart| chart.shows_something());
+        Figure {
+            id: spec.id.clone(),
+            claim: claim.id.clone(),
+            title: spec.title.clone(),
+            caption: spec.caption.clone(),
+            panels: shown.map(Chart::draw).collect(),
         }
-    }
-    figures
+    });
+    drawn.filter(|figure| !figure.panels.is_empty()).collect()
 }
 
 fn charts(
@@ -68,33 +64,29 @@ fn charts(
     spec: &FigureSpec,
     verdicts: &[&ClaimVerdict],
 ) -> Vec<Chart> {
-    if let Plot::Seeds { predicates } = &spec.plot {
-        return predicates
-            .iter()
-            .filter_map(|id| seeds(id, verdicts))
-            .collect();
-    }
-    let records = reproduction.records_of(&spec.experiment);
-    let records: Vec<&Record> = records
-        .filter(|record| record.outcome == Outcome::Completed)
-        .collect();
-    let subjects = match spec.scope {
-        Scope::Together => vec![ALL_MODELS.to_owned()],
-        Scope::Model => models(records.iter().copied()),
+    let records: Vec<&Record> = reproduction.completed(&spec.experiment).collect();
+    let subjects = match (&spec.plot, spec.scope) {
+        (Plot::Seeds { predicates }, _) => {
+            return predicates
+                .iter()
+                .filter_map(|id| seeds(id, verdicts))
+                .collect();
+        }
+        (_, Scope::Together) => vec![ALL_MODELS.to_owned()],
+        (_, Scope::Model) => models(records.iter().copied()),
     };
-    subjects
-        .iter()
-        .map(|model| panel(&spec.plot, &Selection::default().of(&records, model), model))
-        .collect()
+    let panels = subjects.iter().filter_map(|model| {
+        let records = Selection::default().of(&records, model);
+        panel(&spec.plot, &records, model)
+    });
+    panels.collect()
 }
 
 /// One predicate: a row for each model, the points of its seeds, and the mean with its interval.
 fn seeds(id: &str, verdicts: &[&ClaimVerdict]) -> Option<Chart> {
     let of_id = |verdict: &&ClaimVerdict| {
-        let predicate = verdict
-            .predicates
-            .iter()
-            .find(|one| one.id.as_deref() == Some(id))?;
+        let mut predicates = verdict.predicates.iter();
+        let predicate = predicates.find(|one| one.id.as_deref() == Some(id))?;
         Some((verdict.model.clone(), predicate.clone()))
     };
     let rows: Vec<(String, PredicateVerdict)> = verdicts.iter().filter_map(of_id).collect();
@@ -106,16 +98,12 @@ fn seeds(id: &str, verdicts: &[&ClaimVerdict]) -> Option<Chart> {
             value
         }
     };
-    let mut means = Vec::new();
-    let mut runs = Vec::new();
-    let mut names = Vec::new();
+    let (mut means, mut runs, mut names) = (Vec::new(), Vec::new(), Vec::new());
     for (place, (model, predicate)) in (0..).zip(&rows) {
-        let y = -f64::from(place);
-        names.push(format!("{model} ({})", predicate.sample.seeds.len()));
+        let (y, seeds) = (-f64::from(place), &predicate.sample.seeds);
+        names.push(format!("{model} ({})", seeds.len()));
         runs.extend(
-            predicate
-                .sample
-                .seeds
+            seeds
                 .iter()
                 .map(|seed| Point::new(shown(seed.value), y - 0.28)),
         );
@@ -125,54 +113,40 @@ fn seeds(id: &str, verdicts: &[&ClaimVerdict]) -> Option<Chart> {
             bar: estimate.interval.map(|interval| interval.map(shown)),
         }));
     }
-    let bounds = first.threshold.map_or([f64::NAN; 2], |threshold| {
-        threshold.bounds(first.logarithmic).map(shown)
-    });
+    let bounds = first
+        .threshold
+        .map(|threshold| threshold.bounds(first.logarithmic));
+    let bounds = bounds.into_iter().flatten().map(shown);
     let guides: Vec<f64> = bounds
-        .into_iter()
         .filter(|bound| bound.is_finite() && (!first.logarithmic || *bound > 0.0))
         .collect();
-    let values = runs
-        .iter()
-        .map(|point| point.x)
-        .chain(guides.iter().copied());
-    let bars = means.iter().filter_map(|point| point.bar).flatten();
-    let values: Vec<f64> = values
-        .chain(means.iter().map(|point| point.x))
-        .chain(bars)
-        .collect();
-    let x = if first.logarithmic {
-        Axis::logarithmic("times", values.into_iter())
-    } else {
-        Axis::linear("", values.into_iter())
+    let points = runs.iter().chain(&means);
+    let values = points.flat_map(|point| point.bar.into_iter().flatten().chain([point.x]));
+    let values: Vec<f64> = values.chain(guides.iter().copied()).collect();
+    let (title, scale) = match first.logarithmic {
+        true => ("times", Scale::Logarithmic),
+        false => ("", Scale::Linear),
     };
     Some(Chart {
         title: first.text.clone(),
-        x,
+        x: Axis::new(title, scale, &values),
         y: Axis::rows(&names),
         series: vec![
-            Series {
-                label: String::new(),
-                points: means,
-                mark: Mark::Rows,
-            },
-            Series {
-                label: String::new(),
-                points: runs,
-                mark: Mark::Runs,
-            },
+            Series::new("", Mark::Rows, means),
+            Series::new("", Mark::Runs, runs),
         ],
         guides: [guides, Vec::new()],
     })
 }
 
-/// A line: its label, its runs and what is read of them.
-type Line<'a> = (String, Vec<&'a Record>, &'a Expression);
-
-fn panel(plot: &Plot, records: &[&Record], model: &str) -> Chart {
-    let title = model.to_owned();
-    match plot {
-        Plot::Seeds { .. } => chart(title, "", "", Vec::new(), false),
+/// `None` for what is of predicates and not of runs.
+fn panel(plot: &Plot, records: &[&Record], model: &str) -> Option<Chart> {
+    let ordinate = |y: &[Expression]| match y {
+        [one] => one.symbol(),
+        _ => String::new(),
+    };
+    Some(match plot {
+        Plot::Seeds { .. } => return None,
         Plot::Runs {
             x,
             y,
@@ -181,34 +155,21 @@ fn panel(plot: &Plot, records: &[&Record], model: &str) -> Chart {
             at,
             select,
         } => {
-            let runs = select.of(records, model);
-            let at = at.as_ref();
-            let series = lines(&runs, y, by.as_deref())
-                .into_iter()
-                .flat_map(|(label, line, y)| {
-                    let point = |run: &&Record| {
-                        let x = read_at(run, x, at)?.value;
-                        let value = relative(run, y, at, relative_to.as_ref(), records, model)?;
-                        Some(Point::new(x, value))
-                    };
-                    averaged(label, line.iter().filter_map(point).collect())
+            let (at, control) = (at.as_ref(), relative_to.as_ref());
+            let lines = lines(&select.of(records, model), y, by.as_deref());
+            let series = lines.into_iter().flat_map(|(label, line, y)| {
+                let points = line.into_iter().filter_map(|run| {
+                    let value = relative(run, y, at, control, records, model)?;
+                    Some(Point::new(read_at(run, x, at)?.value, value))
                 });
-            let relative = if relative_to.is_some() {
-                ", relative"
-            } else {
-                ""
-            };
-            let mut drawn = chart(
-                title,
-                &x.symbol(),
-                &(ordinate(y) + relative),
-                series.collect(),
-                false,
-            );
-            if relative_to.is_some() {
-                drawn.guides[1].push(1.0);
-            }
-            drawn
+                averaged(label, points.collect())
+            });
+            let series = series.collect();
+            let suffix = if control.is_some() { ", relative" } else { "" };
+            let (x, y) = (x.symbol(), ordinate(y) + suffix);
+            let mut chart = Chart::new(model, (x, Scale::Fitting), (y, Scale::Fitting), series);
+            chart.guides[1].extend(control.map(|_| 1.0));
+            chart
         }
         Plot::Along {
             along,
@@ -218,111 +179,85 @@ fn panel(plot: &Plot, records: &[&Record], model: &str) -> Chart {
             select,
             guide,
         } => {
-            let runs = select.of(records, model);
-            let abscissa = x
-                .clone()
-                .or_else(|| if along == TRAINING { "epoch" } else { "x" }.parse().ok());
-            let series = lines(&runs, y, by.as_deref())
-                .into_iter()
-                .flat_map(|(label, line, y)| {
-                    let points = line.iter().flat_map(|run| RunPoint::along(run, along));
-                    let point = |point: RunPoint<'_>| {
-                        Some(Point::new(
-                            point.read(abscissa.as_ref()?)?.value,
-                            point.read(y)?.value,
-                        ))
-                    };
-                    averaged(label, points.filter_map(point).collect())
-                });
-            let x_title = match (x, along.as_str()) {
-                (Some(x), _) => x.symbol(),
-                (None, TRAINING) => "epoch".to_owned(),
-                (None, "scaling") => "a".to_owned(),
-                (None, "rescaling") => "α".to_owned(),
-                (None, "rank") => "threshold / λ₁".to_owned(),
-                (None, curve) if curve.starts_with("keskar") => "ε".to_owned(),
-                (None, _) => "‖d‖ / ‖θ‖".to_owned(),
+            let place = if along == TRAINING { "epoch" } else { "x" };
+            let abscissa = x.clone().or_else(|| place.parse().ok())?;
+            let lines = lines(&select.of(records, model), y, by.as_deref());
+            let series = lines.into_iter().flat_map(|(label, line, y)| {
+                let points = line.into_iter().flat_map(|run| RunPoint::along(run, along));
+                averaged(
+                    label,
+                    points
+                        .filter_map(|point| plotted(&point, &abscissa, y))
+                        .collect(),
+                )
+            });
+            let series = series.collect();
+            let place = match along.as_str() {
+                TRAINING => "epoch",
+                "scaling" => "a",
+                "rescaling" => "α",
+                "rank" => "threshold / λ₁",
+                curve if curve.starts_with("keskar") => "ε",
+                _ => "‖d‖ / ‖θ‖",
             };
-            let mut drawn = chart(title, &x_title, &ordinate(y), series.collect(), false);
-            drawn.guides[1].extend(guide);
-            drawn
+            let x = x
+                .as_ref()
+                .map_or_else(|| place.to_owned(), Expression::symbol);
+            let y = (ordinate(y), Scale::Fitting);
+            let mut chart = Chart::new(model, (x, Scale::Fitting), y, series);
+            chart.guides[1].extend(guide);
+            chart
         }
-        Plot::Density { by } => chart(
-            title,
-            "eigenvalue λ",
-            "share of eigenvalues per unit of λ",
-            densities(records, by),
-            true,
-        ),
-        Plot::Eigenvalues {} => chart(title, "rank", "|λ| / λ₁", spectra(records), true),
-    }
+        Plot::Density { by } => {
+            let label = |record: &Record| format!("{} {}", by.replace('_', " "), word(record, by));
+            let series = first_of_each(records, label, |matrix| {
+                let density = matrix.density.as_ref()?;
+                let peak = density.density.iter().copied().fold(0.0, f64::max);
+                // Below are the tails of the smoothing.
+                let height = |y: f64| if y < 1e-7 * peak { 0.0 } else { y };
+                let pairs = density.grid.iter().zip(&density.density);
+                Some(pairs.map(|(&x, &y)| Point::new(x, height(y))).collect())
+            });
+            let y = ("share of eigenvalues per unit of λ", Scale::Logarithmic);
+            Chart::new(model, ("eigenvalue λ", Scale::Fitting), y, series)
+        }
+        Plot::Eigenvalues {} => {
+            let label = |record: &Record| record.model.name.clone();
+            let series = first_of_each(records, label, |matrix| {
+                let mut sizes: Vec<f64> = matrix.eigenvalues.iter().map(|one| one.abs()).collect();
+                sizes.sort_by(|one, other| f64::total_cmp(other, one));
+                let largest = *sizes.first()?;
+                let shares = (1..).zip(sizes);
+                let points = shares.map(|(rank, size)| Point::new(f64::from(rank), size / largest));
+                Some(points.filter(|point| point.y >= 1e-9).collect())
+            });
+            let y = ("|λ| / λ₁", Scale::Logarithmic);
+            Chart::new(model, ("rank", Scale::Fitting), y, series)
+        }
+    })
 }
 
-fn ordinate(y: &[Expression]) -> String {
-    match y {
-        [one] => one.symbol(),
-        _ => String::new(),
-    }
+/// y against x at a point of a run, where both have numbers.
+fn plotted(point: &RunPoint<'_>, x: &Expression, y: &Expression) -> Option<Point> {
+    Some(Point::new(point.read(x)?.value, point.read(y)?.value))
 }
 
-fn chart(title: String, x: &str, y: &str, series: Vec<Series>, logarithmic: bool) -> Chart {
-    let points = || series.iter().flat_map(|series| &series.points);
-    let values = points()
-        .map(|point| point.y)
-        .filter(|value| !logarithmic || *value > 0.0);
-    let y = if logarithmic {
-        Axis::logarithmic(y, values)
-    } else {
-        Axis::fitting(y, values)
-    };
-    Chart {
-        title,
-        x: Axis::fitting(x, points().map(|point| point.x)),
-        y,
-        series,
-        guides: [Vec::new(), Vec::new()],
-    }
-}
-
-/// A line for each y, or for each value of a field.
-fn lines<'a>(runs: &[&'a Record], y: &'a [Expression], by: Option<&str>) -> Vec<Line<'a>> {
+/// A line for each y, or for each value of a field: its label, its runs and what is read of them.
+fn lines<'a, 'y>(
+    runs: &[&'a Record],
+    y: &'y [Expression],
+    by: Option<&str>,
+) -> Vec<(String, Vec<&'a Record>, &'y Expression)> {
     let Some(by) = by else {
         return y.iter().map(|y| (y.symbol(), runs.to_vec(), y)).collect();
     };
-    let word = |run: &&Record| Field::of(run, by).map_or_else(String::new, |field| field.words());
+    let words = distinct(runs.iter().map(|run| word(run, by))).into_iter();
     let of = |value: String| {
-        let of_value = runs
-            .iter()
-            .copied()
-            .filter(|run| word(run) == value)
-            .collect();
-        y.first().map(|y| (value, of_value, y))
+        let of_value = runs.iter().copied().filter(|run| word(run, by) == value);
+        let of_value = of_value.collect();
+        Some((value, of_value, y.first()?))
     };
-    distinct(runs.iter().map(word))
-        .into_iter()
-        .filter_map(of)
-        .collect()
-}
-
-/// y of a run, over that of the run of its seed that `control` selects.
-fn relative(
-    run: &Record,
-    y: &Expression,
-    at: Option<&Place>,
-    control: Option<&Selection>,
-    records: &[&Record],
-    model: &str,
-) -> Option<f64> {
-    let value = read_at(run, y, at)?.value;
-    let Some(control) = control else {
-        return Some(value);
-    };
-    let of_seed: Vec<&Record> = records
-        .iter()
-        .copied()
-        .filter(|other| other.spec.seed == run.spec.seed)
-        .collect();
-    Some(value / read_at(control.one(&of_seed, model)?, y, at)?.value)
+    words.filter_map(of).collect()
 }
 
 /// The means of the points of equal x, geometric where all are positive, and the points themselves.
@@ -330,90 +265,39 @@ fn averaged(label: String, points: Vec<Point>) -> [Series; 2] {
     let mut places = distinct(points.iter().map(|point| point.x));
     places.sort_by(f64::total_cmp);
     let positive = points.iter().all(|point| point.y > 0.0);
-    let mean = |&x: &f64| {
+    let mean = |x: f64| {
         let values = points
             .iter()
             .filter(|point| point.x == x)
             .map(|point| point.y);
         let count = values.clone().count() as f64;
-        let y = if positive {
-            (values.map(f64::ln).sum::<f64>() / count).exp()
-        } else {
-            values.sum::<f64>() / count
-        };
-        Point::new(x, y)
+        Point::new(
+            x,
+            match positive {
+                true => (values.map(f64::ln).sum::<f64>() / count).exp(),
+                false => values.sum::<f64>() / count,
+            },
+        )
     };
-    let means = Series {
-        label,
-        points: places.iter().map(mean).collect(),
-        mark: Mark::Line,
-    };
-    let runs = Series {
-        label: String::new(),
-        points,
-        mark: Mark::Runs,
-    };
-    [means, runs]
+    let means = Series::new(label, Mark::Line, places.into_iter().map(mean));
+    [means, Series::new("", Mark::Runs, points)]
 }
 
-/// Of the first seed.
-fn densities(records: &[&Record], by: &str) -> Vec<Series> {
+/// A line for each label, of the first record that has points for it: of the first seed.
+fn first_of_each(
+    records: &[&Record],
+    label: impl Fn(&Record) -> String,
+    points: impl Fn(&MatrixRecord) -> Option<Vec<Point>>,
+) -> Vec<Series> {
     let mut series: Vec<Series> = Vec::new();
     for record in records {
-        let matrices = record
-            .measurements
-            .last()
-            .map_or(&[][..], |last| &last.measured.matrices);
-        let Some(density) = matrices.iter().find_map(|matrix| matrix.density.as_ref()) else {
-            continue;
-        };
-        let label = Field::of(record, by).map_or_else(String::new, |field| field.words());
-        let label = format!("{} {label}", by.replace('_', " "));
-        if series.iter().any(|known| known.label == label) {
-            continue;
+        let last = record.measurements.last();
+        let mut matrices = last.into_iter().flat_map(|last| &last.measured.matrices);
+        let label = label(record);
+        if series.iter().all(|known| known.label != label) {
+            let points = matrices.find_map(&points);
+            series.extend(points.map(|points| Series::new(label, Mark::Bare, points)));
         }
-        let peak = density.density.iter().copied().fold(0.0, f64::max);
-        let pairs = density.grid.iter().zip(&density.density);
-        // Below are the tails of the smoothing.
-        let points = pairs.map(|(&x, &y)| Point::new(x, if y < 1e-7 * peak { 0.0 } else { y }));
-        series.push(Series {
-            label,
-            points: points.collect(),
-            mark: Mark::Bare,
-        });
-    }
-    series
-}
-
-/// Of the first seed of every model.
-fn spectra(records: &[&Record]) -> Vec<Series> {
-    let mut series: Vec<Series> = Vec::new();
-    for record in records {
-        let matrices = record
-            .measurements
-            .last()
-            .map_or(&[][..], |last| &last.measured.matrices);
-        let eigenvalues = matrices
-            .iter()
-            .map(|matrix| &matrix.eigenvalues)
-            .find(|values| !values.is_empty());
-        let (Some(eigenvalues), label) = (eigenvalues, record.model.name.clone()) else {
-            continue;
-        };
-        if series.iter().any(|known| known.label == label) {
-            continue;
-        }
-        let mut sizes: Vec<f64> = eigenvalues.iter().map(|value| value.abs()).collect();
-        sizes.sort_by(|one, other| f64::total_cmp(other, one));
-        let largest = sizes.first().copied().unwrap_or(1.0);
-        let shares = (1..)
-            .zip(sizes)
-            .map(|(rank, size)| Point::new(f64::from(rank), size / largest));
-        series.push(Series {
-            label,
-            points: shares.filter(|point| point.y >= 1e-9).collect(),
-            mark: Mark::Bare,
-        });
     }
     series
 }

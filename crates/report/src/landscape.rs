@@ -4,9 +4,11 @@
 //! the points of the grid the same is interpolated bilinearly.
 
 use crate::Error;
+use crate::axis::{Axis, Scale};
+use crate::chart::{Chart, Frame};
 use crate::number::significant;
 use crate::picture::check_length;
-use crate::svg::{Axis, Chart, Frame, Pen, WIDTH, arranged, colour};
+use crate::svg::{Pen, WIDTH, arranged, colour};
 
 /// Viridis, whose lightness rises evenly and which is read in light and dark alike.
 const VIRIDIS: [&str; 16] = [
@@ -48,13 +50,9 @@ pub fn landscape_svg(name: &str, landscape: &Landscape<'_>) -> Result<String, Er
         check_length(plot, field, steps.len().max(2), steps.len())?;
     }
     check_length(plot, "losses", x.len() * y.len(), losses.len())?;
-    let chart = Chart {
-        title: String::new(),
-        x: axis(landscape.x_direction, x),
-        y: axis(landscape.y_direction, y),
-        series: Vec::new(),
-        guides: [Vec::new(), Vec::new()],
-    };
+    let mut chart = Chart::new("", ("", Scale::Linear), ("", Scale::Linear), Vec::new());
+    chart.x = axis(landscape.x_direction, x);
+    chart.y = axis(landscape.y_direction, y);
     let levels = Levels::of(losses);
     let heights = Heights {
         x,
@@ -78,16 +76,14 @@ pub fn landscape_svg(name: &str, landscape: &Landscape<'_>) -> Result<String, Er
         pen.rectangle([x - 5.0, y - 1.0], [10.0, 2.0], &surface);
         pen.rectangle([x - 1.0, y - 5.0], [2.0, 10.0], &surface);
     }
-    Ok(arranged(
-        "Loss in a plane",
-        &[pen.panel(frame.bottom + 44.0)],
-    ))
+    let panel = pen.panel(frame.bottom + 44.0);
+    Ok(arranged("Loss in a plane", &[panel]))
 }
 
 /// From the first step to the last, with no room beyond them.
 fn axis(direction: &str, steps: &[f64]) -> Axis {
     let title = format!("step along the {direction} / ‖θ‖");
-    let mut axis = Axis::linear(&title, steps.iter().copied());
+    let mut axis = Axis::new(&title, Scale::Linear, steps);
     axis.end_at(steps);
     axis
 }
@@ -103,14 +99,10 @@ fn fill(pen: &mut Pen, frame: Frame, heights: &Heights<'_>, levels: &Levels) {
         let mut last = None;
         for column in 0..columns {
             let level = levels.level(heights.at(share(column, columns), 1.0 - share(row, rows)));
-            if last != Some(level) {
-                last = Some(level);
+            if last.replace(level) != Some(level) {
                 let x = frame.left + column as f64 * CELL;
-                pen.rectangle(
-                    [x, y],
-                    [Frame::RIGHT - x, (2.0 * CELL).min(frame.bottom - y)],
-                    VIRIDIS[level],
-                );
+                let size = [Frame::RIGHT - x, (2.0 * CELL).min(frame.bottom - y)];
+                pen.rectangle([x, y], size, VIRIDIS[level]);
             }
         }
     }
@@ -197,17 +189,14 @@ impl Levels {
             let x = left + (right - left) * level as f64 / LEVELS as f64;
             pen.rectangle([x, 32.0], [right - x, 10.0], viridis);
         }
-        for (part, anchor) in [
-            (0.0, "start"),
-            (1.0, "middle"),
-            (2.0, "middle"),
-            (3.0, "end"),
-        ] {
-            let value = (self.inverse)(self.low + part / 3.0 * (self.high - self.low));
-            let loss = if part == 0.0 { "loss " } else { "" };
+        let anchors = ["start", "middle", "middle", "end"];
+        for (part, anchor) in (0..).zip(anchors) {
+            let share = f64::from(part) / 3.0;
+            let value = (self.inverse)(self.low + share * (self.high - self.low));
+            let loss = if part == 0 { "loss " } else { "" };
             let text = format!("{loss}{}", significant(value, 3));
             pen.text(
-                [left + (right - left) * part / 3.0, 56.0],
+                [left + (right - left) * share, 56.0],
                 anchor,
                 "muted",
                 &text,
@@ -224,14 +213,12 @@ mod tests {
     fn interpolation_is_exact_for_bilinear_functions_on_uneven_grids() {
         let (x, y) = ([-1.0, 0.0, 3.0], [0.0, 1.0, 4.0, 5.0]);
         let function = |x: f64, y: f64| 2.0 + 3.0 * x - y + 0.5 * x * y;
-        let losses: Vec<f64> = y
-            .iter()
-            .flat_map(|&y| x.iter().map(move |&x| function(x, y)))
-            .collect();
+        let rows = y.iter().map(|&y| x.map(|x| function(x, y)));
+        let values = rows.collect::<Vec<_>>().concat();
         let heights = Heights {
             x: &x,
             y: &y,
-            values: losses,
+            values,
         };
         for (rightward, upward) in [(0.0, 0.0), (0.3, 0.9), (0.25, 0.5), (1.0, 1.0)] {
             let expected = function(-1.0 + 4.0 * rightward, 5.0 * upward);

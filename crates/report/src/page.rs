@@ -1,15 +1,13 @@
 //! The report as one HTML file: styles and plots inside, no request to anywhere; a short script sorts the table of runs.
 
-use std::fmt::Write as _;
-
 use flatness_records::{Outcome, Record, Segment};
 
-use crate::number::{percent, significant};
+use crate::number::{MISSING, percent, significant};
 use crate::reproduction::{distinct, models};
 use crate::results::{claim_table, overview, runs, summary};
-use crate::settings::{block, fields, shared};
+use crate::settings::{Fields, block, fields, own, shared};
 use crate::svg::palette;
-use crate::table::{Cell, Row, Table, attribute, badge, escape};
+use crate::table::{Cell, Table, attribute, badge, escape};
 use crate::{
     Claim, ClaimVerdict, Error, Figure, Judged, PredicateVerdict, Reproduction, TableSpec, Verdict,
     optimizer_name,
@@ -29,27 +27,23 @@ pub fn report_html(
     verdicts: &[ClaimVerdict],
     figures: &[Figure],
 ) -> Result<String, Error> {
-    let tried: Vec<&Claim> = claims
-        .iter()
-        .filter(|claim| verdicts.iter().any(|row| row.claim == claim.id))
-        .collect();
-    let contents = tried.iter().map(|claim| {
-        let badges = verdicts
+    let of = |claim: &Claim| -> Vec<&ClaimVerdict> {
+        verdicts
             .iter()
             .filter(|row| row.claim == claim.id)
-            .filter_map(|row| row.verdict);
-        let badges: String = distinct(badges).into_iter().map(badge).collect();
-        format!(
-            "<li><a href=\"#{id}\">{id} {}</a> {badges}</li>\n",
-            escape(&claim.title),
-            id = escape(&claim.id)
-        )
+            .collect()
+    };
+    let tried = || claims.iter().filter(|claim| !of(claim).is_empty());
+    let contents = tried().map(|claim| {
+        let badges = distinct(of(claim).into_iter().filter_map(|row| row.verdict));
+        let badges: String = badges.into_iter().map(badge).collect();
+        let (id, title) = (escape(&claim.id), escape(&claim.title));
+        format!("<li><a href=\"#{id}\">{id} {title}</a> {badges}</li>\n")
     });
     let contents: String = contents.collect();
-    let sections = tried
-        .iter()
-        .map(|claim| section(reproduction, claim, verdicts, figures));
-    let sections: String = sections.collect();
+    let sections: String = tried()
+        .map(|claim| section(reproduction, claim, &of(claim), figures))
+        .collect();
     Ok(format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
@@ -100,13 +94,15 @@ const RULES: &str = "<p>A claim is tested on a model by its <em>predicates</em>,
     <dt>dose</dt><dd>sum over the steps of rate × decay / (1 − momentum): how much weight decay there was.</dd></dl>\n";
 
 fn abstract_of(reproduction: &Reproduction, verdicts: &[ClaimVerdict]) -> String {
-    let holds = |verdict: Verdict| {
+    let named = |what: &str, verdict: Verdict| {
         let rows = verdicts.iter().filter(|row| row.verdict == Some(verdict));
-        distinct(rows.map(|row| row.claim.clone())).join(", ")
-    };
-    let named = |what: &str, verdict| match holds(verdict).as_str() {
-        "" => String::new(),
-        claims => format!(" {what}: {claims}."),
+        match distinct(rows.map(|row| row.claim.as_str()))
+            .join(", ")
+            .as_str()
+        {
+            "" => String::new(),
+            claims => format!(" {what}: {claims}."),
+        }
     };
     format!(
         "Do flat minima generalise? The paper says that L2 regularisation and adaptive optimisers find solutions that are sharper and better, so that flatness is no friend. \
@@ -122,136 +118,111 @@ fn abstract_of(reproduction: &Reproduction, verdicts: &[ClaimVerdict]) -> String
 
 /// Data, seeds, hardware and commit.
 fn facts(reproduction: &Reproduction) -> String {
-    let words = |of: &dyn Fn(&Record) -> String| {
-        distinct(reproduction.records().map(|(_, record)| of(record))).join("; ")
+    let records = || reproduction.records().map(|(_, record)| record);
+    let words =
+        |of: fn(&Record) -> String, between: &str| distinct(records().map(of)).join(between);
+    let segments = |of: fn(&Segment) -> String| {
+        let segments = records().flat_map(|record| &record.provenance.segments);
+        distinct(segments.map(of)).join("; ")
     };
-    let seeds = distinct(reproduction.records().map(|(_, record)| record.spec.seed)).len();
+    let seeds = distinct(records().map(|record| record.spec.seed)).len();
+    let machine = |one: &Segment| format!("{}, {}, {} threads", one.cpu, one.device, one.threads);
+    let program = |one: &Segment| {
+        let changed = if one.dirty { " with changes" } else { "" };
+        let commit = one.commit.get(..12).unwrap_or(&one.commit);
+        format!("{} at {commit}{changed}", one.version)
+    };
     let facts = [
         (
             "Data",
-            words(&|record| format!("{} ({})", record.data.set, record.data.source)),
+            words(
+                |record| format!("{} ({})", record.data.set, record.data.source),
+                "; ",
+            ),
         ),
         (
             "Training images",
-            words(&|record| record.data.train_examples.to_string()).replace(';', ","),
+            words(|record| record.data.train_examples.to_string(), ", "),
         ),
         (
             "Test images",
-            words(&|record| record.data.test_examples.to_string()).replace(';', ","),
+            words(|record| record.data.test_examples.to_string(), ", "),
         ),
         ("Seeds", format!("up to {seeds} of each run")),
-        ("Runs", reproduction.records().count().to_string()),
-        (
-            "Machine",
-            segments(reproduction, |segment| {
-                format!(
-                    "{}, {}, {} threads",
-                    segment.cpu, segment.device, segment.threads
-                )
-            }),
-        ),
-        (
-            "Program",
-            segments(reproduction, |segment| {
-                let changed = if segment.dirty { " with changes" } else { "" };
-                let commit = segment.commit.get(..12).unwrap_or(&segment.commit);
-                format!("{} at {commit}{changed}", segment.version)
-            }),
-        ),
+        ("Runs", records().count().to_string()),
+        ("Machine", segments(machine)),
+        ("Program", segments(program)),
         ("Made by", reproduction.command.clone()),
     ];
-    let rows = facts
-        .iter()
-        .map(|(name, value)| format!("<dt>{name}</dt><dd>{}</dd>", escape(value)));
-    format!("<dl>{}</dl>\n", rows.collect::<String>())
-}
-
-/// What the parts of the runs say of themselves, each once.
-fn segments(reproduction: &Reproduction, of: impl Fn(&Segment) -> String) -> String {
-    let records = reproduction.records();
-    let segments = records.flat_map(|(_, record)| &record.provenance.segments);
-    distinct(segments.map(of)).join("; ")
+    let rows = facts.map(|(name, value)| format!("<dt>{name}</dt><dd>{}</dd>", escape(&value)));
+    format!("<dl>{}</dl>\n", rows.concat())
 }
 
 /// What was claimed, what came out and why, then figures, predicates and tables.
 fn section(
     reproduction: &Reproduction,
     claim: &Claim,
-    verdicts: &[ClaimVerdict],
+    verdicts: &[&ClaimVerdict],
     figures: &[Figure],
 ) -> String {
-    let verdicts: Vec<&ClaimVerdict> = verdicts
-        .iter()
-        .filter(|row| row.claim == claim.id)
-        .collect();
+    let id = escape(&claim.id);
     let mut html = format!(
         "<section id=\"{id}\">\n<h2>{id} {}</h2>\n<p><strong>Claimed:</strong> {} <span class=\"quiet\">({})</span></p>\n<ul class=\"verdicts\">\n",
         escape(&claim.title),
         escape(&claim.statement),
         escape(&claim.source),
-        id = escape(&claim.id),
     );
-    let fails = |row: &&ClaimVerdict| row.verdict == Some(Verdict::Fails);
-    for row in verdicts.iter().filter(|row| row.verdict.is_some()) {
-        let missing = row
-            .predicates
-            .iter()
-            .filter(|one| matches!(one.verdict, Some(Verdict::Fails | Verdict::Undecided)));
-        let named = missing
-            .filter(|one| row.verdict != Some(Verdict::NotTested) && one.verdict == row.verdict);
+    for (row, verdict) in verdicts.iter().filter_map(|row| Some((row, row.verdict?))) {
+        // The predicates that have made it fail or undecided.
+        let own = |one: &&PredicateVerdict| {
+            matches!(verdict, Verdict::Fails | Verdict::Undecided) && one.verdict == Some(verdict)
+        };
+        let named = row.predicates.iter().filter(own).take(3);
         let named: String = named
-            .take(3)
             .map(|one| format!("; {}: {}", one.text, one.shown()))
             .collect();
-        let _ = writeln!(
-            html,
-            "<li><strong>{}</strong> {} {}</li>",
+        html += &format!(
+            "<li><strong>{}</strong> {} {}</li>\n",
             escape(&row.model),
-            row.verdict.map_or_else(String::new, badge),
+            badge(verdict),
             escape(&(row.summary() + &named)),
         );
     }
     html += "</ul>\n";
-    if let Some(reason) = claim.reason.as_ref().filter(|_| verdicts.iter().any(fails)) {
+    let fails = verdicts
+        .iter()
+        .any(|row| row.verdict == Some(Verdict::Fails));
+    if let Some(reason) = claim.reason.as_ref().filter(|_| fails) {
         html += &format!("<p><strong>Why it fails:</strong> {}</p>\n", escape(reason));
     }
-    html += &format!("<p class=\"quiet\">{}</p>\n", escape(&claim.note));
-    for change in &claim.changes {
-        html += &format!("<p class=\"quiet\">{}</p>\n", escape(change));
+    for text in [&claim.note].into_iter().chain(&claim.changes) {
+        html += &format!("<p class=\"quiet\">{}</p>\n", escape(text));
     }
-    for figure in figures.iter().filter(|figure| figure.claim == claim.id) {
-        html += &figure_html(figure);
-    }
-    for row in &verdicts {
+    let figures = figures.iter().filter(|figure| figure.claim == claim.id);
+    html += &figures.map(figure_html).collect::<String>();
+    for row in verdicts {
+        let open = if row.verdict == Some(Verdict::Holds) {
+            ""
+        } else {
+            " open=\"\""
+        };
         html += &format!(
-            "<details{}>\n<summary>{}: {} predicates, {}</summary>\n{}</details>\n",
-            if row.verdict == Some(Verdict::Holds) {
-                ""
-            } else {
-                " open=\"\""
-            },
+            "<details{open}>\n<summary>{}: {} predicates, {}</summary>\n{}</details>\n",
             escape(&row.model),
             row.predicates.len(),
-            escape(
-                &row.verdict
-                    .map_or_else(|| "reported only".to_owned(), |verdict| verdict.to_string())
-            ),
+            row.verdict
+                .map_or_else(|| "reported only".to_owned(), |verdict| verdict.to_string()),
             predicates(row).html("stacked"),
         );
     }
     let has_runs = |spec: &&TableSpec| reproduction.records_of(&spec.experiment).next().is_some();
     for spec in claim.tables.iter().filter(has_runs) {
-        html += &format!(
-            "<h3>{}</h3>\n{}",
-            escape(&spec.title),
-            claim_table(reproduction, spec).html("stacked")
-        );
+        let table = claim_table(reproduction, spec).html("stacked");
+        html += &format!("<h3>{}</h3>\n{table}", escape(&spec.title));
     }
     if let Some(row) = verdicts.first() {
-        html += &format!(
-            "<p class=\"quiet\">Made by <code>{}</code></p>\n",
-            escape(&row.command)
-        );
+        let command = escape(&row.command);
+        html += &format!("<p class=\"quiet\">Made by <code>{command}</code></p>\n");
     }
     html + "</section>\n"
 }
@@ -269,123 +240,86 @@ fn figure_html(figure: &Figure) -> String {
 }
 
 fn predicates(row: &ClaimVerdict) -> Table {
-    let columns = [
-        "Statement",
-        "Verdict",
-        "#Found",
-        "#n",
-        "Needed",
-        "#p",
-        "#Measurement error",
+    let mut table = Table::new(
+        &format!("{} on {}", row.claim, row.model),
+        "Statement|Verdict|#Found|#n|Needed|#p|#Measurement error",
+    );
+    let judged = |one: &&PredicateVerdict| one.threshold.is_some();
+    let (tested, reported): (Vec<_>, Vec<_>) = row.predicates.iter().partition(judged);
+    let groups = [
+        ("Gates", row.gates.iter().collect()),
+        ("Predicates", tested),
+        ("Reported", reported),
     ];
-    let mut table = Table::new(&format!("{} on {}", row.claim, row.model), &columns);
-    let mut group = |heading: &str, tests: Vec<&PredicateVerdict>| {
-        if !tests.is_empty() {
-            table.rows.push(Row::Heading(heading.to_owned()));
-        }
+    for (heading, tests) in groups.into_iter().filter(|(_, tests)| !tests.is_empty()) {
+        table.push_heading(heading.to_owned());
         for one in tests {
-            let missing = || crate::number::MISSING.to_owned();
-            let p = |test: crate::Test| {
-                if one.verdict == Some(Verdict::Fails) {
-                    test.p_fails
-                } else {
-                    test.p_holds
-                }
-            };
-            let test = one.test.filter(|_| one.judged == Judged::Mean);
-            let chosen = match one.sample.chosen.as_slice() {
-                [] => String::new(),
-                chosen => format!("; chosen decays: {}", chosen.join(", ")),
-            };
-            table.push(vec![
-                Cell {
-                    text: one.text.clone(),
-                    small: one.formula.clone() + &chosen,
-                    ..Cell::default()
-                },
-                one.verdict
-                    .map_or_else(|| Cell::from("reported".to_owned()), Cell::from),
-                one.shown().into(),
-                one.sample.seeds.len().to_string().into(),
-                one.threshold
-                    .map_or_else(missing, |threshold| {
-                        let every = if one.judged == Judged::Every {
-                            ", in every seed"
-                        } else {
-                            ""
-                        };
-                        threshold.words(one.logarithmic) + every
-                    })
-                    .into(),
-                test.map_or_else(missing, |test| {
-                    let sign = if test.sign_test { " (sign test)" } else { "" };
-                    if p(test) < 1e-12 {
-                        "< 10⁻¹²".to_owned()
-                    } else {
-                        significant(p(test), 2) + sign
-                    }
-                })
-                .into(),
-                one.relative_measurement_error
-                    .filter(|error| *error > 0.0)
-                    .map_or_else(missing, percent)
-                    .into(),
-            ]);
+            table.push(cells(one));
         }
-    };
-    group("Gates", row.gates.iter().collect());
-    group(
-        "Predicates",
-        row.predicates
-            .iter()
-            .filter(|one| one.threshold.is_some())
-            .collect(),
-    );
-    group(
-        "Reported",
-        row.predicates
-            .iter()
-            .filter(|one| one.threshold.is_none())
-            .collect(),
-    );
+    }
     table
+}
+
+fn cells(one: &PredicateVerdict) -> [Cell; 7] {
+    let missing = || MISSING.to_owned();
+    let chosen = match one.sample.chosen.as_slice() {
+        [] => String::new(),
+        chosen => format!("; chosen decays: {}", chosen.join(", ")),
+    };
+    let small = one.formula.clone() + &chosen;
+    let statement = Cell {
+        small,
+        ..one.text.clone().into()
+    };
+    let every = if one.judged == Judged::Every {
+        ", in every seed"
+    } else {
+        ""
+    };
+    let needed = one
+        .threshold
+        .map(|threshold| threshold.words(one.logarithmic) + every);
+    let p = one.test.filter(|_| one.judged == Judged::Mean).map(|test| {
+        let p = match one.verdict {
+            Some(Verdict::Fails) => test.p_fails,
+            _ => test.p_holds,
+        };
+        let sign = if test.sign_test { " (sign test)" } else { "" };
+        if p < 1e-12 {
+            "< 10⁻¹²".to_owned()
+        } else {
+            significant(p, 2) + sign
+        }
+    });
+    let error = one.relative_measurement_error.filter(|error| *error > 0.0);
+    [
+        statement,
+        one.verdict
+            .map_or_else(|| "reported".to_owned().into(), Cell::from),
+        one.shown().into(),
+        one.sample.seeds.len().to_string().into(),
+        needed.unwrap_or_else(missing).into(),
+        p.unwrap_or_else(missing).into(),
+        error.map_or_else(missing, percent).into(),
+    ]
 }
 
 /// The networks that were trained.
 fn networks(reproduction: &Reproduction) -> String {
-    let mut table = Table::new(
-        "Networks",
-        &[
-            "Network",
-            "#Parameters P",
-            "#Hidden units",
-            "#Classes",
-            "Batch-norm in H",
-            "Numbers",
-        ],
-    );
-    for name in models(reproduction.records().map(|(_, record)| record)) {
-        let mut records = reproduction.records().map(|(_, record)| record);
-        if let Some(model) = records
-            .find(|record| record.model.name == name)
-            .map(|record| &record.model)
-        {
-            let dtype = format!("{:?}", model.dtype).to_lowercase();
-            let counts = [model.parameters, model.hidden_units, model.classes]
-                .map(|count| count.to_string());
-            let [parameters, hidden, classes] = counts;
-            table.push(
-                [
-                    name,
-                    parameters,
-                    hidden,
-                    classes,
-                    model.batch_norm.clone(),
-                    dtype,
-                ]
-                .map(Cell::from)
-                .to_vec(),
-            );
+    let columns = "Network|#Parameters P|#Hidden units|#Classes|Batch-norm in H|Numbers";
+    let mut table = Table::new("Networks", columns);
+    let mut seen = Vec::new();
+    for model in reproduction.records().map(|(_, record)| &record.model) {
+        if !seen.contains(&&model.name) {
+            seen.push(&model.name);
+            table.push([
+                model.name.clone(),
+                model.parameters.to_string(),
+                model.hidden_units.to_string(),
+                model.classes.to_string(),
+                model.batch_norm.clone(),
+                format!("{:?}", model.dtype).to_lowercase(),
+            ]);
         }
     }
     format!("<h3>Networks</h3>\n{}", table.html("stacked"))
@@ -396,20 +330,22 @@ fn settings(reproduction: &Reproduction) -> Result<String, Error> {
     let mut html = String::new();
     for experiment in &reproduction.experiments {
         for model in models(&experiment.records) {
-            let runs = experiment
-                .records
-                .iter()
-                .filter(|record| record.model.name == model);
-            let specs: Vec<_> = runs.clone().map(fields).collect::<Result<_, _>>()?;
-            let shared = shared(&specs);
-            let varied = runs.zip(&specs).map(|(record, spec)| {
-                let own = spec
+            let runs = || {
+                experiment
+                    .records
                     .iter()
-                    .filter(|(field, _)| !shared.contains_key(*field));
-                format!("# {}\n{}", optimizer_name(&record.spec.train), block(own))
+                    .filter(|record| record.model.name == model)
+            };
+            let specs: Vec<Fields> = runs().map(fields).collect::<Result<_, _>>()?;
+            let shared = shared(&specs);
+            let varied = runs().zip(&specs).map(|(record, spec)| {
+                format!(
+                    "# {}\n{}",
+                    optimizer_name(&record.spec.train),
+                    block(own(spec, &shared))
+                )
             });
-            let _ = write!(
-                html,
+            html += &format!(
                 "<details>\n<summary>{}, {}: {} runs</summary>\n<pre>{}</pre>\n<p>Varied, besides the seeds:</p>\n<pre>{}</pre>\n</details>\n",
                 escape(&experiment.name),
                 escape(&model),
@@ -423,26 +359,17 @@ fn settings(reproduction: &Reproduction) -> Result<String, Error> {
 }
 
 fn diverged(reproduction: &Reproduction) -> String {
-    let rows = reproduction.diverged().map(|(experiment, record)| {
+    let rows = reproduction.records().filter_map(|(experiment, record)| {
         let Outcome::Diverged { epoch, .. } = record.outcome else {
-            return String::new();
+            return None;
         };
-        let (model, name, seed) = (
-            &record.model.name,
-            optimizer_name(&record.spec.train),
-            record.spec.seed,
-        );
-        format!(
-            "<li>{}</li>\n",
-            escape(&format!(
-                "{experiment}, {model}, {name}, seed {seed}: in epoch {epoch}"
-            ))
-        )
+        let (model, seed) = (&record.model.name, record.spec.seed);
+        let name = optimizer_name(&record.spec.train);
+        let row = format!("{experiment}, {model}, {name}, seed {seed}: in epoch {epoch}");
+        Some(format!("<li>{}</li>\n", escape(&row)))
     });
-    let rows: String = rows.collect();
-    if rows.is_empty() {
-        rows
-    } else {
-        format!("<p>Diverged, and missing from the means:</p>\n<ul>\n{rows}</ul>\n")
+    match rows.collect::<String>().as_str() {
+        "" => String::new(),
+        rows => format!("<p>Diverged, and missing from the means:</p>\n<ul>\n{rows}</ul>\n"),
     }
 }

@@ -1,10 +1,11 @@
-//! Pictures of one measurement from plain numbers: densities, stems, a loss along a line, numbers along training.
+//! Pictures of one measurement from plain numbers: densities, stems, a loss along a line.
 
 use flatness_records::Stem;
 
 use crate::Error;
+use crate::axis::{Axis, Scale};
+use crate::chart::{Chart, Mark, Point, Series};
 use crate::number::percent;
-use crate::svg::{Axis, Chart, Mark, Point, Series, arranged};
 
 /// Densities below this share of the peak are the tails of the smoothing and not shown.
 const FLOOR: f64 = 1e-8;
@@ -39,15 +40,10 @@ pub struct LossLine<'a> {
 /// # Errors
 /// [`Error::Length`] for lengths that differ.
 pub fn density_svg(name: &str, density: &Curve<'_>) -> Result<String, Error> {
+    let x = ("eigenvalue λ", Scale::Linear);
+    let y = ("share of eigenvalues per unit of λ", Scale::Logarithmic);
     let series = vec![banded("density", density, peak(&[density]))?];
-    let x = Axis::linear("eigenvalue λ", points(&series).map(|point| point.x));
-    Ok(alone(
-        "Spectral density",
-        name,
-        x,
-        "share of eigenvalues per unit of λ",
-        series,
-    ))
+    Ok(Chart::new(name, x, y, series).alone("Spectral density"))
 }
 
 /// Density over log₁₀ |λ| for either sign, as one SVG file: `x` of both curves is |λ|, not its logarithm, and `y` the share of
@@ -66,37 +62,27 @@ pub fn signed_density_svg(
         banded("λ > 0", positive, peak)?,
         banded("λ < 0", negative, peak)?,
     ];
-    let visible: Vec<f64> = points(&series)
-        .filter(|point| point.y > 0.0)
-        .map(|point| point.x)
-        .collect();
-    let x = Axis::logarithmic(
-        &format!("|λ|; not told from zero: {}", percent(unresolved)),
-        visible.into_iter(),
-    );
-    Ok(alone(
-        "Spectral density by magnitude",
-        name,
-        x,
-        "share of eigenvalues per decade of |λ|",
-        series,
-    ))
+    let points = series.iter().flat_map(|series| &series.points);
+    let visible = points.filter(|point| point.y > 0.0).map(|point| point.x);
+    let visible: Vec<f64> = visible.collect();
+    let title = format!("|λ|; not told from zero: {}", percent(unresolved));
+    let y = ("share of eigenvalues per decade of |λ|", Scale::Logarithmic);
+    let mut chart = Chart::new(name, ("", Scale::Logarithmic), y, series);
+    chart.x = Axis::new(title, Scale::Logarithmic, &visible);
+    Ok(chart.alone("Spectral density by magnitude"))
 }
 
 /// Eigenvalues and their shares of the density as one SVG file.
 #[must_use]
 pub fn stems_svg(name: &str, stems: &[Stem]) -> String {
     let shown = stems.iter().filter(|stem| stem.weight >= 1e-16);
-    let points: Vec<Point> = shown
-        .map(|stem| Point::new(stem.value, stem.weight))
-        .collect();
-    let x = Axis::linear("Ritz value", points.iter().map(|point| point.x));
-    let series = vec![Series {
-        label: String::new(),
-        points,
-        mark: Mark::Stems,
-    }];
-    alone("Ritz values and weights", name, x, "weight", series)
+    let points = shown.map(|stem| Point::new(stem.value, stem.weight));
+    let (x, y) = (
+        ("Ritz value", Scale::Linear),
+        ("weight", Scale::Logarithmic),
+    );
+    let series = vec![Series::new("", Mark::Stems, points)];
+    Chart::new(name, x, y, series).alone("Ritz values and weights")
 }
 
 /// The loss and its prediction as one SVG file; `name` says of which network and data.
@@ -104,60 +90,22 @@ pub fn stems_svg(name: &str, stems: &[Stem]) -> String {
 /// # Errors
 /// [`Error::Length`] for lengths that differ.
 pub fn loss_line_svg(name: &str, line: &LossLine<'_>) -> Result<String, Error> {
-    let steps = line.steps.len();
-    check_length("the loss along a line", "losses", steps, line.losses.len())?;
-    check_length(
-        "the loss along a line",
-        "quadratic",
-        steps,
-        line.quadratic.len(),
-    )?;
-    let of = |label: &str, values: &[f64], mark| Series {
-        label: label.to_owned(),
-        points: line
-            .steps
-            .iter()
-            .zip(values)
-            .map(|(&x, &y)| Point::new(x, y))
-            .collect(),
-        mark,
+    let (plot, steps) = ("the loss along a line", line.steps.len());
+    check_length(plot, "losses", steps, line.losses.len())?;
+    check_length(plot, "quadratic", steps, line.quadratic.len())?;
+    let of = |label: &str, values: &[f64], mark| {
+        let pairs = line.steps.iter().zip(values);
+        Series::new(label, mark, pairs.map(|(&x, &y)| Point::new(x, y)))
     };
     let series = vec![
         of("loss", line.losses, Mark::Line),
         of("quadratic prediction", line.quadratic, Mark::Bare),
     ];
-    let x = Axis::linear(
-        &format!("step along the {} / ‖θ‖", line.direction),
-        line.steps.iter().copied(),
-    );
-    let y = Axis::linear("mean loss", points(&series).map(|point| point.y));
-    let chart = Chart {
-        title: name.to_owned(),
-        x,
-        y,
-        series,
-        guides: [vec![0.0], Vec::new()],
-    };
-    Ok(arranged("Loss along a line", &[chart.draw()]))
-}
-
-fn alone(title: &str, name: &str, x: Axis, y_title: &str, series: Vec<Series>) -> String {
-    let values: Vec<f64> = points(&series)
-        .map(|point| point.y)
-        .filter(|value| *value > 0.0)
-        .collect();
-    let chart = Chart {
-        title: name.to_owned(),
-        x,
-        y: Axis::logarithmic(y_title, values.into_iter()),
-        series,
-        guides: [Vec::new(), Vec::new()],
-    };
-    arranged(title, &[chart.draw()])
-}
-
-fn points(series: &[Series]) -> impl Iterator<Item = &Point> {
-    series.iter().flat_map(|series| &series.points)
+    let title = format!("step along the {} / ‖θ‖", line.direction);
+    let y = ("mean loss", Scale::Linear);
+    let mut chart = Chart::new(name, (title, Scale::Linear), y, series);
+    chart.guides[0].push(0.0);
+    Ok(chart.alone("Loss along a line"))
 }
 
 fn peak(curves: &[&Curve<'_>]) -> f64 {
@@ -167,27 +115,25 @@ fn peak(curves: &[&Curve<'_>]) -> f64 {
 
 /// Values below the floor become zero, which has no place on the logarithmic axis: the line breaks there.
 fn banded(label: &str, curve: &Curve<'_>, peak: f64) -> Result<Series, Error> {
-    let known = curve.x.len();
-    check_length("a density", "y", known, curve.y.len())?;
-    let errors = curve.standard_error.len();
-    if errors > 0 {
-        check_length("a density", "standard_error", known, errors)?;
+    let Curve {
+        x,
+        y,
+        standard_error,
+    } = *curve;
+    check_length("a density", "y", x.len(), y.len())?;
+    let known = !standard_error.is_empty();
+    if known {
+        check_length("a density", "standard_error", x.len(), standard_error.len())?;
     }
-    let pairs = curve.x.iter().zip(curve.y).enumerate();
-    let points = pairs.map(|(place, (&x, &y))| Point {
+    let points = x.iter().zip(y).enumerate().map(|(place, (&x, &y))| Point {
         x,
         y: if y < FLOOR * peak { 0.0 } else { y },
-        bar: curve
-            .standard_error
+        bar: standard_error
             .get(place)
             .map(|error| [y - error, y + error]),
     });
-    let bands = if errors > 0 { " ± s.e." } else { "" };
-    Ok(Series {
-        label: format!("{label}{bands}"),
-        points: points.collect(),
-        mark: Mark::Band,
-    })
+    let label = format!("{label}{}", if known { " ± s.e." } else { "" });
+    Ok(Series::new(label, Mark::Band, points))
 }
 
 /// Refuses a field whose length is not that of the others.

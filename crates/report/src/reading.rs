@@ -54,31 +54,26 @@ impl<'a> Point<'a> {
 
     /// The points along training, or along the curve of this name of the last measurement that has it.
     pub(crate) fn along(record: &'a Record, along: &str) -> Vec<Self> {
+        let at = |measurement, on_curve| Self {
+            record,
+            measurement,
+            on_curve,
+        };
+        let measurements = record.measurements.iter();
         if along == TRAINING {
-            let iterates = record.measurements.iter();
-            let iterates = iterates.filter(|measurement| measurement.weights == Iterate::Last);
-            return iterates
-                .map(|measurement| Self {
-                    record,
-                    measurement,
-                    on_curve: None,
-                })
-                .collect();
+            let iterates = measurements.filter(|one| one.weights == Iterate::Last);
+            return iterates.map(|measurement| at(measurement, None)).collect();
         }
-        let measurements = record.measurements.iter().rev();
-        let found = measurements
-            .filter_map(|measurement| Some((measurement, measurement.measured.curve(along)?)))
-            .next();
-        found.map_or_else(Vec::new, |(measurement, curve)| {
-            let points = curve.points.iter();
-            points
-                .map(|point| Self {
-                    record,
-                    measurement,
-                    on_curve: Some(point),
-                })
-                .collect()
-        })
+        let curve =
+            |measurement: &'a Measurement| Some((measurement, measurement.measured.curve(along)?));
+        let found = measurements.rev().find_map(curve);
+        let points = found.into_iter().flat_map(|(measurement, curve)| {
+            curve
+                .points
+                .iter()
+                .map(move |point| at(measurement, Some(point)))
+        });
+        points.collect()
     }
 
     pub(crate) fn read(&self, expression: &Expression) -> Option<Reading> {
@@ -86,11 +81,7 @@ impl<'a> Point<'a> {
     }
 
     fn number(&self, name: &str) -> Option<Reading> {
-        let Self {
-            record,
-            measurement,
-            ..
-        } = *self;
+        let (record, measurement) = (self.record, self.measurement);
         if let Some(point) = self.on_curve {
             if name == "x" {
                 return Some(exact(point.x));
@@ -200,10 +191,8 @@ fn crossing(record: &Record, y: &Expression, quantity: &Expression, level: f64) 
     let between = |low: f64, high: f64| low.powf(1.0 - share) * high.powf(share);
     let value = between(low.value, high.value);
     let relative = ((1.0 - share) * low.error / low.value).hypot(share * high.error / high.value);
-    value.is_finite().then_some(Reading {
-        value,
-        error: value * relative,
-    })
+    let error = value * relative;
+    value.is_finite().then_some(Reading { value, error })
 }
 
 /// The lowest value of `quantity` along the training of a run.

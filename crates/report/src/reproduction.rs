@@ -92,36 +92,28 @@ impl Reproduction {
 
     fn judge_model(&self, claim: &Claim, model: &str) -> Option<ClaimVerdict> {
         let judged = |tests: &[Predicate], gates: bool| -> Vec<PredicateVerdict> {
+            let tests = tests.iter();
             tests
-                .iter()
                 .filter_map(|test| self.judge_predicate(test, model, gates))
                 .collect()
         };
         let gates = judged(&claim.gates, true);
         let mut predicates = judged(&claim.predicates, false);
-        let fails = |predicate: &PredicateVerdict| predicate.test.map_or(1.0, |test| test.p_fails);
-        // Of those that are judged alone.
-        let tested: Vec<usize> = (0..predicates.len())
-            .filter(|&place| predicates[place].threshold.is_some())
-            .collect();
-        let rejected = holm(
-            &tested
-                .iter()
-                .map(|&place| fails(&predicates[place]))
-                .collect::<Vec<_>>(),
-        );
-        for (&place, rejected) in tested.iter().zip(rejected) {
+        // Those that are judged, with their p that they are where they must be.
+        let fails = |(place, predicate): (usize, &PredicateVerdict)| {
+            predicate.threshold?;
+            Some((place, predicate.test.map_or(1.0, |test| test.p_fails)))
+        };
+        let tested = predicates.iter().enumerate().filter_map(fails);
+        let (tested, p): (Vec<usize>, Vec<f64>) = tested.unzip();
+        for (&place, rejected) in tested.iter().zip(holm(&p)) {
             if rejected {
                 predicates[place].verdict = Some(Verdict::Fails);
             }
         }
-        let verdict = if gates
-            .iter()
-            .any(|gate| gate.verdict != Some(Verdict::Holds))
-        {
-            Verdict::NotTested
-        } else {
-            Verdict::all(predicates.iter().filter_map(|predicate| predicate.verdict))
+        let verdict = match gates.iter().all(PredicateVerdict::holds) {
+            true => Verdict::all(predicates.iter().filter_map(|predicate| predicate.verdict)),
+            false => Verdict::NotTested,
         };
         (!predicates.is_empty()).then(|| ClaimVerdict {
             claim: claim.id.clone(),
@@ -158,10 +150,9 @@ impl Reproduction {
         } else {
             predicate.judged
         };
-        let test = predicate
-            .threshold
-            .and_then(|threshold| Test::of(&sample, threshold, judged, logarithmic));
-        let verdict = predicate.threshold.map(|_| match test {
+        let threshold = predicate.threshold;
+        let test = threshold.and_then(|one| Test::of(&sample, one, judged, logarithmic));
+        let verdict = threshold.map(|_| match test {
             Some(test) if test.p_holds <= LEVEL => Verdict::Holds,
             // A gate is of no family of tests.
             Some(test) if gate && test.p_fails <= LEVEL => Verdict::Fails,
@@ -173,7 +164,7 @@ impl Reproduction {
             formula: predicate.statistic.formula(),
             logarithmic,
             estimate: Estimate::of(&sample),
-            threshold: predicate.threshold,
+            threshold,
             judged,
             test,
             relative_measurement_error: median(sample.seeds.iter().map(|seed| seed.relative_error)),
@@ -183,27 +174,31 @@ impl Reproduction {
     }
 
     fn models_of(&self, claim: &Claim) -> Vec<String> {
-        let of = |scope| {
-            claim
+        let records = |scope| {
+            let of_scope = claim
                 .predicates
                 .iter()
-                .filter(move |one| one.scope == scope)
+                .filter(move |one| one.scope == scope);
+            of_scope.flat_map(|one| self.records_of(&one.experiment))
         };
-        let records = of(Scope::Model).flat_map(|one| self.records_of(&one.experiment));
-        let together =
-            of(Scope::Together).any(|one| self.records_of(&one.experiment).next().is_some());
-        let mut models = models(records);
-        models.extend(together.then(|| ALL_MODELS.to_owned()));
-        models
+        let together = records(Scope::Together)
+            .next()
+            .map(|_| ALL_MODELS.to_owned());
+        let models = models(records(Scope::Model)).into_iter();
+        models.chain(together).collect()
     }
 
     /// Records of the experiment of this name.
     pub fn records_of<'a>(&'a self, experiment: &'a str) -> impl Iterator<Item = &'a Record> {
-        let named = self
-            .experiments
-            .iter()
-            .filter(move |one| one.name == experiment);
+        let experiments = self.experiments.iter();
+        let named = experiments.filter(move |one| one.name == experiment);
         named.flat_map(|one| &one.records)
+    }
+
+    /// Those of them that did not diverge.
+    pub(crate) fn completed<'a>(&'a self, experiment: &'a str) -> impl Iterator<Item = &'a Record> {
+        let records = self.records_of(experiment);
+        records.filter(|record| record.outcome == Outcome::Completed)
     }
 
     /// Every record with the name of its experiment.
@@ -225,28 +220,22 @@ impl ClaimVerdict {
     /// How many of the judged predicates hold, such as `4 of 5 hold`, or which gates are not met and by how much.
     #[must_use]
     pub fn summary(&self) -> String {
-        let missed = self
-            .gates
-            .iter()
-            .filter(|gate| gate.verdict != Some(Verdict::Holds));
+        let missed = self.gates.iter().filter(|gate| !gate.holds());
         let missed: Vec<String> = missed.map(PredicateVerdict::missed).collect();
         if !missed.is_empty() {
             return missed.join("; ");
         }
-        let verdicts: Vec<Verdict> = self
-            .predicates
-            .iter()
-            .filter_map(|predicate| predicate.verdict)
-            .collect();
-        let holding = verdicts
-            .iter()
-            .filter(|verdict| **verdict == Verdict::Holds)
-            .count();
-        format!("{holding} of {} hold", verdicts.len())
+        let judged = || self.predicates.iter().filter(|one| one.verdict.is_some());
+        let holding = judged().filter(|one| one.holds()).count();
+        format!("{holding} of {} hold", judged().count())
     }
 }
 
 impl PredicateVerdict {
+    fn holds(&self) -> bool {
+        self.verdict == Some(Verdict::Holds)
+    }
+
     /// By how much a gate is not met, in the seed in which that is most.
     fn missed(&self) -> String {
         let Some(threshold) = self.threshold else {
@@ -261,10 +250,9 @@ impl PredicateVerdict {
         let Some(worst) = worst else {
             return format!("it must be that {}, which was not measured", self.text);
         };
-        let shown = if self.logarithmic {
-            significant(worst.exp(), 2) + " times"
-        } else {
-            significant(worst, 2)
+        let shown = match self.logarithmic {
+            true => significant(worst.exp(), 2) + " times",
+            false => significant(worst, 2),
         };
         let needed = threshold.words(self.logarithmic);
         format!(
@@ -284,15 +272,9 @@ impl PredicateVerdict {
             return with_error(estimate.mean, estimate.standard_error);
         }
         let factor = |logarithm: f64| significant(logarithm.exp(), 3);
-        match estimate.interval {
-            Some([low, high]) => format!(
-                "{} ({} to {})",
-                factor(estimate.mean),
-                factor(low),
-                factor(high)
-            ),
-            None => factor(estimate.mean),
-        }
+        let interval = estimate.interval.map(|ends| ends.map(factor));
+        let interval = interval.map(|[low, high]| format!(" ({low} to {high})"));
+        factor(estimate.mean) + &interval.unwrap_or_default()
     }
 }
 

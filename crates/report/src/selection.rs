@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use flatness_records::Record;
 use serde::{Deserialize, Serialize};
 
-use crate::reading::Point;
+use crate::reading::{Place, Point, read_at};
 use crate::{Expression, optimizer_name};
 
 /// Conditions that a run must meet, by field: `weight_decay`, `learning_rate`, `optimizer` (as `SGD` or `Gadam`), `model`, or a
@@ -56,25 +56,16 @@ impl Selection {
             (named || record.model.name == model)
                 && conditions
                     .into_iter()
-                    .all(|(name, condition)| condition.met(record, name, model))
+                    .all(|(name, one)| one.met(record, name, model))
         };
-        let mut runs: Vec<&Record> = runs
-            .iter()
-            .copied()
-            .filter(|record| meets(record))
-            .collect();
-        if let Some(Ok(quantity)) = self.highest() {
-            let value = |record: &Record| Some(Point::end(record)?.read(&quantity)?.value);
-            runs.retain(|record| value(record).is_some());
-            let best = runs.into_iter().max_by(|left, right| {
-                f64::total_cmp(
-                    &value(left).unwrap_or(f64::NAN),
-                    &value(right).unwrap_or(f64::NAN),
-                )
-            });
-            return best.into_iter().collect();
-        }
-        runs
+        let runs = runs.iter().copied().filter(|record| meets(record));
+        let Some(Ok(quantity)) = self.highest() else {
+            return runs.collect();
+        };
+        let value = |record: &Record| Some(Point::end(record)?.read(&quantity)?.value);
+        let valued = runs.filter_map(|record| Some((record, value(record)?)));
+        let best = valued.max_by(|(_, left), (_, right)| f64::total_cmp(left, right));
+        best.map(|(record, _)| record).into_iter().collect()
     }
 
     /// The one run of a seed that meets it; `None` where there are none or several.
@@ -96,10 +87,10 @@ impl Selection {
                     _ => shown,
                 },
                 "weight_decay" => format!("decay {shown}"),
-                name => format!(
-                    "{} {shown}",
-                    name.rsplit('.').next().unwrap_or(name).replace('_', " ")
-                ),
+                name => {
+                    let name = name.rsplit('.').next().unwrap_or(name);
+                    format!("{} {shown}", name.replace('_', " "))
+                }
             }
         });
         words.collect::<Vec<_>>().join(", ")
@@ -132,12 +123,41 @@ impl Condition {
                 let up_to = up_to.map(|bound| format!("up to {}", decimal(bound)));
                 above.into_iter().chain(up_to).collect::<Vec<_>>().join(" ")
             }
-            Self::Any(conditions) => conditions
-                .iter()
-                .map(Self::words)
-                .collect::<Vec<_>>()
-                .join(" or "),
+            Self::Any(conditions) => {
+                let words = conditions.iter().map(Self::words);
+                words.collect::<Vec<_>>().join(" or ")
+            }
         }
+    }
+}
+
+/// A quantity of a run, over that of the run of its seed that `control` selects of `records`.
+pub(crate) fn relative(
+    run: &Record,
+    quantity: &Expression,
+    at: Option<&Place>,
+    control: Option<&Selection>,
+    records: &[&Record],
+    model: &str,
+) -> Option<f64> {
+    let value = read_at(run, quantity, at)?.value;
+    let Some(control) = control else {
+        return Some(value);
+    };
+    let of_seed = records
+        .iter()
+        .copied()
+        .filter(|other| other.spec.seed == run.spec.seed);
+    let control = control.one(&of_seed.collect::<Vec<_>>(), model)?;
+    Some(value / read_at(control, quantity, at)?.value)
+}
+
+/// The value of a field of a run in words; nothing where it has none.
+pub(crate) fn word(record: &Record, name: &str) -> String {
+    match Field::of(record, name) {
+        Some(Field::Number(number)) => decimal(number),
+        Some(Field::Text(text)) => text,
+        None => String::new(),
     }
 }
 
@@ -152,13 +172,13 @@ pub(crate) fn decimal(number: f64) -> String {
 
 /// The value of a field of a run.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Field {
+enum Field {
     Number(f64),
     Text(String),
 }
 
 impl Field {
-    pub(crate) fn of(record: &Record, name: &str) -> Option<Self> {
+    fn of(record: &Record, name: &str) -> Option<Self> {
         let optimizer = &record.spec.train.optimizer;
         match name {
             "weight_decay" => Some(Self::Number(optimizer.weight_decay().0)),
@@ -176,13 +196,6 @@ impl Field {
                     other => Some(Self::Text(other.to_string())),
                 }
             }
-        }
-    }
-
-    pub(crate) fn words(&self) -> String {
-        match self {
-            Self::Number(number) => decimal(*number),
-            Self::Text(text) => text.clone(),
         }
     }
 }

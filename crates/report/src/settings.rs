@@ -23,6 +23,15 @@ pub(crate) fn shared(specs: &[Fields]) -> Fields {
     shared
 }
 
+/// The fields of one that are not shared.
+pub(crate) fn own<'a>(
+    spec: &'a Fields,
+    shared: &'a Fields,
+) -> impl Iterator<Item = (&'a String, &'a String)> {
+    spec.iter()
+        .filter(|(field, _)| !shared.contains_key(*field))
+}
+
 /// The fields of a run's spec as TOML values, without the seed.
 pub(crate) fn fields(record: &Record) -> Result<Fields, Error> {
     let spec = toml::Value::try_from(&record.spec).map_err(|error| Error::Settings {

@@ -198,36 +198,35 @@ impl Statistic {
     pub fn evaluate(&self, records: &[&Record], model: &str) -> Sample {
         let mut seeds: BTreeMap<u64, Vec<&Record>> = BTreeMap::new();
         for record in records {
-            if matches!(record.outcome, Outcome::Completed) {
+            if record.outcome == Outcome::Completed {
                 seeds.entry(record.spec.seed).or_default().push(record);
             }
         }
         let mut sample = Sample::default();
         let mut pairs = Vec::new();
         for (&seed, runs) in &seeds {
-            let Some(found) = self
-                .of_seed(runs, model)
-                .filter(|found| found.value.is_finite())
-            else {
-                continue;
-            };
-            sample.seeds.push(SeedValue {
-                seed,
-                value: found.value,
-                error: found.error,
-                relative_error: found.relative_error,
-            });
-            pairs.extend(found.pair);
+            let found = self.of_seed(runs, model);
+            let finite = found.filter(|found| found.value.is_finite());
+            if let Some(Found {
+                value,
+                error,
+                relative_error,
+                pair,
+            }) = finite
+            {
+                sample.seeds.push(SeedValue {
+                    seed,
+                    value,
+                    error,
+                    relative_error,
+                });
+                pairs.extend(pair);
+            }
         }
-        if self
-            .selections()
-            .iter()
-            .any(|selection| selection.highest().is_some())
-        {
-            sample.chosen = pairs
-                .iter()
-                .map(|[run, _]| decimal(run.spec.train.optimizer.weight_decay().0))
-                .collect();
+        let mut selections = self.selections().into_iter();
+        if selections.any(|selection| selection.highest().is_some()) {
+            let decay = |run: &Record| decimal(run.spec.train.optimizer.weight_decay().0);
+            sample.chosen = pairs.iter().map(|[run, _]| decay(run)).collect();
         }
         if matches!(self, Self::AccuracyGain(_)) {
             sample.shared_error = test_sampling_error(&pairs);
@@ -250,17 +249,13 @@ impl Statistic {
             }),
             Self::AccuracyGain(Sides { treatment, control }) => {
                 let pair = pair(runs, model, treatment, control)?;
-                let accuracy =
-                    |record: &Record| Some(record.measurements.last()?.evaluation.test.accuracy);
                 let value = accuracy(pair[0])? - accuracy(pair[1])?;
-                Some(Found::paired(
+                Some(Found {
                     value,
-                    [Reading {
-                        value: 1.0,
-                        error: 0.0,
-                    }; 2],
-                    pair,
-                ))
+                    error: 0.0,
+                    relative_error: 0.0,
+                    pair: Some(pair),
+                })
             }
             Self::Value(of) => mean(&of.select.of(runs, model), |run| {
                 read_at(run, &of.quantity, of.at.as_ref())
@@ -270,10 +265,10 @@ impl Statistic {
             }),
             Self::EndOverPeak(path) => along(path, |values| {
                 let [_, peak] = extremes(values)?;
-                let end = values.last()?;
+                let Reading { value, error } = values.last()?;
                 Some(Reading {
-                    value: end.value / peak.value,
-                    error: end.error / peak.value,
+                    value: value / peak.value,
+                    error: error / peak.value,
                 })
             }),
             Self::Range(path) => along(path, |values| Some(span(extremes(values)?))),
@@ -283,8 +278,8 @@ impl Statistic {
             }),
             Self::Slope(slope) => slope.of_seed(&slope.select.of(runs, model)),
             Self::RankCorrelation(ranking) => {
-                let value = ranking.of_seed(runs, model)?;
-                Some(Found::of(Reading { value, error: 0.0 }))
+                let tau = ranking.of_seed(runs, model);
+                tau.map(|value| Found::of(Reading { value, error: 0.0 }))
             }
         }
     }
@@ -299,8 +294,13 @@ impl Comparison {
     ) -> Option<Found<'a>> {
         let pair = pair(runs, model, &self.treatment, &self.control)?;
         let readings = read_both(pair, &self.quantity, self.at.as_ref())?;
-        let value = compare(readings.map(|reading| reading.value))?;
-        Some(Found::paired(value, readings, pair))
+        Some(Found {
+            value: compare(readings.map(|reading| reading.value))?,
+            // Both sides have the same probes, so that their errors are common to them.
+            error: 0.0,
+            relative_error: readings.map(relative).into_iter().fold(0.0, f64::max),
+            pair: Some(pair),
+        })
     }
 }
 
@@ -308,13 +308,9 @@ impl Slope {
     fn of_seed<'a>(&self, runs: &[&Record]) -> Option<Found<'a>> {
         let Some(along) = &self.along else {
             let at = self.at.as_ref();
-            let place = |run: &&Record| {
-                Some((
-                    read_at(run, &self.x, at)?.value,
-                    read_at(run, &self.y, at)?.value,
-                ))
-            };
-            return Some(Found::of(slope(runs.iter().filter_map(place))?));
+            let read = |run: &Record, quantity| Some(read_at(run, quantity, at)?.value);
+            let place = |run: &&Record| Some((read(run, &self.x)?, read(run, &self.y)?));
+            return slope(runs.iter().filter_map(place)).map(Found::of);
         };
         let reached = |point: &Point<'_>| {
             self.once.as_ref().is_none_or(|once| {
@@ -323,14 +319,10 @@ impl Slope {
             })
         };
         mean(runs, |run| {
-            let points = Point::along(run, along)
-                .into_iter()
-                .skip_while(|point| !reached(point));
-            slope(
-                points.filter_map(|point| {
-                    Some((point.read(&self.x)?.value, point.read(&self.y)?.value))
-                }),
-            )
+            let points = Point::along(run, along).into_iter();
+            let place =
+                |point: Point<'_>| Some((point.read(&self.x)?.value, point.read(&self.y)?.value));
+            slope(points.skip_while(|point| !reached(point)).filter_map(place))
         })
     }
 }
@@ -350,25 +342,20 @@ struct Found<'a> {
     pair: Option<[&'a Record; 2]>,
 }
 
-impl<'a> Found<'a> {
+impl Found<'_> {
     fn of(reading: Reading) -> Self {
+        let Reading { value, error } = reading;
         Self {
-            value: reading.value,
-            error: reading.error,
+            value,
+            error,
             relative_error: relative(reading),
             pair: None,
         }
     }
+}
 
-    /// Both sides have the same probes, so that their errors are common to them.
-    fn paired(value: f64, readings: [Reading; 2], pair: [&'a Record; 2]) -> Self {
-        Self {
-            value,
-            error: 0.0,
-            relative_error: readings.map(relative).into_iter().fold(0.0, f64::max),
-            pair: Some(pair),
-        }
-    }
+fn accuracy(record: &Record) -> Option<f64> {
+    Some(record.measurements.last()?.evaluation.test.accuracy)
 }
 
 fn relative(reading: Reading) -> f64 {
@@ -392,22 +379,20 @@ fn read_both(
 ) -> Option<[Reading; 2]> {
     let matched = match at {
         Some(Place::Crossing {
-            quantity: falls,
+            quantity,
             falls_to: None,
         }) => {
-            let level = f64::max(lowest(pair[0], falls)?, lowest(pair[1], falls)?);
+            let level = f64::max(lowest(pair[0], quantity)?, lowest(pair[1], quantity)?);
+            let quantity = quantity.clone();
             Some(Place::Crossing {
-                quantity: falls.clone(),
+                quantity,
                 falls_to: Some(level),
             })
         }
         _ => None,
     };
-    let at = matched.as_ref().or(at);
-    Some([
-        read_at(pair[0], quantity, at)?,
-        read_at(pair[1], quantity, at)?,
-    ])
+    let read = |run| read_at(run, quantity, matched.as_ref().or(at));
+    Some([read(pair[0])?, read(pair[1])?])
 }
 
 /// Mean over the runs that have a number; the errors of different runs are independent.
@@ -447,24 +432,18 @@ fn extremes(values: &[Reading]) -> Option<[Reading; 2]> {
 /// b = Σ (ln x − mean)(ln y − mean) / Σ (ln x − mean)², over the points where both are positive, with its standard error
 /// √(Σ r² / ((n − 2) Σ (ln x − mean)²)) from the residuals r where n > 2.
 fn slope(points: impl Iterator<Item = (f64, f64)>) -> Option<Reading> {
-    let logarithms = points
-        .filter(|(x, y)| *x > 0.0 && *y > 0.0)
-        .map(|(x, y)| (x.ln(), y.ln()));
-    let points: Vec<(f64, f64)> = logarithms.collect();
+    let positive = points.filter(|(x, y)| *x > 0.0 && *y > 0.0);
+    let points: Vec<(f64, f64)> = positive.map(|(x, y)| (x.ln(), y.ln())).collect();
     let n = points.len() as f64;
-    let (x_mean, y_mean) = points.iter().fold((0.0, 0.0), |(x, y), point| {
-        (x + point.0 / n, y + point.1 / n)
+    let [x_mean, y_mean] = points.iter().fold([0.0, 0.0], |[x, y], point| {
+        [x + point.0 / n, y + point.1 / n]
     });
-    let squares: f64 = points.iter().map(|(x, _)| (x - x_mean).powi(2)).sum();
-    let products: f64 = points
-        .iter()
-        .map(|(x, y)| (x - x_mean) * (y - y_mean))
-        .sum();
-    let value = products / squares;
-    let residuals: f64 = points
-        .iter()
-        .map(|(x, y)| (y - y_mean - value * (x - x_mean)).powi(2))
-        .sum();
+    let sum = |of: &dyn Fn(f64, f64) -> f64| -> f64 {
+        points.iter().map(|(x, y)| of(x - x_mean, y - y_mean)).sum()
+    };
+    let squares = sum(&|x, _| x.powi(2));
+    let value = sum(&|x, y| x * y) / squares;
+    let residuals = sum(&|x, y| (y - value * x).powi(2));
     let error = if n > 2.0 {
         (residuals / ((n - 2.0) * squares)).sqrt()
     } else {
@@ -483,17 +462,16 @@ fn test_sampling_error(pairs: &[[&Record; 2]]) -> Option<f64> {
     let seeds = pairs.len() as f64;
     let mut differences = vec![0.0; n];
     for pair in pairs {
-        let [one, other] = pair.map(|record| {
-            record
-                .test_correct
-                .as_ref()
-                .filter(|hits| hits.0.len() == n)
+        let answers = pair.map(|record| {
+            let hits = record.test_correct.as_ref();
+            hits.filter(|hits| hits.0.len() == n)
         });
-        let (Some(one), Some(other)) = (one, other) else {
+        let [Some(one), Some(other)] = answers else {
             return independent_error(pairs, n);
         };
+        let one_of = |hit: bool| f64::from(u8::from(hit));
         for (difference, (&one, &other)) in differences.iter_mut().zip(one.0.iter().zip(&other.0)) {
-            *difference += (f64::from(u8::from(one)) - f64::from(u8::from(other))) / seeds;
+            *difference += (one_of(one) - one_of(other)) / seeds;
         }
     }
     let n = n as f64;
@@ -507,14 +485,7 @@ fn test_sampling_error(pairs: &[[&Record; 2]]) -> Option<f64> {
 }
 
 fn independent_error(pairs: &[[&Record; 2]], n: usize) -> Option<f64> {
-    let variance = |record: &Record| {
-        let accuracy = record.measurements.last()?.evaluation.test.accuracy;
-        Some(accuracy * (1.0 - accuracy) / n as f64)
-    };
-    let variances: Option<Vec<f64>> = pairs
-        .iter()
-        .flatten()
-        .map(|record| variance(record))
-        .collect();
+    let variance = |record: &&Record| accuracy(record).map(|a| a * (1.0 - a) / n as f64);
+    let variances: Option<Vec<f64>> = pairs.iter().flatten().map(variance).collect();
     Some((variances?.iter().sum::<f64>() / pairs.len() as f64).sqrt())
 }

@@ -1,20 +1,18 @@
 //! One model of a table for the terminal, Markdown, HTML and CSV.
 
-use std::fmt::Write as _;
-
 use crate::Verdict;
 
 /// A table.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Table {
-    pub(crate) caption: String,
+    caption: String,
     /// Heading of each column, and whether it holds numbers.
-    pub(crate) columns: Vec<(String, bool)>,
-    pub(crate) rows: Vec<Row>,
+    columns: Vec<(String, bool)>,
+    rows: Vec<Row>,
 }
 
 #[derive(Debug, Clone)]
-pub(crate) enum Row {
+enum Row {
     Heading(String),
     Cells(Vec<Cell>),
 }
@@ -25,8 +23,6 @@ pub(crate) struct Cell {
     /// A second line in small type.
     pub(crate) small: String,
     pub(crate) verdict: Option<Verdict>,
-    /// Where the text leads.
-    pub(crate) link: Option<String>,
 }
 
 impl From<String> for Cell {
@@ -41,29 +37,41 @@ impl From<String> for Cell {
 impl From<Verdict> for Cell {
     fn from(verdict: Verdict) -> Self {
         Self {
-            text: verdict.to_string(),
             verdict: Some(verdict),
-            ..Self::default()
+            ..verdict.to_string().into()
         }
     }
 }
 
 impl Table {
-    /// An empty table; the headings of columns of numbers begin with `#`.
-    pub(crate) fn new(caption: &str, columns: &[&str]) -> Self {
-        let column = |name: &&str| {
-            let number = name.strip_prefix('#');
-            (number.unwrap_or(name).to_owned(), number.is_some())
-        };
-        Self {
+    /// An empty table; `columns` are its headings with bars between them, those of numbers begin with `#`.
+    pub(crate) fn new(caption: &str, columns: &str) -> Self {
+        let mut table = Self {
             caption: caption.to_owned(),
-            columns: columns.iter().map(column).collect(),
-            rows: Vec::new(),
+            ..Self::default()
+        };
+        for name in columns.split('|').filter(|name| !name.is_empty()) {
+            let number = name.strip_prefix('#');
+            table
+                .columns
+                .push((number.unwrap_or(name).to_owned(), number.is_some()));
         }
+        table
     }
 
-    pub(crate) fn push(&mut self, cells: Vec<Cell>) {
-        self.rows.push(Row::Cells(cells));
+    /// More columns, of numbers or of text.
+    pub(crate) fn add_columns(&mut self, names: impl Iterator<Item = String>, numbers: bool) {
+        self.columns.extend(names.map(|name| (name, numbers)));
+    }
+
+    pub(crate) fn push(&mut self, cells: impl IntoIterator<Item = impl Into<Cell>>) {
+        self.rows
+            .push(Row::Cells(cells.into_iter().map(Into::into).collect()));
+    }
+
+    /// A row of one text over all columns.
+    pub(crate) fn push_heading(&mut self, heading: String) {
+        self.rows.push(Row::Heading(heading));
     }
 
     fn cells(&self) -> impl Iterator<Item = &Vec<Cell>> {
@@ -73,143 +81,114 @@ impl Table {
         })
     }
 
+    fn headings(&self) -> Vec<Cell> {
+        let names = self.columns.iter().map(|(name, _)| name.clone());
+        names.map(Cell::from).collect()
+    }
+
     /// Columns of equal width, numbers to the right.
     pub(crate) fn terminal(&self) -> String {
-        let width = |column: usize| {
-            let heading = self.columns[column].0.chars().count();
-            self.cells()
-                .map(|cells| cells[column].text.chars().count())
-                .fold(heading, usize::max)
-        };
-        let widths: Vec<usize> = (0..self.columns.len()).map(width).collect();
-        let line = |texts: &mut dyn Iterator<Item = &str>| {
-            let padded =
-                texts
-                    .zip(&widths)
-                    .zip(&self.columns)
-                    .map(|((text, &width), (_, number))| {
-                        if *number {
-                            format!("{text:>width$}")
-                        } else {
-                            format!("{text:<width$}")
-                        }
-                    });
+        let headings = self.headings();
+        let all = || self.cells().chain([&headings]);
+        let width = |column: usize| all().map(|cells| cells[column].text.chars().count()).max();
+        let widths: Vec<usize> = (0..headings.len()).filter_map(width).collect();
+        let line = |cells: &[Cell]| {
+            let columns = cells.iter().zip(&widths).zip(&self.columns);
+            let padded = columns.map(|((Cell { text, .. }, &width), (_, number))| match number {
+                true => format!("{text:>width$}"),
+                false => format!("{text:<width$}"),
+            });
             padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
         };
-        let mut text = line(&mut self.columns.iter().map(|(name, _)| name.as_str()));
-        for row in &self.rows {
-            text += &match row {
-                Row::Heading(heading) => format!("\n{heading}\n"),
-                Row::Cells(cells) => line(&mut cells.iter().map(|cell| cell.text.as_str())),
-            };
-        }
-        text
+        let rows = self.rows.iter().map(|row| match row {
+            Row::Heading(heading) => format!("\n{heading}\n"),
+            Row::Cells(cells) => line(cells),
+        });
+        line(&headings) + &rows.collect::<String>()
     }
 
     pub(crate) fn markdown(&self) -> String {
-        let line = |texts: &mut dyn Iterator<Item = String>| {
-            let escaped = texts.map(|text| text.replace('|', "\\|"));
+        let line = |cells: &[Cell]| {
+            let cells = cells.iter().map(|cell| match cell.small.as_str() {
+                "" => cell.text.clone(),
+                small => format!("{} ({small})", cell.text),
+            });
+            let escaped = cells.map(|text| text.replace('|', "\\|"));
             format!("| {} |\n", escaped.collect::<Vec<_>>().join(" | "))
         };
-        let mut text = line(&mut self.columns.iter().map(|(name, _)| name.clone()));
         let rule = |(_, number): &(String, bool)| if *number { "---:|" } else { "---|" };
-        text += &format!("|{}\n", self.columns.iter().map(rule).collect::<String>());
-        for row in &self.rows {
-            text +=
-                &match row {
-                    Row::Heading(heading) => line(&mut std::iter::once(format!("**{heading}**"))),
-                    Row::Cells(cells) => line(&mut cells.iter().map(|cell| {
-                        match (&cell.link, cell.small.as_str()) {
-                            (Some(link), _) => format!("[{}]({link})", cell.text),
-                            (None, "") => cell.text.clone(),
-                            (None, small) => format!("{} ({small})", cell.text),
-                        }
-                    })),
-                };
-        }
-        text
+        let rule: String = self.columns.iter().map(rule).collect();
+        let rows = self.rows.iter().map(|row| match row {
+            Row::Heading(heading) => line(&[format!("**{heading}**").into()]),
+            Row::Cells(cells) => line(cells),
+        });
+        line(&self.headings()) + &format!("|{rule}\n") + &rows.collect::<String>()
     }
 
     /// RFC 4180.
     pub(crate) fn csv(&self) -> String {
-        let quoted = |text: &str| {
-            if text.contains([',', '"', '\n']) {
-                format!("\"{}\"", text.replace('"', "\"\""))
-            } else {
-                text.to_owned()
-            }
+        let line = |cells: &Vec<Cell>| {
+            let quoted = cells.iter().map(|Cell { text, .. }| {
+                if text.contains([',', '"', '\n']) {
+                    format!("\"{}\"", text.replace('"', "\"\""))
+                } else {
+                    text.clone()
+                }
+            });
+            quoted.collect::<Vec<_>>().join(",") + "\n"
         };
-        let line = |texts: &mut dyn Iterator<Item = &str>| {
-            texts.map(quoted).collect::<Vec<_>>().join(",") + "\n"
-        };
-        let heading = line(&mut self.columns.iter().map(|(name, _)| name.as_str()));
-        let rows = self
-            .cells()
-            .map(|cells| line(&mut cells.iter().map(|cell| cell.text.as_str())));
-        heading + &rows.collect::<String>()
+        [&self.headings()]
+            .into_iter()
+            .chain(self.cells())
+            .map(line)
+            .collect()
     }
 
     /// With the name of its column at every cell, for screens too narrow for columns.
     pub(crate) fn html(&self, class: &str) -> String {
-        let mut html = format!(
-            "<table class=\"{class}\">\n<caption>{}</caption>\n<thead><tr>{}</tr></thead>\n<tbody>\n",
+        let numeric = |number: bool| if number { " class=\"number\"" } else { "" };
+        let heading = |(name, number): &(String, bool)| {
+            format!(
+                "<th scope=\"col\"{}>{}</th>",
+                numeric(*number),
+                escape(name)
+            )
+        };
+        let headings: String = self.columns.iter().map(heading).collect();
+        let rows = self.rows.iter().map(|row| match row {
+            Row::Heading(heading) => format!(
+                "<tr class=\"group\"><th scope=\"rowgroup\" colspan=\"{}\">{}</th></tr>\n",
+                self.columns.len(),
+                escape(heading)
+            ),
+            Row::Cells(cells) => {
+                let cells = cells
+                    .iter()
+                    .zip(&self.columns)
+                    .map(|(cell, (name, number))| {
+                        let (label, class) = (attribute(name), numeric(*number));
+                        format!("<td data-label=\"{label}\"{class}>{}</td>", cell.html())
+                    });
+                format!("<tr>{}</tr>\n", cells.collect::<String>())
+            }
+        });
+        format!(
+            "<table class=\"{class}\">\n<caption>{}</caption>\n<thead><tr>{headings}</tr></thead>\n<tbody>\n{}</tbody>\n</table>\n",
             escape(&self.caption),
-            self.columns
-                .iter()
-                .map(|(name, number)| format!(
-                    "<th scope=\"col\"{}>{}</th>",
-                    numeric(*number),
-                    escape(name)
-                ))
-                .collect::<String>(),
-        );
-        for row in &self.rows {
-            // Writing to a String cannot fail.
-            let _ = match row {
-                Row::Heading(heading) => writeln!(
-                    html,
-                    "<tr class=\"group\"><th scope=\"rowgroup\" colspan=\"{}\">{}</th></tr>",
-                    self.columns.len(),
-                    escape(heading)
-                ),
-                Row::Cells(cells) => {
-                    let cells = cells
-                        .iter()
-                        .zip(&self.columns)
-                        .map(|(cell, (name, number))| {
-                            let label = attribute(name);
-                            format!(
-                                "<td data-label=\"{label}\"{}>{}</td>",
-                                numeric(*number),
-                                cell.html()
-                            )
-                        });
-                    writeln!(html, "<tr>{}</tr>", cells.collect::<String>())
-                }
-            };
-        }
-        html + "</tbody>\n</table>\n"
+            rows.collect::<String>()
+        )
     }
-}
-
-fn numeric(number: bool) -> &'static str {
-    if number { " class=\"number\"" } else { "" }
 }
 
 impl Cell {
     fn html(&self) -> String {
-        let text = match (self.verdict, &self.link) {
-            (Some(verdict), _) => badge(verdict),
-            (None, Some(link)) => {
-                format!("<a href=\"{}\">{}</a>", attribute(link), escape(&self.text))
-            }
-            // A number and its error stay together.
-            (None, None) => escape(&self.text.replace(" ± ", "\u{a0}±\u{a0}")),
-        };
-        if self.small.is_empty() {
-            return format!("<div>{text}</div>");
+        // A number and its error stay together.
+        let text = || escape(&self.text.replace(" ± ", "\u{a0}±\u{a0}"));
+        let text = self.verdict.map_or_else(text, badge);
+        match self.small.as_str() {
+            "" => format!("<div>{text}</div>"),
+            small => format!("<div>{text}<small>{}</small></div>", escape(small)),
         }
-        format!("<div>{text}<small>{}</small></div>", escape(&self.small))
     }
 }
 
@@ -237,12 +216,9 @@ pub(crate) fn attribute(text: &str) -> String {
 
 /// The same for text, with the subscripts that Unicode lacks.
 pub(crate) fn escape(text: &str) -> String {
-    let subscripts = [
-        ("‖_F", "‖<sub>F</sub>"),
-        ("λ_max", "λ<sub>max</sub>"),
-        ("λ_min", "λ<sub>min</sub>"),
-        ("θ_BN", "θ<sub>BN</sub>"),
-    ];
-    let set = |text: String, (plain, subscript): (&str, &str)| text.replace(plain, subscript);
-    subscripts.into_iter().fold(attribute(text), set)
+    attribute(text)
+        .replace("‖_F", "‖<sub>F</sub>")
+        .replace("λ_max", "λ<sub>max</sub>")
+        .replace("λ_min", "λ<sub>min</sub>")
+        .replace("θ_BN", "θ<sub>BN</sub>")
 }

@@ -8,7 +8,8 @@ use flatness_report::{
     Claim, ClaimVerdict, Figure, Reproduction, figures, report_html, results_csv, results_json,
     results_markdown, terminal_table,
 };
-use roxmltree::Document;
+use roxmltree::{Document, Node};
+use serde_json::Value;
 
 struct Outputs {
     reproduction: Reproduction,
@@ -43,18 +44,16 @@ fn every_claim_verdict_and_statement_is_on_the_page_and_in_the_tables() {
     } = outputs();
     let tried: BTreeSet<&str> = verdicts.iter().map(|row| row.claim.as_str()).collect();
     assert_eq!(tried.len(), 8);
-    let (terminal, markdown) = (
+    let texts = [
         terminal_table(&claims, &verdicts),
         results_markdown(&claims, &verdicts),
-    );
+    ];
     for row in verdicts.iter().filter(|row| row.verdict.is_some()) {
-        for text in [&terminal, &markdown] {
+        for text in &texts {
             assert!(text.contains(&row.summary()), "{}", row.summary());
         }
-        let section = page
-            .split(&format!("<section id=\"{}\">", row.claim))
-            .nth(1)
-            .unwrap();
+        let start = format!("<section id=\"{}\">", row.claim);
+        let section = page.split(&start).nth(1).unwrap();
         let section = section.split("<section").next().unwrap();
         let word = row.verdict.unwrap().to_string();
         assert!(
@@ -62,13 +61,13 @@ fn every_claim_verdict_and_statement_is_on_the_page_and_in_the_tables() {
             "{} {word}",
             row.claim
         );
+        let of_claim = verdicts.iter().filter(|other| other.claim == row.claim);
+        let statements: usize = of_claim
+            .map(|other| other.gates.len() + other.predicates.len())
+            .sum();
         assert_eq!(
             section.matches("<td data-label=\"Statement\"").count(),
-            verdicts
-                .iter()
-                .filter(|other| other.claim == row.claim)
-                .map(|other| other.gates.len() + other.predicates.len())
-                .sum::<usize>()
+            statements
         );
     }
     // What is not tested names its gate on top.
@@ -89,15 +88,13 @@ fn the_page_is_well_formed_and_says_what_it_is_of() {
         .unwrap();
     let body = format!("<body>{body}</body>");
     let document = Document::parse(&body).unwrap_or_else(|error| panic!("{error}"));
-    let ids: BTreeSet<&str> = document
-        .descendants()
-        .filter_map(|node| node.attribute("id"))
-        .collect();
-    for link in document
-        .descendants()
-        .filter_map(|node| node.attribute("href"))
-        .filter_map(|link| link.strip_prefix('#'))
-    {
+    let attributes = |name| {
+        document
+            .descendants()
+            .filter_map(move |node| node.attribute(name))
+    };
+    let ids: BTreeSet<&str> = attributes("id").collect();
+    for link in attributes("href").filter_map(|link| link.strip_prefix('#')) {
         assert!(ids.contains(link), "{link} leads nowhere");
     }
     for text in [
@@ -124,11 +121,8 @@ fn every_figure_of_the_claims_is_drawn_within_its_panel() {
         claims, figures, ..
     } = outputs();
     let drawn: BTreeSet<&str> = figures.iter().map(|figure| figure.id.as_str()).collect();
-    let asked: BTreeSet<&str> = claims
-        .iter()
-        .flat_map(|claim| &claim.figures)
-        .map(|figure| figure.id.as_str())
-        .collect();
+    let asked = claims.iter().flat_map(|claim| &claim.figures);
+    let asked: BTreeSet<&str> = asked.map(|figure| figure.id.as_str()).collect();
     let missing: Vec<&&str> = asked.difference(&drawn).collect();
     assert_eq!(
         missing,
@@ -140,37 +134,35 @@ fn every_figure_of_the_claims_is_drawn_within_its_panel() {
         for panel in &figure.panels {
             let document = Document::parse(panel).unwrap();
             let root = document.root_element();
-            let size = |name| root.attribute(name).unwrap().parse::<f64>().unwrap();
-            let (width, height) = (size("width"), size("height"));
-            for text in root.descendants().filter(|node| node.has_tag_name("text")) {
-                let pieces = text.descendants().filter(|node| node.is_text());
-                let letters: String = pieces.filter_map(|node| node.text()).collect();
-                let at = |name: &str| text.attribute(name).unwrap().parse::<f64>().unwrap();
+            let number = |node: Node<'_, '_>, name| -> f64 {
+                node.attribute(name).unwrap().parse().unwrap()
+            };
+            let (width, height) = (number(root, "width"), number(root, "height"));
+            let of = |tag: &'static str| {
+                root.descendants()
+                    .filter(move |node| node.has_tag_name(tag))
+            };
+            for text in of("text") {
+                let letters: String = text
+                    .descendants()
+                    .filter_map(|node| node.is_text().then(|| node.text()).flatten())
+                    .collect();
                 // Half the size of the type, which common letters of a proportional face do not exceed on average.
                 let length = 6.0 * letters.chars().count() as f64;
-                let left = at("x")
-                    - length
-                        * match text.attribute("text-anchor").unwrap() {
-                            "start" => 0.0,
-                            "middle" => 0.5,
-                            _ => 1.0,
-                        };
-                assert!(
-                    left >= -1.0 && left + length <= width + 1.0 && at("y") <= height,
-                    "{}: `{letters}` is cut",
-                    figure.id
-                );
+                let before = match text.attribute("text-anchor").unwrap() {
+                    "start" => 0.0,
+                    "middle" => 0.5,
+                    _ => 1.0,
+                };
+                let left = number(text, "x") - length * before;
+                let inside = left >= -1.0 && left + length <= width + 1.0;
+                let inside = inside && number(text, "y") <= height;
+                assert!(inside, "{}: `{letters}` is cut", figure.id);
             }
-            for point in root
-                .descendants()
-                .filter(|node| node.has_tag_name("circle"))
-            {
-                let at = |name: &str| point.attribute(name).unwrap().parse::<f64>().unwrap();
-                assert!(
-                    (0.0..=width).contains(&at("cx")) && (0.0..=height).contains(&at("cy")),
-                    "{}",
-                    figure.id
-                );
+            for point in of("circle") {
+                let (x, y) = (number(point, "cx"), number(point, "cy"));
+                let inside = (0.0..=width).contains(&x) && (0.0..=height).contains(&y);
+                assert!(inside, "{}", figure.id);
             }
         }
     }
@@ -188,30 +180,25 @@ fn the_files_hold_every_number() {
     let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
     let (_, first) = reproduction.records().next().unwrap();
     let of = |name: &str| {
-        rows.iter()
-            .find(|row| &row[1] == first.id.as_str() && &row[10] == name)
+        let mut rows = rows.iter();
+        rows.find(|row| &row[1] == first.id.as_str() && &row[10] == name)
             .unwrap()
     };
     let trace = first.measurements[0].measured.number("trace").unwrap();
-    assert_eq!(of("hessian.trace")[11].parse::<f64>().unwrap(), trace.value);
+    let row = of("hessian.trace");
     assert_eq!(
-        of("hessian.trace")[12].parse::<f64>().unwrap(),
-        trace.error()
+        [&row[11], &row[12]].map(|cell| cell.parse::<f64>().unwrap()),
+        [trace.value, trace.error()]
     );
-    assert!(
-        rows.iter()
-            .any(|row| &row[8] == "keskar.ball" && &row[9] == "0.001" && &row[10] == "phi")
-    );
-    let json: serde_json::Value =
+    let phi =
+        |row: &csv::StringRecord| [&row[8], &row[9], &row[10]] == ["keskar.ball", "0.001", "phi"];
+    assert!(rows.iter().any(phi));
+    let json: Value =
         serde_json::from_str(&results_json(&reproduction, &verdicts).unwrap()).unwrap();
     assert_eq!(json["verdicts"].as_array().unwrap().len(), verdicts.len());
     assert_eq!(json["verdicts"][0]["verdict"], "not-tested");
-    assert!(
-        json["verdicts"][1]["predicates"][0]["test"]["p_holds"]
-            .as_f64()
-            .unwrap()
-            < 0.05
-    );
+    let test = &json["verdicts"][1]["predicates"][0]["test"];
+    assert!(test["p_holds"].as_f64().unwrap() < 0.05);
 }
 
 #[test]

@@ -4,13 +4,12 @@ mod synthetic;
 
 use flatness_records::{EpochEvaluation, EpochMetrics, SplitEvaluation, Stem};
 use flatness_report::{
-    Curve, Error, Landscape, LossLine, TrainedRun, compare_svg, compare_table, curves_csv,
-    curves_page, curves_svg, density_svg, landscape_svg, loss_line_svg, signed_density_svg,
-    stems_svg,
+    Curve, Error, Landscape, LossLine, TrainedRun, curves_csv, curves_page, curves_svg,
+    density_svg, landscape_svg, loss_line_svg, signed_density_svg, stems_svg,
 };
 use roxmltree::Document;
 
-use synthetic::{path, record, sgd};
+use synthetic::{record, sgd};
 
 const X: [f64; 3] = [0.1, 1.0, 10.0];
 
@@ -27,99 +26,76 @@ fn drawn(svg: &str, element: &str, series: usize) -> usize {
     let document = Document::parse(svg).expect("well-formed");
     let colour = format!("var(--plot-series-{series},");
     let of_colour = |node: &roxmltree::Node<'_, '_>| {
-        let colours = ["stroke", "fill"].map(|name| {
-            node.attribute(name)
-                .unwrap_or_default()
-                .starts_with(&colour)
-        });
-        node.has_tag_name(element) && colours.contains(&true)
+        let mut colours = ["stroke", "fill"]
+            .into_iter()
+            .filter_map(|name| node.attribute(name));
+        node.has_tag_name(element) && colours.any(|found| found.starts_with(&colour))
     };
     document.descendants().filter(of_colour).count()
 }
 
 #[test]
 fn pictures_of_one_measurement_are_drawn() {
-    let density = density_svg("mlp <1>", &curve(&[0.1, 2.0, 1e-3], &[0.05, 0.1, 1e-4])).unwrap();
-    assert!(
-        density.contains("mlp &lt;1&gt;")
-            && drawn(&density, "polyline", 1) == 1
-            && drawn(&density, "polygon", 1) == 1
+    let density = curve(&[0.1, 2.0, 1e-3], &[0.05, 0.1, 1e-4]);
+    let density = density_svg("mlp <1>", &density).unwrap();
+    assert!(density.contains("mlp &lt;1&gt;"));
+    assert_eq!(
+        (
+            drawn(&density, "polyline", 1),
+            drawn(&density, "polygon", 1)
+        ),
+        (1, 1)
     );
-    let signed = signed_density_svg(
-        "mlp",
-        &curve(&[0.1, 2.0, 1e-3], &[]),
-        &curve(&[0.3, 0.0, 0.2], &[]),
-        0.25,
-    )
-    .unwrap();
+    let [above, below] = [&[0.1, 2.0, 1e-3], &[0.3, 0.0, 0.2]].map(|y| curve(y, &[]));
+    let signed = signed_density_svg("mlp", &above, &below, 0.25).unwrap();
     assert!(signed.contains("not told from zero: 25 %"), "{signed}");
     // The second breaks where it is zero, and each piece of one point is a marker.
     assert_eq!(
         (drawn(&signed, "polyline", 1), drawn(&signed, "polygon", 2)),
         (2, 2)
     );
-    let stems = stems_svg(
-        "mlp",
-        &[
-            Stem {
-                value: 1.0,
-                weight: 0.9,
-            },
-            Stem {
-                value: 2.0,
-                weight: 0.1,
-            },
-            Stem {
-                value: 3.0,
-                weight: 0.0,
-            },
-        ],
-    );
-    assert_eq!(drawn(&stems, "line", 1), 2);
+    let stems = [(1.0, 0.9), (2.0, 0.1), (3.0, 0.0)].map(|(value, weight)| Stem { value, weight });
+    assert_eq!(drawn(&stems_svg("mlp", &stems), "line", 1), 2);
     let line = LossLine {
         direction: "top eigenvector",
         steps: &[-1.0, 0.0, 1.0],
         losses: &[2.0, 1.0, 3.0],
         quadratic: &[2.0, 1.0, 2.0],
     };
-    assert!(
-        loss_line_svg("mlp", &line)
-            .unwrap()
-            .contains("step along the top eigenvector")
-    );
-    let plane = Landscape {
-        x_direction: "a",
-        y_direction: "b",
-        x: &[-1.0, 1.0],
-        y: &[-1.0, 0.0, 1.0],
-        losses: &[1.0, 2.0, 3.0, 4.0, 5.0, f64::NAN],
-    };
+    let line = loss_line_svg("mlp", &line).unwrap();
+    assert!(line.contains("step along the top eigenvector"));
+    let losses = [1.0, 2.0, 3.0, 4.0, 5.0, f64::NAN];
+    let plane = plane(&[-1.0, 1.0], &[-1.0, 0.0, 1.0], &losses);
     let svg = landscape_svg("mlp", &plane).unwrap();
     assert!(Document::parse(&svg).is_ok() && svg.contains("#440154") && svg.contains("#fde725"));
 }
 
-#[test]
-fn lengths_that_differ_are_refused() {
-    let short = LossLine {
-        direction: "d",
-        steps: &[0.0, 1.0],
-        losses: &[1.0],
-        quadratic: &[1.0, 1.0],
-    };
-    let plane = Landscape {
+fn plane<'a>(x: &'a [f64], y: &'a [f64], losses: &'a [f64]) -> Landscape<'a> {
+    Landscape {
         x_direction: "a",
         y_direction: "b",
-        x: &[0.0],
-        y: &[0.0, 1.0],
-        losses: &[1.0, 2.0],
+        x,
+        y,
+        losses,
+    }
+}
+
+#[test]
+fn lengths_that_differ_are_refused() {
+    let (steps, quadratic) = (&[0.0, 1.0], &[1.0, 1.0]);
+    let short = LossLine {
+        direction: "d",
+        steps,
+        losses: &[1.0],
+        quadratic,
     };
-    let empty = curve(&[1.0, 1.0, 1.0], &[]);
+    let flat = curve(&[1.0, 1.0, 1.0], &[]);
     for result in [
         density_svg("n", &curve(&[1.0, 2.0], &[])),
         density_svg("n", &curve(&[1.0, 2.0, 3.0], &[0.1])),
-        signed_density_svg("n", &empty, &curve(&[1.0], &[]), 0.0),
+        signed_density_svg("n", &flat, &curve(&[1.0], &[]), 0.0),
         loss_line_svg("n", &short),
-        landscape_svg("n", &plane),
+        landscape_svg("n", &plane(&[0.0], &[0.0, 1.0], &[1.0, 2.0])),
     ] {
         assert!(matches!(result, Err(Error::Length { .. })));
     }
@@ -160,10 +136,8 @@ fn run(train: &str, seed: u64, scale: f64) -> TrainedRun {
 }
 
 fn runs() -> Vec<TrainedRun> {
-    let swa = format!(
-        "{}\naverage = {{ kind = 'uniform', from_epoch = 2, every = 'epoch' }}",
-        sgd(5e-4)
-    );
+    let average = "average = { kind = 'uniform', from_epoch = 2, every = 'epoch' }";
+    let swa = format!("{}\n{average}", sgd(5e-4));
     vec![
         run(&sgd(5e-4), 0, 3.0),
         run(&sgd(5e-4), 1, 4.0),
@@ -176,8 +150,8 @@ fn every_run_is_a_line_in_the_colour_of_its_optimiser_and_averages_are_dashed() 
     let svg = curves_svg("vgg <16>", &runs());
     // In two panels: a stroke of the legend and two seeds of SGD; SWA's, its last iterate, its average's stroke and its average.
     assert_eq!(
-        (drawn(&svg, "polyline", 1), drawn(&svg, "polyline", 2)),
-        (2 * 3, 2 * 4)
+        [1, 2].map(|series| drawn(&svg, "polyline", series)),
+        [2 * 3, 2 * 4]
     );
     assert_eq!(svg.matches("stroke-dasharray").count(), 2 * 2);
     for text in [
@@ -211,37 +185,4 @@ fn the_numbers_of_curves_are_in_their_files() {
         assert!(page.contains(text), "{text} is missing from\n{page}");
     }
     assert_eq!(page.matches("Data: ").count(), 1);
-}
-
-#[test]
-fn finished_runs_are_compared_along_training() {
-    let along = |decay| {
-        path(
-            record("mlp", 0, &sgd(decay)),
-            &[
-                &[("trace", 1.0), ("train.loss", 2.0)],
-                &[("trace", 5.0), ("train.loss", 0.1)],
-            ],
-        )
-    };
-    let records = [along(0.0), along(5e-4)];
-    let svg = compare_svg(&records, &"trace".parse().unwrap()).unwrap();
-    assert!(
-        svg.contains("weight_decay 0.0005") && svg.contains("Tr H against training loss"),
-        "{svg}"
-    );
-    let table = compare_table(
-        &records,
-        &[
-            "trace".parse().unwrap(),
-            "trace / train.loss".parse().unwrap(),
-        ],
-    )
-    .unwrap();
-    let last = table.lines().last().unwrap();
-    assert!(
-        last.contains("weight_decay 0.0005")
-            && last.split_whitespace().rev().take(2).eq(["50.00", "5.000"]),
-        "{table}"
-    );
 }

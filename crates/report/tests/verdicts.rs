@@ -6,6 +6,7 @@ use flatness_report::{
     Claim, Estimate, Judged, Sample, SeedValue, Test, Threshold, Verdict, holm, kendall_tau,
     student_quantile, student_tail,
 };
+use serde_json::json;
 
 use synthetic::{record, reproduction, sgd, with};
 
@@ -24,11 +25,22 @@ fn sample(values: &[f64], error: f64) -> Sample {
 
 fn close(got: f64, expected: f64) {
     // Fifteen digits were printed; the sums are of a few terms.
-    assert!(
-        (got - expected).abs() <= 1e-11 * expected.abs(),
-        "{got} is not {expected}"
-    );
+    let away = (got - expected).abs();
+    assert!(away <= 1e-11 * expected.abs(), "{got} is not {expected}");
 }
+
+/// The test of a mean that is no logarithm.
+fn test(values: &[f64], threshold: Threshold) -> Test {
+    Test::of(&sample(values, 0.0), threshold, Judged::Mean, false).unwrap()
+}
+
+/// The standard error of the mean.
+fn error(sample: &Sample) -> f64 {
+    Estimate::of(sample).unwrap().standard_error.unwrap()
+}
+
+/// Seeds of which scipy says t and p.
+const SEEDS: [f64; 5] = [0.52, 0.47, 0.55, 0.1, 0.3];
 
 #[test]
 fn student_is_scipys() {
@@ -50,65 +62,55 @@ fn student_is_scipys() {
 #[test]
 fn a_mean_is_tested_as_scipy_tests_it() {
     // x = [.52, .47, .55, .1, .3]; scipy.stats.ttest_1samp(x, .2, alternative='greater'), (x, .5, alternative='less')
-    let seeds = sample(&[0.52, 0.47, 0.55, 0.1, 0.3], 0.0);
-    let test = |threshold| Test::of(&seeds, threshold, Judged::Mean, false).unwrap();
-    close(test(Threshold::Above(0.2)).p_holds, 0.044389060995835);
-    close(test(Threshold::Above(0.2)).p_fails, 1.0 - 0.044389060995835);
-    close(test(Threshold::Below(0.5)).p_holds, 0.12661583660257134);
-    // A range holds at the larger of the two, and fails at twice the smaller of its two outer ones.
+    let p = 0.044389060995835;
+    close(test(&SEEDS, Threshold::Above(0.2)).p_holds, p);
+    close(test(&SEEDS, Threshold::Above(0.2)).p_fails, 1.0 - p);
     close(
-        test(Threshold::Between(0.2, 0.5)).p_holds,
+        test(&SEEDS, Threshold::Below(0.5)).p_holds,
         0.12661583660257134,
     );
+    // A range holds at the larger of the two, and fails at twice the smaller of its two outer ones.
     close(
-        test(Threshold::Between(-1.0, 0.2)).p_fails,
-        2.0 * 0.044389060995835,
+        test(&SEEDS, Threshold::Between(0.2, 0.5)).p_holds,
+        0.12661583660257134,
     );
+    close(test(&SEEDS, Threshold::Between(-1.0, 0.2)).p_fails, 2.0 * p);
+    let seeds = sample(&SEEDS, 0.0);
     let interval = Estimate::of(&seeds).unwrap().interval.unwrap();
     close(interval[0], 0.20895025087563265);
     close(interval[1], 0.5670497491243673);
     // Factors are compared by their logarithms.
     let factor = Test::of(&seeds, Threshold::Above(0.2f64.exp()), Judged::Mean, true).unwrap();
-    assert!((factor.p_holds - 0.044389060995835).abs() < 1e-12);
+    assert!((factor.p_holds - p).abs() < 1e-12);
 }
 
 #[test]
 fn measurement_error_is_a_floor_and_shared_error_is_added() {
+    let spread = 0.08398809439438426f64;
     // Root of five times 0.2², over five.
-    let floor = Estimate::of(&sample(&[1.0, 1.0, 1.0, 1.0, 1.0], 0.2)).unwrap();
-    close(floor.standard_error.unwrap(), 0.2 / 5f64.sqrt());
-    let spread = Estimate::of(&sample(&[0.52, 0.47, 0.55, 0.1, 0.3], 1e-3)).unwrap();
-    close(spread.standard_error.unwrap(), 0.08398809439438426);
+    close(error(&sample(&[1.0; 5], 0.2)), 0.2 / 5f64.sqrt());
+    close(error(&sample(&SEEDS, 1e-3)), spread);
     let shared = Sample {
         shared_error: Some(0.3),
-        ..sample(&[0.52, 0.47, 0.55, 0.1, 0.3], 0.0)
+        ..sample(&SEEDS, 0.0)
     };
-    let expected = (0.08398809439438426f64.powi(2) + 0.09).sqrt();
-    close(
-        Estimate::of(&shared).unwrap().standard_error.unwrap(),
-        expected,
-    );
+    close(error(&shared), (spread.powi(2) + 0.09).sqrt());
 }
 
 #[test]
 fn seeds_that_agree_to_the_last_digit_take_a_sign_test() {
     for (n, p) in [(3, 0.125), (5, 0.03125)] {
-        let seeds = sample(&vec![1.0; n], 0.0);
-        let inside = Test::of(&seeds, Threshold::Above(0.0), Judged::Mean, false).unwrap();
+        let inside = test(&vec![1.0; n], Threshold::Above(0.0));
         assert_eq!(
             (inside.p_holds, inside.p_fails, inside.sign_test),
             (p, 1.0, true)
         );
-        let outside = Test::of(&seeds, Threshold::Below(0.0), Judged::Mean, false).unwrap();
+        let outside = test(&vec![1.0; n], Threshold::Below(0.0));
         assert_eq!((outside.p_holds, outside.p_fails), (1.0, p));
     }
+    let one = sample(&[1.0], 0.0);
     assert_eq!(
-        Test::of(
-            &sample(&[1.0], 0.0),
-            Threshold::Above(0.0),
-            Judged::Mean,
-            false
-        ),
+        Test::of(&one, Threshold::Above(0.0), Judged::Mean, false),
         None
     );
 }
@@ -117,12 +119,8 @@ fn seeds_that_agree_to_the_last_digit_take_a_sign_test() {
 fn what_is_judged_in_every_seed_is_refuted_by_one() {
     let exactly = Threshold::Between(0.0, 0.0);
     for (values, p_holds) in [([0.0, 0.0], 0.0), ([0.0, 1e-9], 1.0)] {
-        assert_eq!(
-            Test::of(&sample(&values, 0.0), exactly, Judged::Every, false)
-                .unwrap()
-                .p_holds,
-            p_holds
-        );
+        let test = Test::of(&sample(&values, 0.0), exactly, Judged::Every, false);
+        assert_eq!(test.unwrap().p_holds, p_holds);
     }
 }
 
@@ -178,17 +176,14 @@ const CLAIM: &str = r#"
 fn verdict(factors: &[f64], dose: f64) -> flatness_report::ClaimVerdict {
     let runs = (0..).zip(factors).flat_map(|(seed, factor)| {
         let run = |decay: f64, lambda: f64| {
-            with(
-                record("mlp", seed, &sgd(decay)),
-                &[("spectral_norm", lambda), ("dose", dose)],
-            )
+            let values = json!({ "spectral_norm": lambda, "dose": dose });
+            with(record("mlp", seed, &sgd(decay)), &values)
         };
         [run(0.0, 7.0), run(5e-4, 7.0 * factor)]
     });
     let claims = [Claim::from_toml(CLAIM, "test").unwrap()];
-    reproduction(vec![("decay", runs.collect())])
-        .judge(&claims)
-        .remove(0)
+    let reproduction = reproduction(vec![("decay", runs.collect())]);
+    reproduction.judge(&claims).remove(0)
 }
 
 #[test]
@@ -201,17 +196,12 @@ fn a_claim_holds_fails_is_undecided_or_not_tested() {
         ([3.0, 3.7, 2.2, 4.3], 1.0, Verdict::Undecided),
         ([5.0, 5.1, 5.2, 4.9], 0.3, Verdict::NotTested),
     ] {
-        assert_eq!(
-            verdict(&factors, dose).verdict,
-            Some(expected),
-            "{factors:?}"
-        );
+        let verdict = verdict(&factors, dose).verdict;
+        assert_eq!(verdict, Some(expected), "{factors:?}");
     }
     let summary = verdict(&[5.0, 5.1, 5.2, 4.9], 0.3).summary();
-    assert_eq!(
-        summary,
-        "it must be that there is a dose: 0.30 where above 0.5 is needed (4 of 4 seeds)"
-    );
+    let expected = "it must be that there is a dose: 0.30 where above 0.5 is needed (4 of 4 seeds)";
+    assert_eq!(summary, expected);
 }
 
 #[test]

@@ -5,15 +5,18 @@ use crate::{AverageSpec, Error, MomentSpec, OptimizerSpec, ScheduleSpec, TrainSp
 
 impl Check<'_> {
     pub(crate) fn train(&self, train: &TrainSpec) -> Result<(), Error> {
-        self.require(train.epochs > 0, "train.epochs", "at least 1", train.epochs)?;
+        self.positive("train.epochs", train.epochs)?;
         self.positive("train.batch_size", train.batch_size)?;
         self.optimizer(&train.optimizer)?;
         self.schedule(&train.schedule)?;
         if let Some(warm_up) = &train.warm_up {
             self.warm_up(warm_up, train.epochs)?;
         }
-        if let Some(clip_norm) = train.clip_norm {
-            self.positive_number("train.clip_norm", clip_norm)?;
+        for (field, number) in [
+            ("train.clip_norm", train.clip_norm),
+            ("train.sharpness_aware", train.sharpness_aware),
+        ] {
+            number.map_or(Ok(()), |number| self.positive_number(field, number))?;
         }
         let excludes = &train.decay_excludes;
         for (place, exclusion) in excludes.iter().enumerate() {
@@ -24,17 +27,14 @@ impl Check<'_> {
                 format!("{exclusion:?} twice").to_lowercase(),
             )?;
         }
-        if let Some(radius) = train.sharpness_aware {
-            self.positive_number("train.sharpness_aware", radius)?;
-        }
         if let Some(average) = &train.average {
             self.average(average, train.epochs)?;
         }
-        if let Some(every) = train.evaluate_every {
-            self.require(every > 0, "train.evaluate_every", "at least 1", every)?;
-        }
-        if let Some(every) = train.checkpoint_every {
-            self.require(every > 0, "train.checkpoint_every", "at least 1", every)?;
+        for (field, every) in [
+            ("train.evaluate_every", train.evaluate_every),
+            ("train.checkpoint_every", train.checkpoint_every),
+        ] {
+            every.map_or(Ok(()), |every| self.positive(field, every))?;
         }
         Ok(())
     }
@@ -99,24 +99,14 @@ impl Check<'_> {
             ScheduleSpec::Constant {} => Ok(()),
             ScheduleSpec::Paper { ratio } => self.above_zero_to_one("train.schedule.ratio", ratio),
             ScheduleSpec::Averaging { start_epoch, ratio } => {
-                self.require(
-                    start_epoch > 0,
-                    "train.schedule.start_epoch",
-                    "at least 1",
-                    start_epoch,
-                )?;
+                self.positive("train.schedule.start_epoch", start_epoch)?;
                 self.above_zero_to_one("train.schedule.ratio", ratio)
             }
             ScheduleSpec::Step {
                 every_epochs,
                 factor,
             } => {
-                self.require(
-                    every_epochs > 0,
-                    "train.schedule.every_epochs",
-                    "at least 1",
-                    every_epochs,
-                )?;
+                self.positive("train.schedule.every_epochs", every_epochs)?;
                 self.above_zero_to_one("train.schedule.factor", factor)
             }
             ScheduleSpec::Cosine { ratio } => self.require(

@@ -1,6 +1,6 @@
 //! What a statistic computes, as a formula for readers.
 
-use super::{Of, Path, Statistic};
+use super::{Once, Path, Selection, Sides, Statistic};
 use crate::number::significant;
 use crate::reading::{Place, TRAINING};
 use crate::selection::decimal;
@@ -17,90 +17,65 @@ impl Statistic {
                     "minus"
                 };
                 let (treatment, control) = (one.treatment.words(), one.control.words());
-                let place = place(one.at.as_ref());
-                format!(
-                    "{}{place}: {treatment} {word} {control}",
-                    one.quantity.symbol()
-                )
+                let (symbol, place) = (one.quantity.symbol(), place(one.at.as_ref()));
+                format!("{symbol}{place}: {treatment} {word} {control}")
             }
-            Self::AccuracyGain(sides) => {
+            Self::AccuracyGain(Sides { treatment, control }) => {
                 format!(
                     "test accuracy: {} minus {}",
-                    sides.treatment.words(),
-                    sides.control.words()
+                    treatment.words(),
+                    control.words()
                 )
             }
             Self::Value(of) | Self::Factor(of) => {
-                let Of {
-                    quantity,
-                    select,
-                    at,
-                } = of;
-                format!(
-                    "{}{}{}",
-                    quantity.symbol(),
-                    place(at.as_ref()),
-                    of_runs(&select.words())
-                )
+                let (symbol, place) = (of.quantity.symbol(), place(of.at.as_ref()));
+                format!("{symbol}{place}{}", of_runs(&of.select))
             }
             Self::EndOverPeak(path) => along_path(path, "end over peak"),
             Self::Range(path) => along_path(path, "largest minus smallest"),
             Self::LogRange(path) => along_path(path, "largest over smallest"),
             Self::Slope(slope) => {
-                let over = slope
-                    .along
-                    .as_deref()
-                    .map_or_else(|| "over the runs".to_owned(), route);
-                let once = slope.once.as_ref().map_or_else(String::new, |once| {
-                    format!(
-                        ", once {} ≥ {}",
-                        once.quantity.symbol(),
-                        decimal(once.at_least)
-                    )
+                let along = slope.along.as_deref().map(route);
+                let over = along.unwrap_or_else(|| "over the runs".to_owned());
+                let once = slope.once.as_ref().map(|Once { quantity, at_least }| {
+                    format!(", once {} ≥ {}", quantity.symbol(), decimal(*at_least))
                 });
-                let (x, y, place) = (slope.x.symbol(), slope.y.symbol(), place(slope.at.as_ref()));
-                let runs = of_runs(&slope.select.words());
+                let (x, y, once) = (slope.x.symbol(), slope.y.symbol(), once.unwrap_or_default());
+                let (place, runs) = (place(slope.at.as_ref()), of_runs(&slope.select));
                 format!("slope of ln({y}) on ln({x}) {over}{place}{once}{runs}")
             }
             Self::RankCorrelation(ranking) => {
                 let given: Vec<String> = ranking.given.iter().map(|one| one.symbol()).collect();
-                let given = if given.is_empty() {
-                    String::new()
-                } else {
-                    format!(" | {}", given.join(", "))
-                };
+                let bar = if given.is_empty() { "" } else { " | " };
+                let y = ranking.y.symbol() + bar + &given.join(", ");
                 let tau = if ranking.granulated.is_empty() {
                     "τ"
                 } else {
                     "granulated τ"
                 };
-                let y = ranking.y.symbol() + &given;
-                let beyond = ranking
-                    .beyond
-                    .as_ref()
-                    .map(|other| format!(" − {tau}({}, {y})", other.symbol()));
+                let beyond = ranking.beyond.as_ref();
+                let beyond = beyond.map(|other| format!(" − {tau}({}, {y})", other.symbol()));
                 let along = ranking
                     .along
                     .as_deref()
                     .map(|along| format!(" {}", route(along)));
                 let (beyond, along) = (beyond.unwrap_or_default(), along.unwrap_or_default());
-                let runs = of_runs(&ranking.select.words());
-                format!("{tau}({}, {y}){beyond}{along}{runs}", ranking.x.symbol())
+                let (x, runs) = (ranking.x.symbol(), of_runs(&ranking.select));
+                format!("{tau}({x}, {y}){beyond}{along}{runs}")
             }
         }
     }
 }
 
 fn along_path(path: &Path, what: &str) -> String {
-    let (route, runs) = (route(&path.along), of_runs(&path.select.words()));
+    let (route, runs) = (route(&path.along), of_runs(&path.select));
     format!("{}: {what} {route}{runs}", path.quantity.symbol())
 }
 
-fn of_runs(selection: &str) -> String {
-    if selection.is_empty() {
-        String::new()
-    } else {
-        format!(", {selection}")
+fn of_runs(selection: &Selection) -> String {
+    match selection.words().as_str() {
+        "" => String::new(),
+        words => format!(", {words}"),
     }
 }
 

@@ -6,15 +6,14 @@
 //! y given z (Kendall, Biometrika 32 (1942), 277-283): (τ_xy − τ_xz τ_yz) / √((1 − τ_xz²)(1 − τ_yz²)), again for each further z;
 //! it is the partial correlation of the signs over all pairs.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use flatness_records::Record;
 use serde::{Deserialize, Serialize};
 
 use crate::reading::{Place, Point, read_at};
-use crate::selection::Field;
-use crate::{Expression, Selection};
+use crate::selection::word;
+use crate::{Expression, Reading, Selection};
 
 /// Which numbers are ranked, over what, and what is held fixed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,39 +64,30 @@ impl Ranking {
 
     fn correlation(&self, x: &Expression, runs: &[&Record]) -> Option<f64> {
         let quantities: Vec<&Expression> = [x, &self.y].into_iter().chain(&self.given).collect();
+        let all = |read: &dyn Fn(&Expression) -> Option<Reading>| -> Option<Vec<f64>> {
+            quantities
+                .iter()
+                .map(|quantity| Some(read(quantity)?.value))
+                .collect()
+        };
         if let Some(along) = &self.along {
             return average(runs.iter().filter_map(|run| {
-                let points = Point::along(run, along);
-                let rows = points.iter().filter_map(|point| {
-                    let values = quantities
-                        .iter()
-                        .map(|quantity| Some(point.read(quantity)?.value));
-                    values.collect::<Option<Vec<f64>>>()
-                });
+                let points = Point::along(run, along).into_iter();
+                let rows = points.filter_map(|point| all(&|quantity| point.read(quantity)));
                 partial_tau(&rows.collect::<Vec<_>>())
             }));
         }
-        let rows: Vec<(&Record, Vec<f64>)> = runs
+        let at = self.at.as_ref();
+        let rows = runs
             .iter()
-            .filter_map(|run| {
-                let values = quantities.iter();
-                let values =
-                    values.map(|quantity| Some(read_at(run, quantity, self.at.as_ref())?.value));
-                Some((*run, values.collect::<Option<Vec<f64>>>()?))
-            })
-            .collect();
+            .filter_map(|run| Some((*run, all(&|quantity| read_at(run, quantity, at))?)));
+        let rows: Vec<(&Record, Vec<f64>)> = rows.collect();
         if self.granulated.is_empty() {
-            return partial_tau(
-                &rows
-                    .into_iter()
-                    .map(|(_, values)| values)
-                    .collect::<Vec<_>>(),
-            );
+            let values = rows.into_iter().map(|(_, values)| values);
+            return partial_tau(&values.collect::<Vec<_>>());
         }
-        let keys: Vec<Vec<String>> = rows
-            .iter()
-            .map(|(run, _)| key(run, &self.granulated))
-            .collect();
+        let key = |run: &Record| self.granulated.iter().map(|name| word(run, name)).collect();
+        let keys: Vec<Vec<String>> = rows.iter().map(|(run, _)| key(run)).collect();
         average((0..self.granulated.len()).filter_map(|varied| {
             let mut groups: BTreeMap<Vec<&str>, Vec<Vec<f64>>> = BTreeMap::new();
             for (key, (_, values)) in keys.iter().zip(&rows) {
@@ -108,12 +98,6 @@ impl Ranking {
             average(groups.values().filter_map(|rows| partial_tau(rows)))
         }))
     }
-}
-
-fn key(run: &Record, fields: &[String]) -> Vec<String> {
-    let words =
-        |name: &String| Field::of(run, name).map_or_else(String::new, |field| field.words());
-    fields.iter().map(words).collect()
 }
 
 fn average(values: impl Iterator<Item = f64>) -> Option<f64> {
@@ -136,11 +120,8 @@ fn partial(x: &[f64], y: &[f64], given: &[Vec<f64>]) -> Option<f64> {
     let Some((z, rest)) = given.split_last() else {
         return kendall_tau(x, y);
     };
-    let (xy, xz, yz) = (
-        partial(x, y, rest)?,
-        partial(x, z, rest)?,
-        partial(y, z, rest)?,
-    );
+    let [xy, xz] = [y, z].map(|other| partial(x, other, rest));
+    let (xy, xz, yz) = (xy?, xz?, partial(y, z, rest)?);
     let tau = (xy - xz * yz) / ((1.0 - xz * xz) * (1.0 - yz * yz)).sqrt();
     tau.is_finite().then_some(tau)
 }
@@ -155,8 +136,9 @@ pub fn kendall_tau(x: &[f64], y: &[f64]) -> Option<f64> {
     let (mut product, mut x_untied, mut y_untied) = (0.0, 0.0, 0.0);
     for (i, (x_i, y_i)) in x.iter().zip(y).enumerate() {
         for (x_j, y_j) in x.iter().zip(y).take(i) {
-            let s = sign(x_i.partial_cmp(x_j)?);
-            let t = sign(y_i.partial_cmp(y_j)?);
+            // The sign, as the discriminant of an ordering.
+            let [s, t] = [x_i.partial_cmp(x_j)?, y_i.partial_cmp(y_j)?];
+            let (s, t) = (f64::from(s as i8), f64::from(t as i8));
             product += s * t;
             x_untied += s * s;
             y_untied += t * t;
@@ -164,12 +146,4 @@ pub fn kendall_tau(x: &[f64], y: &[f64]) -> Option<f64> {
     }
     let tau = product / f64::sqrt(x_untied * y_untied);
     tau.is_finite().then_some(tau)
-}
-
-fn sign(ordering: Ordering) -> f64 {
-    match ordering {
-        Ordering::Less => -1.0,
-        Ordering::Equal => 0.0,
-        Ordering::Greater => 1.0,
-    }
 }
