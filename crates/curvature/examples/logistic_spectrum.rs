@@ -53,14 +53,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut exact: Vec<f64> = dense.symmetric_eigenvalues().iter().copied().collect();
     exact.sort_by(|a, b| b.total_cmp(a));
     let lambda_1 = exact[0];
-    let rank = exact
-        .iter()
-        .filter(|value| value.abs() > 1e-12 * lambda_1)
-        .count();
+    let counted = exact.iter().filter(|value| value.abs() > 1e-12 * lambda_1);
+    let (dim, rank, lambda_min) = (exact.len(), counted.count(), exact[exact.len() - 1]);
     println!(
-        "dense    P {}  lambda_1 {lambda_1:.12e}  lambda_min {:.2e}  rank {rank}",
-        exact.len(),
-        exact[exact.len() - 1]
+        "dense    P {dim}  lambda_1 {lambda_1:.12e}  lambda_min {lambda_min:.2e}  rank {rank}"
     );
 
     let curvature = mean_loss.curvature(&theta, Retention::Retain)?;
@@ -76,32 +72,25 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let budget = Budget::of_products(200);
     let spectrum = eigenpairs(&hessian, &settings, &budget, &mut |_| ())?;
-    let converged: Vec<_> = spectrum
-        .top
-        .iter()
-        .take_while(|ritz| ritz.converged)
-        .collect();
-    let mut worst: f64 = 0.0;
-    for (ritz, value) in converged.iter().zip(&exact) {
-        worst = worst.max((ritz.value - value).abs() / lambda_1);
-    }
+    let leading = spectrum.top.iter().take_while(|ritz| ritz.converged);
+    let errors = leading
+        .zip(&exact)
+        .map(|(ritz, value)| (ritz.value - value).abs() / lambda_1);
+    let (converged, worst) = errors.fold((0, 0.0_f64), |(count, worst), error| {
+        (count + 1, worst.max(error))
+    });
     println!(
-        "lanczos  {} leading eigenvalues converged in {} products, worst error {worst:.1e} lambda_1",
-        converged.len(),
+        "lanczos  {converged} leading eigenvalues converged in {} products, worst error {worst:.1e} lambda_1",
         spectrum.products
     );
     // The bound of every Ritz value, with room for the rounding of the dense eigenvalues.
     let rounding = 1e-12 * lambda_1;
     let broken = spectrum.top.iter().filter(|ritz| {
-        exact
-            .iter()
-            .all(|value| (ritz.value - value).abs() > ritz.residual + rounding)
+        let mut distances = exact.iter().map(|value| (ritz.value - value).abs());
+        distances.all(|distance| distance > ritz.residual + rounding)
     });
-    println!(
-        "lanczos  {} of {} residual bounds broken",
-        broken.count(),
-        spectrum.top.len()
-    );
+    let (broken, all) = (broken.count(), spectrum.top.len());
+    println!("lanczos  {broken} of {all} residual bounds broken");
     let settings = MomentsSettings {
         probes: 200,
         block: 10,
@@ -110,10 +99,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let goal = Goal::relative(1e-9);
     let estimates = moments_until(&hessian, &settings, None, &goal, &budget, &mut |_| ())?.result;
     let norm = estimates.frobenius_squared.sqrt()?;
-    for (name, exact, estimate) in [
-        ("trace", trace, estimates.trace),
-        ("frobenius", frobenius, norm),
-    ] {
+    let trace = ("trace", trace, estimates.trace);
+    for (name, exact, estimate) in [trace, ("frobenius", frobenius, norm)] {
         let deviation = (estimate.value - exact) / estimate.standard_error;
         println!(
             "{name:<10}exact {exact:.6}  estimate {:.6} +- {:.6}, {deviation:+.2} standard errors",

@@ -56,12 +56,13 @@ impl<'a> Curvature<'a> {
         let chunks = match retention {
             Retention::Recompute => Chunks::Recomputed(ranges),
             Retention::Retain => {
+                let point = |range: &Range<usize>| {
+                    Ok(linearize(mean_loss, &parameters, range)?.with_cotangents()?)
+                };
                 let shares = mean_loss.shares(ranges.len(), |share| {
                     ranges[share]
                         .iter()
-                        .map(|range| {
-                            Ok(linearize(mean_loss, &parameters, range)?.with_cotangents()?)
-                        })
+                        .map(point)
                         .collect::<Result<Vec<_>, Error>>()
                 })?;
                 Chunks::Retained(shares.into_iter().flatten().collect())
@@ -146,11 +147,8 @@ impl<'a> Curvature<'a> {
         match &self.chunks {
             Chunks::Retained(points) => sweep(points[chunk].linearization())?,
             Chunks::Recomputed(ranges) => {
-                sweep(&linearize(
-                    self.mean_loss,
-                    &self.parameters,
-                    &ranges[chunk],
-                )?)?;
+                let point = linearize(self.mean_loss, &self.parameters, &ranges[chunk])?;
+                sweep(&point)?;
             }
         }
         Ok(())

@@ -59,6 +59,12 @@ impl<'c> Meter<'c> {
         }
     }
 
+    /// Shows how a search goes on for the eigenvalue of this name.
+    pub(crate) fn search(&self, name: &str, progress: &Progress) {
+        let (value, residual) = (progress.value, progress.error);
+        self.message(&format!("{name} {value:.4e}, residual {residual:.1e}"));
+    }
+
     pub(crate) fn message(&self, message: &str) {
         self.observer.message(message);
     }

@@ -37,10 +37,9 @@ pub fn plan(
 ) -> Result<Plan, Error> {
     obeyed(request)?;
     let part = part(subject, request, Streams::new(0))?;
-    let examples: &dyn Examples = match &part {
-        Some(part) => part,
-        None => subject.examples,
-    };
+    let examples = part
+        .as_ref()
+        .map_or(subject.examples, |part| part as &dyn Examples);
     let batch_size = batch_size(request, examples)?;
     let mut plan = Plan {
         notes: Vec::new(),

@@ -36,10 +36,9 @@ pub fn measure(
     let plan = plan(subject, request, resources)?;
     plan.notes.iter().for_each(|note| observer.say(note));
     let part = part(subject, request, streams)?;
-    let examples: &dyn Examples = match &part {
-        Some(part) => part,
-        None => subject.examples,
-    };
+    let examples = part
+        .as_ref()
+        .map_or(subject.examples, |part| part as &dyn Examples);
     let mut session = Session {
         subject,
         request,

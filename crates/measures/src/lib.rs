@@ -77,7 +77,6 @@
 //! `flatness-spectrum` and [`weight_norms`] give, and adaptive sharpness is an eigenvalue of a congruence.
 
 mod ascent;
-mod ball;
 mod error;
 mod estimate;
 mod graph;
@@ -93,8 +92,7 @@ mod rescaling;
 mod scaling;
 mod vector;
 
-pub use ascent::{Ascent, AscentSettings};
-pub use ball::ball_rise;
+pub use ascent::{Ascent, AscentSettings, ball_rise};
 pub use error::Error;
 pub use estimate::Estimate;
 pub use keskar::{KeskarSettings, KeskarSharpness, keskar_sharpness};

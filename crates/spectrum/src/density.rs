@@ -17,35 +17,15 @@ use std::f64::consts::TAU;
 use crate::error::{check_positive, check_positive_real, check_real};
 use crate::{Error, Estimate, Quadrature};
 
-/// A density on a grid, normalised to integral 1 over the real line.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Density {
-    /// The points asked for, in units of the eigenvalues, (points).
-    pub grid: Vec<f64>,
-    /// φ_σ at each point, per unit of eigenvalue, (points).
-    pub values: Vec<f64>,
-    /// Standard error over probes at each point, (points). Errors at neighbouring points are
-    /// correlated.
-    pub standard_errors: Vec<f64>,
-    /// The standard deviation of the broadening.
-    pub sigma: f64,
-    /// Number of probes.
-    pub probes: usize,
-}
-
 /// A density over log₁₀ |λ|.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogDensity {
-    /// log₁₀ |λ|, the points asked for, (points).
-    pub grid: Vec<f64>,
-    /// Density of the positive eigenvalues, per decade, (points).
+    /// Density of the positive eigenvalues at each point of the grid, per decade, (points).
     pub positive: Vec<Estimate>,
     /// Density of the negative eigenvalues, per decade, (points).
     pub negative: Vec<Estimate>,
     /// Shares of the eigenvalues by their sign: the integrals of the two halves, and what is in neither.
     pub signs: Signs,
-    /// The standard deviation of the broadening, in decades.
-    pub sigma: f64,
 }
 
 /// The eigenvalues by their sign, as shares of sum 1.
@@ -63,7 +43,8 @@ pub struct Signs {
 }
 
 impl Quadrature {
-    /// The spectral density at the points of `grid`.
+    /// The spectral density at each point of `grid`, per unit of eigenvalue and of integral 1 over the real line,
+    /// (points). Errors at neighbouring points are correlated.
     ///
     /// `sigma` is the standard deviation of the Gaussian that replaces each eigenvalue, absolute
     /// and in the units of the eigenvalues: structure finer than that is not resolved. A fixed
@@ -75,18 +56,11 @@ impl Quadrature {
     /// [`Error::ZeroOperator`] for a matrix that is zero up to rounding, of which every width is too large
     /// or too small; [`Error::OutOfRange`] for a sigma that is not a positive number or a grid point that
     /// is not finite, [`Error::Zero`] for an empty grid.
-    pub fn density(&self, grid: &[f64], sigma: f64) -> Result<Density, Error> {
+    pub fn density(&self, grid: &[f64], sigma: f64) -> Result<Vec<Estimate>, Error> {
         self.check_range()?;
         check(grid, sigma, "in the units of the eigenvalues")?;
         let height = |point: f64| self.share(|node, _| gaussian(point - node, sigma));
-        let heights: Vec<Estimate> = grid.iter().map(|&point| height(point)).collect();
-        Ok(Density {
-            grid: grid.to_vec(),
-            values: heights.iter().map(|one| one.value).collect(),
-            standard_errors: heights.iter().map(|one| one.standard_error).collect(),
-            sigma,
-            probes: self.rules.len(),
-        })
+        Ok(grid.iter().map(|&point| height(point)).collect())
     }
 
     /// The density over log₁₀ |λ| at the points of `grid`, broadened by `sigma` decades.
@@ -110,11 +84,9 @@ impl Quadrature {
             grid.iter().map(at).collect()
         };
         Ok(LogDensity {
-            grid: grid.to_vec(),
             positive: half(1.0),
             negative: half(-1.0),
             signs: self.signs(),
-            sigma,
         })
     }
 

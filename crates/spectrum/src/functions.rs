@@ -85,7 +85,8 @@ impl Quadrature {
     }
 
     /// The effective rank exp(H) of Roy and Vetterli: H is the entropy of |λᵢ| / ‖A‖_*. Between 1
-    /// (one eigenvalue) and the dimension (all of the same size).
+    /// (one eigenvalue) and the dimension (all of the same size). By the jackknife of first and second order;
+    /// where a probe or two hold all there is, the error is infinite.
     ///
     /// With 8 to 32 Gaussian probes the 95 % intervals held the truth 91.5 to 99.1 % of the time on
     /// spectra of 19 kinds, and always where the ratio is stationary: one eigenvalue of 50.5 over 24
@@ -95,42 +96,28 @@ impl Quadrature {
     ///
     /// [`Error::ZeroOperator`].
     pub fn effective_rank(&self) -> Result<Estimate, Error> {
-        let sums = self.integrals(f64::abs)?;
+        let sizes = self.integrals(f64::abs)?;
         let logarithms = self.integrals(|value| {
             let size = value.abs();
             if size == 0.0 { 0.0 } else { size * size.ln() }
         })?;
-        // H = ln S − (Σ |λ| ln |λ|) / S, S = Σ |λ|
-        self.jackknife(&sums, &logarithms, |sum, logarithm| {
-            (sum.ln() - logarithm / sum).exp()
-        })
-    }
-
-    /// `function` of the means of two sums per probe, by the jackknife of first and second order;
-    /// `sizes` are not negative, and vanish for a zero matrix alone. Where a probe or two hold all
-    /// there is, the error is infinite.
-    fn jackknife(
-        &self,
-        sizes: &[Integral],
-        others: &[Integral],
-        function: impl Fn(f64, f64) -> f64,
-    ) -> Result<Estimate, Error> {
-        let probes = sizes.len();
-        let count = probes as f64;
         self.check_range()?;
+        // H = ln S − (Σ |λ| ln |λ|) / S, S = Σ |λ|
+        let rank = |size: f64, logarithm: f64| (size.ln() - logarithm / size).exp();
+        let (probes, count) = (sizes.len(), sizes.len() as f64);
         let sum = |sums: &[Integral]| sums.iter().map(|one| one.value).sum::<f64>();
-        let (size, other) = (sum(sizes), sum(others));
-        let whole = function(size / count, other / count);
+        let (size, logarithm) = (sum(&sizes), sum(&logarithms));
+        let whole = rank(size / count, logarithm / count);
         let without = |left_out: &[usize]| {
             let sum_of = |sums: &[Integral]| -> f64 {
                 left_out.iter().map(|&probe| sums[probe].value).sum()
             };
-            let rest = size - sum_of(sizes);
+            let rest = size - sum_of(&sizes);
             if rest <= count * f64::EPSILON * size {
                 return f64::INFINITY;
             }
             let kept = (probes - left_out.len()) as f64;
-            function(rest / kept, (other - sum_of(others)) / kept)
+            rank(rest / kept, (logarithm - sum_of(&logarithms)) / kept)
         };
         let singles: Vec<f64> = (0..probes).map(|probe| without(&[probe])).collect();
         let mut accumulator = Accumulator::default();
@@ -152,17 +139,15 @@ impl Quadrature {
         }
         let estimate = accumulator.estimate(self.products, self.seed);
         let standard_error = estimate.standard_error + second_order.sqrt() / count;
-        if standard_error.is_finite() {
-            Ok(Estimate {
-                standard_error,
-                ..estimate
-            })
+        let (value, standard_error) = if standard_error.is_finite() {
+            (estimate.value, standard_error)
         } else {
-            Ok(Estimate {
-                value: whole,
-                standard_error: f64::INFINITY,
-                ..estimate
-            })
-        }
+            (whole, f64::INFINITY)
+        };
+        Ok(Estimate {
+            value,
+            standard_error,
+            ..estimate
+        })
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! The nouns: [`Eigenpairs`] at both ends of the spectrum, to a tolerance and in bounded memory; an
 //! [`Estimate`] of trace and squared Frobenius norm from [`moments_until`]; the [`Diagonal`] from
-//! [`xdiag_until`]; a [`Quadrature`] (Tr f(A), ranks, counts and the spectral [`Density`]); and all eigenvalues
+//! [`xdiag_until`]; a [`Quadrature`] (Tr f(A), ranks, counts and the spectral density); and all eigenvalues
 //! from [`dense_spectrum`]. [`Verified`] asks an operator whether it keeps its promises while it is measured.
 //! Every result says what it cost in products and which seed repeats it.
 //!
@@ -65,7 +65,6 @@
 //! stored. Time is the caller's: a [`Budget`] asks a closure.
 
 mod basis;
-mod bisection;
 mod block_krylov;
 mod budget;
 mod deflation;
@@ -84,7 +83,6 @@ mod product;
 mod quadrature;
 mod rule;
 mod sketch;
-mod student;
 mod sums;
 mod trace;
 mod tridiagonal;
@@ -94,7 +92,7 @@ mod xdiag;
 pub use budget::{Budget, Goal, Measured, Progress, Stop};
 pub use deflation::Deflation;
 pub use dense::{DenseSpectrum, dense_spectrum};
-pub use density::{Density, LogDensity, Signs};
+pub use density::{LogDensity, Signs};
 pub use diagonal::Diagonal;
 pub use eigenpairs::{Eigenpairs, Eigenvalue, eigenpairs};
 pub use eigenpairs_settings::{EigenpairsSettings, basis_bytes};

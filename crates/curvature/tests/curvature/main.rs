@@ -4,7 +4,6 @@ mod confidence;
 mod coupled;
 mod device;
 mod frobenius_sampling;
-mod groups;
 mod matrices;
 mod mean_loss;
 mod non_finite;

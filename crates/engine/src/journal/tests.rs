@@ -8,8 +8,7 @@ use candle_core::{DType, Device, Tensor};
 use flatness_operator::{Error, LinearOperator, check_block, from_fn};
 use flatness_testkit::values;
 
-use super::record::DIGEST;
-use super::{Journal, JournalError, MAGIC};
+use super::{DIGEST, Journal, JournalError, MAGIC};
 
 const IDENTITY: &str = "weights 1, data 2";
 const HEADER: usize = MAGIC.len() + DIGEST + 16;

@@ -80,10 +80,7 @@ pub(super) fn adaptive_lambda_max(
     let budget = meter.budget(request.budget);
     meter.stage("scaled by the weights", "products", 2);
     let pairs = eigenpairs(&scaled, &settings, &budget, &mut |progress| {
-        meter.message(&format!(
-            "lambda_max {:.4e}, residual {:.1e}",
-            progress.value, progress.error
-        ));
+        meter.search("lambda_max", progress);
     })?;
     Ok(quantity(&pairs.top[0], &pairs))
 }

@@ -31,13 +31,13 @@ pub(super) fn take(quadrature: &Quadrature, results: &mut Results) -> Result<(),
     let high = quadrature.nodes().fold(0.0, f64::max);
     let sigma = (BROADENING * (high - low)).max(f64::MIN_POSITIVE);
     let grid = evenly(low - 5.0 * sigma, high + 5.0 * sigma, GRID);
-    let density = quadrature.density(&grid, sigma)?;
+    let (density, standard_error) = columns(&quadrature.density(&grid, sigma)?);
     results.density = Some(Density {
-        grid: density.grid,
-        density: density.values,
-        standard_error: density.standard_errors,
-        sigma: density.sigma,
-        probes: density.probes as u64,
+        grid,
+        density,
+        standard_error,
+        sigma,
+        probes: quadrature.rules.len() as u64,
         steps: quadrature.steps as u64,
     });
     if let Some(rule) = quadrature.rules.first() {
@@ -49,11 +49,6 @@ pub(super) fn take(quadrature: &Quadrature, results: &mut Results) -> Result<(),
     let top = high.max(-low).log10() + 0.5;
     let decades = evenly(top - DECADES, top, GRID);
     let density = quadrature.log_density(&decades, DECADES_BROADENING)?;
-    let columns = |half: &[Estimate]| -> (Vec<f64>, Vec<f64>) {
-        half.iter()
-            .map(|estimate| (estimate.value, estimate.standard_error))
-            .unzip()
-    };
     let (positive, positive_error) = columns(&density.positive);
     let (negative, negative_error) = columns(&density.negative);
     let mut unresolved = stochastic(&density.signs.below_resolution, 0);
@@ -66,9 +61,15 @@ pub(super) fn take(quadrature: &Quadrature, results: &mut Results) -> Result<(),
         negative_error,
         unresolved,
         resolution: density.signs.resolution,
-        sigma: density.sigma,
+        sigma: DECADES_BROADENING,
     });
     Ok(())
+}
+
+/// Values and standard errors.
+fn columns(estimates: &[Estimate]) -> (Vec<f64>, Vec<f64>) {
+    let pairs = estimates.iter().map(|one| (one.value, one.standard_error));
+    pairs.unzip()
 }
 
 /// Numbers from `low` to `high`.

@@ -252,8 +252,7 @@ impl Search {
         let least = self.cost(request, context.room.dim).least.products;
         meter.stage(&context.label("eigenvalues"), "products", least as usize);
         let pairs = eigenpairs(context.operator, &settings, &budget, &mut |progress| {
-            let (value, residual) = (progress.value, progress.error);
-            meter.message(&format!("{end} {value:.4e}, residual {residual:.1e}"));
+            meter.search(end, progress);
         })?;
         context.purse.spend(pairs.products);
         context.pairs = Some(pairs);

@@ -104,10 +104,8 @@ impl Measure for Functions {
         let budget = meter.budget(products);
         let goal = Goal::relative(request.relative_error);
         let functions: Vec<(String, Function)> = self.0.iter().filter_map(function).collect();
-        let mut judged: Vec<flatness_spectrum::Function<'_>> = Vec::new();
-        for (_, function) in &functions {
-            judged.push(&**function);
-        }
+        let boxed = functions.iter().map(|(_, function)| &**function as _);
+        let mut judged: Vec<flatness_spectrum::Function<'_>> = boxed.collect();
         // A density alone is judged by its second moment.
         if judged.is_empty() {
             judged.push(&Quadrature::frobenius_squared);

@@ -17,7 +17,7 @@ fn outliers() -> Matrix {
 }
 
 /// Ritz vectors after `products` products, with a residual of at most `tolerance` × their own value.
-fn deflation(case: &Matrix, dtype: DType, products: usize, tolerance: f64) -> Deflation {
+fn deflation(case: &Matrix, products: usize, tolerance: f64) -> Deflation {
     let settings = EigenpairsSettings {
         top: 9,
         bottom: 3,
@@ -26,7 +26,7 @@ fn deflation(case: &Matrix, dtype: DType, products: usize, tolerance: f64) -> De
         tolerance: 1e-12,
         ..SEARCH
     };
-    let pairs = search_within(products, &case.operator(dtype), &settings);
+    let pairs = search_within(products, &case.operator(DType::F64), &settings);
     pairs.deflation(tolerance).unwrap()
 }
 
@@ -51,7 +51,7 @@ fn rules(
 fn outside_of_all_eigenvectors_but_one_nothing_but_that_one_is_uncertain() {
     for name in ["indefinite", "clustered"] {
         let case = case(name);
-        let all = deflation(&case, DType::F64, case.dim(), 1e-8);
+        let all = deflation(&case, case.dim(), 1e-8);
         assert_eq!(all.eigenvalues.len(), case.dim() - 1, "{name}");
         // The one eigenvalue left is seen by the squared cosine of a probe, of variance 2.
         let (probes, largest, [trace, squares]) = (200, case.norm(), case.moments());
@@ -84,7 +84,7 @@ fn outside_of_all_eigenvectors_but_one_nothing_but_that_one_is_uncertain() {
 fn moments_have_no_bias_even_where_nothing_converged() {
     let case = outliers();
     // Every Ritz vector of a small space.
-    let rough = deflation(&case, DType::F64, 10, f64::MAX);
+    let rough = deflation(&case, 10, f64::MAX);
     assert_eq!(rough.eigenvalues.len(), 10);
     assert!(rough.eigenvalues.iter().any(|one| one.residual > 0.1));
     let (moments, [trace, squares]) = (moments(&case, Some(&rough), 4000, 1), case.moments());
@@ -102,7 +102,7 @@ fn moments_have_no_bias_even_where_nothing_converged() {
 #[test]
 fn outliers_taken_out_leave_a_tenth_of_the_error() {
     let case = outliers();
-    let known = deflation(&case, DType::F64, 40, 1e-2);
+    let known = deflation(&case, 40, 1e-2);
     assert!(known.eigenvalues.len() >= 12, "{}", known.eigenvalues.len());
     let plain = moments(&case, None, 64, 2);
     let outside = moments(&case, Some(&known), 24, 2);
@@ -126,7 +126,7 @@ fn outliers_taken_out_leave_a_tenth_of_the_error() {
 #[test]
 fn what_is_taken_out_is_in_the_density_once() {
     let case = outliers();
-    let known = deflation(&case, DType::F64, 40, 1e-2);
+    let known = deflation(&case, 40, 1e-2);
     let rules = rules(&case, Some(&known), (Probe::Gaussian, 4, 20), 3);
     assert_eq!(rules.deflated, known.eigenvalues);
     let ones = rules.integrate(|_| 1.0).unwrap();
@@ -135,18 +135,10 @@ fn what_is_taken_out_is_in_the_density_once() {
     near("top", rules.count(9.0..=31.0).unwrap().value, 3.0, 1e-6);
     let density = rules.density(&[30.0, 15.0], 0.1).unwrap();
     let height = gaussian_kernel(0.0, 0.1) / case.dim() as f64;
-    for (value, error) in density.values.iter().zip(&density.standard_errors) {
-        near("density", *value, height, 1e-3 * height);
-        near("its error", *error, 0.0, 1e-6 * height);
+    for found in density {
+        near("density", found.value, height, 1e-3 * height);
+        near("its error", found.standard_error, 0.0, 1e-6 * height);
     }
-}
-
-#[test]
-fn single_precision_tells_the_same() {
-    let case = outliers();
-    let known = deflation(&case, DType::F32, 40, 1e-2);
-    let moments = methods::moments(&case.operator(DType::F32), Some(&known), 40, 4);
-    check_within("trace", moments.trace, case.moments()[0], 4.0);
 }
 
 /// One end of the spectrum, roughly.
@@ -196,7 +188,7 @@ fn a_search_that_goes_on_knows_more() {
 #[test]
 fn intervals_outside_of_outliers_contain_the_truth() {
     let case = outliers();
-    let known = deflation(&case, DType::F64, 40, 1e-2);
+    let known = deflation(&case, 40, 1e-2);
     let [trace, squares] = case.moments();
     let moments = |seed| moments(&case, Some(&known), 8, seed);
     check_coverage("trace", trace, |seed| moments(seed).trace);
