@@ -156,11 +156,7 @@ impl Examples for Augmented {
         self.dataset.classes()
     }
 
-    fn batch(&self, range: Range<usize>, dtype: DType, device: &Device) -> Result<Batch> {
-        self.dataset.batch_of(range, Some(self), dtype, device)
-    }
-
     fn gather(&self, indices: &[u32], dtype: DType, device: &Device) -> Result<Batch> {
-        self.dataset.gather_of(indices, Some(self), dtype, device)
+        self.dataset.normalised(indices, Some(self), dtype, device)
     }
 }

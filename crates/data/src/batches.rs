@@ -13,7 +13,7 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use crate::augmentation::Augmented;
 use crate::dataset::Dataset;
 use crate::error::Result;
-use crate::examples::{check_indices, check_range};
+use crate::examples::{Examples, check_indices};
 
 /// Normalised examples, ready for a network.
 #[derive(Debug, Clone)]
@@ -30,19 +30,7 @@ impl Dataset {
     /// # Errors
     /// When the range is empty or reaches beyond the data, or the dtype is not a float.
     pub fn batch(&self, range: Range<usize>, dtype: DType, device: &Device) -> Result<Batch> {
-        self.batch_of(range, None, dtype, device)
-    }
-
-    /// [`Dataset::batch`] of the images as they are in an epoch, if one is given.
-    pub(crate) fn batch_of(
-        &self,
-        range: Range<usize>,
-        epoch: Option<&Augmented>,
-        dtype: DType,
-        device: &Device,
-    ) -> Result<Batch> {
-        check_range(self.name(), self.len(), &range)?;
-        self.normalised(range, epoch, dtype, device)
+        Examples::batch(self, range, dtype, device)
     }
 
     /// The examples at `indices`, in that order and with repetitions kept, normalised, as `dtype` (a
@@ -51,11 +39,11 @@ impl Dataset {
     /// # Errors
     /// When there are no indices, one is not below N, or the dtype is not a float.
     pub fn gather(&self, indices: &[u32], dtype: DType, device: &Device) -> Result<Batch> {
-        self.gather_of(indices, None, dtype, device)
+        self.normalised(indices, None, dtype, device)
     }
 
     /// [`Dataset::gather`] of the images as they are in an epoch, if one is given.
-    pub(crate) fn gather_of(
+    pub(crate) fn normalised(
         &self,
         indices: &[u32],
         epoch: Option<&Augmented>,
@@ -63,57 +51,31 @@ impl Dataset {
         device: &Device,
     ) -> Result<Batch> {
         check_indices(self.name(), self.len(), indices)?;
-        let indices = indices.iter().map(|&index| index as usize);
-        self.normalised(indices, epoch, dtype, device)
-    }
-
-    /// The examples at `indices`, all of which are below N.
-    fn normalised(
-        &self,
-        indices: impl ExactSizeIterator<Item = usize> + Clone,
-        epoch: Option<&Augmented>,
-        dtype: DType,
-        device: &Device,
-    ) -> Result<Batch> {
-        self.check_dtype(dtype)?;
         let [channels, height, width] = self.example_shape();
         let shape = (indices.len(), channels, height, width);
         let images = match dtype {
-            DType::F64 => {
-                let floats = self.floats::<f64>(indices.clone(), epoch)?;
-                Tensor::from_vec(floats, shape, device)?
+            DType::F64 => Tensor::from_vec(self.floats::<f64>(indices, epoch)?, shape, device)?,
+            DType::F32 | DType::F16 | DType::BF16 => {
+                let floats = self.floats::<f32>(indices, epoch)?;
+                let images = Tensor::from_vec(floats, shape, &Device::Cpu)?;
+                images.to_dtype(dtype)?.to_device(device)?
             }
             _ => {
-                let floats = self.floats::<f32>(indices.clone(), epoch)?;
-                Tensor::from_vec(floats, shape, &Device::Cpu)?
-                    .to_dtype(dtype)?
-                    .to_device(device)?
+                let expected = "f32, f64, f16 or bf16".to_owned();
+                return Err(self.field("dtype of a batch", expected, dtype.as_str()));
             }
         };
-        let n_examples = indices.len();
-        let labels: Vec<u32> =
-            self.with_labels(|labels| indices.map(|index| u32::from(labels[index])).collect())?;
+        let labels: Vec<u32> = self.with_labels(|labels| {
+            let own = indices.iter().map(|&index| labels[index as usize]);
+            own.map(u32::from).collect()
+        })?;
         Ok(Batch {
             images,
-            labels: Tensor::from_vec(labels, n_examples, device)?,
+            labels: Tensor::from_vec(labels, indices.len(), device)?,
         })
     }
 
-    fn check_dtype(&self, dtype: DType) -> Result<()> {
-        match dtype {
-            DType::F32 | DType::F64 | DType::F16 | DType::BF16 => Ok(()),
-            _ => {
-                let expected = "f32, f64, f16 or bf16".to_owned();
-                Err(self.field("dtype of a batch", expected, dtype.as_str()))
-            }
-        }
-    }
-
-    fn floats<T>(
-        &self,
-        indices: impl ExactSizeIterator<Item = usize>,
-        epoch: Option<&Augmented>,
-    ) -> Result<Vec<T>>
+    fn floats<T>(&self, indices: &[u32], epoch: Option<&Augmented>) -> Result<Vec<T>>
     where
         T: WithDType + From<u8> + Mul<Output = T> + Add<Output = T>,
     {
@@ -127,7 +89,8 @@ impl Dataset {
         self.with_pixels(|pixels| {
             let mut floats = Vec::with_capacity(indices.len() * example);
             let mut varied = vec![0; epoch.map_or(0, |_| example)];
-            for index in indices {
+            for &index in indices {
+                let index = index as usize;
                 let mut image = &pixels[index * example..][..example];
                 if let Some(epoch) = epoch {
                     epoch.vary(index, image, &mut varied);

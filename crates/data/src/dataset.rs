@@ -49,16 +49,15 @@ impl Dataset {
                 return Err(field(what, "u8 on the CPU", got));
             }
         }
+        let shape = || {
+            let expected = "of shape (N, C, H, W) without a zero and with N a u32";
+            field("images", expected, format!("{:?}", images.dims()))
+        };
         let &[len, channels, height, width] = images.dims() else {
-            return Err(field(
-                "images",
-                "of shape (N, C, H, W)",
-                format!("{:?}", images.dims()),
-            ));
+            return Err(shape());
         };
         if images.elem_count() == 0 || u32::try_from(len).is_err() {
-            let expected = "of shape (N, C, H, W) without a zero and with N a u32";
-            return Err(field("images", expected, format!("{:?}", images.dims())));
+            return Err(shape());
         }
         if labels.dims() != [len] {
             let expected = format!("of shape ({len})");
@@ -100,17 +99,15 @@ impl Dataset {
         normalization: Normalization,
     ) -> Result<Self> {
         let [channels, height, width] = example_shape;
-        let per_example = channels
-            .checked_mul(height)
-            .and_then(|area| area.checked_mul(width));
-        let len = match per_example {
-            Some(size) if size > 0 && pixels.len().is_multiple_of(size) => pixels.len() / size,
-            _ => {
-                let expected = format!("a whole number of examples of shape {example_shape:?}");
-                let got = format!("{} bytes", pixels.len());
-                return Err(Error::field(name, "pixels", expected, got));
-            }
+        let mut sides = example_shape.into_iter();
+        let size = sides.try_fold(1_usize, |size, side| size.checked_mul(side));
+        let is_part = |&size: &usize| size > 0 && pixels.len().is_multiple_of(size);
+        let Some(size) = size.filter(is_part) else {
+            let expected = format!("a whole number of examples of shape {example_shape:?}");
+            let got = format!("{} bytes", pixels.len());
+            return Err(Error::field(name, "pixels", expected, got));
         };
+        let len = pixels.len() / size;
         let images = Tensor::from_vec(pixels, (len, channels, height, width), &Device::Cpu)?;
         let n_labels = labels.len();
         let labels = Tensor::from_vec(labels, n_labels, &Device::Cpu)?;
@@ -188,9 +185,8 @@ impl Dataset {
         }
         self.with_pixels(|pixels| hasher.update(pixels))?;
         self.with_labels(|labels| hasher.update(labels))?;
-        Ok(self
-            .digest
-            .get_or_init(|| format!("{:x}", hasher.finalize())))
+        let digest = || format!("{:x}", hasher.finalize());
+        Ok(self.digest.get_or_init(digest))
     }
 
     /// The first `n` examples.
@@ -202,10 +198,9 @@ impl Dataset {
             return Err(self.field("number of examples", format!("from 1 to {}", self.len), n));
         }
         if n == self.len {
-            Ok(self.clone())
-        } else {
-            self.view(0..n)
+            return Ok(self.clone());
         }
+        self.view(0..n)
     }
 
     /// `n` examples without repetition, all choices alike likely, in the order of
@@ -272,11 +267,11 @@ fn with_bytes<T>(tensor: &Tensor, work: impl FnOnce(&[u8]) -> T) -> candle_core:
         Storage::Cpu(storage) => storage.as_slice::<u8>()?,
         _ => candle_core::bail!("the bytes of a data set are not on the CPU"),
     };
-    match layout
+    let own = layout
         .contiguous_offsets()
-        .and_then(|(start, end)| bytes.get(start..end))
-    {
-        Some(bytes) => Ok(work(bytes)),
-        None => candle_core::bail!("the bytes of a data set are not contiguous"),
-    }
+        .and_then(|(start, end)| bytes.get(start..end));
+    let Some(own) = own else {
+        candle_core::bail!("the bytes of a data set are not contiguous");
+    };
+    Ok(work(own))
 }

@@ -108,13 +108,11 @@ impl Error {
         expected: impl Into<String>,
         got: impl ToString,
     ) -> Self {
-        let (name, expected) = (name.to_owned(), expected.into());
-        let got = got.to_string();
         Self::Field {
-            name,
+            name: name.to_owned(),
             field,
-            expected,
-            got,
+            expected: expected.into(),
+            got: got.to_string(),
         }
     }
 
@@ -124,47 +122,39 @@ impl Error {
         expected: impl Into<String>,
         got: impl ToString,
     ) -> Self {
-        let (file, field, expected) = (file.to_owned(), field.into(), expected.into());
-        let got = got.to_string();
         Self::Content {
-            file,
-            field,
-            expected,
-            got,
+            file: file.to_owned(),
+            field: field.into(),
+            expected: expected.into(),
+            got: got.to_string(),
         }
     }
 
     pub(crate) fn damaged(file: &str, packing: &'static str, reason: impl ToString) -> Self {
-        let (file, reason) = (file.to_owned(), reason.to_string());
         Self::Damaged {
-            file,
+            file: file.to_owned(),
             packing,
-            reason,
+            reason: reason.to_string(),
         }
     }
 
     /// For `map_err`: the reason why `path` could not be dealt with.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl Fn(io::Error) -> Self {
-        move |source| {
-            let path = path.to_owned();
-            Self::Io {
-                action,
-                path,
-                source,
-            }
+        move |source| Self::Io {
+            action,
+            path: path.to_owned(),
+            source,
         }
     }
 }
 
 fn list(places: &[PathBuf]) -> String {
-    let places: Vec<_> = places
-        .iter()
-        .map(|place| place.display().to_string())
-        .collect();
-    match places.as_slice() {
-        [] => "any directory, for none was named and the system has no cache directory".to_owned(),
-        _ => places.join(", "),
+    if places.is_empty() {
+        return "any directory, for none was named and the system has no cache directory"
+            .to_owned();
     }
+    let places = places.iter().map(|place| place.display().to_string());
+    places.collect::<Vec<_>>().join(", ")
 }
 
 fn tried(attempts: &[String]) -> String {

@@ -33,7 +33,16 @@ pub trait Examples: Debug + Send + Sync {
     ///
     /// # Errors
     /// An empty range or one beyond the data, a `dtype` that is not a float, or a device error.
-    fn batch(&self, range: Range<usize>, dtype: DType, device: &Device) -> Result<Batch>;
+    fn batch(&self, range: Range<usize>, dtype: DType, device: &Device) -> Result<Batch> {
+        if range.is_empty() || range.end > self.len() {
+            let expected = format!("a non-empty part of 0..{}", self.len());
+            let got = format!("{range:?}");
+            return Err(Error::field(self.name(), "range of a batch", expected, got));
+        }
+        // Examples are counted in 32 bits throughout.
+        let indices: Vec<u32> = range.map(|index| index as u32).collect();
+        self.gather(&indices, dtype, device)
+    }
 
     /// The examples at `indices`, in that order, as `dtype` on `device`.
     ///
@@ -42,33 +51,15 @@ pub trait Examples: Debug + Send + Sync {
     fn gather(&self, indices: &[u32], dtype: DType, device: &Device) -> Result<Batch>;
 }
 
-/// An error where `range` of a batch is empty or beyond the `len` examples of `name`.
-pub(crate) fn check_range(name: &str, len: usize, range: &Range<usize>) -> Result<()> {
-    if range.is_empty() || range.end > len {
-        let expected = format!("a non-empty part of 0..{len}");
-        return Err(Error::field(
-            name,
-            "range of a batch",
-            expected,
-            format!("{range:?}"),
-        ));
-    }
-    Ok(())
-}
-
 /// An error where there are no `indices` or one is beyond the `len` examples of `name`.
 pub(crate) fn check_indices(name: &str, len: usize, indices: &[u32]) -> Result<()> {
     if indices.is_empty() {
         return Err(Error::field(name, "number of indices", "at least 1", 0));
     }
+    let expected = format!("below {len}");
     match indices.iter().find(|&&index| index as usize >= len) {
         None => Ok(()),
-        Some(index) => Err(Error::field(
-            name,
-            "index of an example",
-            format!("below {len}"),
-            index,
-        )),
+        Some(index) => Err(Error::field(name, "index of an example", expected, index)),
     }
 }
 
@@ -87,10 +78,6 @@ impl Examples for Dataset {
 
     fn classes(&self) -> usize {
         self.classes()
-    }
-
-    fn batch(&self, range: Range<usize>, dtype: DType, device: &Device) -> Result<Batch> {
-        self.batch(range, dtype, device)
     }
 
     fn gather(&self, indices: &[u32], dtype: DType, device: &Device) -> Result<Batch> {
@@ -139,11 +126,8 @@ impl LabelledTensors {
         }
         let examples = inputs.dims().first().copied().unwrap_or(0);
         if examples == 0 {
-            return field(
-                "inputs",
-                "at least one example".to_owned(),
-                "none".to_owned(),
-            );
+            let expected = "at least one example".to_owned();
+            return field("inputs", expected, "none".to_owned());
         }
         if labels.dims() != [examples] {
             let expected = format!("{examples} in one axis, one per example");
@@ -154,13 +138,6 @@ impl LabelledTensors {
             inputs: inputs.contiguous()?,
             labels: class_labels(name, labels, classes)?,
             classes,
-        })
-    }
-
-    fn batch_of(images: Tensor, labels: Tensor, dtype: DType, device: &Device) -> Result<Batch> {
-        Ok(Batch {
-            images: images.to_dtype(dtype)?.to_device(device)?,
-            labels: labels.to_device(device)?,
         })
     }
 }
@@ -182,26 +159,14 @@ impl Examples for LabelledTensors {
         self.classes
     }
 
-    fn batch(&self, range: Range<usize>, dtype: DType, device: &Device) -> Result<Batch> {
-        check_range(&self.name, self.len(), &range)?;
-        let images = self.inputs.narrow(0, range.start, range.len())?;
-        Self::batch_of(
-            images,
-            self.labels.narrow(0, range.start, range.len())?,
-            dtype,
-            device,
-        )
-    }
-
     fn gather(&self, indices: &[u32], dtype: DType, device: &Device) -> Result<Batch> {
         check_indices(&self.name, self.len(), indices)?;
         let indices = Tensor::new(indices, self.inputs.device())?;
-        let images = self.inputs.index_select(&indices, 0)?;
-        Self::batch_of(
-            images,
-            self.labels.index_select(&indices, 0)?,
-            dtype,
-            device,
-        )
+        let images = self.inputs.index_select(&indices, 0)?.to_dtype(dtype)?;
+        let labels = self.labels.index_select(&indices, 0)?;
+        Ok(Batch {
+            images: images.to_device(device)?,
+            labels: labels.to_device(device)?,
+        })
     }
 }

@@ -3,15 +3,16 @@
 //! Each file comes from the first mirror that delivers exactly its bytes: no more of a body is read than the
 //! manifest allows, SHA-256 is computed while it arrives, and only a verified file, synced to disk, is renamed to
 //! its name. Whatever interrupts a download, no name of the manifest names less than a complete file. Until then
-//! the bytes are in a new file `.NAME.PROCESS.part` of the same directory, so that no link is followed and two
-//! processes do not meet; one that was killed leaves it, and the next download takes it away.
+//! the bytes are in a new file of the same directory, so that no link is followed and two processes do not meet; one
+//! that is killed leaves it, `.flatness-` and some letters, and a download that failed begins anew.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
 use ureq::{Agent, Proxy, ProxyProtocol};
 
 use crate::error::{Error, Result};
@@ -84,11 +85,10 @@ fn proxy(address: &str) -> Result<Proxy> {
     Proxy::new(address).ok().filter(is_http).ok_or_else(|| {
         let (kind, rest) = address.split_once("://").unwrap_or(("", address));
         let host = rest.rsplit('@').next().unwrap_or_default();
-        let got = format!(
-            "{:?}",
-            [kind, host].join(if kind.is_empty() { "" } else { "://" })
-        );
-        Error::Proxy { got }
+        let separator = if kind.is_empty() { "" } else { "://" };
+        Error::Proxy {
+            got: format!("{:?}", [kind, separator, host].concat()),
+        }
     })
 }
 
@@ -154,10 +154,10 @@ fn fetch_file(
     for mirror in mirrors {
         let url = format!("{mirror}{}", file.name);
         progress(file, Progress::Asking { url: &url });
-        let mut part = Part::new(directory, &file.name)?;
+        let mut part = part(directory)?;
         let received = &mut |bytes| progress(file, Progress::Received { bytes });
         let Err(reason) = download(agent, &url, file, &mut part, received)? else {
-            part.store(&directory.join(&file.name))?;
+            store(part, &directory.join(&file.name))?;
             progress(file, Progress::Stored);
             return Ok(());
         };
@@ -177,7 +177,7 @@ fn download(
     agent: &Agent,
     url: &str,
     file: &RemoteFile,
-    part: &mut Part,
+    part: &mut NamedTempFile,
     received: &mut dyn FnMut(u64),
 ) -> Result<std::result::Result<(), String>> {
     let mut response = match agent.get(url).call() {
@@ -202,71 +202,37 @@ fn download(
                 return Ok(Err(format!("{reason}, after {bytes} of {expected} bytes")));
             }
         };
-        part.stream
-            .write_all(&buffer[..count])
-            .map_err(Error::io("write", &part.path))?;
+        part.write_all(&buffer[..count])
+            .map_err(Error::io("write", part.path()))?;
         hasher.update(&buffer[..count]);
         bytes += count as u64;
         received(bytes.min(expected));
     }
     if bytes != expected {
-        let got = if bytes > expected {
-            "more".to_owned()
-        } else {
-            bytes.to_string()
-        };
+        let counted = bytes.to_string();
+        let got = if bytes > expected { "more" } else { &counted };
         return Ok(Err(format!("size expected {expected}, got {got}")));
     }
-    let sha256 = format!("{:x}", hasher.finalize());
-    if sha256 != file.sha256 {
-        return Ok(Err(format!(
-            "sha256 expected {}, got {sha256}",
-            file.sha256
-        )));
+    let (expected, got) = (&file.sha256, format!("{:x}", hasher.finalize()));
+    if got != *expected {
+        return Ok(Err(format!("sha256 expected {expected}, got {got}")));
     }
     Ok(Ok(()))
 }
 
-/// What has arrived of a file; it goes away with this value unless it is stored.
-struct Part {
-    path: PathBuf,
-    stream: File,
+/// A new file in `directory`, as readable as the process's mask allows; it goes away unless it is stored.
+fn part(directory: &Path) -> Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".flatness-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let part = builder.tempfile_in(directory);
+    part.map_err(Error::io("write", directory))
 }
 
-impl Part {
-    /// A new file in `directory` for the file `name`, which this process locks; those without a lock are of
-    /// processes that were killed, and are removed.
-    fn new(directory: &Path, name: &str) -> Result<Self> {
-        let path = directory.join(format!(".{name}.{}.part", std::process::id()));
-        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-            let other = entry.file_name().to_string_lossy().into_owned();
-            let is_part = other.starts_with(&format!(".{name}.")) && other.ends_with(".part");
-            let is_plain = entry.file_type().is_ok_and(|kind| kind.is_file());
-            let is_left = || File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok());
-            if is_part && is_plain && is_left() {
-                // What cannot be removed disturbs nobody but by its size.
-                let _ = fs::remove_file(entry.path());
-            }
-        }
-        let mut options = OpenOptions::new();
-        let stream = options.write(true).create_new(true).open(&path);
-        let stream = stream.map_err(Error::io("write", &path))?;
-        // A file system without locks leaves what was killed, as no other process can tell.
-        let _ = stream.try_lock();
-        Ok(Self { path, stream })
-    }
-
-    /// Make this the file at `path`.
-    fn store(&mut self, path: &Path) -> Result<()> {
-        let synced = self.stream.sync_all();
-        let stored = synced.and_then(|()| fs::rename(&self.path, path));
-        stored.map_err(Error::io("write", path))
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        // Once it is stored there is nothing of that name any more.
-        let _ = fs::remove_file(&self.path);
-    }
+/// Make `part` the file at `path`.
+fn store(part: NamedTempFile, path: &Path) -> Result<()> {
+    let synced = part.as_file().sync_all();
+    let stored = synced.and_then(|()| Ok(part.persist(path)?));
+    stored.map(drop).map_err(Error::io("write", path))
 }

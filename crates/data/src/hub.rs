@@ -31,15 +31,8 @@ pub fn from_vision(
         let pixels = to_bytes(&name, images)?;
         let labels = class_labels(&name, &labels.to_device(&Device::Cpu)?, data.labels)?;
         let labels = labels.to_dtype(DType::U8)?.to_vec1::<u8>()?;
-        let normalization = normalization.clone();
-        Dataset::from_bytes(
-            &name,
-            example_shape,
-            pixels,
-            labels,
-            data.labels,
-            normalization,
-        )
+        let (classes, normalization) = (data.labels, normalization.clone());
+        Dataset::from_bytes(&name, example_shape, pixels, labels, classes, normalization)
     };
     Ok((
         split("train", &data.train_images, &data.train_labels)?,
@@ -74,15 +67,9 @@ pub fn to_vision(train: &Dataset, test: &Dataset) -> Result<vision::Dataset> {
 }
 
 fn to_bytes(name: &str, images: &Tensor) -> Result<Vec<u8>> {
-    let images = images
-        .to_device(&Device::Cpu)?
-        .to_dtype(DType::F32)?
-        .flatten_all()?;
-    images
-        .to_vec1::<f32>()?
-        .into_iter()
-        .map(|value| to_byte(name, value))
-        .collect()
+    let images = images.to_device(&Device::Cpu)?.to_dtype(DType::F32)?;
+    let values = images.flatten_all()?.to_vec1::<f32>()?.into_iter();
+    values.map(|value| to_byte(name, value)).collect()
 }
 
 fn to_byte(name: &str, value: f32) -> Result<u8> {

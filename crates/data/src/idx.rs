@@ -10,7 +10,6 @@
 //! bounded by what the file really holds: nothing is allocated on the header's word alone, and inflating
 //! stops one byte after the declared end.
 
-use std::fmt;
 use std::io::Read;
 
 use flate2::bufread::MultiGzDecoder;
@@ -20,40 +19,21 @@ use crate::error::{Error, Result};
 /// Largest number of data bytes accepted, 1 GiB: twenty times the training images of MNIST.
 pub const MAX_BYTES: u64 = 1 << 30;
 
+/// Magic number of one byte per example.
+const LABELS: u32 = 0x0801;
+
+/// Magic number of one byte per pixel, one channel.
+const IMAGES: u32 = 0x0803;
+
 /// First bytes of every gzip stream (RFC 1952); an IDX file begins with two zeros.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// What an IDX file of bytes holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// One byte per example.
-    Labels,
-    /// One byte per pixel, one channel.
-    Images,
-}
-
-impl Kind {
-    /// Magic number: type 0x08 (unsigned byte) and the number of dimensions.
-    pub fn magic(self) -> u32 {
-        match self {
-            Self::Labels => 0x0801,
-            Self::Images => 0x0803,
-        }
-    }
-
-    fn from_magic(magic: u32) -> Option<Self> {
-        [Self::Labels, Self::Images]
-            .into_iter()
-            .find(|kind| kind.magic() == magic)
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Labels => "labels",
-            Self::Images => "images",
-        })
+/// What a file with this magic number holds: type 0x08 (unsigned byte) and the number of dimensions.
+fn kind(magic: u32) -> Option<&'static str> {
+    match magic {
+        LABELS => Some("labels"),
+        IMAGES => Some("images"),
+        _ => None,
     }
 }
 
@@ -75,8 +55,7 @@ pub struct Images {
 /// # Errors
 /// When the gzip stream, the magic number, a dimension or the length is wrong.
 pub fn read_images(file: &str, bytes: &[u8]) -> Result<Images> {
-    let ([count, rows, columns], pixels) =
-        read(file, bytes, Kind::Images, ["count", "rows", "columns"])?;
+    let ([count, rows, columns], pixels) = read(file, bytes, IMAGES, ["count", "rows", "columns"])?;
     Ok(Images {
         count,
         rows,
@@ -91,7 +70,7 @@ pub fn read_images(file: &str, bytes: &[u8]) -> Result<Images> {
 /// # Errors
 /// When the gzip stream, the magic number, the count, the length or a label is wrong.
 pub fn read_labels(file: &str, bytes: &[u8], classes: usize) -> Result<Vec<u8>> {
-    let (_, labels) = read(file, bytes, Kind::Labels, ["count"])?;
+    let (_, labels) = read(file, bytes, LABELS, ["count"])?;
     check_labels(file, &labels, classes)?;
     Ok(labels)
 }
@@ -117,20 +96,20 @@ pub(crate) fn check_labels<L: Copy + Into<i64>>(
 fn read<const D: usize>(
     file: &str,
     bytes: &[u8],
-    kind: Kind,
+    magic: u32,
     fields: [&'static str; D],
 ) -> Result<([usize; D], Vec<u8>)> {
     if bytes.starts_with(&GZIP_MAGIC) {
-        decode(file, MultiGzDecoder::new(bytes), kind, fields)
+        decode(file, MultiGzDecoder::new(bytes), magic, fields)
     } else {
-        decode(file, bytes, kind, fields)
+        decode(file, bytes, magic, fields)
     }
 }
 
 fn decode<const D: usize>(
     file: &str,
     mut source: impl Read,
-    kind: Kind,
+    magic: u32,
     fields: [&'static str; D],
 ) -> Result<([usize; D], Vec<u8>)> {
     let header_length = 4 * (1 + D);
@@ -140,8 +119,8 @@ fn decode<const D: usize>(
     };
     let bytes = format!("{header_length} bytes");
     let short = || Error::content(file, "header", &bytes, header.len());
-    let (magic, dimensions) = header.split_first_chunk::<4>().ok_or_else(short)?;
-    check_magic(file, kind, u32::from_be_bytes(*magic))?;
+    let (found, dimensions) = header.split_first_chunk::<4>().ok_or_else(short)?;
+    check_magic(file, magic, u32::from_be_bytes(*found))?;
     let (dimensions, _) = dimensions.as_chunks::<4>();
     let dimensions: [[u8; 4]; D] = dimensions.try_into().map_err(|_| short())?;
     let dimensions = dimensions.map(u32::from_be_bytes);
@@ -153,12 +132,8 @@ fn decode<const D: usize>(
         product.checked_mul(u64::from(dimension))
     });
     let Some(expected) = product.filter(|&product| product <= MAX_BYTES) else {
-        let expected = format!("at most {MAX_BYTES}");
-        return refused(
-            "product of the dimensions",
-            expected,
-            format!("{dimensions:?}"),
-        );
+        let (expected, got) = (format!("at most {MAX_BYTES}"), format!("{dimensions:?}"));
+        return refused("product of the dimensions", expected, got);
     };
 
     // The byte too many tells an overlong file from a complete one, and asking for it makes the gzip
@@ -176,24 +151,19 @@ fn decode<const D: usize>(
     Ok((dimensions.map(|dimension| dimension as usize), data))
 }
 
-fn check_magic(file: &str, kind: Kind, got: u32) -> Result<()> {
-    let (field, expected) = ("content", format!("IDX {kind}"));
-    match Kind::from_magic(got) {
-        Some(found) if found == kind => Ok(()),
-        Some(found) => {
-            let got = format!("IDX {found}: images and labels are swapped");
-            Err(Error::content(file, field, expected, got))
-        }
-        None => {
-            let expected = format!("{expected} with magic number {:#010x}", kind.magic());
-            Err(Error::content(
-                file,
-                field,
-                expected,
-                format!("{got:#010x}"),
-            ))
-        }
+fn check_magic(file: &str, magic: u32, got: u32) -> Result<()> {
+    if got == magic {
+        return Ok(());
     }
+    let mut expected = format!("IDX {}", kind(magic).unwrap_or_default());
+    let got = match kind(got) {
+        Some(found) => format!("IDX {found}: images and labels are swapped"),
+        None => {
+            expected = format!("{expected} with magic number {magic:#010x}");
+            format!("{got:#010x}")
+        }
+    };
+    Err(Error::content(file, "content", expected, got))
 }
 
 /// Up to `limit` bytes; the buffer grows with what arrives, never with what was promised.
@@ -233,11 +203,8 @@ mod tests {
             header: vec![0, 0, 8, 1, 0, 0, 3, 232],
             taken: 0,
         };
-        let error = decode("bomb", &mut stream, Kind::Labels, ["count"]).unwrap_err();
-        assert!(
-            error.to_string().contains("1000 bytes, got more"),
-            "{error}"
-        );
+        let error = decode("bomb", &mut stream, LABELS, ["count"]).unwrap_err();
+        assert!(error.to_string().contains("1000 bytes, got more"));
         assert_eq!(stream.taken, 8 + 1000 + 1);
     }
 }

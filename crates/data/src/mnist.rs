@@ -58,10 +58,7 @@ pub struct EmbeddedMnist {
 impl fmt::Debug for EmbeddedMnist {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The megabytes of the files would drown whatever message this becomes part of.
-        formatter
-            .debug_tuple("EmbeddedMnist")
-            .field(&self.description)
-            .finish()
+        write!(formatter, "EmbeddedMnist({:?})", self.description)
     }
 }
 
@@ -142,10 +139,9 @@ pub fn load(source: Source, normalization: Normalization) -> Result<Loaded> {
         content(&TRAIN, train.digest()?),
         content(&TEST, test.digest()?),
     ];
-    let completeness = if contents == [Some(TRAIN[0].1), Some(TEST[0].1)] {
-        Completeness::Canonical
-    } else {
-        Completeness::Partial
+    let completeness = match contents == [Some(TRAIN[0].1), Some(TEST[0].1)] {
+        true => Completeness::Canonical,
+        false => Completeness::Partial,
     };
     Ok(Loaded {
         set: "mnist",
@@ -182,22 +178,12 @@ fn decode_split(
     let labels = idx::read_labels(labels_file, labels, CLASSES)?;
     if images.count != labels.len() {
         let expected = format!("{}, the images of {images_file}", images.count);
-        return Err(Error::content(
-            labels_file,
-            "number of labels",
-            expected,
-            labels.len(),
-        ));
+        let (field, got) = ("number of labels", labels.len());
+        return Err(Error::content(labels_file, field, expected, got));
     }
-    let shape = [1, images.rows, images.columns];
-    Dataset::from_bytes(
-        name,
-        shape,
-        images.pixels,
-        labels,
-        CLASSES,
-        normalization.clone(),
-    )
+    let (shape, pixels) = ([1, images.rows, images.columns], images.pixels);
+    let normalization = normalization.clone();
+    Dataset::from_bytes(name, shape, pixels, labels, CLASSES, normalization)
 }
 
 /// The canonical files as their distributors serve them, with two mirrors.

@@ -21,12 +21,8 @@ impl Normalization {
     /// When the lengths differ or are zero, a number is not finite, or a deviation is not positive.
     pub fn new(mean: Vec<f64>, deviation: Vec<f64>) -> Result<Self> {
         let refused = |field, expected: String, got: &[f64]| {
-            Err(Error::field(
-                "normalization",
-                field,
-                expected,
-                format!("{got:?}"),
-            ))
+            let got = format!("{got:?}");
+            Err(Error::field("normalization", field, expected, got))
         };
         if mean.is_empty() || mean.iter().any(|value| !value.is_finite()) {
             return refused("mean", "one finite number per channel".to_owned(), &mean);

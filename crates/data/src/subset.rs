@@ -1,12 +1,10 @@
 //! Some examples of a data set, as a data set of their own.
 
-use std::ops::Range;
-
 use candle_core::{DType, Device};
 
 use crate::batches::{Batch, Order};
 use crate::error::{Error, Result};
-use crate::examples::{Examples, check_indices, check_range};
+use crate::examples::{Examples, check_indices};
 
 /// The examples of a data set at some indices, in their order.
 #[derive(Debug, Clone)]
@@ -79,12 +77,6 @@ impl Examples for Subset<'_> {
 
     fn classes(&self) -> usize {
         self.examples.classes()
-    }
-
-    fn batch(&self, range: Range<usize>, dtype: DType, device: &Device) -> Result<Batch> {
-        check_range(self.name(), self.len(), &range)?;
-        let indices = &self.indices[range];
-        self.examples.gather(indices, dtype, device)
     }
 
     fn gather(&self, indices: &[u32], dtype: DType, device: &Device) -> Result<Batch> {

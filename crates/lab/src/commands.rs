@@ -9,8 +9,8 @@ pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod train;
 
-/// Rows of cells as lines with columns of one width; the first cells are flush left, the others flush right.
-fn table(rows: &[Vec<String>]) -> String {
+/// Rows of cells as lines with columns of one width, of which the first is flush left, the others flush right.
+fn aligned(rows: &[Vec<String>]) -> Vec<String> {
     let cells = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         let lengths = rows
@@ -20,15 +20,17 @@ fn table(rows: &[Vec<String>]) -> String {
     };
     let widths: Vec<usize> = (0..cells).map(width).collect();
     let line = |row: &Vec<String>| {
-        let cells =
-            row.iter()
-                .zip(&widths)
-                .enumerate()
-                .map(|(column, (cell, &width))| match column {
-                    0 => format!("{cell:<width$}"),
-                    _ => format!("  {cell:>width$}"),
-                });
-        cells.collect::<String>().trim_end().to_owned()
+        let cells = row.iter().zip(&widths).enumerate();
+        let padded = cells.map(|(column, (cell, &width))| match column {
+            0 => format!("{cell:<width$}"),
+            _ => format!("  {cell:>width$}"),
+        });
+        padded.collect::<String>().trim_end().to_owned()
     };
-    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+    rows.iter().map(line).collect()
+}
+
+/// The same as one text.
+fn table(rows: &[Vec<String>]) -> String {
+    aligned(rows).join("\n")
 }

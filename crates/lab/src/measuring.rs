@@ -37,8 +37,8 @@ impl Observer for Watch {
     fn begin(&self, name: &str, unit: &'static str, total: u64) {
         // The old one leaves the terminal first.
         self.stage.replace(None);
-        self.stage
-            .replace(Some(self.progress.stage(name, unit, total)));
+        let stage = self.progress.stage(name, unit, total);
+        self.stage.replace(Some(stage));
     }
 
     fn expect(&self, total: u64) {
@@ -125,12 +125,8 @@ impl Instrument<'_> {
 
     /// What is asked for along training, after `epoch` epochs.
     pub(crate) fn along(&self, epoch: u32, weights: &Weights) -> Result<Measurement> {
-        self.measure(
-            epoch,
-            Iterate::Last,
-            weights,
-            &self.request.before_the_end(),
-        )
+        let request = self.request.before_the_end();
+        self.measure(epoch, Iterate::Last, weights, &request)
     }
 
     /// What is asked for at the end.

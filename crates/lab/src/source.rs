@@ -1,6 +1,5 @@
 //! Data sets by name: where they come from and how they are split.
 
-use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Result, bail};
@@ -10,6 +9,7 @@ use flatness_data::{Dataset, Error, Loaded, Normalization};
 use flatness_records::{DataRecord, DataSpec, Split, Streams, SubsetSpec};
 
 use crate::environment;
+use crate::output::say;
 
 /// The splits of a data set.
 pub(crate) struct Splits {
@@ -58,17 +58,11 @@ pub(crate) fn read(spec: &DataSpec, directory: Option<&Path>, model: &str) -> Re
             test_labels: flatness_fixtures::TEST_LABELS,
             description: flatness_fixtures::DESCRIPTION,
         };
-        let found = mnist::find(directory, cache, embedded);
-        return Ok(mnist::load(
-            at_hand(found, spec, directory)?,
-            normalization,
-        )?);
+        let found = at_hand(mnist::find(directory, cache, embedded), spec, directory)?;
+        return Ok(mnist::load(found, normalization)?);
     }
-    let found = cifar100::find(directory, cache);
-    Ok(cifar100::load(
-        at_hand(found, spec, directory)?,
-        normalization,
-    )?)
+    let found = at_hand(cifar100::find(directory, cache), spec, directory)?;
+    Ok(cifar100::load(found, normalization)?)
 }
 
 /// What was found, or how to get what is absent from the cache directory.
@@ -92,7 +86,7 @@ fn at_hand<T>(
 pub(crate) fn split(loaded: Loaded, spec: &DataSpec, streams: Streams) -> Result<Splits> {
     let (set, digest) = (loaded.name(), loaded.digest()?);
     if set != loaded.set {
-        warn(&format!(
+        say(&format!(
             "warning: the examples of {} are not the published ones of {}; records call them {set}",
             loaded.source, loaded.set
         ));
@@ -117,10 +111,8 @@ pub(crate) fn split(loaded: Loaded, spec: &DataSpec, streams: Streams) -> Result
     };
     let train = match (spec.train_examples, spec.subset) {
         (None, _) => rest,
-        (Some(examples), SubsetSpec::First) => rest.take(examples)?,
-        (Some(examples), SubsetSpec::Seeded) => {
-            rest.sample(examples, streams.seed("train-examples"))?
-        }
+        (Some(n), SubsetSpec::First) => rest.take(n)?,
+        (Some(n), SubsetSpec::Seeded) => rest.sample(n, streams.seed("train-examples"))?,
     };
     Ok(Splits {
         train,
@@ -142,11 +134,6 @@ fn cifar_normalization(model: &str) -> Normalization {
     } else {
         Normalization::cifar()
     }
-}
-
-/// Says one line, whatever is asked to be quiet; that nobody listens is no reason to end.
-fn warn(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 impl Splits {

@@ -163,21 +163,6 @@ impl Statistic {
         )
     }
 
-    /// The quantities it reads.
-    #[must_use]
-    pub fn quantities(&self) -> Vec<&Expression> {
-        match self {
-            Self::LogRatio(one) | Self::Difference(one) => vec![&one.quantity],
-            Self::AccuracyGain(_) => Vec::new(),
-            Self::Value(of) | Self::Factor(of) => vec![&of.quantity],
-            Self::EndOverPeak(path) | Self::Range(path) | Self::LogRange(path) => {
-                vec![&path.quantity]
-            }
-            Self::Slope(slope) => vec![&slope.x, &slope.y],
-            Self::RankCorrelation(ranking) => ranking.quantities(),
-        }
-    }
-
     /// The selections of its runs: what is compared with what, or the runs that count.
     #[must_use]
     pub fn selections(&self) -> Vec<&Selection> {

@@ -106,32 +106,24 @@ impl Test {
     ) -> Option<Self> {
         let [low, high] = threshold.bounds(logarithmic);
         let estimate = Estimate::of(sample)?;
-        if judged == Judged::Every {
-            let every = sample
-                .seeds
-                .iter()
-                .all(|seed| threshold.admits(seed.value, logarithmic));
-            let [p_holds, p_fails] = if every { [0.0, 1.0] } else { [1.0, 0.0] };
-            return Some(Self {
+        let values = || sample.seeds.iter().map(|seed| seed.value);
+        let either = |so: bool, p: f64, sign_test: bool| {
+            let [p_holds, p_fails] = if so { [p, 1.0] } else { [1.0, p] };
+            Some(Self {
                 p_holds,
                 p_fails,
-                sign_test: false,
-            });
+                sign_test,
+            })
+        };
+        if judged == Judged::Every {
+            let every = values().all(|value| threshold.admits(value, logarithmic));
+            return either(every, 0.0, false);
         }
         let error = estimate.standard_error?;
-        let largest = sample
-            .seeds
-            .iter()
-            .map(|seed| seed.value.abs())
-            .fold(0.0, f64::max);
+        let largest = values().map(f64::abs).fold(0.0, f64::max);
         if error <= 1e-12 * largest || error == 0.0 {
             let p = 0.5f64.powi(i32::try_from(estimate.n).unwrap_or(i32::MAX));
-            let inside = threshold.admits(estimate.mean, logarithmic);
-            return Some(Self {
-                p_holds: if inside { p } else { 1.0 },
-                p_fails: if inside { 1.0 } else { p },
-                sign_test: true,
-            });
+            return either(threshold.admits(estimate.mean, logarithmic), p, true);
         }
         // Probabilities of a mean so far on the inner side of either bound.
         let tail = |distance: f64| student_tail(distance / error, estimate.n - 1);

@@ -105,24 +105,15 @@ pub(super) fn read_names<R: Read>(named: Named<'_, R>, count: usize) -> Result<V
     let mut bytes = Vec::new();
     let mut stream = stream.take(MAX_NAMES_BYTES as u64 + 1);
     stream.read_to_end(&mut bytes).map_err(damaged)?;
-    let refused = |got: String| {
-        Error::content(
-            &file,
-            "content",
-            format!("{count} names, one per line"),
-            got,
-        )
-    };
+    let expected = format!("{count} names, one per line");
+    let refused = |got: String| Error::content(&file, "content", &expected, got);
     if bytes.len() > MAX_NAMES_BYTES {
         return Err(refused(format!("more than {MAX_NAMES_BYTES} bytes")));
     }
     let text =
         String::from_utf8(bytes).map_err(|_| refused("bytes that are no text".to_owned()))?;
-    let names: Vec<String> = text
-        .trim_end()
-        .lines()
-        .map(|name| name.trim().to_owned())
-        .collect();
+    let lines = text.trim_end().lines();
+    let names: Vec<String> = lines.map(|name| name.trim().to_owned()).collect();
     if names.iter().any(String::is_empty) {
         return Err(refused("an empty line".to_owned()));
     }

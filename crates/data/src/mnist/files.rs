@@ -18,13 +18,8 @@ const MAX_FILE_BYTES: u64 = idx::MAX_BYTES + (1 << 20);
 pub(super) fn places(directory: &Path) -> [PathBuf; 5] {
     let below = |place| directory.join(place);
     let [mnist, capitals, raw] = ["mnist", "MNIST", "raw"].map(below);
-    [
-        directory.to_owned(),
-        mnist,
-        capitals,
-        below("MNIST/raw"),
-        raw,
-    ]
+    let whole = below("MNIST/raw");
+    [directory.to_owned(), mnist, capitals, whole, raw]
 }
 
 /// The four files, in the order of [`FILE_NAMES`], from the first of the places that holds all of them;
@@ -96,13 +91,8 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
         .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
         .map_err(Error::io("read", path))?;
     if size as u64 > MAX_FILE_BYTES {
-        let expected = format!("at most {MAX_FILE_BYTES} bytes");
-        return Err(Error::content(
-            &path.display().to_string(),
-            "size",
-            expected,
-            "more",
-        ));
+        let (file, expected) = (path.display(), format!("at most {MAX_FILE_BYTES} bytes"));
+        return Err(Error::content(&file.to_string(), "size", expected, "more"));
     }
     Ok(bytes)
 }

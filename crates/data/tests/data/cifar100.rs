@@ -8,6 +8,7 @@ use flatness_data::cifar100::{self, ARCHIVE_NAME, Source};
 use flatness_data::{Completeness, Error, Loaded, Normalization};
 use tempfile::tempdir;
 
+use crate::check::refused;
 use crate::cifar::{files, record, write_archive, write_files};
 
 fn load(path: &Path) -> Result<Loaded, Error> {
@@ -35,26 +36,18 @@ fn archive_and_directory_give_the_same_data_wherever_they_lie() {
         let labels = |data: &flatness_data::Dataset| data.labels().to_vec1::<u8>().unwrap();
         assert_eq!(labels(&data.train), [7, 0, 99], "{asked} {at}");
         assert_eq!(labels(&data.test), [0, 7]);
-        assert_eq!(
-            (data.train.name(), data.test.name()),
-            ("cifar-100-train", "cifar-100-test")
-        );
+        let names = [data.train.name(), data.test.name()];
+        assert_eq!(names, ["cifar-100-train", "cifar-100-test"]);
         assert_eq!((data.train.classes(), data.test.classes()), (100, 100));
         assert_eq!(data.completeness, Completeness::Partial);
         assert_eq!(data.contents, [None, None]);
         assert_eq!(data.name(), "cifar-100-like (unknown digest)");
-        let n_files = if data.source.starts_with("archive") {
-            1
-        } else {
-            4
-        };
-        assert_eq!(data.files.len(), n_files);
+        let is_archive = data.source.starts_with("archive");
+        assert_eq!(data.files.len(), if is_archive { 1 } else { 4 });
         digests.push(data.digest().unwrap());
     }
-    assert!(
-        digests.iter().all(|digest| *digest == digests[0]),
-        "{digests:?}"
-    );
+    digests.dedup();
+    assert_eq!(digests.len(), 1, "{digests:?}");
 }
 
 #[test]
@@ -63,13 +56,8 @@ fn pixels_are_planes_of_red_green_and_blue_row_by_row() {
     write_archive(root.path(), &files());
     let data = load(root.path()).unwrap();
     assert_eq!(data.train.images().dims(), [3, 3, 32, 32]);
-    let images = data
-        .train
-        .images()
-        .flatten_from(2)
-        .unwrap()
-        .to_vec3::<u8>()
-        .unwrap();
+    let images = data.train.images().flatten_from(2).unwrap();
+    let images = images.to_vec3::<u8>().unwrap();
     let written = record(2, 99, 2);
     for (channel, row, column) in [(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0), (2, 31, 31)] {
         let position = 2 + channel * 1024 + row * 32 + column;
@@ -85,17 +73,9 @@ fn names_and_superclasses_come_from_the_files_and_the_records() {
     files[2].1.extend(b"\n\n");
     write_archive(root.path(), &files);
     let classes = load(root.path()).unwrap().classes.unwrap();
-    assert_eq!(
-        (classes.names.len(), classes.superclass_names.len()),
-        (100, 20)
-    );
-    assert_eq!(
-        (
-            classes.names[99].as_str(),
-            classes.superclass_names[0].as_str()
-        ),
-        ("fine-99", "coarse-0")
-    );
+    let (names, superclass_names) = (classes.names, classes.superclass_names);
+    assert_eq!((names.len(), superclass_names.len()), (100, 20));
+    assert_eq!([&names[99], &superclass_names[0]], ["fine-99", "coarse-0"]);
     for class in 0..100 {
         let expected = match class {
             0 => Some(19),
@@ -114,13 +94,16 @@ fn the_normalisation_is_the_callers_and_enters_no_digest() {
     // MATHS.md, section 4.
     let of_cifar = ([0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.2010]);
     let of_imagenet = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+    let load = |normalization| {
+        let source = Source::Archive(root.path().join(ARCHIVE_NAME));
+        cifar100::load(source, normalization)
+    };
     let digests = [
         (Normalization::cifar(), of_cifar),
         (Normalization::imagenet(), of_imagenet),
     ]
     .map(|(normalization, (mean, deviation))| {
-        let source = Source::Archive(root.path().join(ARCHIVE_NAME));
-        let data = cifar100::load(source, normalization).unwrap();
+        let data = load(normalization).unwrap();
         for split in [&data.train, &data.test] {
             assert_eq!(split.normalization().mean(), mean);
             assert_eq!(split.normalization().deviation(), deviation);
@@ -129,13 +112,9 @@ fn the_normalisation_is_the_callers_and_enters_no_digest() {
     });
     assert_eq!(digests[0], digests[1]);
     // Two colours too few.
-    let source = Source::Archive(root.path().join(ARCHIVE_NAME));
-    let message = cifar100::load(source, Normalization::mnist())
-        .unwrap_err()
-        .to_string();
-    assert!(
-        message.contains("normalization must be for 3 channels, got 1"),
-        "{message}"
+    refused(
+        load(Normalization::mnist()),
+        "normalization must be for 3 channels, got 1",
     );
 }
 
@@ -149,13 +128,11 @@ fn the_directory_asked_for_comes_before_the_cache_and_the_archive_before_its_fil
     let archive = Source::Archive(cache.path().join(ARCHIVE_NAME));
     assert_eq!(find(Some(asked.path()), Some(cache.path())), directory);
     assert_eq!(find(None, Some(cache.path())), archive);
+    let [named, packed] = [&directory, &archive].map(ToString::to_string);
+    assert_eq!(named, format!("directory {}", asked.path().display()));
     assert_eq!(
-        directory.to_string(),
-        format!("directory {}", asked.path().display())
-    );
-    assert_eq!(
-        archive.to_string(),
-        format!("archive {}", cache.path().join(ARCHIVE_NAME).display())
+        packed,
+        format!("archive {}/{ARCHIVE_NAME}", cache.path().display())
     );
 
     write_archive(asked.path(), &files());

@@ -5,6 +5,7 @@ use candle_datasets::vision;
 use flatness_data::{Dataset, Normalization, hub, mnist};
 use tempfile::tempdir;
 
+use crate::check::{refused, values};
 use crate::encode::{images, labels, pixels};
 
 fn normalization() -> Normalization {
@@ -25,18 +26,10 @@ fn a_conversion_there_and_back_changes_no_byte() {
     let there = hub::to_vision(&train, &test).unwrap();
     assert_eq!(there.train_images.dims(), [64, 4]);
     assert_eq!((there.train_images.dtype(), there.labels), (DType::F32, 10));
-    let values = there
-        .train_images
-        .flatten_all()
-        .unwrap()
-        .to_vec1::<f32>()
-        .unwrap();
-    for (byte, value) in values.iter().enumerate() {
+    for (byte, value) in values(&there.train_images).iter().enumerate() {
         // candle multiplies by the rounded reciprocal, which costs at most one rounding more.
-        assert!(
-            (value - byte as f32 / 255.0).abs() <= f32::EPSILON,
-            "{byte}: {value}"
-        );
+        let error = (*value as f32 - byte as f32 / 255.0).abs();
+        assert!(error <= f32::EPSILON, "{byte}: {value}");
     }
     let back = hub::from_vision("all", &there, [1, 2, 2], &normalization()).unwrap();
     assert_eq!(back.0.digest().unwrap(), train.digest().unwrap());
@@ -57,8 +50,7 @@ fn pixels_that_are_no_bytes_are_refused() {
             labels: 10,
         };
         let made = hub::from_vision("x", &data, [1, 2, 2], &normalization());
-        let message = made.unwrap_err().to_string();
-        assert!(message.contains(&format!("got {value}")), "{message}");
+        refused(made, &format!("got {value}"));
     }
 }
 
@@ -73,18 +65,11 @@ fn splits_of_different_shape_are_refused() {
 fn its_loader_and_ours_read_the_same_from_a_directory() {
     let root = tempdir().unwrap();
     for (prefix, count) in [("train", 3_usize), ("t10k", 2)] {
+        let path = |kind: &str| root.path().join(format!("{prefix}-{kind}-ubyte"));
         let images = images(count as u32, 28, 28, &pixels(count * 784));
-        std::fs::write(
-            root.path().join(format!("{prefix}-images-idx3-ubyte")),
-            images,
-        )
-        .unwrap();
+        std::fs::write(path("images-idx3"), images).unwrap();
         let labels = labels(count as u32, &[4, 0, 9][..count]);
-        std::fs::write(
-            root.path().join(format!("{prefix}-labels-idx1-ubyte")),
-            labels,
-        )
-        .unwrap();
+        std::fs::write(path("labels-idx1"), labels).unwrap();
     }
     let theirs = vision::mnist::load_dir(root.path()).unwrap();
     let theirs = hub::from_vision("mnist", &theirs, [1, 28, 28], &normalization()).unwrap();

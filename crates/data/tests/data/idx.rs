@@ -1,41 +1,18 @@
 //! The reader against files written from the format's description, valid and damaged in each way.
 
-use flatness_data::Error;
-use flatness_data::idx::{Images, read_images, read_labels};
+use flatness_data::idx::{read_images, read_labels};
+use flatness_data::{Error, Result};
 
+use crate::check::refused;
 use crate::encode::{gzip, images, labels, pixels};
 
 fn small_images() -> Vec<u8> {
     images(3, 2, 4, &pixels(24))
 }
 
-/// One sentence that names the file and every one of the `parts` between bars.
-fn check_message(error: &Error, parts: &str) {
-    let message = error.to_string();
-    assert!(!message.contains('\n'), "{message}");
-    for part in parts.split('|').chain(["the-file"]) {
-        assert!(message.contains(part), "{part:?} is missing in: {message}");
-    }
-}
-
-#[test]
-fn raw_and_gzip_files_give_the_pixels_and_labels_that_were_written() {
-    let expected = Images {
-        count: 3,
-        rows: 2,
-        columns: 4,
-        pixels: pixels(24),
-    };
-    let raw = small_images();
-    assert_eq!(read_images("the-file", &raw).unwrap(), expected);
-    assert_eq!(read_images("the-file", &gzip(&raw)).unwrap(), expected);
-
-    let raw = labels(4, &[0, 9, 3, 3]);
-    assert_eq!(read_labels("the-file", &raw, 10).unwrap(), [0, 9, 3, 3]);
-    assert_eq!(
-        read_labels("the-file", &gzip(&raw), 10).unwrap(),
-        [0, 9, 3, 3]
-    );
+/// The `parts`, and the name of the file.
+fn check_refused<T: std::fmt::Debug>(made: Result<T>, parts: &str) -> Error {
+    refused(made, &format!("the-file|{parts}"))
 }
 
 #[test]
@@ -68,10 +45,10 @@ fn damaged_images_files_are_refused_with_the_numbers() {
         (images(1 << 20, 32, 32, &pixels(9)), "1073741824|got 9"),
     ];
     for (bytes, parts) in cases {
-        check_message(&read_images("the-file", &bytes).unwrap_err(), parts);
+        check_refused(read_images("the-file", &bytes), parts);
         // An empty file has no stored block: the smallest gzip stream holds one.
         if !bytes.is_empty() {
-            check_message(&read_images("the-file", &gzip(&bytes)).unwrap_err(), parts);
+            check_refused(read_images("the-file", &gzip(&bytes)), parts);
         }
     }
 }
@@ -86,7 +63,7 @@ fn damaged_labels_files_are_refused_with_the_numbers() {
         (labels(u32::MAX, &[]), "[4294967295]|1073741824"),
     ] {
         for bytes in [gzip(&bytes), bytes] {
-            check_message(&read_labels("the-file", &bytes, 10).unwrap_err(), parts);
+            check_refused(read_labels("the-file", &bytes, 10), parts);
         }
     }
 }
@@ -98,12 +75,11 @@ fn a_gzip_stream_with_a_wrong_checksum_is_refused_although_its_data_is_complete(
     for position in checksum..intact.len() {
         let mut bytes = intact.clone();
         bytes[position] ^= 1;
-        let error = read_images("the-file", &bytes).unwrap_err();
+        let error = check_refused(read_images("the-file", &bytes), "damaged|fetch it again");
         assert!(
             matches!(error, Error::Damaged { .. }),
             "byte {position}: {error}"
         );
-        check_message(&error, "damaged|fetch it again");
     }
 }
 
@@ -126,18 +102,12 @@ fn a_flipped_bit_of_a_gzip_file_never_changes_the_pixels_unnoticed() {
 fn a_gzip_file_cut_anywhere_is_refused() {
     let intact = gzip(&small_images());
     for length in 0..intact.len() {
-        assert!(
-            read_images("the-file", &intact[..length]).is_err(),
-            "first {length} bytes"
-        );
+        check_refused(read_images("the-file", &intact[..length]), "");
     }
 }
 
 #[test]
 fn bytes_after_a_gzip_stream_are_refused() {
     let bytes = [gzip(&small_images()), b"appended".to_vec()].concat();
-    assert!(matches!(
-        read_images("the-file", &bytes),
-        Err(Error::Damaged { .. })
-    ));
+    check_refused(read_images("the-file", &bytes), "gzip stream is damaged");
 }

@@ -2,6 +2,7 @@
 
 mod augmentation;
 mod batches;
+mod check;
 mod cifar;
 mod cifar100;
 mod dataset;
@@ -16,4 +17,3 @@ mod mnist;
 mod properties;
 #[cfg(feature = "fetch")]
 mod server;
-mod subset;

@@ -46,10 +46,8 @@ impl Reply {
 
     /// A redirect to another address.
     pub(crate) fn redirect(location: &str) -> Self {
-        Self::new(
-            &format!("302 Found|Location: {location}|Content-Length: 0"),
-            &[],
-        )
+        let head = format!("302 Found|Location: {location}|Content-Length: 0");
+        Self::new(&head, &[])
     }
 
     pub(crate) fn then(self, then: Then) -> Self {
@@ -125,11 +123,8 @@ fn answer(mut stream: &TcpStream, reply: &Reply, piece: usize) -> std::io::Resul
     loop {
         for piece in reply.bytes.chunks(piece) {
             stream.write_all(piece)?;
-            thread::sleep(Duration::from_millis(if piece.len() < 100 {
-                10
-            } else {
-                0
-            }));
+            let pause = if piece.len() < 100 { 10 } else { 0 };
+            thread::sleep(Duration::from_millis(pause));
         }
         match reply.then {
             Then::Close => return Ok(()),

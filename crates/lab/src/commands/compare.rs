@@ -1,6 +1,6 @@
 //! `flatness compare`: finished runs side by side.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Result, bail};
@@ -20,10 +20,11 @@ pub(crate) fn compare(options: &CompareOptions) -> Result<()> {
     heads.extend(records.iter().map(|record| record.id.clone()));
     let mut settings = vec![heads];
     let specs: Vec<_> = records.iter().map(fields).collect::<Result<_>>()?;
+    let absent = || "-".to_owned();
     for name in names(&specs) {
         let values = specs
             .iter()
-            .map(|spec| spec.get(&name).cloned().unwrap_or_else(|| "-".to_owned()));
+            .map(|spec| spec.get(&name).cloned().unwrap_or_else(absent));
         let values: Vec<String> = values.collect();
         if values.iter().any(|value| *value != values[0]) {
             settings.push([name].into_iter().chain(values).collect());
@@ -41,21 +42,16 @@ pub(crate) fn compare(options: &CompareOptions) -> Result<()> {
         let mut row = vec![name.clone()];
         for (place, column) in columns.iter().enumerate() {
             let number = column.get(&name);
-            row.push(number.map_or_else(|| "-".to_owned(), with_error));
+            row.push(number.map_or_else(absent, with_error));
             if place > 0 {
-                let ratio = number
-                    .zip(first)
-                    .map(|(number, first)| ratio(number, first));
-                row.push(ratio.unwrap_or_else(|| "-".to_owned()));
+                let both = number.zip(first);
+                row.push(both.map_or_else(absent, |(number, first)| ratio(number, first)));
             }
         }
         rows.push(row);
     }
-    put(&format!(
-        "{}\n\n{}",
-        super::table(&settings),
-        super::table(&rows)
-    ))
+    let [settings, rows] = [settings, rows].map(|rows| super::table(&rows));
+    put(&format!("{settings}\n\n{rows}"))
 }
 
 fn read(path: impl AsRef<Path>) -> Result<Record> {
@@ -72,12 +68,8 @@ fn read(path: impl AsRef<Path>) -> Result<Record> {
 
 /// The names in any of the columns, in alphabetical order.
 fn names<T>(columns: &[BTreeMap<String, T>]) -> Vec<String> {
-    let names: BTreeMap<&String, ()> = columns
-        .iter()
-        .flat_map(BTreeMap::keys)
-        .map(|name| (name, ()))
-        .collect();
-    names.into_keys().cloned().collect()
+    let names: BTreeSet<&String> = columns.iter().flat_map(BTreeMap::keys).collect();
+    names.into_iter().cloned().collect()
 }
 
 /// The fields of a spec with their values, such as `train.optimizer.kind`.
@@ -122,17 +114,10 @@ fn numbers(record: &Record) -> Column {
     let measured = &last.measured;
     column.extend(measured.numbers.clone());
     for matrix in &measured.matrices {
-        let group = matrix
-            .group
-            .iter()
-            .map(|group| format!("[{group}]"))
-            .collect::<String>();
-        for (name, number) in &matrix.numbers {
-            column.insert(
-                format!("{}{group}.{name}", matrix.matrix.name()),
-                number.clone(),
-            );
-        }
+        let group = matrix.group.as_ref().map(|group| format!("[{group}]"));
+        let prefix = format!("{}{}", matrix.matrix.name(), group.unwrap_or_default());
+        let numbers = matrix.numbers.iter();
+        column.extend(numbers.map(|(name, number)| (format!("{prefix}.{name}"), number.clone())));
     }
     column
 }

@@ -84,23 +84,24 @@ fn check(options: &CheckOptions) -> Result<()> {
         Some(directory) => load(options.set, directory)?,
         None => {
             let cache = environment::cache_directory().with_context(absent)?;
-            load(options.set, &cache).map_err(|error| match error {
-                Error::Io { ref source, .. } if source.kind() != ErrorKind::NotFound => {
-                    error.into()
+            load(options.set, &cache).map_err(|error| {
+                let is_absent = match &error {
+                    Error::Io { source, .. } => source.kind() == ErrorKind::NotFound,
+                    error => matches!(error, Error::Absent { .. }),
+                };
+                let error = anyhow::Error::new(error);
+                if is_absent {
+                    error.context(absent())
+                } else {
+                    error
                 }
-                Error::Io { .. } | Error::Absent { .. } => {
-                    anyhow::Error::new(error).context(absent())
-                }
-                damaged => damaged.into(),
             })?
         }
     };
-    let said = if options.json {
-        object(&loaded)?.to_string()
-    } else {
-        text(options.set, &loaded)?
-    };
-    put(&said)
+    put(&match options.json {
+        true => object(&loaded)?.to_string(),
+        false => text(options.set, &loaded)?,
+    })
 }
 
 fn load(set: DataSet, directory: &Path) -> Result<Loaded, Error> {
@@ -110,10 +111,10 @@ fn load(set: DataSet, directory: &Path) -> Result<Loaded, Error> {
             let found = mnist::Source::Directory(directory.to_owned());
             mnist::load(found, Normalization::mnist())
         }
-        DataSet::Cifar100 => cifar100::load(
-            cifar100::find(Some(directory), None)?,
-            Normalization::cifar(),
-        ),
+        DataSet::Cifar100 => {
+            let found = cifar100::find(Some(directory), None)?;
+            cifar100::load(found, Normalization::cifar())
+        }
     }
 }
 
@@ -131,14 +132,14 @@ fn superclasses(loaded: &Loaded) -> Vec<(&str, Vec<&str>)> {
     let Some(classes) = &loaded.classes else {
         return Vec::new();
     };
-    let members = |label: usize| {
+    let members = |superclass: usize| {
         let all = classes.names.iter().zip(&classes.superclasses);
-        all.filter(move |(_, of)| of.is_some_and(|of| usize::from(of) == label))
-            .map(|(name, _)| name.as_str())
+        let own = all.filter(move |(_, of)| of.is_some_and(|of| usize::from(of) == superclass));
+        own.map(|(name, _)| name.as_str()).collect()
     };
     let names = classes.superclass_names.iter().enumerate();
     names
-        .map(|(label, name)| (name.as_str(), members(label).collect()))
+        .map(|(place, name)| (name.as_str(), members(place)))
         .collect()
 }
 
@@ -180,12 +181,12 @@ fn text(set: DataSet, loaded: &Loaded) -> Result<String> {
     for (name, split, content) in splits(loaded) {
         let (examples, shape) = (split.len(), split.example_shape());
         let content = content.unwrap_or("unknown content");
-        lines.push(String::new());
-        lines.push(format!(
-            "{name}: {examples} examples of shape {shape:?}, {content}"
-        ));
-        lines.push(per_class(&split.class_counts()?));
-        lines.push(format!("  digest {}", split.digest()?));
+        lines.extend([
+            String::new(),
+            format!("{name}: {examples} examples of shape {shape:?}, {content}"),
+            per_class(&split.class_counts()?),
+            format!("  digest {}", split.digest()?),
+        ]);
     }
     let superclasses = superclasses(loaded);
     if !superclasses.is_empty() {

@@ -16,7 +16,7 @@ use flatness_records::ModelSpec;
 use flatness_spectrum::Probe;
 use serde::Serialize;
 
-use crate::arguments::{Computing, ProductOptions, RetentionName};
+use crate::arguments::{Computing, NumberType, ProductOptions, RetentionName};
 use crate::output::put;
 use crate::setting::{Machine, Model};
 use crate::{device, environment};
@@ -155,16 +155,12 @@ fn examples(
     if count == 0 || count > examples {
         anyhow::bail!("--n must be in 1..={examples}, the examples of {path}, got {count}");
     }
-    let dtype = flatness_records::Dtype::from(options.dtype);
-    let dtype = if dtype == flatness_records::Dtype::F64 {
-        DType::F64
-    } else {
-        DType::F32
+    let dtype = match options.dtype {
+        NumberType::F32 => DType::F32,
+        NumberType::F64 => DType::F64,
     };
-    let (x, y) = (
-        x.narrow(0, 0, count)?.to_dtype(dtype)?,
-        y.narrow(0, 0, count)?,
-    );
+    let [x, y] = [x, &y].map(|tensor| tensor.narrow(0, 0, count));
+    let (x, y) = (x?.to_dtype(dtype)?, y?);
     Ok(LabelledTensors::new(&path, &x, &y, classes)?)
 }
 
@@ -174,22 +170,22 @@ fn vector(
     tensors: &HashMap<String, Tensor>,
     layout: &flatness_layers::ParamLayout,
 ) -> Result<Tensor> {
-    let pieces = tensors
-        .iter()
-        .filter_map(|(name, tensor)| Some((name.strip_prefix("v.")?.to_owned(), tensor.clone())))
-        .collect();
-    layout.gather(&pieces).with_context(|| {
+    let piece = |(name, tensor): (&String, &Tensor)| {
+        Some((name.strip_prefix("v.")?.to_owned(), tensor.clone()))
+    };
+    let gathered = layout.gather(&tensors.iter().filter_map(piece).collect());
+    let context = || {
         format!(
             "the vector v in {} does not fit the network",
             path.display()
         )
-    })
+    };
+    gathered.with_context(context)
 }
 
 fn named<'t>(path: &str, tensors: &'t HashMap<String, Tensor>, name: &str) -> Result<&'t Tensor> {
-    tensors
-        .get(name)
-        .with_context(|| format!("{path} holds no tensor {name}"))
+    let found = tensors.get(name);
+    found.with_context(|| format!("{path} holds no tensor {name}"))
 }
 
 /// The given vector and seeded ±1 vectors, (count, P).
@@ -198,13 +194,8 @@ fn block(operator: &dyn LinearOperator, given: &Tensor, count: usize) -> Result<
     if count == 1 {
         return Ok(given);
     }
-    Ok(Tensor::cat(
-        &[
-            &given,
-            &Probe::Rademacher.rows(operator, 0..count - 1, SEED)?,
-        ],
-        0,
-    )?)
+    let others = Probe::Rademacher.rows(operator, 0..count - 1, SEED)?;
+    Ok(Tensor::cat(&[&given, &others], 0)?)
 }
 
 /// Seconds of repeated work.
@@ -224,10 +215,9 @@ fn timed<T>(repeat: u16, mut work: impl FnMut() -> Result<T>) -> Result<(T, Seco
     }
     seconds.sort_by(f64::total_cmp);
     let middle = seconds.len() / 2;
-    let median = if seconds.len() % 2 == 1 {
-        seconds[middle]
-    } else {
-        0.5 * (seconds[middle - 1] + seconds[middle])
+    let median = match seconds.len() % 2 {
+        1 => seconds[middle],
+        _ => 0.5 * (seconds[middle - 1] + seconds[middle]),
     };
     Ok((
         last,

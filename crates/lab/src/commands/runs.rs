@@ -112,20 +112,7 @@ fn row(path: &Path) -> Result<Row> {
 }
 
 fn cells(rows: &[Row]) -> Vec<Vec<String>> {
-    let heads = [
-        "run",
-        "model",
-        "data",
-        "optimizer",
-        "rate",
-        "decay",
-        "epochs",
-        "seed",
-        "state",
-        "test %",
-        "spectral norm",
-        "age",
-    ];
+    let heads = "run|model|data|optimizer|rate|decay|epochs|seed|state|test %|spectral norm|age";
     let or_nothing = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let cells = rows.iter().map(|row| {
         vec![
@@ -140,13 +127,12 @@ fn cells(rows: &[Row]) -> Vec<Vec<String>> {
             row.state.clone(),
             or_nothing(
                 row.test_accuracy
-                    .map(|accuracy| format!("{:.2}", 100.0 * accuracy)),
+                    .map(|share| format!("{:.2}", 100.0 * share)),
             ),
             or_nothing(row.spectral_norm.map(|norm| format!("{norm:.4e}"))),
             duration(row.age),
         ]
     });
-    std::iter::once(heads.map(str::to_owned).to_vec())
-        .chain(cells)
-        .collect()
+    let heads = heads.split('|').map(str::to_owned).collect();
+    std::iter::once(heads).chain(cells).collect()
 }

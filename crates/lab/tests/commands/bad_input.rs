@@ -1,11 +1,12 @@
 //! Bad input gets one sentence and exit code 2, and leaves nothing half-written.
 
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{flatness, refused};
+use tempfile::tempdir;
+
+use crate::common::{flatness, refused};
+use crate::{MNIST, write_mnist};
 
 /// A spec that is well, for one epoch on 200 images.
 const SPEC: &str = r#"
@@ -42,105 +43,55 @@ fn run_directory(directory: &Path) -> PathBuf {
     runs.next().expect("a run").expect("readable").path()
 }
 
+/// What is replaced in the spec, what comes in its place (`\n` for a new line), and part of the sentence that refuses it. Every
+/// range has a test of the records; here is that each kind of refusal comes through, before anything is written.
+const REFUSED: &str = r#"
+batch_size = 50       | batch_size = 50\nlearning_reat = 1.0  | learning_reat
+batch_size = 50       | batch_size = 0                        | train.batch_size must be at least 1, got 0
+batch_size = 50       | batch_size = 201                      | train.batch_size must be at most the 200
+learning_rate = 0.01  | learning_rate = nan                   | got NaN
+epochs = 1            | epochs = "one"                        | line 10
+seed = 0              |                                       | seed
+name = "logistic"     | name = "vgg"                          | there is no model `vgg`; choose one of logistic
+set = "mnist"         | set = "imagenet"                      | data.set must be mnist or cifar-100, got imagenet
+train_examples = 200  | train_examples = 20000                | 20000
+train_examples = 200  | validation_examples = 10000           | 10000
+dtype = "f32"         | dtype = "f16"                         | f16
+what = ["norms"]      | lanczos = { steps = 2 }               | lanczos
+"norms"               | "sharpness"                           | there is no `sharpness`
+"norms"               | "rescaling=0.5:2"                     | --what rescaling: the network has no two layers
+"norms"               | "norms"]\nepochs = [0]\nalong = ["top=7851" | the matrix has 7850 eigenvalues
+"norms"               | "landscape"                           | landscape
+"#;
+
 #[test]
 fn specs_out_of_range_are_refused_before_anything_is_written() {
-    for (good, bad, expected) in [
-        (
-            "batch_size = 50",
-            "batch_size = 50\nlearning_reat = 1.0",
-            "learning_reat",
-        ),
-        (
-            "batch_size = 50",
-            "batch_size = 0",
-            "train.batch_size must be at least 1, got 0",
-        ),
-        (
-            "batch_size = 50",
-            "batch_size = 201",
-            "train.batch_size must be at most the 200",
-        ),
-        (
-            "learning_rate = 0.01",
-            "learning_rate = -0.01",
-            "train.optimizer.learning_rate must be",
-        ),
-        ("learning_rate = 0.01", "learning_rate = nan", "got NaN"),
-        (
-            "weight_decay = 0.0",
-            "weight_decay = inf",
-            "train.optimizer.weight_decay must be",
-        ),
-        (
-            "momentum = 0.9",
-            "momentum = 1.0",
-            "train.optimizer.momentum must be in [0, 1), got 1",
-        ),
-        (
-            "epochs = 1",
-            "epochs = 0",
-            "train.epochs must be at least 1",
-        ),
-        ("epochs = 1", "epochs = \"one\"", "line 10"),
-        ("seed = 0", "", "seed"),
-        (
-            "name = \"logistic\"",
-            "name = \"vgg\"",
-            "there is no model `vgg`; choose one of logistic",
-        ),
-        (
-            "set = \"mnist\"",
-            "set = \"imagenet\"",
-            "data.set must be mnist or cifar-100, got imagenet",
-        ),
-        ("train_examples = 200", "train_examples = 20000", "20000"),
-        (
-            "train_examples = 200",
-            "validation_examples = 10000",
-            "10000",
-        ),
-        ("dtype = \"f32\"", "dtype = \"f16\"", "f16"),
-        (
-            "what = [\"norms\"]",
-            "lanczos = { steps = 2, tolerance = 1e-3 }",
-            "lanczos",
-        ),
-        ("\"norms\"", "\"sharpness\"", "there is no `sharpness`"),
-        (
-            "\"norms\"",
-            "\"rescaling=0.5:2\"",
-            "--what rescaling: the network has no two layers",
-        ),
-        (
-            "\"norms\"",
-            "\"norms\"]\nepochs = [0]\nalong = [\"top=7851\"",
-            "the matrix has 7850 eigenvalues",
-        ),
-        ("\"norms\"", "\"landscape\"", "landscape"),
-    ] {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        refused(
-            &run(directory.path(), &SPEC.replace(good, bad)),
-            &[expected],
-        );
+    let refused_spec = |spec: &str, expected: &str| {
+        let directory = tempdir().expect("a temporary directory");
+        refused(&run(directory.path(), spec), &[expected]);
         let runs = fs::read_dir(directory.path().join("runs"));
         let mut runs = runs.into_iter().flatten().filter_map(Result::ok);
-        assert!(
-            !runs.any(|run| run.path().join("record.json").exists()),
-            "{bad}: a record was written"
-        );
+        let record = runs.any(|run| run.path().join("record.json").exists());
+        assert!(!record, "{spec}: a record was written");
+    };
+    for row in REFUSED.trim().lines() {
+        let [good, bad, expected] = row.split('|').map(str::trim).collect::<Vec<_>>()[..] else {
+            panic!("{row}");
+        };
+        refused_spec(&SPEC.replace(good, &bad.replace("\\n", "\n")), expected);
     }
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let large = SPEC.replace("logistic", "mlp-deep");
-    refused(
-        &run(directory.path(), &large.replace("norms", "spectrum")),
-        &["--what spectrum takes at most 12000 parameters, got 15685"],
+    let large = SPEC
+        .replace("logistic", "mlp-deep")
+        .replace("norms", "spectrum");
+    refused_spec(
+        &large,
+        "--what spectrum takes at most 12000 parameters, got 15685",
     );
 }
 
 #[test]
 fn what_is_not_there_and_what_cannot_be_written_are_named() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
+    let directory = tempdir().expect("a temporary directory");
     refused("run no-such-spec.toml", &["no-such-spec.toml"]);
     // A file where the directory of the runs should be: unwritable for every user, root included.
     let blocked = directory.path().join("runs");
@@ -159,32 +110,18 @@ fn what_is_not_there_and_what_cannot_be_written_are_named() {
 
 #[test]
 fn damaged_data_is_refused_with_file_and_field() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let files = [
-        (
-            "train-images-idx3-ubyte.gz",
-            flatness_fixtures::TRAIN_IMAGES,
-        ),
-        (
-            "train-labels-idx1-ubyte.gz",
-            flatness_fixtures::TRAIN_LABELS,
-        ),
-        ("t10k-images-idx3-ubyte.gz", flatness_fixtures::TEST_IMAGES),
-        ("t10k-labels-idx1-ubyte.gz", flatness_fixtures::TEST_LABELS),
-    ];
+    let directory = tempdir().expect("a temporary directory");
     let data = directory.path().join("data");
     fs::create_dir(&data).expect("the directory is writable");
-    for (file, whole) in files {
-        fs::write(data.join(file), whole).expect("the directory is writable");
-    }
+    write_mnist(&data);
     let line = format!("{} --data {}", run(directory.path(), SPEC), data.display());
-    let (name, whole) = files[0];
+    let (name, whole) = MNIST[0];
     let mut flipped = whole.to_vec();
     flipped[whole.len() / 2] ^= 1;
     for bytes in [
         &whole[..whole.len() / 2],
         &flipped,
-        files[1].1,
+        MNIST[1].1,
         b"",
         b"not an IDX file at all",
     ] {
@@ -197,7 +134,7 @@ fn damaged_data_is_refused_with_file_and_field() {
 
 #[test]
 fn divergence_keeps_the_last_good_parameters_and_says_epoch_and_rate() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
+    let directory = tempdir().expect("a temporary directory");
     let spec = SPEC
         .replace("learning_rate = 0.01", "learning_rate = 1e30")
         .replace("epochs = 1", "epochs = 50")
@@ -223,7 +160,7 @@ fn divergence_keeps_the_last_good_parameters_and_says_epoch_and_rate() {
 
 #[test]
 fn a_checkpoint_that_is_none_is_refused() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
+    let directory = tempdir().expect("a temporary directory");
     let (code, _, error) = flatness(&run(directory.path(), SPEC));
     assert_eq!(code, 0, "{error}");
     let whole = fs::read(run_directory(directory.path()).join("checkpoint.safetensors"));

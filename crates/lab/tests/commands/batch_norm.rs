@@ -1,16 +1,16 @@
 //! `flatness product` and `measure` of batch-norm networks: which statistics, which batches, and what
 //! is refused.
 
-mod common;
-
 use std::collections::HashMap;
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
-use common::{flatness, refused};
 use flatness_models::{Architecture, checkpoint};
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::common::refused;
+use crate::json;
 
 const EXAMPLES: usize = 6;
 
@@ -57,12 +57,6 @@ fn product(directory: &Path, options: &str) -> String {
     )
 }
 
-fn line(directory: &Path, options: &str) -> Value {
-    let (code, output, error) = flatness(&product(directory, &format!("--classes 10 {options}")));
-    assert_eq!(code, 0, "{error}");
-    serde_json::from_str(&output).expect("one JSON object")
-}
-
 fn close(a: &Value, b: &Value) -> bool {
     let [a, b] = [a, b].map(|line| line["quadratic_form"].as_f64().expect("a number"));
     (a - b).abs() <= 1e-9 * a.abs()
@@ -71,7 +65,12 @@ fn close(a: &Value, b: &Value) -> bool {
 #[test]
 fn the_two_hessians_differ_and_only_one_depends_on_the_batches() {
     let directory = files();
-    let of = |options: &str| line(directory.path(), options);
+    let of = |options: &str| {
+        json(&product(
+            directory.path(),
+            &format!("--classes 10 {options}"),
+        ))
+    };
     let frozen = of("--batch-norm frozen");
     let batch = of("--batch-norm batch");
     assert_eq!(frozen["batch_norm"], "frozen");

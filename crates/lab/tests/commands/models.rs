@@ -1,16 +1,13 @@
-//! The command that lists networks, as a user calls it.
+//! The command that lists networks.
 
-mod common;
-
-use common::{flatness, refused};
+use crate::common::refused;
+use crate::json;
 
 #[test]
 fn models_lists_the_zoo_with_pytorchs_parameter_counts() {
-    let (code, output, error) = flatness("models --json");
-    assert_eq!((code, error.as_str()), (0, ""));
-    let rows: Vec<serde_json::Value> = serde_json::from_str(&output).expect("a JSON array");
+    let report = json("models --json");
+    let rows = report.as_array().expect("an array").iter();
     let counts: Vec<_> = rows
-        .iter()
         .map(|row| (row["name"].as_str(), row["parameters"].as_u64()))
         .collect();
     let expected = [
@@ -41,11 +38,11 @@ fn models_lists_the_zoo_with_pytorchs_parameter_counts() {
 
 #[test]
 fn models_by_name_may_be_of_any_size() {
-    let (code, output, error) = flatness("models mlp-pooled-2 wrn-40-4 --json");
-    assert_eq!((code, error.as_str()), (0, ""));
-    let rows: Vec<serde_json::Value> = serde_json::from_str(&output).expect("a JSON array");
-    let names: Vec<_> = rows.iter().map(|row| row["name"].as_str()).collect();
-    assert_eq!(names, [Some("mlp-pooled-2"), Some("wrn-40-4")]);
+    let rows = json("models mlp-pooled-2 wrn-40-4 --json");
+    assert_eq!(
+        [&rows[0]["name"], &rows[1]["name"]],
+        ["mlp-pooled-2", "wrn-40-4"]
+    );
     // Means over 2 x 2 pixels of 28 x 28, 2 units, 10 classes.
     assert_eq!(rows[0]["parameters"], 14 * 14 * 2 + 2 + 2 * 10 + 10);
 

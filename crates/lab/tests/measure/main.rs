@@ -1,15 +1,14 @@
 //! `flatness measure` as a user calls it, in real processes on the embedded fixture.
+//!
+//! Estimates are held against dense matrices by the tests of the engine; here is what the command line adds.
 
 #[path = "../common/mod.rs"]
 mod common;
-mod diagonal;
-mod groups;
+mod files;
 mod journal;
 mod memory;
-mod names;
-mod options;
+mod numbers;
 mod oracle;
-mod pictures;
 mod program;
 mod refusals;
-mod spectra;
+mod tables;

@@ -123,12 +123,6 @@ pub(crate) fn value(report: &Value, name: &str) -> f64 {
     number(report, name, "value")
 }
 
-/// Products that the number took.
-pub(crate) fn products(report: &Value, name: &str) -> u64 {
-    let products = quantity(report, name)["cost"]["products"].as_u64();
-    products.unwrap_or_else(|| panic!("no products of {name} in {report}"))
-}
-
 /// Products of everything.
 pub(crate) fn all_products(report: &Value) -> u64 {
     report["cost"]["products"].as_u64().expect("a count")

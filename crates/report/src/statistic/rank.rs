@@ -44,15 +44,6 @@ pub struct Ranking {
 }
 
 impl Ranking {
-    pub(super) fn quantities(&self) -> Vec<&Expression> {
-        let beyond = self.beyond.iter();
-        [&self.x, &self.y]
-            .into_iter()
-            .chain(beyond)
-            .chain(&self.given)
-            .collect()
-    }
-
     pub(super) fn of_seed(&self, runs: &[&Record], model: &str) -> Option<f64> {
         let runs = self.select.of(runs, model);
         let tau = self.correlation(&self.x, &runs)?;

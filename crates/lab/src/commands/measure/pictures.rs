@@ -32,45 +32,39 @@ pub(super) fn draw(found: &Found, title: &str, out: &Path) -> Result<Vec<String>
         let place = place(diagonal.matrix.name(), diagonal.group.as_deref(), several);
         pictures.diagonal(diagonal, &place)?;
     }
-    if let Some(line) = &found.line {
-        let flatness_engine::Line {
-            steps,
-            losses,
-            quadratic,
-        } = line;
+    if let Some(flatness_engine::Line {
+        steps,
+        losses,
+        quadratic,
+    }) = &found.line
+    {
+        let direction = "top eigenvector";
         let svg = loss_line_svg(
             title,
             &LossLine {
-                direction: "top eigenvector",
+                direction,
                 steps,
                 losses,
                 quadratic,
             },
         )?;
-        let columns = [steps, losses, quadratic];
-        pictures.keep(
-            "line",
-            &svg,
-            &csv("step_over_norm,loss,quadratic", &columns),
-        )?;
+        let data = csv("step_over_norm,loss,quadratic", &[steps, losses, quadratic]);
+        pictures.keep("line", &svg, &data)?;
     }
     if let Some(plane) = &found.plane {
-        let svg = landscape_svg(
-            title,
-            &Landscape {
-                x_direction: "top eigenvector",
-                y_direction: "second eigenvector",
-                x: &plane.first,
-                y: &plane.second,
-                losses: &plane.losses,
-            },
-        )?;
+        let landscape = Landscape {
+            x_direction: "top eigenvector",
+            y_direction: "second eigenvector",
+            x: &plane.first,
+            y: &plane.second,
+            losses: &plane.losses,
+        };
         let second = plane.second.iter();
         let points = second.flat_map(|&b| plane.first.iter().map(move |&a| (a, b)));
         let (first, second): (Vec<f64>, Vec<f64>) = points.unzip();
         let columns = [&first, &second, &plane.losses];
         let data = csv("first_over_norm,second_over_norm,loss", &columns);
-        pictures.keep("landscape", &svg, &data)?;
+        pictures.keep("landscape", &landscape_svg(title, &landscape)?, &data)?;
     }
     Ok(pictures.written)
 }
@@ -89,13 +83,13 @@ impl Pictures<'_> {
         let group = record.group.as_ref();
         let group = group.map_or_else(String::new, |group| format!(", {group}"));
         let name = &format!("{title}, {}{group}", record.matrix.name());
-        if let Some(density) = &record.density {
-            let Density {
-                grid,
-                density,
-                standard_error,
-                ..
-            } = density;
+        if let Some(Density {
+            grid,
+            density,
+            standard_error,
+            ..
+        }) = &record.density
+        {
             let svg = density_svg(
                 name,
                 &Curve {
@@ -104,54 +98,42 @@ impl Pictures<'_> {
                     standard_error,
                 },
             )?;
-            let data = csv(
-                "eigenvalue,density,standard_error",
-                &[grid, density, standard_error],
-            );
+            let columns = [grid, density, standard_error];
+            let data = csv("eigenvalue,density,standard_error", &columns);
             self.keep(&format!("{place}density"), &svg, &data)?;
         }
         if let Some(density) = &record.log_density {
             let LogDensity {
-                magnitude,
+                magnitude: x,
                 positive,
                 positive_error,
                 negative,
                 negative_error,
-                unresolved,
                 ..
             } = density;
-            let half = |y, standard_error| Curve {
-                x: magnitude,
-                y,
-                standard_error,
+            let above = Curve {
+                x,
+                y: positive,
+                standard_error: positive_error,
             };
-            let (above, below) = (
-                half(positive, positive_error),
-                half(negative, negative_error),
-            );
-            let svg = signed_density_svg(name, &above, &below, unresolved.value)?;
+            let below = Curve {
+                x,
+                y: negative,
+                standard_error: negative_error,
+            };
+            let svg = signed_density_svg(name, &above, &below, density.unresolved.value)?;
             let heading =
                 "magnitude,positive,positive_standard_error,negative,negative_standard_error";
-            let columns = [
-                magnitude,
-                positive,
-                positive_error,
-                negative,
-                negative_error,
-            ];
-            self.keep(
-                &format!("{place}log-density"),
-                &svg,
-                &csv(heading, &columns),
-            )?;
+            let data = csv(
+                heading,
+                &[x, positive, positive_error, negative, negative_error],
+            );
+            self.keep(&format!("{place}log-density"), &svg, &data)?;
         }
         if !record.stems.is_empty() {
-            let columns: (Vec<f64>, Vec<f64>) = record
-                .stems
-                .iter()
-                .map(|stem| (stem.value, stem.weight))
-                .unzip();
-            let data = csv("ritz_value,weight", &[&columns.0, &columns.1]);
+            let stems = record.stems.iter().map(|stem| (stem.value, stem.weight));
+            let (values, weights): (Vec<f64>, Vec<f64>) = stems.unzip();
+            let data = csv("ritz_value,weight", &[&values, &weights]);
             self.keep(
                 &format!("{place}stems"),
                 &stems_svg(name, &record.stems),
@@ -192,14 +174,9 @@ impl Pictures<'_> {
 /// Columns of equal length under a heading.
 fn csv(heading: &str, columns: &[&Vec<f64>]) -> String {
     let rows = columns.first().map_or(0, |column| column.len());
-    let mut text = format!("{heading}\n");
-    for row in 0..rows {
-        let row: Vec<String> = columns
-            .iter()
-            .map(|column| format!("{:e}", column[row]))
-            .collect();
-        text += &row.join(",");
-        text += "\n";
-    }
-    text
+    let row = |row: usize| {
+        let numbers = columns.iter().map(|column| format!("{:e}", column[row]));
+        numbers.collect::<Vec<_>>().join(",") + "\n"
+    };
+    format!("{heading}\n{}", (0..rows).map(row).collect::<String>())
 }

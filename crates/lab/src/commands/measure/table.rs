@@ -5,6 +5,7 @@ use flatness_records::{
 };
 
 use super::Report;
+use crate::commands::aligned;
 
 /// Mark of a number that is not as accurate as asked.
 const INACCURATE: &str = "*";
@@ -27,9 +28,8 @@ pub(super) fn table(report: &Report<'_>) -> String {
         ("batch", Some(size)) => format!(", batches of {size} in order"),
         _ => String::new(),
     };
-    let accuracy = accuracy.map_or_else(String::new, |share| {
-        format!(", accuracy {:.2} %", 100.0 * share)
-    });
+    let accuracy = accuracy.map(|share| format!(", accuracy {:.2} %", 100.0 * share));
+    let accuracy = accuracy.unwrap_or_default();
     let mut text = vec![
         format!(
             "model      {}, {} parameters, batch-norm {}{batches}",
@@ -104,10 +104,9 @@ fn rows(numbers: &Numbers) -> Vec<String> {
     let width = numbers.keys().map(String::len).max();
     let width = width.unwrap_or(0).max("measure".len());
     let stepped = numbers.values().any(|number| number.step_error.is_some());
-    let (steps, step_width) = if stepped {
-        (STEP_ERROR, STEP_ERROR.len() + 2)
-    } else {
-        ("", 0)
+    let (steps, step_width) = match stepped {
+        true => (STEP_ERROR, STEP_ERROR.len() + 2),
+        false => ("", 0),
     };
     let head = format!(
         "{:<width$} {:>13} {:>10}{steps:>step_width$}  {:>8}  how",
@@ -119,22 +118,19 @@ fn rows(numbers: &Numbers) -> Vec<String> {
 }
 
 fn row(name: &str, number: &Quantity, width: usize, step_width: usize) -> String {
-    let state = |converged| {
-        if converged {
-            "converged"
-        } else {
-            "not converged"
-        }
+    let iterated = |what: &str, steps: u64, converged: bool| {
+        let not = if converged { "" } else { "not " };
+        format!("{what} after {steps} steps, {not}converged")
     };
     let mut how = match number.uncertainty {
         Uncertainty::Computed { .. } => "computed, error of rounding".to_owned(),
         Uncertainty::Stochastic { probes, .. } => format!("standard error over {probes} probes"),
         Uncertainty::Iterative {
             steps, converged, ..
-        } => format!("residual after {steps} steps, {}", state(converged)),
+        } => iterated("residual", steps, converged),
         Uncertainty::LowerBound {
             steps, converged, ..
-        } => format!("a lower bound after {steps} steps, {}", state(converged)),
+        } => iterated("a lower bound", steps, converged),
     };
     if let Some(at) = &number.at {
         how.insert_str(0, &format!("at {at}, "));
@@ -147,18 +143,18 @@ fn row(name: &str, number: &Quantity, width: usize, step_width: usize) -> String
     if let Some(stop) = number.stop {
         how += &format!("; {}", stop.words());
     }
-    for (error, kind) in [
-        (number.relative_error, "relative"),
-        (number.sampling_error, "sampling"),
-    ] {
-        if let Some(error) = error {
-            how += &format!("; {kind} error {error:.2e}");
-        }
+    let errors = [
+        ("relative", number.relative_error),
+        ("sampling", number.sampling_error),
+    ];
+    for (kind, error) in errors
+        .into_iter()
+        .filter_map(|(kind, error)| Some((kind, error?)))
+    {
+        how += &format!("; {kind} error {error:.2e}");
     }
-    let products = match number.cost.products {
-        0 => String::new(),
-        products => products.to_string(),
-    };
+    let products = Some(number.cost.products).filter(|products| *products > 0);
+    let products = products.map_or_else(String::new, |products| products.to_string());
     format!(
         "{name:<width$} {:>13.6e} {:>10.2e}{steps:>step_width$}  {products:>8}  {how}",
         number.value,
@@ -171,20 +167,24 @@ fn group_rows(groups: &[MatrixRecord]) -> Vec<String> {
     let several = groups
         .windows(2)
         .any(|pair| pair[0].matrix != pair[1].matrix);
-    let named = groups.first().map(|group| &group.numbers);
-    let names: Vec<&String> = named.into_iter().flatten().map(|(name, _)| name).collect();
-    let mut cells = vec![head(["group", "rows", "products"], &names)];
+    let names = names(groups.first().map(|group| &group.numbers));
+    let mut cells = vec![head(&["group", "rows", "products"], &names)];
     for group in groups {
-        let mut name = group.group.clone().unwrap_or_default();
-        if several {
-            name = format!("{} {name}", group.matrix.name());
-        }
+        let matrix = if several { group.matrix.name() } else { "" };
+        let name = format!("{matrix} {}", group.group.as_deref().unwrap_or_default());
         let rows = group
             .rows
             .map_or_else(|| "all".to_owned(), |rows| rows.to_string());
-        let mut row = vec![name, rows, group.products.to_string()];
-        row.extend(names.iter().map(|name| cell(group.numbers.get(*name))));
-        cells.push(row);
+        let row = [
+            name.trim_start().to_owned(),
+            rows,
+            group.products.to_string(),
+        ];
+        cells.push(
+            row.into_iter()
+                .chain(cells_of(&group.numbers, &names))
+                .collect(),
+        );
     }
     let mut text = aligned(&cells);
     let mut numbers = groups.iter().flat_map(|group| group.numbers.values());
@@ -199,39 +199,33 @@ fn group_rows(groups: &[MatrixRecord]) -> Vec<String> {
 
 /// A row for each point of a curve.
 fn curve_rows(curve: &Curve) -> Vec<String> {
-    let named = curve.points.first().map(|point| &point.numbers);
-    let names: Vec<&String> = named.into_iter().flatten().map(|(name, _)| name).collect();
-    let mut cells = vec![head(["at"], &names)];
+    let names = names(curve.points.first().map(|point| &point.numbers));
+    let mut cells = vec![head(&["at"], &names)];
     cells.extend(curve.points.iter().map(|point| {
-        let numbers = names.iter().map(|name| cell(point.numbers.get(*name)));
-        std::iter::once(format!("{:e}", point.x))
-            .chain(numbers)
-            .collect()
+        let place = std::iter::once(format!("{:e}", point.x));
+        place.chain(cells_of(&point.numbers, &names)).collect()
     }));
     aligned(&cells)
 }
 
-fn head<const N: usize>(first: [&str; N], names: &[&String]) -> Vec<String> {
-    let names = names.iter().map(|name| (*name).clone());
-    first.map(str::to_owned).into_iter().chain(names).collect()
+fn names(numbers: Option<&Numbers>) -> Vec<&str> {
+    numbers
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name.as_str())
+        .collect()
 }
 
-/// Columns of equal width, the first to the left.
-fn aligned(cells: &[Vec<String>]) -> Vec<String> {
-    let columns = cells.first().map_or(0, Vec::len);
-    let width = |column: usize| cells.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<usize> = (0..columns)
-        .map(|column| width(column).unwrap_or(0))
-        .collect();
-    let lines = cells.iter().map(|row| {
-        let columns = row.iter().zip(&widths).enumerate();
-        let padded = columns.map(|(column, (cell, &width))| match column {
-            0 => format!("{cell:<width$}"),
-            _ => format!("{cell:>width$}"),
-        });
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    });
-    lines.collect()
+fn head(first: &[&str], names: &[&str]) -> Vec<String> {
+    first
+        .iter()
+        .chain(names)
+        .map(|name| (*name).to_owned())
+        .collect()
+}
+
+fn cells_of(numbers: &Numbers, names: &[&str]) -> impl Iterator<Item = String> {
+    names.iter().map(|name| cell(numbers.get(*name)))
 }
 
 /// A number with its error, or both of its errors.
@@ -239,17 +233,11 @@ fn cell(number: Option<&Quantity>) -> String {
     let Some(number) = number else {
         return "-".to_owned();
     };
-    let mark = match number.stop {
-        Some(stop) if !stop.is_accurate() => INACCURATE,
-        _ => "",
-    };
-    let steps = number.step_error;
-    let steps = steps.map_or_else(String::new, |error| format!(" +- {error:.1e}"));
-    format!(
-        "{:.4e} +- {:.1e}{steps}{mark:1}",
-        number.value,
-        number.error()
-    )
+    let accurate = number.stop.is_none_or(|stop| stop.is_accurate());
+    let mark = if accurate { "" } else { INACCURATE };
+    let steps = number.step_error.map(|error| format!(" +- {error:.1e}"));
+    let (value, error, steps) = (number.value, number.error(), steps.unwrap_or_default());
+    format!("{value:.4e} +- {error:.1e}{steps}{mark:1}")
 }
 
 /// Where the density has its mass.
