@@ -60,6 +60,9 @@ pub(crate) struct ReproduceOptions {
     /// Device: cpu, cuda, cuda:N or auto
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     pub(crate) device: String,
+    /// Program `flatness` that does the runs [default: it is built]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) binary: Option<PathBuf>,
     /// Runs at a time, the cores divided among them [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: Option<u16>,

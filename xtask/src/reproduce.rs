@@ -41,7 +41,7 @@ pub(crate) fn reproduce(options: &ReproduceOptions) -> Result<ExitCode> {
     let mut failure = None;
     if !options.report_only {
         let setting = Setting {
-            binary: build_binary()?,
+            binary: options.binary.clone().map_or_else(build_binary, Ok)?,
             lock: lock(&out)?,
             out: out.clone(),
             data: options.data.clone(),
@@ -122,7 +122,7 @@ fn distinct(grids: &[Grid]) -> Vec<&Run> {
 
 /// Prints the grid with its time; without a binary of this state nobody knows the sizes of the models.
 fn dry_run(options: &ReproduceOptions, grids: &[Grid], jobs: usize) -> Result<ExitCode> {
-    let known = match built_binary() {
+    let known = match options.binary.clone().or_else(built_binary) {
         None => None,
         Some(binary) => {
             let specs = tempfile::tempdir()?;

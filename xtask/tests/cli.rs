@@ -27,6 +27,7 @@ fn help_names_every_command_and_option() {
         "--seeds",
         "--data",
         "--device",
+        "--binary",
         "--jobs",
         "--out",
         "--dry-run",

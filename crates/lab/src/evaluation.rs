@@ -1,6 +1,7 @@
 //! Loss and accuracies of the network with frozen statistics of batch-norm.
 
 use anyhow::Result;
+use flatness_curvature::Evaluation;
 use flatness_data::Examples;
 use flatness_engine::Weights;
 use flatness_layers::Network;
@@ -12,21 +13,32 @@ use crate::source::Splits;
 /// Examples per sweep: no number depends on them beyond rounding.
 const BATCH_SIZE: usize = 1000;
 
+/// What weights are worth.
+pub(crate) struct Evaluated {
+    pub(crate) splits: EpochEvaluation,
+    /// Whether each test example is classified correctly, in their order.
+    pub(crate) hits: Vec<bool>,
+}
+
 /// Evaluates `weights` on all splits.
 pub(crate) fn evaluate(
     model: &Model,
     splits: &Splits,
     machine: &Machine,
     weights: &Weights,
-) -> Result<EpochEvaluation> {
+) -> Result<Evaluated> {
     let frozen = model.measured(BatchNorm::Frozen, &weights.buffers)?;
     let over = |examples| over(model, &frozen, examples, machine, weights);
-    Ok(EpochEvaluation {
-        train: over(&splits.train)?,
-        validation: (splits.validation.as_ref())
-            .map(|split| over(split))
-            .transpose()?,
-        test: over(&splits.test)?,
+    let mean_loss = model.mean_loss(&frozen, &splits.test, machine, BATCH_SIZE)?;
+    let (test, hits) = mean_loss.evaluate_each(&weights.theta)?;
+    let validation = splits.validation.as_ref();
+    Ok(Evaluated {
+        splits: EpochEvaluation {
+            train: over(&splits.train)?,
+            validation: validation.map(|split| over(split)).transpose()?,
+            test: of_split(test),
+        },
+        hits,
     })
 }
 
@@ -39,22 +51,13 @@ pub(crate) fn over(
     weights: &Weights,
 ) -> Result<SplitEvaluation> {
     let mean_loss = model.mean_loss(frozen, examples, machine, BATCH_SIZE)?;
-    let evaluation = mean_loss.evaluate(&weights.theta)?;
-    Ok(SplitEvaluation {
+    Ok(of_split(mean_loss.evaluate(&weights.theta)?))
+}
+
+fn of_split(evaluation: Evaluation) -> SplitEvaluation {
+    SplitEvaluation {
         loss: evaluation.loss,
         accuracy: evaluation.accuracy,
         top5_accuracy: evaluation.top5_accuracy,
-    })
-}
-
-/// Which test examples `weights` classify correctly, in their order.
-pub(crate) fn hits(
-    model: &Model,
-    splits: &Splits,
-    machine: &Machine,
-    weights: &Weights,
-) -> Result<Vec<bool>> {
-    let frozen = model.measured(BatchNorm::Frozen, &weights.buffers)?;
-    let mean_loss = model.mean_loss(&frozen, &splits.test, machine, BATCH_SIZE)?;
-    Ok(mean_loss.hits(&weights.theta)?)
+    }
 }

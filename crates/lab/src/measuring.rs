@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use flatness_engine::{Found, JournalFile, Observer, Subject, Weights};
-use flatness_records::{Iterate, Measurement, Request, Streams};
+use flatness_records::{EpochEvaluation, Iterate, Measurement, Request, Streams};
 
 use crate::evaluation::evaluate;
 use crate::progress::{Progress, Stage};
@@ -125,18 +125,20 @@ impl Instrument<'_> {
 
     /// What is asked for along training, after `epoch` epochs.
     pub(crate) fn along(&self, epoch: u32, weights: &Weights) -> Result<Measurement> {
+        let evaluation = evaluate(self.model, self.splits, self.machine, weights)?.splits;
         let request = self.request.before_the_end();
-        self.measure(epoch, Iterate::Last, weights, &request)
+        self.measure(epoch, Iterate::Last, weights, evaluation, &request)
     }
 
-    /// What is asked for at the end.
+    /// What is asked for at the end, of weights with this evaluation.
     pub(crate) fn at_end(
         &self,
         epoch: u32,
         iterate: Iterate,
         weights: &Weights,
+        evaluation: EpochEvaluation,
     ) -> Result<Measurement> {
-        self.measure(epoch, iterate, weights, self.request)
+        self.measure(epoch, iterate, weights, evaluation, self.request)
     }
 
     fn measure(
@@ -144,16 +146,15 @@ impl Instrument<'_> {
         epoch: u32,
         iterate: Iterate,
         weights: &Weights,
+        evaluation: EpochEvaluation,
         request: &Request,
     ) -> Result<Measurement> {
         let started = Instant::now();
-        let (model, splits, machine) = (self.model, self.splits, self.machine);
-        let evaluation = evaluate(model, splits, machine, weights)?;
         let found = measure(
             &self.subject(weights)?,
             request,
             self.streams,
-            machine,
+            self.machine,
             &Limits::default(),
             self.progress,
         )?;

@@ -23,6 +23,7 @@ pub(crate) use self::interruption::{Interrupted, listen, listen_to_input};
 use self::interruption::{set_stepping, signal};
 pub(crate) use self::memory::check as check_memory;
 pub(crate) use self::optimizer::dose;
+use crate::evaluation::Evaluated;
 use crate::progress::Progress;
 use crate::run_directory::{Position, RunDirectory, State};
 use flatness_engine::Weights;
@@ -31,9 +32,9 @@ use flatness_engine::Weights;
 pub(crate) struct Trained {
     /// Those of the last step; where training diverged, those before that epoch.
     pub(crate) weights: Weights,
-    pub(crate) evaluation: EpochEvaluation,
+    pub(crate) evaluation: Evaluated,
     /// The average of the iterates, where training was completed.
-    pub(crate) average: Option<(Weights, EpochEvaluation)>,
+    pub(crate) average: Option<(Weights, Evaluated)>,
     pub(crate) position: Position,
     pub(crate) segments: Vec<Segment>,
     pub(crate) outcome: Outcome,
@@ -53,7 +54,7 @@ pub(crate) struct Setup<'a> {
     pub(crate) save_every: Duration,
     pub(crate) progress: Progress,
     /// Loss and accuracies over every split.
-    pub(crate) evaluate: &'a dyn Fn(&Weights) -> Result<EpochEvaluation>,
+    pub(crate) evaluate: &'a dyn Fn(&Weights) -> Result<Evaluated>,
     /// Measures after so many epochs, where the spec asks for it; the seconds that it took.
     pub(crate) measure: &'a dyn Fn(u32, &Weights) -> Result<f64>,
 }
@@ -147,7 +148,7 @@ impl<'a> Trainer<'a> {
         set_stepping(false);
         self.pause()?;
         let evaluation = (self.setup.evaluate)(&self.weights)?;
-        if let Some(loss) = not_finite(&evaluation) {
+        if let Some(loss) = not_finite(&evaluation.splits) {
             let rate = optimizer::rate(self.spec(), epochs - 1)?;
             let norm = norm(&self.weights.theta)?;
             let outcome = diverged(epochs, self.position.steps, rate, loss, norm);
@@ -167,8 +168,8 @@ impl<'a> Trainer<'a> {
     /// At the beginning of an epoch its parameters are those before it, too.
     fn end(
         self,
-        evaluation: EpochEvaluation,
-        average: Option<(Weights, EpochEvaluation)>,
+        evaluation: Evaluated,
+        average: Option<(Weights, Evaluated)>,
         outcome: Outcome,
     ) -> Trained {
         Trained {
@@ -257,7 +258,7 @@ impl<'a> Trainer<'a> {
             .filter(|averaging| wanted && averaging.has_begun())
             .map(|averaging| averaging.weights(self.setup.mean_loss, &self.weights))
             .transpose()?;
-        let evaluate = self.setup.evaluate;
+        let evaluate = |weights: &Weights| (self.setup.evaluate)(weights).map(|of| of.splits);
         let metrics = EpochMetrics {
             epoch,
             evaluation: wanted.then(|| evaluate(&self.weights)).transpose()?,

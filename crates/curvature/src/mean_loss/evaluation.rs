@@ -49,24 +49,27 @@ impl MeanLoss<'_> {
         Ok(Tally::mean(shares.into_iter(), self.data.len()))
     }
 
-    /// Whether each example is classified correctly at `theta` (P), in their order; the first of several largest logits
-    /// wins.
+    /// The same of one sweep with whether each example is classified correctly, in their order; the first of several
+    /// largest logits wins.
     ///
     /// # Errors
     /// As [`MeanLoss::evaluate`].
-    pub fn hits(&self, theta: &Tensor) -> Result<Vec<bool>, Error> {
-        let shares = self.at_logits(theta, |mut hits: Vec<bool>, logits, labels, _, _| {
-            let classes = logits.argmax(1)?.to_vec1::<u32>()?;
-            let labels = labels.to_vec1::<u32>()?;
-            hits.extend(
-                classes
-                    .iter()
-                    .zip(labels)
-                    .map(|(class, label)| *class == label),
-            );
-            Ok(hits)
-        })?;
-        Ok(shares.concat())
+    pub fn evaluate_each(&self, theta: &Tensor) -> Result<(Evaluation, Vec<bool>), Error> {
+        type Share = (Tally, Vec<bool>);
+        let add = |(tally, mut hits): Share,
+                   logits: &Tensor,
+                   labels: &Tensor,
+                   point: &LossPoint,
+                   _: &Range<usize>| {
+            let correct = count_correct(logits, labels).map_err(flatness_layers::Error::from)?;
+            let classes = logits.argmax(1)?.to_vec1::<u32>()?.into_iter();
+            let right = classes.zip(labels.to_vec1::<u32>()?);
+            hits.extend(right.map(|(class, label)| class == label));
+            Ok((tally.with(point, correct), hits))
+        };
+        let (tallies, hits): (Vec<_>, Vec<_>) = self.at_logits(theta, add)?.into_iter().unzip();
+        let mean = Tally::mean(tallies.into_iter(), self.data.len());
+        Ok((mean, hits.concat()))
     }
 
     /// Margins and the mean Tr A at `theta` (P) over all examples, of one forward sweep.

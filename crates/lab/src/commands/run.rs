@@ -13,7 +13,7 @@ use flatness_records::{
 };
 
 use crate::arguments::{Computing, Output, Places, RunOptions};
-use crate::evaluation::{evaluate, hits};
+use crate::evaluation::evaluate;
 use crate::measuring::Instrument;
 use crate::output::{put, say};
 use crate::progress::{Progress, duration};
@@ -197,11 +197,11 @@ fn work(
     let started = Instant::now();
     let mut measurements = directory.measurements()?;
     if let (Some(instrument), Outcome::Completed) = (&instrument, &outcome) {
-        let average = average
-            .as_ref()
-            .map(|(average, _)| (Iterate::Average, average));
-        for (iterate, weights) in [(Iterate::Last, &weights)].into_iter().chain(average) {
-            measurements.push(instrument.at_end(position.epoch, iterate, weights)?);
+        let average = average.as_ref();
+        let average = average.map(|(average, of)| (Iterate::Average, average, of));
+        let last = (Iterate::Last, &weights, &evaluation);
+        for (iterate, weights, of) in [last].into_iter().chain(average) {
+            measurements.push(instrument.at_end(position.epoch, iterate, weights, of.splits)?);
         }
     }
     let batch_norm = (spec.measure.as_ref()).map_or(BatchNorm::Frozen, |spec| spec.batch_norm);
@@ -225,14 +225,11 @@ fn work(
             measure_seconds: position.measure_seconds + started.elapsed().as_secs_f64(),
             peak_rss_mib: environment::peak_rss_mib(),
         },
-        evaluation,
-        test_correct: Some(Hits(hits(
-            model,
-            splits,
-            machine,
-            average.as_ref().map_or(&weights, |(average, _)| average),
-        )?)),
-        average_evaluation: average.map(|(_, evaluation)| evaluation),
+        evaluation: evaluation.splits,
+        average_evaluation: average.as_ref().map(|(_, average)| average.splits),
+        test_correct: Some(Hits(
+            average.map_or(evaluation, |(_, average)| average).hits,
+        )),
         measurements,
     };
     directory.finish(&record)?;

@@ -122,7 +122,11 @@ fn one(run: &Run, splits: &Splits, model: &Model, pass: f64) -> Result<Estimate>
     let parameters = model.network.layout().dim();
     let gradients = spec.train.sharpness_aware.map_or(1.0, |_| 2.0);
     let training = GRADIENT * gradients * f64::from(spec.train.epochs);
-    let mut passes_of_one = training * splits.train.len() as f64;
+    // With the evaluations of what is measured.
+    let iterates = spec.train.average.as_ref().map_or(1.0, |_| 2.0);
+    let along = (spec.measure.as_ref()).map_or(0, |request| request.epochs.len());
+    let evaluated = (iterates + along as f64) * splits.sizes().iter().sum::<usize>() as f64;
+    let mut passes_of_one = training * splits.train.len() as f64 + evaluated;
     let mut dense = 0.0;
     if let Some(request) = &spec.measure {
         let split = splits.get(request.split)?.len();
@@ -135,9 +139,7 @@ fn one(run: &Run, splits: &Splits, model: &Model, pass: f64) -> Result<Estimate>
             Dtype::F32 => DOUBLE,
             Dtype::F64 => 1.0,
         };
-        let iterates = spec.train.average.as_ref().map_or(1.0, |_| 2.0);
-        let along = request.before_the_end();
-        let before = request.epochs.len() as f64 * passes(&along, parameters, double);
+        let before = along as f64 * passes(&request.before_the_end(), parameters, double);
         passes_of_one += (before + iterates * passes(request, parameters, double)) * examples;
         if request.what.contains(&flatness_records::What::Spectrum) {
             dense = EIGENVALUES * (parameters as f64).powi(3);
