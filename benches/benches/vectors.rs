@@ -64,10 +64,7 @@ fn reorthogonalisation(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> 
 
 fn batches(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
     let embedded = EmbeddedMnist {
-        train_images: flatness_fixtures::TRAIN_IMAGES,
-        train_labels: flatness_fixtures::TRAIN_LABELS,
-        test_images: flatness_fixtures::TEST_IMAGES,
-        test_labels: flatness_fixtures::TEST_LABELS,
+        files: flatness_fixtures::MNIST,
         description: flatness_fixtures::DESCRIPTION,
     };
     criterion.bench_function("mnist/load-fixture", |bencher| {

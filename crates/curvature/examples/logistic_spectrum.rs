@@ -25,10 +25,7 @@ const PIXELS: usize = 784;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let embedded = EmbeddedMnist {
-        train_images: flatness_fixtures::TRAIN_IMAGES,
-        train_labels: flatness_fixtures::TRAIN_LABELS,
-        test_images: flatness_fixtures::TEST_IMAGES,
-        test_labels: flatness_fixtures::TEST_LABELS,
+        files: flatness_fixtures::MNIST,
         description: flatness_fixtures::DESCRIPTION,
     };
     let data = mnist::load(Source::Embedded(embedded), Normalization::mnist())?.train;

@@ -40,10 +40,7 @@ impl Model {
     /// is neither uniform nor decided.
     fn trained(examples: usize) -> Self {
         let source = Source::Embedded(EmbeddedMnist {
-            train_images: flatness_fixtures::TRAIN_IMAGES,
-            train_labels: flatness_fixtures::TRAIN_LABELS,
-            test_images: flatness_fixtures::TEST_IMAGES,
-            test_labels: flatness_fixtures::TEST_LABELS,
+            files: flatness_fixtures::MNIST,
             description: flatness_fixtures::DESCRIPTION,
         });
         let network = Architecture::find("logistic").unwrap();

@@ -13,10 +13,7 @@
 //! use flatness_data::{Normalization, Order};
 //!
 //! let embedded = EmbeddedMnist {
-//!     train_images: flatness_fixtures::TRAIN_IMAGES,
-//!     train_labels: flatness_fixtures::TRAIN_LABELS,
-//!     test_images: flatness_fixtures::TEST_IMAGES,
-//!     test_labels: flatness_fixtures::TEST_LABELS,
+//!     files: flatness_fixtures::MNIST,
 //!     description: flatness_fixtures::DESCRIPTION,
 //! };
 //! let data = mnist::load(mnist::find(None, None, embedded)?, Normalization::mnist())?;

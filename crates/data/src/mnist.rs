@@ -43,14 +43,8 @@ const TEST: [(&str, &str); 1] = [(
 /// Four IDX files, raw or gzip, that are part of the program.
 #[derive(Clone, Copy)]
 pub struct EmbeddedMnist {
-    /// Training images.
-    pub train_images: &'static [u8],
-    /// Training labels.
-    pub train_labels: &'static [u8],
-    /// Test images.
-    pub test_images: &'static [u8],
-    /// Test labels.
-    pub test_labels: &'static [u8],
+    /// In the order of [`FILE_NAMES`].
+    pub files: [&'static [u8]; 4],
     /// What these files hold, as a record or a report says it.
     pub description: &'static str,
 }
@@ -126,12 +120,14 @@ pub fn load(source: Source, normalization: Normalization) -> Result<Loaded> {
             (paths.into(), decode(named, &normalization)?)
         }
         Source::Embedded(embedded) => {
-            let named = [
-                ("embedded training images", embedded.train_images),
-                ("embedded training labels", embedded.train_labels),
-                ("embedded test images", embedded.test_images),
-                ("embedded test labels", embedded.test_labels),
+            let names = [
+                "training images",
+                "training labels",
+                "test images",
+                "test labels",
             ];
+            let names = names.map(|name| format!("embedded {name}"));
+            let named = std::array::from_fn(|file| (&*names[file], embedded.files[file]));
             (Vec::new(), decode(named, &normalization)?)
         }
     };

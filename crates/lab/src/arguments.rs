@@ -4,15 +4,17 @@ mod data;
 mod measuring;
 mod training;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
+use flatness_records::{Dtype, SubsetSpec};
+use serde::de::DeserializeOwned;
 
 pub(crate) use data::{
-    CheckOptions, DataCommand, DataOptions, DataSet, FetchOptions, NormalizationOptions, SubsetName,
+    CheckOptions, DataCommand, DataOptions, DataSet, FetchOptions, NormalizationOptions,
 };
-pub(crate) use measuring::{MeasureOptions, ProductOptions, RetentionName};
+pub(crate) use measuring::{MeasureOptions, ProductOptions};
 pub(crate) use training::{
-    CompareOptions, ExclusionName, LogLevel, OptimizerName, Places, RunOptions, RunsOptions,
-    TrainOptions,
+    CompareOptions, LogLevel, OptimizerName, Places, RunOptions, RunsOptions, TrainOptions,
 };
 
 /// Train networks and measure their exact curvature, with error bars.
@@ -82,11 +84,24 @@ pub(crate) struct ModelsOptions {
     pub(crate) json: bool,
 }
 
-/// Number type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum NumberType {
-    /// Single precision
-    F32,
-    /// Double precision
-    F64,
+/// A value by its name in specs, which may have a help behind a colon.
+fn named<T: DeserializeOwned + Clone + Send + Sync + 'static>(
+    names: &'static [&'static str],
+) -> impl TypedValueParser<Value = T> {
+    let values = names.iter().map(|name| match name.split_once(": ") {
+        Some((name, help)) => PossibleValue::new(name).help(help),
+        None => PossibleValue::new(*name),
+    });
+    PossibleValuesParser::new(values).try_map(|name| serde_json::from_value::<T>(name.into()))
+}
+
+fn number_type() -> impl TypedValueParser<Value = Dtype> {
+    named(&["f32: Single precision", "f64: Double precision"])
+}
+
+fn subset() -> impl TypedValueParser<Value = SubsetSpec> {
+    named(&[
+        "first: The first ones",
+        "seeded: A random choice, another one for each seed",
+    ])
 }

@@ -9,7 +9,7 @@ use flatness_layers::{Loss, Network, Workers};
 use flatness_models::Architecture;
 use flatness_records::{BatchNorm, Dtype, ModelRecord, ModelSpec};
 
-use crate::arguments::{Computing, NumberType};
+use crate::arguments::Computing;
 use crate::{device, environment};
 
 /// How and where to compute.
@@ -32,19 +32,13 @@ const UNKNOWN: u64 = 4 << 30;
 impl Machine {
     /// As `computing` says, with so many MiB for vectors, or a share of what there is.
     pub(crate) fn new(computing: &Computing, vector_memory: Option<u64>) -> Result<Self> {
-        let Computing {
-            device,
-            threads,
-            memory_budget,
-        } = computing;
+        let share = || environment::memory().map_or(UNKNOWN, |bytes| bytes / SHARE);
         Ok(Self {
-            workers: workers(*threads)?,
-            device: device::open(device)?,
-            activations: memory_budget.saturating_mul(1 << 20),
-            vectors: match vector_memory {
-                Some(mebibytes) => mebibytes.saturating_mul(1 << 20),
-                None => environment::memory().map_or(UNKNOWN, |bytes| bytes / SHARE),
-            },
+            workers: workers(computing.threads)?,
+            device: device::open(&computing.device)?,
+            activations: computing.memory_budget.saturating_mul(1 << 20),
+            vectors: vector_memory
+                .map_or_else(share, |mebibytes| mebibytes.saturating_mul(1 << 20)),
         })
     }
 
@@ -76,6 +70,14 @@ pub(crate) fn workers(threads: Option<u16>) -> Result<Workers> {
     Ok(Workers::new(threads)?)
 }
 
+/// A number type by its name in specs, as candle calls it.
+pub(crate) fn candle_dtype(dtype: Dtype) -> DType {
+    match dtype {
+        Dtype::F32 => DType::F32,
+        Dtype::F64 => DType::F64,
+    }
+}
+
 /// A network with its name and number type.
 pub(crate) struct Model {
     pub(crate) name: String,
@@ -88,34 +90,28 @@ impl Model {
     /// The network that `spec` names, for data like `examples`.
     pub(crate) fn new(spec: &ModelSpec, examples: &dyn Examples) -> Result<Self> {
         let architecture = Architecture::find(&spec.name)?;
-        let network = architecture
-            .network(&examples.example_shape(), examples.classes())
-            .with_context(|| {
-                let (name, data) = (&spec.name, examples.name());
-                let hint = match architecture.default_input() {
-                    ([3, 32, 32], _) => {
-                        "; it is made for --data-set cifar-100 (data.set in a spec)"
-                    }
-                    _ => "",
-                };
-                format!("{name} does not fit {data}{hint}")
-            })?;
+        let network = architecture.network(&examples.example_shape(), examples.classes());
+        let misfit = || {
+            let hint = match architecture.default_input() {
+                ([3, 32, 32], _) => "; it is made for --data-set cifar-100 (data.set in a spec)",
+                _ => "",
+            };
+            format!("{} does not fit {}{hint}", spec.name, examples.name())
+        };
+        let network = network.with_context(misfit)?;
         Ok(Self {
-            name: spec.name.clone(),
             network: if spec.dropout {
                 network
             } else {
                 network.without_dropout()?
             },
+            name: spec.name.clone(),
             dtype: spec.dtype,
         })
     }
 
     pub(crate) fn dtype(&self) -> DType {
-        match self.dtype {
-            Dtype::F32 => DType::F32,
-            Dtype::F64 => DType::F64,
-        }
+        candle_dtype(self.dtype)
     }
 
     /// Initial parameters and running statistics.
@@ -148,10 +144,11 @@ impl Model {
             device: machine.device.clone(),
             batch_size: batch_size.min(examples.len()),
         };
+        let loss = Loss::CrossEntropy;
         Ok(MeanLoss::new(
             network,
             examples,
-            Loss::CrossEntropy,
+            loss,
             &machine.workers,
             settings,
         )?)
@@ -164,28 +161,17 @@ impl Model {
             BatchNorm::Batch => "batch",
         };
         // The outputs of a layer are the first axis of its weight.
-        let layers = self.network.layout().parameters().iter();
-        let outputs = layers
-            .filter(|parameter| parameter.shape.len() > 1)
-            .map(|weight| weight.shape[0]);
-        let (units, classes) =
-            outputs.fold((0, 0), |(units, _), outputs| (units + outputs, outputs));
+        let parameters = self.network.layout().parameters().iter();
+        let weights = parameters.filter(|parameter| parameter.shape.len() > 1);
+        let outputs: Vec<usize> = weights.map(|weight| weight.shape[0]).collect();
+        let classes = outputs.last().copied().unwrap_or(0);
         ModelRecord {
             name: self.name.clone(),
             parameters: self.network.layout().dim(),
-            hidden_units: units - classes,
+            hidden_units: outputs.iter().sum::<usize>() - classes,
             classes,
             batch_norm: batch_norm.to_owned(),
             dtype: self.dtype,
-        }
-    }
-}
-
-impl From<NumberType> for Dtype {
-    fn from(number_type: NumberType) -> Self {
-        match number_type {
-            NumberType::F32 => Self::F32,
-            NumberType::F64 => Self::F64,
         }
     }
 }

@@ -52,10 +52,7 @@ pub(crate) fn read(spec: &DataSpec, directory: Option<&Path>, model: &str) -> Re
     };
     if spec.set == "mnist" {
         let embedded = EmbeddedMnist {
-            train_images: flatness_fixtures::TRAIN_IMAGES,
-            train_labels: flatness_fixtures::TRAIN_LABELS,
-            test_images: flatness_fixtures::TEST_IMAGES,
-            test_labels: flatness_fixtures::TEST_LABELS,
+            files: flatness_fixtures::MNIST,
             description: flatness_fixtures::DESCRIPTION,
         };
         let found = at_hand(mnist::find(directory, cache, embedded), spec, directory)?;

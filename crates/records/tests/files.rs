@@ -60,46 +60,41 @@ fn a_failed_write_leaves_the_old_content_and_no_temporary_file() {
 fn a_line_cut_off_by_a_kill_is_left_out_and_a_damaged_one_is_an_error() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path().join("metrics.jsonl");
-    assert_eq!(
-        read_json_lines::<EpochMetrics>(&path, "metrics").expect("none"),
-        []
-    );
+    let read = || read_json_lines::<EpochMetrics>(&path, "metrics");
+    assert_eq!(read().expect("none"), []);
     for epoch in [1, 2] {
         append_json_line(&path, &metrics(epoch)).expect("writable");
     }
     let whole = fs::read_to_string(&path).expect("there");
     fs::write(&path, &whole[..whole.len() - 5]).expect("writable");
-    assert_eq!(
-        read_json_lines::<EpochMetrics>(&path, "metrics").expect("one"),
-        [metrics(1)]
-    );
+    assert_eq!(read().expect("one"), [metrics(1)]);
     fs::write(&path, whole.replacen("epoch", "epock", 1)).expect("writable");
-    let lines = read_json_lines::<EpochMetrics>(&path, "metrics");
-    assert!(matches!(lines, Err(Error::Json { .. })));
+    assert!(matches!(read(), Err(Error::Json { .. })));
 }
 
 #[test]
 fn quantities_come_back_from_json_to_the_last_bit() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path().join("quantities.json");
-    let uncertainties = [
-        Uncertainty::Computed { rounding: 0.0 },
+    let (steps, rounding) = (9, 0.0);
+    let quantities = [
+        Uncertainty::Computed { rounding },
         Uncertainty::Stochastic {
             standard_error: 0.1 + 0.2,
             probes: 3,
         },
         Uncertainty::Iterative {
             residual: 1e-300,
-            steps: 9,
+            steps,
             converged: false,
         },
         Uncertainty::LowerBound {
             gap: 2.0,
-            steps: 9,
+            steps,
             converged: true,
         },
-    ];
-    let quantities = uncertainties.map(|uncertainty| Quantity {
+    ]
+    .map(|uncertainty| Quantity {
         stop: Some(Stop::Budget),
         at: Some("fc.weight[0, 1]".to_owned()),
         ..Quantity::new(-1.0 / 3.0, uncertainty, Cost::products(4))
@@ -107,10 +102,8 @@ fn quantities_come_back_from_json_to_the_last_bit() {
     write_json(&path, &quantities.to_vec()).expect("writable");
     let back: Vec<Quantity> = read_json(&path, "list of quantities").expect("readable");
     assert_eq!(back, quantities);
-    assert_eq!(
-        quantities.map(|quantity| quantity.error()),
-        [0.0, 0.1 + 0.2, 1e-300, 2.0]
-    );
+    let errors = quantities.map(|quantity| quantity.error());
+    assert_eq!(errors, [0.0, 0.1 + 0.2, 1e-300, 2.0]);
 }
 
 #[test]
@@ -122,17 +115,10 @@ fn losses_keep_numbers_that_json_lacks() {
         loss,
         parameter_norm: norm,
     };
+    let infinite = f64::INFINITY;
     for (loss, norm, text) in [
-        (
-            f64::INFINITY,
-            1e300,
-            r#""loss":"inf","parameter_norm":1e+300"#,
-        ),
-        (
-            f64::NEG_INFINITY,
-            0.1,
-            r#""loss":"-inf","parameter_norm":0.1"#,
-        ),
+        (infinite, 1e300, r#""loss":"inf","parameter_norm":1e+300"#),
+        (-infinite, 0.1, r#""loss":"-inf","parameter_norm":0.1"#),
     ] {
         let json = serde_json::to_string(&outcome(loss, norm)).expect("JSON can say it");
         assert!(json.contains(text), "{json}");

@@ -12,10 +12,7 @@ use crate::check::{refused, values};
 use crate::encode::{gzip, images, labels, pixels, write_mnist};
 
 const FIXTURE: EmbeddedMnist = EmbeddedMnist {
-    train_images: flatness_fixtures::TRAIN_IMAGES,
-    train_labels: flatness_fixtures::TRAIN_LABELS,
-    test_images: flatness_fixtures::TEST_IMAGES,
-    test_labels: flatness_fixtures::TEST_LABELS,
+    files: flatness_fixtures::MNIST,
     description: flatness_fixtures::DESCRIPTION,
 };
 
@@ -119,7 +116,7 @@ fn other_bytes_under_the_names_of_mnist_are_not_called_mnist() {
 
     // The test split of MNIST is known, what it is tested with is not.
     let names = FILE_NAMES.map(|name| root.path().join(format!("{name}.gz")));
-    let test = [FIXTURE.test_images, FIXTURE.test_labels];
+    let test = [FIXTURE.files[2], FIXTURE.files[3]];
     for (name, bytes) in names.iter().zip([test, test].concat()) {
         fs::write(name, bytes).unwrap();
     }
@@ -137,10 +134,7 @@ fn a_file_is_named_by_its_size_and_sha256() {
     assert!(matches!(absent, Err(Error::Io { action: "read", .. })));
     let images = "6d597f1a70b90bafe72ba5b91496a12f291335accf9da04b0036ba251165db06";
     let labels = "b91679a0acfe4ba0e50a2437a903084cba1f5f92592b016a25a7dfd00455798b";
-    for (bytes, expected) in [
-        (FIXTURE.train_images, images),
-        (FIXTURE.test_labels, labels),
-    ] {
+    for (bytes, expected) in [(FIXTURE.files[0], images), (FIXTURE.files[3], labels)] {
         let root = tempdir().unwrap();
         let path = root.path().join("file");
         fs::write(&path, bytes).unwrap();

@@ -61,7 +61,7 @@ proptest! {
         position in any::<prop::sample::Index>(),
         replacement in any::<u8>(),
     ) {
-        let valid = flatness_fixtures::TEST_LABELS;
+        let valid = flatness_fixtures::MNIST[3];
         let mut bytes = valid.to_vec();
         let position = position.index(bytes.len());
         bytes[position] = replacement;

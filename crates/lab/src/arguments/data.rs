@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use flatness_records::SubsetSpec;
 
 #[derive(Debug, Args)]
 pub(crate) struct DataOptions {
@@ -81,22 +80,4 @@ pub(crate) struct NormalizationOptions {
         requires = "mean"
     )]
     pub(crate) deviation: Option<Vec<f64>>,
-}
-
-/// Which of the training examples are taken.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum SubsetName {
-    /// The first ones
-    First,
-    /// A random choice, another one for each seed
-    Seeded,
-}
-
-impl From<SubsetName> for SubsetSpec {
-    fn from(name: SubsetName) -> Self {
-        match name {
-            SubsetName::First => Self::First,
-            SubsetName::Seeded => Self::Seeded,
-        }
-    }
 }

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, ValueEnum};
-use flatness_records::{BatchNorm, DataSpec, Matrix, Request, Split, SubsetSpec, What};
-use serde::de::DeserializeOwned;
+use clap::Args;
+use clap::builder::TypedValueParser;
+use flatness_records::{
+    BatchNorm, DataSpec, Dtype, Matrix, Request, Retention, Split, SubsetSpec, What,
+};
 
-use super::{Computing, NormalizationOptions, NumberType, Output, SubsetName};
+use super::{Computing, NormalizationOptions, Output, named, number_type, subset};
 
 #[derive(Debug, Args)]
 #[command(after_help = format!(
@@ -29,8 +30,8 @@ pub(crate) struct MeasureOptions {
     #[command(flatten)]
     pub(crate) request: RequestOptions,
     /// Number type of the arithmetic [default: the checkpoint's]
-    #[arg(long, help_heading = "Matrix", value_enum)]
-    pub(crate) dtype: Option<NumberType>,
+    #[arg(long, help_heading = "Matrix", value_parser = number_type())]
+    pub(crate) dtype: Option<Dtype>,
     /// Begin no further product after so many seconds
     #[arg(long, help_heading = "Accuracy and cost", value_name = "SECONDS")]
     pub(crate) time_limit: Option<f64>,
@@ -70,8 +71,8 @@ pub(crate) struct MeasuredData {
     #[arg(long, value_name = "N")]
     pub(crate) train_examples: Option<usize>,
     /// Which ones
-    #[arg(long, value_enum, requires = "train_examples")]
-    pub(crate) subset: Option<SubsetName>,
+    #[arg(long, value_parser = subset(), requires = "train_examples")]
+    pub(crate) subset: Option<SubsetSpec>,
     /// The last N training examples were held out; they are the split `validation`
     #[arg(long, value_name = "N")]
     pub(crate) validation_examples: Option<usize>,
@@ -91,7 +92,7 @@ impl MeasuredData {
         if let Some(set) = &self.data_set {
             spec.set.clone_from(set);
         }
-        replace(&mut spec.subset, self.subset.map(SubsetSpec::from));
+        replace(&mut spec.subset, self.subset);
         replace(&mut spec.validation_examples, self.validation_examples);
         for (field, given) in [
             (&mut spec.mean, &self.normalization.mean),
@@ -228,13 +229,6 @@ fn replace<T>(field: &mut T, given: Option<T>) {
     }
 }
 
-/// A value by its name in specs.
-fn named<T: DeserializeOwned + Clone + Send + Sync + 'static>(
-    names: &'static [&'static str],
-) -> impl TypedValueParser<Value = T> {
-    PossibleValuesParser::new(names).try_map(|name| serde_json::from_value::<T>(name.into()))
-}
-
 fn matrix() -> impl TypedValueParser<Value = Matrix> {
     named(&[
         "hessian",
@@ -247,6 +241,10 @@ fn matrix() -> impl TypedValueParser<Value = Matrix> {
 
 fn batch_norm() -> impl TypedValueParser<Value = BatchNorm> {
     named(&["frozen", "batch"])
+}
+
+fn retention() -> impl TypedValueParser<Value = Retention> {
+    named(&["retain: Kept", "recompute: Computed anew"])
 }
 
 fn split() -> impl TypedValueParser<Value = Split> {
@@ -287,11 +285,11 @@ pub(crate) struct ProductOptions {
     #[arg(long, value_name = "N")]
     pub(crate) classes: Option<usize>,
     /// Number type of the arithmetic
-    #[arg(long, value_enum, default_value_t = NumberType::F32)]
-    pub(crate) dtype: NumberType,
+    #[arg(long, value_parser = number_type(), default_value = "f32")]
+    pub(crate) dtype: Dtype,
     /// Keep the activations between products, or compute them anew inside the timed product
-    #[arg(long, value_enum, default_value_t = RetentionName::Retain)]
-    pub(crate) retention: RetentionName,
+    #[arg(long, value_parser = retention(), default_value = "retain")]
+    pub(crate) retention: Retention,
     /// Timed products, after one that is not timed
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) repeat: u16,
@@ -301,13 +299,4 @@ pub(crate) struct ProductOptions {
     /// Worker threads [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) threads: Option<u16>,
-}
-
-/// What happens to activations between products.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum RetentionName {
-    /// Kept
-    Retain,
-    /// Computed anew
-    Recompute,
 }

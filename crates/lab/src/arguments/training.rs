@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use clap::builder::TypedValueParser;
 use clap::{Args, ValueEnum};
+use flatness_records::{DecayExclusion, Dtype, SubsetSpec};
 
-use super::{Computing, NormalizationOptions, NumberType, Output, SubsetName};
+use super::{Computing, NormalizationOptions, Output, named, number_type, subset};
 
 #[derive(Debug, Args)]
 #[command(
@@ -78,8 +80,8 @@ pub(crate) struct TrainOptions {
     #[arg(long, value_name = "N")]
     pub(crate) train_examples: Option<usize>,
     /// Which ones
-    #[arg(long, value_enum, default_value_t = SubsetName::First)]
-    pub(crate) subset: SubsetName,
+    #[arg(long, value_parser = subset(), default_value = "first")]
+    pub(crate) subset: SubsetSpec,
     /// Hold out the last N training examples
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) validation_examples: usize,
@@ -105,8 +107,8 @@ pub(crate) struct TrainOptions {
     #[arg(long, value_name = "WD")]
     pub(crate) weight_decay: Option<f64>,
     /// Parameters without weight decay
-    #[arg(long, value_name = "KIND", value_enum)]
-    pub(crate) decay_excludes: Vec<ExclusionName>,
+    #[arg(long, value_name = "KIND", value_parser = exclusion())]
+    pub(crate) decay_excludes: Vec<DecayExclusion>,
     /// Average the iterates after this many epochs, one per epoch [default: gadam, gadamx, swa 161/300 of the epochs]
     #[arg(long, value_name = "EPOCH")]
     pub(crate) average_from: Option<u32>,
@@ -135,8 +137,8 @@ pub(crate) struct TrainOptions {
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     pub(crate) seed: u64,
     /// Number type
-    #[arg(long, value_enum, default_value_t = NumberType::F32)]
-    pub(crate) dtype: NumberType,
+    #[arg(long, value_parser = number_type(), default_value = "f32")]
+    pub(crate) dtype: Dtype,
     #[command(flatten)]
     pub(crate) normalization: NormalizationOptions,
     #[command(flatten)]
@@ -168,13 +170,11 @@ pub(crate) enum OptimizerName {
     Swa,
 }
 
-/// Parameters without weight decay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ExclusionName {
-    /// Biases
-    Biases,
-    /// Weights and biases of batch-norm
-    Normalization,
+fn exclusion() -> impl TypedValueParser<Value = DecayExclusion> {
+    named(&[
+        "biases: Biases",
+        "normalization: Weights and biases of batch-norm",
+    ])
 }
 
 #[derive(Debug, Args)]

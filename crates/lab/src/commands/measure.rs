@@ -63,17 +63,15 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
         origin.hold(splits.digest())?;
     }
     let examples = splits.get(request.split)?;
-    let mut model = Model::new(
-        &ModelSpec {
-            name: name.to_owned(),
-            dtype: Dtype::F32,
-            dropout: true,
-        },
-        examples,
-    )?;
+    let spec = ModelSpec {
+        name: name.to_owned(),
+        dtype: Dtype::F32,
+        dropout: true,
+    };
+    let mut model = Model::new(&spec, examples)?;
     let theta = checkpoint.parameters(&model.network, &file)?;
     model.dtype = match (options.dtype, theta.dtype()) {
-        (Some(dtype), _) => dtype.into(),
+        (Some(dtype), _) => dtype,
         (None, candle_core::DType::F64) => Dtype::F64,
         (None, _) => Dtype::F32,
     };
@@ -84,39 +82,33 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
     let machine = Machine::new(&options.computing, options.vector_memory)?;
     let weights = Weights { theta, buffers }.to(model.dtype(), &machine.device)?;
     let seed = options.seed.unwrap_or(seed_of_run);
-    let weight_decay = origin
+    let decay = origin
         .spec()
-        .map_or(0.0, |spec| spec.train.optimizer.weight_decay().0);
+        .map(|spec| spec.train.optimizer.weight_decay().0);
     let subject = Subject {
         network: &model.network,
         weights: &weights,
         initial: None,
         examples,
-        weight_decay,
+        weight_decay: decay.unwrap_or(0.0),
     };
     let (split, sizes) = (request.split.name(), splits.sizes());
     let identity = format!("{} {split} {sizes:?} {seed_of_run}", splits.identity());
+    let journal = options.journal.as_ref();
     let limits = Limits {
         time: options.time_limit,
-        journal: options.journal.as_ref().map(|path| JournalFile {
+        journal: journal.map(|path| JournalFile {
             path,
             identity: &identity,
         }),
     };
-    let progress = Progress::new(options.output.quiet);
-    let found = measuring::measure(
-        &subject,
-        &request,
-        Streams::new(seed),
-        &machine,
-        &limits,
-        progress,
-    )?;
+    let (progress, probes) = (Progress::new(options.output.quiet), Streams::new(seed));
+    let found = measuring::measure(&subject, &request, probes, &machine, &limits, progress)?;
     let accuracy = match request.batch_norm {
         BatchNorm::Batch => None,
         BatchNorm::Frozen => {
             let frozen = model.measured(BatchNorm::Frozen, &weights.buffers)?;
-            let part = flatness_engine::part(&subject, &request, Streams::new(seed))?;
+            let part = flatness_engine::part(&subject, &request, probes)?;
             let examples = part.as_ref().map_or(examples as &dyn Examples, |part| part);
             Some(evaluation::over(&model, &frozen, examples, &machine, &weights)?.accuracy)
         }

@@ -16,9 +16,9 @@ use flatness_records::ModelSpec;
 use flatness_spectrum::Probe;
 use serde::Serialize;
 
-use crate::arguments::{Computing, NumberType, ProductOptions, RetentionName};
+use crate::arguments::{Computing, ProductOptions};
 use crate::output::put;
-use crate::setting::{Machine, Model};
+use crate::setting::{Machine, Model, candle_dtype};
 use crate::{device, environment};
 
 /// Seed of the vectors besides the given one.
@@ -30,7 +30,7 @@ struct Line {
     model: String,
     batch_norm: String,
     matrix: &'static str,
-    retention: &'static str,
+    retention: flatness_records::Retention,
     n: usize,
     parameters: usize,
     vectors: u16,
@@ -67,7 +67,7 @@ pub(crate) fn product(options: &ProductOptions) -> Result<()> {
     let examples = examples(options, &tensors, options.classes.unwrap_or(classes))?;
     let spec = ModelSpec {
         name: options.model.clone(),
-        dtype: options.dtype.into(),
+        dtype: options.dtype,
         dropout: true,
     };
     let model = Model::new(&spec, &examples)?;
@@ -96,9 +96,9 @@ pub(crate) fn product(options: &ProductOptions) -> Result<()> {
     let ((loss, gradient), gradient_seconds) = timed(options.repeat, || {
         Ok(mean_loss.gradient(&theta, Selection::All)?)
     })?;
-    let (retention, retention_name) = match options.retention {
-        RetentionName::Retain => (Retention::Retain, "retain"),
-        RetentionName::Recompute => (Retention::Recompute, "recompute"),
+    let retention = match options.retention {
+        flatness_records::Retention::Retain => Retention::Retain,
+        flatness_records::Retention::Recompute => Retention::Recompute,
     };
     let curvature = mean_loss.curvature(&theta, retention)?;
     let operator = &curvature.operator(curvature_matrix(options.matrix))?;
@@ -115,7 +115,7 @@ pub(crate) fn product(options: &ProductOptions) -> Result<()> {
         model: record.name,
         batch_norm: record.batch_norm,
         matrix: options.matrix.name(),
-        retention: retention_name,
+        retention: options.retention,
         n: examples.len(),
         parameters: record.parameters,
         vectors: options.vectors,
@@ -155,12 +155,8 @@ fn examples(
     if count == 0 || count > examples {
         anyhow::bail!("--n must be in 1..={examples}, the examples of {path}, got {count}");
     }
-    let dtype = match options.dtype {
-        NumberType::F32 => DType::F32,
-        NumberType::F64 => DType::F64,
-    };
     let [x, y] = [x, &y].map(|tensor| tensor.narrow(0, 0, count));
-    let (x, y) = (x?.to_dtype(dtype)?, y?);
+    let (x, y) = (x?.to_dtype(candle_dtype(options.dtype))?, y?);
     Ok(LabelledTensors::new(&path, &x, &y, classes)?)
 }
 

@@ -5,12 +5,12 @@
 
 use anyhow::Result;
 use flatness_records::{
-    AugmentationSpec, AverageSpec, DataSpec, Decay, DecayExclusion, Error, Interval, ModelSpec,
-    MomentSpec, OptimizerSpec, PadamSpec, ScheduleSpec, Spec, TrainSpec, WarmUpSpec,
+    AugmentationSpec, AverageSpec, DataSpec, Decay, Error, Interval, ModelSpec, MomentSpec,
+    OptimizerSpec, PadamSpec, ScheduleSpec, Spec, TrainSpec, WarmUpSpec,
 };
 
 use super::run::execute;
-use crate::arguments::{ExclusionName, OptimizerName, TrainOptions};
+use crate::arguments::{OptimizerName, TrainOptions};
 
 /// The paper's final over initial rate.
 const FINAL_RATIO: f64 = 0.01;
@@ -44,14 +44,14 @@ pub(crate) fn train(options: &TrainOptions) -> Result<()> {
         data: DataSpec {
             set: options.data_set.clone(),
             train_examples: options.train_examples,
-            subset: options.subset.into(),
+            subset: options.subset,
             validation_examples: options.validation_examples,
             mean: options.normalization.mean.clone(),
             deviation: options.normalization.deviation.clone(),
         },
         model: ModelSpec {
             name: options.model.clone(),
-            dtype: options.dtype.into(),
+            dtype: options.dtype,
             dropout: !options.no_dropout,
         },
         train: training(options),
@@ -111,11 +111,7 @@ fn training(options: &TrainOptions) -> TrainSpec {
             from: WARM_UP_FROM,
         }),
         clip_norm: options.clip_norm,
-        decay_excludes: options
-            .decay_excludes
-            .iter()
-            .map(|&name| name.into())
-            .collect(),
+        decay_excludes: options.decay_excludes.clone(),
         sharpness_aware: options.sharpness_aware,
         average: average_from.map(|from_epoch| AverageSpec::Uniform {
             from_epoch,
@@ -171,15 +167,6 @@ fn optimizer(options: &TrainOptions, published: &Published) -> OptimizerSpec {
         OptimizerName::Amsgrad => OptimizerSpec::Amsgrad(moments),
         OptimizerName::Padam | OptimizerName::Gadamx => {
             OptimizerSpec::Padam(PadamSpec::new(PARTIAL, moments))
-        }
-    }
-}
-
-impl From<ExclusionName> for DecayExclusion {
-    fn from(name: ExclusionName) -> Self {
-        match name {
-            ExclusionName::Biases => Self::Biases,
-            ExclusionName::Normalization => Self::Normalization,
         }
     }
 }

@@ -115,13 +115,13 @@ fn damaged_data_is_refused_with_file_and_field() {
     fs::create_dir(&data).expect("the directory is writable");
     write_mnist(&data);
     let line = format!("{} --data {}", run(directory.path(), SPEC), data.display());
-    let (name, whole) = MNIST[0];
+    let (name, whole) = (MNIST[0], flatness_fixtures::MNIST[0]);
     let mut flipped = whole.to_vec();
     flipped[whole.len() / 2] ^= 1;
     for bytes in [
         &whole[..whole.len() / 2],
         &flipped,
-        MNIST[1].1,
+        flatness_fixtures::MNIST[1],
         b"",
         b"not an IDX file at all",
     ] {

@@ -13,21 +13,15 @@ use std::path::Path;
 use serde_json::Value;
 
 /// The four files of MNIST by their canonical names, as the fixture has them.
-const MNIST: [(&str, &[u8]); 4] = [
-    (
-        "train-images-idx3-ubyte.gz",
-        flatness_fixtures::TRAIN_IMAGES,
-    ),
-    (
-        "train-labels-idx1-ubyte.gz",
-        flatness_fixtures::TRAIN_LABELS,
-    ),
-    ("t10k-images-idx3-ubyte.gz", flatness_fixtures::TEST_IMAGES),
-    ("t10k-labels-idx1-ubyte.gz", flatness_fixtures::TEST_LABELS),
+const MNIST: [&str; 4] = [
+    "train-images-idx3-ubyte.gz",
+    "train-labels-idx1-ubyte.gz",
+    "t10k-images-idx3-ubyte.gz",
+    "t10k-labels-idx1-ubyte.gz",
 ];
 
 fn write_mnist(directory: &Path) {
-    for (name, bytes) in MNIST {
+    for (name, bytes) in MNIST.into_iter().zip(flatness_fixtures::MNIST) {
         std::fs::write(directory.join(name), bytes).expect("writable");
     }
 }

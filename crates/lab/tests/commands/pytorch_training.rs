@@ -29,10 +29,7 @@ struct Case {
 /// The first `n` training images of the fixture.
 fn examples(n: usize) -> Dataset {
     let embedded = EmbeddedMnist {
-        train_images: flatness_fixtures::TRAIN_IMAGES,
-        train_labels: flatness_fixtures::TRAIN_LABELS,
-        test_images: flatness_fixtures::TEST_IMAGES,
-        test_labels: flatness_fixtures::TEST_LABELS,
+        files: flatness_fixtures::MNIST,
         description: flatness_fixtures::DESCRIPTION,
     };
     let found = mnist::find(None, None, embedded).expect("the fixture");

@@ -55,20 +55,17 @@ fn a_killed_measurement_goes_on_to_the_same_bits() {
         let share = (random >> 33) as f64 / f64::from(1u32 << 31);
         let before = length(&journal);
         let mut child = place.start(&line);
+        let is_running = |child: &mut Child| child.try_wait().expect("the child is ours").is_none();
         if attempt % 2 == 0 {
             sleep(duration.mul_f64(0.7 * share) + Duration::from_millis(1));
         } else {
             // Once up to twenty products more are on record, or it is done.
             let beyond = before + (share * 20.0 * PRODUCT as f64) as u64;
-            while length(&journal) <= beyond
-                && child.try_wait().expect("the child is ours").is_none()
-            {
+            while length(&journal) <= beyond && is_running(&mut child) {
                 sleep(Duration::from_millis(1));
             }
         }
-        if child.try_wait().expect("the child is ours").is_none() {
-            midway += u32::from(length(&journal) > PRODUCT);
-        }
+        midway += u32::from(is_running(&mut child) && length(&journal) > PRODUCT);
         kill(child);
     }
     assert!(midway > 0, "no kill came between two products");
@@ -79,7 +76,7 @@ fn a_killed_measurement_goes_on_to_the_same_bits() {
 /// A sketch of a diagonal, and one group after another.
 #[test]
 fn diagonals_groups_and_matrices_go_on_to_the_same_bits() {
-    for (model, options, files, killed) in [
+    for (model, options, files, (file, bytes)) in [
         (
             "logistic",
             "--examples 200 --threads 1 --what diagonal --relative-error 0.2 --budget 300",
@@ -103,11 +100,8 @@ fn diagonals_groups_and_matrices_go_on_to_the_same_bits() {
     ] {
         let place = Place::new(model);
         let whole = place.text(options);
-        let line = format!(
-            "{options} --json --journal {}",
-            place.path("journal").display()
-        );
-        let (file, bytes) = killed;
+        let journal = place.path("journal").display().to_string();
+        let line = format!("{options} --json --journal {journal}");
         killed_beyond(&place, &line, &place.path(file), bytes);
         for name in files.iter().take_while(|name| **name <= file) {
             assert!(place.path(name).exists(), "{options}: {name}");

@@ -44,10 +44,7 @@ pub(crate) struct Digits {
 
 pub(crate) fn fixture() -> Loaded {
     let embedded = EmbeddedMnist {
-        train_images: flatness_fixtures::TRAIN_IMAGES,
-        train_labels: flatness_fixtures::TRAIN_LABELS,
-        test_images: flatness_fixtures::TEST_IMAGES,
-        test_labels: flatness_fixtures::TEST_LABELS,
+        files: flatness_fixtures::MNIST,
         description: flatness_fixtures::DESCRIPTION,
     };
     let source = mnist::find(None, None, embedded).expect("the fixture");
