@@ -18,8 +18,6 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Run the paper's claims from raw data to a verdict each, and write the report
     Reproduce(ReproduceOptions),
-    /// Draw the losses along training of runs that were evaluated after their epochs
-    Curves(CurvesOptions),
     /// Run every check that a change must pass, cheapest first
     Ci,
     /// Run the benchmarks
@@ -78,24 +76,6 @@ pub(crate) struct ReproduceOptions {
     /// Exit with code 1 when a claim that was tried does not hold
     #[arg(long)]
     pub(crate) strict: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(
-    after_help = "A run counts once it has finished. Runs of a model must differ in optimiser or seed.\n\
-    DIR holds afterwards\n  \
-    MODEL.svg                   train and test loss per epoch, averages dashed\n  \
-    curves.csv                  every number at full precision\n  \
-    MODEL_OPTIMIZER_SEED.json   the records, absolute paths cut to their last name\n  \
-    README.md                   how every run ended, the data, the settings, this command"
-)]
-pub(crate) struct CurvesOptions {
-    /// Directory that `flatness run` wrote its runs to
-    #[arg(value_name = "RUNS")]
-    pub(crate) runs: PathBuf,
-    /// Directory to write to
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: PathBuf,
 }
 
 #[derive(Debug, Args)]

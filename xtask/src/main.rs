@@ -6,7 +6,6 @@
 mod arguments;
 mod cargo;
 mod ci;
-mod curves;
 mod estimate;
 mod pool;
 mod profile;
@@ -22,7 +21,6 @@ use crate::arguments::{Arguments, Command};
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Reproduce(options) => reproduce::reproduce(&options),
-        Command::Curves(options) => curves::curves(&options),
         Command::Ci => ci::ci(),
         Command::Bench(options) => ci::bench(&options.arguments),
     };

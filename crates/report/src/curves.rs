@@ -1,21 +1,25 @@
-//! Training runs with their losses after every epoch: a picture, `curves.csv` and Markdown.
+//! Runs side by side along training: their losses and accuracies where they were evaluated, their curvature where it was measured.
 //!
-//! Losses are mean cross-entropies without the L2 term, accuracies fractions of the split in the file and percentages on the page.
+//! Losses are mean cross-entropies without the L2 term, accuracies fractions of the split; the Hessian is that of the record's
+//! `[measure]`.
 
-use flatness_records::{EpochEvaluation, EpochMetrics, Iterate, Outcome, Record};
+use flatness_records::{EpochEvaluation, EpochMetrics, Iterate, Matrix, Record};
 
+use crate::Expression;
 use crate::axis::Scale;
 use crate::chart::{Chart, Mark, Point, Series};
-use crate::number::significant;
-use crate::reproduction::{distinct, models};
-use crate::settings::{Fields, block, fields, own, shared};
+use crate::reproduction::distinct;
 use crate::svg::arranged;
 use crate::table::Table;
-use crate::{Error, optimizer_name};
+
+/// What [`curves_svg`] draws.
+const DRAWN: [&str; 3] = ["train.loss", "test.loss", "spectral_norm"];
 
 /// A finished run and the metrics of its epochs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainedRun {
+    /// What tells it from the others; runs of one label share their colour.
+    pub label: String,
     /// What the run has left behind.
     pub record: Record,
     /// One entry per epoch, in their order.
@@ -23,184 +27,108 @@ pub struct TrainedRun {
 }
 
 impl TrainedRun {
-    fn optimizer(&self) -> String {
-        optimizer_name(&self.record.spec.train)
-    }
-
-    /// Epoch, iterate and evaluation of everything that was evaluated; the average of an epoch
-    /// comes behind its last iterate.
-    pub fn evaluations(&self) -> impl Iterator<Item = (u32, Iterate, EpochEvaluation)> + '_ {
-        self.metrics.iter().flat_map(|metrics| {
+    /// Epoch, iterate, name and value of everything that was evaluated, and then of everything measured.
+    fn numbers(&self) -> Vec<(u32, Iterate, String, f64)> {
+        let mut numbers = Vec::new();
+        for metrics in &self.metrics {
             let last = (Iterate::Last, metrics.evaluation);
-            let both = [last, (Iterate::Average, metrics.average_evaluation)].into_iter();
-            both.filter_map(|(weights, evaluation)| Some((metrics.epoch, weights, evaluation?)))
-        })
-    }
-
-    /// Those of one kind of iterate, with their epochs.
-    fn evaluations_of(
-        &self,
-        weights: Iterate,
-    ) -> impl Iterator<Item = (u32, EpochEvaluation)> + '_ {
-        let of_weights = self
-            .evaluations()
-            .filter(move |(_, other, _)| *other == weights);
-        of_weights.map(|(epoch, _, evaluation)| (epoch, evaluation))
+            for (weights, evaluation) in [last, (Iterate::Average, metrics.average_evaluation)] {
+                let Some(EpochEvaluation { train, test, .. }) = evaluation else {
+                    continue;
+                };
+                for (split, of) in [("train", train), ("test", test)] {
+                    let values = [("loss", of.loss), ("accuracy", of.accuracy)];
+                    numbers.extend(values.map(|(name, value)| {
+                        (metrics.epoch, weights, format!("{split}.{name}"), value)
+                    }));
+                }
+            }
+        }
+        for measurement in &self.record.measurements {
+            let mut add = |prefix: &str, (name, number): (&String, &flatness_records::Quantity)| {
+                let name = format!("{prefix}{name}");
+                numbers.push((measurement.epoch, measurement.weights, name, number.value));
+            };
+            let measured = &measurement.measured;
+            measured.numbers.iter().for_each(|number| add("", number));
+            for matrix in measured.matrices.iter().filter(|one| one.group.is_none()) {
+                let prefix = match matrix.matrix {
+                    Matrix::Hessian => String::new(),
+                    other => format!("{}.", other.name()),
+                };
+                matrix
+                    .numbers
+                    .iter()
+                    .for_each(|number| add(&prefix, number));
+            }
+        }
+        numbers
     }
 }
 
-/// One row per evaluation of every run, every number at full precision (RFC 4180).
+/// One row per number of every run, at full precision (RFC 4180).
 #[must_use]
 pub fn curves_csv(runs: &[TrainedRun]) -> String {
-    let mut table = Table::new(
-        "",
-        "run|model|optimizer|seed|epoch|weights|train_loss|train_accuracy|train_top5_accuracy|\
-         test_loss|test_accuracy|test_top5_accuracy",
-    );
+    let mut table = Table::new("", "run|label|epoch|weights|number|value");
     for run in runs {
-        for (epoch, weights, EpochEvaluation { train, test, .. }) in run.evaluations() {
-            let whose = [
-                run.record.id.clone(),
-                run.record.model.name.clone(),
-                run.optimizer(),
-                run.record.spec.seed.to_string(),
+        for (epoch, weights, name, value) in run.numbers() {
+            let (id, label) = (run.record.id.clone(), run.label.clone());
+            let weights = weights.name().to_owned();
+            table.push([
+                id,
+                label,
                 epoch.to_string(),
-                weights.name().to_owned(),
-            ];
-            let numbers = [train, test].map(|of| [of.loss, of.accuracy, of.top5_accuracy]);
-            let numbers = numbers
-                .concat()
-                .into_iter()
-                .map(|number| number.to_string());
-            table.push(whose.into_iter().chain(numbers));
+                weights,
+                name,
+                value.to_string(),
+            ]);
         }
     }
     table.csv()
 }
 
-/// A page of Markdown: how every run ended, on what data, with what settings, and the command that made the page.
-///
-/// # Errors
-/// [`Error::Settings`] when a spec has no TOML form.
-pub fn curves_page(runs: &[TrainedRun], command: &str) -> Result<String, Error> {
-    let mut page = format!(
-        "# Losses along training\n\nMade by `{command}`. `curves.csv` has every number, the `.svg` files show the losses, the \
-         `.json` files are the records of the runs. Loss: mean cross-entropy without the L2 term. An average has batch-norm statistics \
-         of its own, taken over the training images, so even that of one iterate differs from the iterate.\n"
-    );
-    for model in models(runs.iter().map(|run| &run.record)) {
-        let runs = of_model(runs, &model);
-        page += &format!("\n## {model}\n\n{}", endings(&runs).markdown());
-        page += &distinct(runs.iter().map(|run| data(&run.record))).concat();
-        page += &settings(&runs)?;
-    }
-    Ok(page)
-}
-
-fn of_model<'r>(runs: &'r [TrainedRun], model: &str) -> Vec<&'r TrainedRun> {
-    let of_model = runs.iter().filter(|run| run.record.model.name == model);
-    of_model.collect()
-}
-
-/// The last evaluation of every run.
-fn endings(runs: &[&TrainedRun]) -> Table {
-    let mut table = Table::new(
-        "",
-        "optimiser|#seed|#epoch|#train loss|#test loss|#test accuracy|#test top-5",
-    );
-    for run in runs {
-        let (name, seed) = (run.optimizer(), run.record.spec.seed.to_string());
-        if let Outcome::Diverged { epoch, .. } = run.record.outcome {
-            let blank = std::iter::repeat_n(String::new(), 4);
-            let cells = [name, seed, format!("diverged in epoch {epoch}")].into_iter();
-            table.push(cells.chain(blank));
-            continue;
-        }
-        for (weights, label) in [(Iterate::Last, ""), (Iterate::Average, ", average")] {
-            if let Some((epoch, EpochEvaluation { train, test, .. })) =
-                run.evaluations_of(weights).last()
-            {
-                table.push([
-                    format!("{name}{label}"),
-                    seed.clone(),
-                    epoch.to_string(),
-                    significant(train.loss, 4),
-                    significant(test.loss, 4),
-                    format!("{:.2} %", 100.0 * test.accuracy),
-                    format!("{:.2} %", 100.0 * test.top5_accuracy),
-                ]);
-            }
-        }
-    }
-    table
-}
-
-/// What a run has been trained and tested on.
-fn data(record: &Record) -> String {
-    let data = &record.data;
-    let held_out = match data.validation_examples {
-        0 => String::new(),
-        count => format!(", {count} for validation"),
-    };
-    format!(
-        "\nData: {}, {} examples for training{held_out}, {} for testing; {}; SHA-256 `{}`.\n",
-        data.set, data.train_examples, data.test_examples, data.source, data.digest
-    )
-}
-
-/// The specs without their seeds: what all runs share, then what is each optimiser's own.
-fn settings(runs: &[&TrainedRun]) -> Result<String, Error> {
-    let specs = runs.iter().map(|run| fields(&run.record));
-    let specs: Vec<Fields> = specs.collect::<Result<_, _>>()?;
-    let shared = shared(&specs);
-    let own = runs.iter().zip(&specs).filter_map(|(run, spec)| {
-        let own = block(own(spec, &shared));
-        (!own.is_empty()).then(|| format!("\n{}:\n\n```toml\n{own}```\n", run.optimizer()))
-    });
-    let own = distinct(own).concat();
-    let shared = block(shared.iter());
-    Ok(format!(
-        "\nSettings of all runs:\n\n```toml\n{shared}```\n{own}"
-    ))
-}
-
-/// The runs of `model` as one SVG file, a line each in the colour of their optimiser: the train loss, then the test loss; the
-/// average of the iterates is dashed.
+/// Training loss, test loss and λ₁ against the epoch as one SVG file, a line for each run; the average of the iterates is dashed.
+/// What no run has is left out.
 #[must_use]
-pub fn curves_svg(model: &str, runs: &[TrainedRun]) -> String {
-    type Loss = fn(&EpochEvaluation) -> f64;
-    let runs = of_model(runs, model);
-    let names = distinct(runs.iter().map(|run| run.optimizer()));
+pub fn curves_svg(runs: &[TrainedRun]) -> String {
+    let labels = distinct(runs.iter().map(|run| run.label.as_str()));
+    let numbers: Vec<_> = runs
+        .iter()
+        .map(|run| (run.label.as_str(), run.numbers()))
+        .collect();
     let kinds = [
-        (Iterate::Last, "", Mark::Bare),
+        (Iterate::Last, "", Mark::Line),
         (Iterate::Average, ", average", Mark::Dashed),
     ];
-    let losses: [(&str, Loss); 2] = [
-        ("train loss", |evaluation| evaluation.train.loss),
-        ("test loss", |evaluation| evaluation.test.loss),
-    ];
-    let panels = losses.map(|(loss_name, loss)| {
-        let series = names.iter().flat_map(|name| {
-            let of_name = || runs.iter().filter(|run| run.optimizer() == *name);
-            kinds.map(|(weights, suffix, mark)| {
-                let lines = of_name().map(|run| {
-                    let evaluations = run.evaluations_of(weights);
-                    evaluations
-                        .map(|(epoch, evaluation)| Point::new(f64::from(epoch), loss(&evaluation)))
-                        .collect::<Vec<_>>()
-                });
-                // Lines of all seeds, one after the other, interrupted between them.
-                let lines: Vec<_> = lines.filter(|line| !line.is_empty()).collect();
-                let gap = Point::new(f64::NAN, f64::NAN);
-                Series::new(format!("{name}{suffix}"), mark, lines.join(&gap))
+    let panels = DRAWN.iter().filter_map(|drawn| {
+        let series = labels.iter().flat_map(|label| {
+            kinds.map(|(kind, suffix, mark)| {
+                // Lines of all runs of a label, one after the other, interrupted between them.
+                let mut points = Vec::new();
+                for (_, numbers) in numbers.iter().filter(|(of, _)| of == label) {
+                    let shown = |(epoch, weights, name, value): &(u32, Iterate, String, f64)| {
+                        (*weights == kind && name == drawn)
+                            .then(|| Point::new(f64::from(*epoch), *value))
+                    };
+                    points.extend(numbers.iter().filter_map(shown));
+                    points.push(Point::new(f64::NAN, f64::NAN));
+                }
+                Series::new(format!("{label}{suffix}"), mark, points)
             })
         });
+        let has_points = |series: &Series| series.points.iter().any(|point| point.x.is_finite());
         // A line without points keeps its colour; a dashed one has none to keep.
-        let shown = |series: &Series| series.mark != Mark::Dashed || !series.points.is_empty();
-        let series = series.filter(shown).collect();
-        let y = ("mean cross-entropy", Scale::Fitting);
-        let title = format!("{model}: {loss_name}");
-        Chart::new(title, ("epoch", Scale::Linear), y, series).draw()
+        let series: Vec<_> = series
+            .filter(|series| series.mark != Mark::Dashed || has_points(series))
+            .collect();
+        if !series.iter().any(has_points) {
+            return None;
+        }
+        let title = drawn
+            .parse::<Expression>()
+            .map_or_else(|_| (*drawn).to_owned(), |drawn| drawn.symbol());
+        let y = (title.as_str(), Scale::Fitting);
+        Some(Chart::new(title.clone(), ("epoch", Scale::Linear), y, series).draw())
     });
-    arranged("Loss along training", &panels)
+    arranged("Along training", &panels.collect::<Vec<_>>())
 }

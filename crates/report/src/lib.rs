@@ -3,7 +3,7 @@
 //! A [`Claim`] is a data file: gates, predicates, figures and tables that name their experiment, a [`Statistic`] and quantities, which are
 //! [`Expression`]s of the names in records. A [`Reproduction`] holds the records; judging it gives a [`ClaimVerdict`] per claim and
 //! model. Everything else renders that: [`terminal_table`], [`report_html`], [`results_markdown`], [`results_csv`], [`results_json`],
-//! [`figures`]. A [`TrainedRun`] has its losses besides, for [`curves_svg`], [`curves_csv`] and [`curves_page`]. One measurement is drawn by [`density_svg`], [`signed_density_svg`],
+//! [`figures`]. A [`TrainedRun`] has its losses besides, for [`curves_svg`] and [`curves_csv`]. One measurement is drawn by [`density_svg`], [`signed_density_svg`],
 //! [`stems_svg`], [`loss_line_svg`] and [`landscape_svg`], from plain numbers. The feature `png` adds `png`, which turns any of
 //! these figures into pixels.
 //!
@@ -51,7 +51,7 @@ mod table;
 mod verdict;
 
 pub use claim::{Claim, FigureSpec, Judged, Plot, Predicate, Scope, TableSpec};
-pub use curves::{TrainedRun, curves_csv, curves_page, curves_svg};
+pub use curves::{TrainedRun, curves_csv, curves_svg};
 pub use error::Error;
 pub use expression::{Expression, Reading};
 pub use figures::{Figure, figures};

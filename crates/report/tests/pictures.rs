@@ -4,8 +4,8 @@ mod synthetic;
 
 use flatness_records::{EpochEvaluation, EpochMetrics, SplitEvaluation, Stem};
 use flatness_report::{
-    Curve, Error, Landscape, LossLine, TrainedRun, curves_csv, curves_page, curves_svg,
-    density_svg, landscape_svg, loss_line_svg, signed_density_svg, stems_svg,
+    Curve, Error, Landscape, LossLine, TrainedRun, curves_csv, curves_svg, density_svg,
+    landscape_svg, loss_line_svg, signed_density_svg, stems_svg,
 };
 use roxmltree::Document;
 
@@ -102,7 +102,7 @@ fn lengths_that_differ_are_refused() {
 }
 
 /// Train loss `scale`/epoch, test loss 1 more; an average has half the train loss from epoch 3 on.
-fn run(train: &str, seed: u64, scale: f64) -> TrainedRun {
+fn run(label: &str, train: &str, seed: u64, scale: f64) -> TrainedRun {
     let record = record("vgg <16>", seed, train);
     let averaged = record.spec.train.average.is_some();
     let split = |loss| SplitEvaluation {
@@ -130,59 +130,66 @@ fn run(train: &str, seed: u64, scale: f64) -> TrainedRun {
         }
     });
     TrainedRun {
+        label: label.to_owned(),
         metrics: metrics.collect(),
         record,
     }
 }
 
+/// Two seeds of a label, and a run with an average; λ₁ is measured at the end of each.
 fn runs() -> Vec<TrainedRun> {
     let average = "average = { kind = 'uniform', from_epoch = 2, every = 'epoch' }";
     let swa = format!("{}\n{average}", sgd(5e-4));
     vec![
-        run(&sgd(5e-4), 0, 3.0),
-        run(&sgd(5e-4), 1, 4.0),
-        run(&swa, 0, 1.0),
+        run("SGD", &sgd(5e-4), 0, 3.0),
+        run("SGD", &sgd(5e-4), 1, 4.0),
+        run("<SWA>", &swa, 0, 1.0),
     ]
 }
 
 #[test]
-fn every_run_is_a_line_in_the_colour_of_its_optimiser_and_averages_are_dashed() {
-    let svg = curves_svg("vgg <16>", &runs());
-    // In two panels: a stroke of the legend and two seeds of SGD; SWA's, its last iterate, its average's stroke and its average.
-    assert_eq!(
-        [1, 2].map(|series| drawn(&svg, "polyline", series)),
-        [2 * 3, 2 * 4]
-    );
+fn every_run_is_a_line_in_the_colour_of_its_label_and_averages_are_dashed() {
+    let svg = curves_svg(&runs());
+    // In two panels of losses: a stroke of the legend and two seeds of SGD; of SWA a stroke of the legend and one.
     assert_eq!(svg.matches("stroke-dasharray").count(), 2 * 2);
-    for text in [
-        "vgg &lt;16&gt;: train loss",
-        "vgg &lt;16&gt;: test loss",
-        "SWA, average",
-    ] {
+    for text in ["training loss", "test loss", "λ₁", "&lt;SWA&gt;, average"] {
         assert!(svg.contains(text), "{text} is missing");
     }
-    assert!(!svg.contains("SGD, average"));
+    assert!(Document::parse(&svg).is_ok() && !svg.contains("SGD, average"));
+    let unmeasured = runs().into_iter().map(|mut run| {
+        run.record.measurements.clear();
+        run
+    });
+    let svg = curves_svg(&unmeasured.collect::<Vec<_>>());
+    assert!(!svg.contains("λ₁"));
+    assert_eq!(drawn(&svg, "polyline", 1), 2 * 3);
 }
 
 #[test]
-fn the_numbers_of_curves_are_in_their_files() {
+fn the_numbers_of_curves_are_rows() {
     let text = curves_csv(&runs());
-    let rows: Vec<csv::StringRecord> = csv::Reader::from_reader(text.as_bytes())
-        .records()
-        .map(Result::unwrap)
-        .collect();
-    assert_eq!(rows.len(), 3 * 4 + 2);
-    assert_eq!(rows[2][6].parse::<f64>().unwrap(), 1.0, "3 / 3");
-    let page = curves_page(&runs(), "cargo xtask curves runs").unwrap();
-    for text in [
-        "Made by `cargo xtask curves runs`.",
-        "| SGD | 1 | 4 | 1.000 | 2.000 | 25.00 % | 50.00 % |",
-        "| SWA, average | 0 | 4 | 0.1250 |",
-        "9500 examples for training, 500 for validation, 1000 for testing",
-        "train.batch_size = 128\n",
-        "SWA:\n\n```toml\ntrain.average.every = \"epoch\"\n",
-    ] {
-        assert!(page.contains(text), "{text} is missing from\n{page}");
-    }
-    assert_eq!(page.matches("Data: ").count(), 1);
+    let rows = csv::Reader::from_reader(text.as_bytes()).into_records();
+    let rows: Vec<csv::StringRecord> = rows.map(Result::unwrap).collect();
+    let is = |row: &csv::StringRecord, words: [&str; 4]| {
+        row.iter()
+            .skip(1)
+            .zip(words)
+            .all(|(cell, word)| cell == word)
+    };
+    let value = |words: [&str; 4]| {
+        let mut found = rows.iter().filter(|row| is(row, words));
+        found.next().expect("a row")[5]
+            .parse::<f64>()
+            .expect("a number")
+    };
+    assert_eq!(value(["SGD", "3", "last", "train.loss"]), 1.0);
+    assert_eq!(value(["<SWA>", "4", "average", "test.loss"]), 1.125);
+    assert!(value(["SGD", "4", "last", "test.accuracy"]) == 0.25);
+    let measured = runs()[0].record.measurements[0]
+        .measured
+        .number("spectral_norm")
+        .expect("a norm")
+        .value;
+    let epoch = runs()[0].record.measurements[0].epoch.to_string();
+    assert_eq!(value(["SGD", &epoch, "last", "spectral_norm"]), measured);
 }

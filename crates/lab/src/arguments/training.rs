@@ -192,4 +192,7 @@ pub(crate) struct CompareOptions {
     /// Directories of finished runs; ratios are to the first
     #[arg(value_name = "RUN", num_args = 1.., required = true)]
     pub(crate) runs: Vec<PathBuf>,
+    /// Draw losses and spectral norm along training (FILE.svg), or write every number along it (FILE.csv)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
 }

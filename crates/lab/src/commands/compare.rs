@@ -4,17 +4,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use flatness_records::{Cost, EpochEvaluation, Quantity, Record, Uncertainty, read_json};
+use flatness_records::{
+    Cost, EpochEvaluation, Quantity, Record, Uncertainty, read_json, read_json_lines, write_atomic,
+};
+use flatness_report::{TrainedRun, curves_csv, curves_svg};
 use serde_json::Value;
 
 use crate::arguments::CompareOptions;
 use crate::output::put;
-use crate::run_directory::RECORD;
+use crate::run_directory::{METRICS, RECORD};
 
 /// Numbers of one run by name.
 type Column = BTreeMap<String, Quantity>;
 
+/// How runs along training become a file.
+type Form = fn(&[TrainedRun]) -> String;
+
 pub(crate) fn compare(options: &CompareOptions) -> Result<()> {
+    let form = options.out.as_deref().map(form).transpose()?;
     let records: Vec<Record> = options.runs.iter().map(read).collect::<Result<_>>()?;
     let mut heads = vec!["spec".to_owned()];
     heads.extend(records.iter().map(|record| record.id.clone()));
@@ -29,6 +36,17 @@ pub(crate) fn compare(options: &CompareOptions) -> Result<()> {
         if values.iter().any(|value| *value != values[0]) {
             settings.push([name].into_iter().chain(values).collect());
         }
+    }
+    if let (Some(form), Some(out)) = (form, &options.out) {
+        let runs = options.runs.iter().zip(&records).enumerate();
+        let runs = runs.map(|(place, (directory, record))| {
+            Ok(TrainedRun {
+                label: label(&settings, place + 1),
+                record: record.clone(),
+                metrics: read_json_lines(&directory.join(METRICS), "list of epochs")?,
+            })
+        });
+        write_atomic(out, form(&runs.collect::<Result<Vec<_>>>()?).as_bytes())?;
     }
     let columns: Vec<Column> = records.iter().map(numbers).collect();
     let mut heads = vec!["number".to_owned()];
@@ -52,6 +70,28 @@ pub(crate) fn compare(options: &CompareOptions) -> Result<()> {
     }
     let [settings, rows] = [settings, rows].map(|rows| super::table(&rows));
     put(&format!("{settings}\n\n{rows}"))
+}
+
+/// That which the ending of a file's name asks for.
+fn form(out: &Path) -> Result<Form> {
+    match out.extension().and_then(|ending| ending.to_str()) {
+        Some("svg") => Ok(curves_svg),
+        Some("csv") => Ok(curves_csv),
+        _ => bail!("--out {}: its name must end in .svg or .csv", out.display()),
+    }
+}
+
+/// What tells a run from the others: up to three settings, or its name.
+fn label(settings: &[Vec<String>], column: usize) -> String {
+    let words = settings.iter().skip(1).map(|row| {
+        let field = row[0].rsplit('.').next().unwrap_or_default();
+        format!("{} {}", field.replace('_', " "), row[column])
+    });
+    let words: Vec<String> = words.collect();
+    match words.len() {
+        1..=3 => words.join(", "),
+        _ => settings[0][column].clone(),
+    }
 }
 
 fn read(path: impl AsRef<Path>) -> Result<Record> {

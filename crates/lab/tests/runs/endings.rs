@@ -213,10 +213,37 @@ fn runs_are_listed_and_compared() {
         [expected[0].clone(), expected[1].clone(), ratio]
     );
 
-    let child = command(env!("CARGO_BIN_EXE_flatness"))
-        .args(["compare", &stopped.display().to_string()])
-        .spawn();
-    let (code, error) = ended(child.expect("it starts"));
-    assert_eq!(code, 2);
-    assert!(error.contains("directory of a finished run"), "{error}");
+    let drawn = ["along.svg", "along.csv"].map(|name| {
+        let file = place.path(name).display().to_string();
+        output(&["compare", &one, &three, "--out", &file]);
+        fs::read_to_string(file).expect("a file")
+    });
+    assert!(drawn[0].contains("epochs 3, seed 5"), "{}", drawn[0]);
+    assert!(
+        drawn[1].starts_with("run,label,epoch,weights,number,value"),
+        "{}",
+        drawn[1]
+    );
+
+    for (arguments, sentence) in [
+        (
+            vec![stopped.display().to_string()],
+            "directory of a finished run",
+        ),
+        (
+            vec![one, "--out".to_owned(), "along.pdf".to_owned()],
+            "must end in .svg or .csv",
+        ),
+    ] {
+        let mut child = command(env!("CARGO_BIN_EXE_flatness"));
+        let (code, error) = ended(
+            child
+                .arg("compare")
+                .args(arguments)
+                .spawn()
+                .expect("it starts"),
+        );
+        assert_eq!(code, 2);
+        assert!(error.contains(sentence), "{error}");
+    }
 }
