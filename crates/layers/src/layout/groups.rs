@@ -41,11 +41,11 @@ impl ParamLayout {
             }
         }
         let mut ranges: Vec<Range<usize>> = Vec::new();
-        for (range, _) in self
+        let selected = self
             .ranges()
             .zip(selected)
-            .filter(|(_, selected)| *selected)
-        {
+            .filter(|(_, selected)| *selected);
+        for (range, _) in selected {
             match ranges.last_mut() {
                 Some(last) if last.end == range.start => last.end = range.end,
                 _ => ranges.push(range),
@@ -71,7 +71,7 @@ impl ParamLayout {
     }
 
     /// The range of each parameter.
-    fn ranges(&self) -> impl Iterator<Item = Range<usize>> {
+    pub(super) fn ranges(&self) -> impl Iterator<Item = Range<usize>> {
         let pieces = self.parameters.iter().zip(&self.offsets);
         pieces.map(|(parameter, &offset)| offset..offset + parameter.len())
     }
