@@ -7,7 +7,8 @@ use flatness_data::LabelledTensors;
 use flatness_layers::{Loss, Workers};
 use flatness_operator::LinearOperator;
 use flatness_testkit::{
-    Activation, Autograd, Problem, assert_close, dense_matrix, gaussian, independent_images, values,
+    Activation, Autograd, Oracle, Problem, assert_close, dense_matrix, gaussian,
+    independent_images, values,
 };
 
 const EXAMPLES: usize = 23;

@@ -4,7 +4,7 @@
 use candle_core::{DType, Device, Module, Tensor};
 use flatness_layers::{Affine, Flatten, Layer, Loss, Network, ParamLayout, Predictor, Relu};
 use flatness_models::{Architecture, Error, ZOO};
-use flatness_testkit::{Activation, Autograd, assert_close, gaussian, labels, values};
+use flatness_testkit::{Activation, Autograd, Oracle, assert_close, gaussian, labels, values};
 
 /// (name, P for the data that it is made for), of the networks in PyTorch.
 const COUNTS: [(&str, usize); 18] = [

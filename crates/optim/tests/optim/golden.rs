@@ -6,7 +6,7 @@ use flatness_optim::{
     Adam, AmsGrad, Average, CoupledL2, DecoupledDecay, ExponentialAverage, MomentSettings,
     Momentum, Optimizer, Padam, Sgd, TailAverage, UniformAverage,
 };
-use flatness_testkit::{Activation, Autograd, values};
+use flatness_testkit::{Activation, Autograd, Oracle, values};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
