@@ -4,8 +4,7 @@
 use candle_core::{DType, Device, Tensor};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use flatness_optim::{
-    Adam, AmsGrad, Average, CoupledL2, DecoupledDecay, Error, ExponentialAverage, MomentSettings,
-    Momentum, Optimizer, Padam, Sgd, UniformAverage, clip_by_norm,
+    Adam, Average, Decay, Error, MomentSettings, Momentum, Optimizer, Sgd, clip_by_norm,
 };
 // Its allocator is that of the binary.
 use flatness_benches as _;
@@ -32,45 +31,24 @@ type Case = (&'static str, u64, Box<dyn Optimizer>);
 
 fn optimizers(theta: &Tensor) -> Result<Vec<Case>> {
     let published = MomentSettings::PUBLISHED;
-    let l2 = || CoupledL2::new(5e-4);
-    let decoupled = || DecoupledDecay::new(0.25);
+    let (l2, decoupled) = (Decay::coupled(5e-4)?, Decay::decoupled(0.25)?);
     // A tenth of θ in a hundred ranges, about as biases and normalisation lie in it.
     let width = theta.elem_count() / 1000;
     let ranges = (0..100).map(|range| 10 * range * width..(10 * range + 1) * width);
-    let heavy_ball = Momentum::HeavyBall(0.9);
+    let excluding = l2.clone().excluding(ranges)?;
+    let sgd = |momentum, decay: &Decay| Sgd::new(momentum, decay.clone(), theta);
+    let adam = |decay: &Decay| Adam::new(published, decay.clone(), theta);
+    let padam = |partial| Adam::padam(published, partial, decoupled.clone(), theta);
+    let (heavy_ball, nesterov) = (Momentum::HeavyBall(0.9), Momentum::Nesterov(0.9));
     Ok(vec![
-        ("sgd", 5, Box::new(Sgd::new(heavy_ball, l2()?, theta)?)),
-        (
-            "sgd-excluding",
-            5,
-            Box::new(Sgd::new(heavy_ball, l2()?.excluding(ranges)?, theta)?),
-        ),
-        (
-            "nesterov",
-            5,
-            Box::new(Sgd::new(Momentum::Nesterov(0.9), l2()?, theta)?),
-        ),
-        ("adam", 7, Box::new(Adam::new(published, l2()?, theta)?)),
-        (
-            "adamw",
-            7,
-            Box::new(Adam::new(published, decoupled()?, theta)?),
-        ),
-        (
-            "amsgrad",
-            9,
-            Box::new(AmsGrad::new(published, l2()?, theta)?),
-        ),
-        (
-            "padam-1/8",
-            9,
-            Box::new(Padam::new(published, 0.125, decoupled()?, theta)?),
-        ),
-        (
-            "padam-0.2",
-            9,
-            Box::new(Padam::new(published, 0.2, decoupled()?, theta)?),
-        ),
+        ("sgd", 5, Box::new(sgd(heavy_ball, &l2)?)),
+        ("sgd-excluding", 5, Box::new(sgd(heavy_ball, &excluding)?)),
+        ("nesterov", 5, Box::new(sgd(nesterov, &l2)?)),
+        ("adam", 7, Box::new(adam(&l2)?)),
+        ("adamw", 7, Box::new(adam(&decoupled)?)),
+        ("amsgrad", 9, Box::new(Adam::amsgrad(published, l2, theta)?)),
+        ("padam-1/8", 9, Box::new(padam(0.125)?)),
+        ("padam-0.2", 9, Box::new(padam(0.2)?)),
     ])
 }
 
@@ -95,12 +73,9 @@ fn steps(criterion: &mut Criterion, parameters: usize) -> Result<()> {
 
 fn averages(criterion: &mut Criterion, parameters: usize) -> Result<()> {
     let theta = gaussian(parameters)?;
-    let averages: [(&str, Box<dyn Average>); 2] = [
-        ("uniform", Box::new(UniformAverage::new(0, &theta)?)),
-        (
-            "exponential",
-            Box::new(ExponentialAverage::new(0.99, &theta)?),
-        ),
+    let averages = [
+        ("uniform", Average::uniform(0, &theta)?),
+        ("exponential", Average::exponential(0.99, &theta)?),
     ];
     let mut group = criterion.benchmark_group("optim/average");
     group.sample_size(20);

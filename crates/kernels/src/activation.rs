@@ -58,6 +58,7 @@ impl Activation {
     /// # Errors
     /// As [`Activation::evaluate`], and shapes that do not fit.
     pub fn slope_product(self, kept: &Tensor, block: &Tensor) -> Result<Tensor> {
+        expect_block(kept, block)?;
         if on_cpu(kept) {
             return dispatch!(kept.dtype(), slope_product_on_slices(self, kept, block));
         }
@@ -80,6 +81,7 @@ impl Activation {
         cotangent: &Tensor,
         block: &Tensor,
     ) -> Result<Option<Tensor>> {
+        expect_block(kept, block)?;
         let curvature = match self {
             Self::Relu => return Ok(None),
             Self::Tanh => (kept * kept.sqr()?.affine(2.0, -2.0)?)?,
@@ -88,6 +90,13 @@ impl Activation {
         let factors = (cotangent * curvature)?.unsqueeze(1)?;
         Ok(Some(block.broadcast_mul(&factors)?))
     }
+}
+
+/// Fails unless `block` is (B, V, ...) of `kept` (B, ...).
+fn expect_block(kept: &Tensor, block: &Tensor) -> Result<()> {
+    let (examples, vectors) = (kept.dim(0)?, block.dim(1)?);
+    let expected = [&[examples, vectors], &kept.dims()[1..]].concat();
+    expect_shape("block", block, &expected)
 }
 
 fn evaluate_on_slices<T: Real>(activation: Activation, x: &Tensor) -> Result<(Tensor, Tensor)> {
@@ -142,8 +151,6 @@ fn product<T: Real>(
     let (kept_values, block_values) = (elements::<T>(kept)?, elements::<T>(block)?);
     let (kept_values, block_values) = (kept_values.slice()?, block_values.slice()?);
     let (examples, vectors) = (kept.dim(0)?, block.dim(1)?);
-    let expected = [&kept.dims()[..1], &[vectors], &kept.dims()[1..]].concat();
-    expect_shape("block", block, &expected)?;
     let (rows, width) = (examples * vectors, kept_values.len() / examples.max(1));
     let products = collect(rows, width, |rows, spare| {
         for row in rows {

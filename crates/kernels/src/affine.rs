@@ -7,7 +7,8 @@
 //! second order   x̄ += ȳ Ẇ,   W̄ += ȳᵀ ẋ                       ȳ (B, O)
 //! ```
 //!
-//! Sums run over the batch; nothing is divided by B.
+//! Sums run over the batch; nothing is divided by B. Every function fails for shapes that do not fit,
+//! tensors that are not contiguous, or a device error.
 
 mod cpu;
 mod plain;
@@ -16,26 +17,17 @@ mod tests;
 
 use candle_core::{Result, Tensor};
 
-use crate::real::{dispatch, expect_shape, on_cpu};
+use crate::real::{by_path, expect_shape};
 
 /// y = x Wᵀ + b, (B, O), of x (B, I), `weight` (O, I) and `bias` (O).
-///
-/// # Errors
-/// Shapes that do not fit, tensors that are not contiguous, or a device error.
 pub fn forward(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     let ((_, inputs), outputs) = (x.dims2()?, weight.dim(0)?);
     expect_shape("weight", weight, &[outputs, inputs])?;
     expect_shape("bias", bias, &[outputs])?;
-    if on_cpu(x) {
-        return dispatch!(x.dtype(), cpu::forward(x, weight, bias));
-    }
-    plain::forward(x, weight, bias)
+    by_path!(x, forward(x, weight, bias))
 }
 
 /// ẏ = ẋ Wᵀ + x Ẇᵀ + ḃ, (B, V, O). Without `dx` the input has no tangent.
-///
-/// # Errors
-/// As [`forward`].
 pub fn tangent(
     x: &Tensor,
     weight: &Tensor,
@@ -51,29 +43,17 @@ pub fn tangent(
     if let Some(dx) = dx {
         expect_shape("input tangents", dx, &[batch, vectors, inputs])?;
     }
-    if on_cpu(x) {
-        return dispatch!(x.dtype(), cpu::tangent(x, weight, dx, dweight, dbias));
-    }
-    plain::tangent(x, weight, dx, dweight, dbias)
+    by_path!(x, tangent(x, weight, dx, dweight, dbias))
 }
 
 /// x̄ = ȳ W, (B, V, I), of `cotangent` ȳ (B, V, O).
-///
-/// # Errors
-/// As [`forward`].
 pub fn input_cotangent(weight: &Tensor, cotangent: &Tensor) -> Result<Tensor> {
     let ((_, _, outputs), inputs) = (cotangent.dims3()?, weight.dim(1)?);
     expect_shape("weight", weight, &[outputs, inputs])?;
-    if on_cpu(weight) {
-        return dispatch!(weight.dtype(), cpu::input_cotangent(weight, cotangent));
-    }
-    plain::input_cotangent(weight, cotangent)
+    by_path!(weight, input_cotangent(weight, cotangent))
 }
 
 /// W̄ += ȳᵀ x and b̄ += Σ ȳ, in place, of `cotangent` ȳ (B, V, O).
-///
-/// # Errors
-/// As [`forward`].
 pub fn accumulate_cotangent(
     x: &Tensor,
     cotangent: &Tensor,
@@ -84,40 +64,24 @@ pub fn accumulate_cotangent(
     expect_shape("inputs", x, &[batch, inputs])?;
     expect_shape("weight sum", weight_sum, &[vectors, outputs, inputs])?;
     expect_shape("bias sum", bias_sum, &[vectors, outputs])?;
-    if on_cpu(x) {
-        dispatch!(x.dtype(), cpu::add_outer(x, cotangent, weight_sum))?;
-        return dispatch!(x.dtype(), cpu::add_rows(cotangent, bias_sum));
-    }
-    plain::accumulate_cotangent(x, cotangent, weight_sum, bias_sum)
+    by_path!(x, accumulate_cotangent(x, cotangent, weight_sum, bias_sum))
 }
 
 /// W̄ += ȳᵀ ẋ in place, of the primal `cotangent` ȳ (B, O) and the tangent `dx` (B, V, I).
-///
-/// # Errors
-/// As [`forward`].
 pub fn accumulate_second_order(cotangent: &Tensor, dx: &Tensor, weight_sum: &Tensor) -> Result<()> {
     let ((batch, outputs), (_, vectors, inputs)) = (cotangent.dims2()?, dx.dims3()?);
     expect_shape("input tangents", dx, &[batch, vectors, inputs])?;
     expect_shape("weight sum", weight_sum, &[vectors, outputs, inputs])?;
-    if on_cpu(cotangent) {
-        return dispatch!(dx.dtype(), cpu::add_outer_block(cotangent, dx, weight_sum));
-    }
-    plain::accumulate_second_order(cotangent, dx, weight_sum)
+    by_path!(
+        cotangent,
+        accumulate_second_order(cotangent, dx, weight_sum)
+    )
 }
 
 /// x̄ += ȳ Ẇ in place, (B, V, I), of the primal `cotangent` ȳ (B, O) and the tangent Ẇ (V, O, I).
-///
-/// # Errors
-/// As [`forward`].
 pub fn add_second_order(cotangent: &Tensor, dweight: &Tensor, input_sum: &Tensor) -> Result<()> {
     let ((batch, outputs), (vectors, _, inputs)) = (cotangent.dims2()?, dweight.dims3()?);
     expect_shape("weight tangents", dweight, &[vectors, outputs, inputs])?;
     expect_shape("input sum", input_sum, &[batch, vectors, inputs])?;
-    if on_cpu(cotangent) {
-        return dispatch!(
-            dweight.dtype(),
-            cpu::add_input_block(cotangent, dweight, input_sum)
-        );
-    }
-    plain::add_second_order(cotangent, dweight, input_sum)
+    by_path!(cotangent, add_second_order(cotangent, dweight, input_sum))
 }

@@ -10,7 +10,8 @@
 //! entries of a channel; every other sum runs over the batch and is not divided by B.
 //!
 //! Each function is one or two passes over the blocks and arithmetic on a few numbers per channel
-//! between them, which is float64 whatever the blocks are.
+//! between them, which is float64 whatever the blocks are. Every function fails for shapes that do not
+//! fit, tensors that are not contiguous, or a device error.
 
 pub mod batch;
 pub mod frozen;
@@ -34,8 +35,7 @@ pub struct Moments {
 /// Mean and biased variance of every channel of x (B, C, H, W), over its m = B H W entries.
 ///
 /// # Errors
-/// No entries, a tensor that is not contiguous, a number type other than f32 and f64, or a device
-/// error.
+/// No entries, or a number type other than f32 and f64.
 pub fn moments(x: &Tensor) -> Result<Moments> {
     let (batch, _, height, width) = x.dims4()?;
     if batch * height * width == 0 {
@@ -51,30 +51,58 @@ pub fn moments(x: &Tensor) -> Result<Moments> {
     })
 }
 
-/// y = γ x̂ + β, (B, C, H, W), of x (B, C, H, W); `mean`, `r`, `gamma` and `beta` are (C).
-///
-/// # Errors
-/// Shapes that do not fit, tensors that are not contiguous, or a device error.
-pub fn forward(
-    x: &Tensor,
-    mean: &Tensor,
-    r: &Tensor,
-    gamma: &Tensor,
-    beta: &Tensor,
-) -> Result<Tensor> {
-    let channels = x.dims4()?.1;
-    expect_channels(
-        channels,
-        &[("mean", mean), ("r", r), ("gamma", gamma), ("beta", beta)],
-    )?;
-    let slope = (double(gamma)? * double(r)?)?.unsqueeze(0)?;
-    let shift = double(beta)?.unsqueeze(0)?;
+/// Where the passes are: an input with what normalises and scales it.
+#[derive(Debug, Clone, Copy)]
+pub struct Point<'a> {
+    /// (B, C, H, W)
+    pub x: &'a Tensor,
+    /// (C)
+    pub mean: &'a Tensor,
+    /// (C)
+    pub r: &'a Tensor,
+    /// (C)
+    pub gamma: &'a Tensor,
+}
+
+impl<'a> Point<'a> {
+    /// Fails unless mean, r and γ are those of the channels, the `parameters` (V, C) and the `blocks`
+    /// (B, V, C, H, W), each with its name for the message.
+    fn expect(
+        self,
+        vectors: usize,
+        parameters: &[(&str, &Tensor)],
+        blocks: &[(&str, Option<&Tensor>)],
+    ) -> Result<()> {
+        let (batch, channels, height, width) = self.x.dims4()?;
+        let Self { mean, r, gamma, .. } = self;
+        expect_channels(channels, &[("mean", mean), ("r", r), ("gamma", gamma)])?;
+        for (name, parameter) in parameters {
+            expect_shape(name, parameter, &[vectors, channels])?;
+        }
+        for (name, block) in blocks {
+            if let Some(block) = block {
+                expect_shape(name, block, &[batch, vectors, channels, height, width])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn normalised(self) -> Normalised<'a> {
+        let Self { x, mean, .. } = self;
+        Normalised { x, mean }
+    }
+}
+
+/// y = γ x̂ + β, (B, C, H, W), with `beta` (C).
+pub fn forward(at: Point<'_>, beta: &Tensor) -> Result<Tensor> {
+    at.expect(0, &[], &[])?;
+    expect_channels(at.x.dim(1)?, &[("beta", beta)])?;
     let combination = Combination {
         block: None,
-        slope,
-        shift,
+        slope: (double(at.gamma)? * double(at.r)?)?.unsqueeze(0)?,
+        shift: double(beta)?.unsqueeze(0)?,
     };
-    passes::combine(Normalised { x, mean }, &combination)?.squeeze(1)
+    passes::combine(at.normalised(), &combination)?.squeeze(1)
 }
 
 /// Fails unless every operand is (C), with its name for the message.

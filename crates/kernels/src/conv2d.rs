@@ -10,7 +10,8 @@
 //!
 //! s is the stride and z the zero padding of both axes; H' = ⌊(H + 2 z - kh) / s⌋ + 1, and W'
 //! alike. Layout and convention are those of PyTorch's `conv2d`. Sums run over the batch; nothing
-//! is divided by B.
+//! is divided by B. Every function fails for shapes that do not fit, tensors that are not contiguous,
+//! or a device error.
 
 mod cpu;
 mod direct;
@@ -26,7 +27,7 @@ mod winograd;
 
 use candle_core::{Result, Tensor, bail};
 
-use crate::real::{dispatch, expect_shape, on_cpu};
+use crate::real::{by_path, expect_shape};
 
 /// Stride and zero padding of both axes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,9 +60,6 @@ impl Window {
 }
 
 /// y = W * x + b, (B, O, H', W'), of x (B, I, H, W), `weight` (O, I, kh, kw) and `bias` (O), if any.
-///
-/// # Errors
-/// Shapes that do not fit, tensors that are not contiguous, or a device error.
 pub fn forward(
     x: &Tensor,
     weight: &Tensor,
@@ -75,17 +73,11 @@ pub fn forward(
     if let Some(bias) = bias {
         expect_shape("bias", bias, &[outputs])?;
     }
-    if on_cpu(x) {
-        return dispatch!(x.dtype(), cpu::forward(x, weight, bias, window));
-    }
-    plain::forward(x, weight, bias, window)
+    by_path!(x, forward(x, weight, bias, window))
 }
 
 /// ẏ = W * ẋ + Ẇ * x + ḃ, (B, V, O, H', W'). Without `dx` the input has no tangent, without `dbias`
 /// the pass has no bias.
-///
-/// # Errors
-/// As [`forward`].
 pub fn tangent(
     x: &Tensor,
     weight: &Tensor,
@@ -108,19 +100,10 @@ pub fn tangent(
         let shape = [batch, vectors, inputs, height, width];
         expect_shape("input tangents", dx, &shape)?;
     }
-    if on_cpu(x) {
-        return dispatch!(
-            x.dtype(),
-            cpu::tangent(x, weight, dx, dweight, dbias, window)
-        );
-    }
-    plain::tangent(x, weight, dx, dweight, dbias, window)
+    by_path!(x, tangent(x, weight, dx, dweight, dbias, window))
 }
 
 /// x̄ = Wᵀ * ȳ, (B, V, I, H, W), of `cotangent` ȳ (B, V, O, H', W') and `input` = (H, W).
-///
-/// # Errors
-/// As [`forward`].
 pub fn input_cotangent(
     weight: &Tensor,
     cotangent: &Tensor,
@@ -132,19 +115,10 @@ pub fn input_cotangent(
     let (height, width) = window.outputs(input, (rows, columns))?;
     let shape = [batch, vectors, outputs, height, width];
     expect_shape("cotangent", cotangent, &shape)?;
-    if on_cpu(weight) {
-        return dispatch!(
-            weight.dtype(),
-            cpu::input_cotangent(weight, cotangent, input, window)
-        );
-    }
-    plain::input_cotangent(weight, cotangent, input, window)
+    by_path!(weight, input_cotangent(weight, cotangent, input, window))
 }
 
 /// W̄ += ȳ x and b̄ += Σ ȳ, in place, of `cotangent` ȳ (B, V, O, H', W').
-///
-/// # Errors
-/// As [`forward`].
 pub fn accumulate_cotangent(
     x: &Tensor,
     cotangent: &Tensor,
@@ -162,24 +136,14 @@ pub fn accumulate_cotangent(
     if let Some(bias_sum) = bias_sum {
         expect_shape("bias sum", bias_sum, &[vectors, outputs])?;
     }
-    if on_cpu(x) {
-        dispatch!(
-            x.dtype(),
-            cpu::accumulate_kernel(x, cotangent, weight_sum, window)
-        )?;
-        let Some(bias_sum) = bias_sum else {
-            return Ok(());
-        };
-        return dispatch!(x.dtype(), cpu::accumulate_bias(cotangent, bias_sum));
-    }
-    plain::accumulate_cotangent(x, cotangent, weight_sum, bias_sum, window)
+    by_path!(
+        x,
+        accumulate_cotangent(x, cotangent, weight_sum, bias_sum, window)
+    )
 }
 
 /// W̄ += ȳ ẋ in place, of the primal `cotangent` ȳ (B, O, H', W') and the tangent `dx`
 /// (B, V, I, H, W).
-///
-/// # Errors
-/// As [`forward`].
 pub fn accumulate_second_order(
     cotangent: &Tensor,
     dx: &Tensor,
@@ -193,20 +157,14 @@ pub fn accumulate_second_order(
     expect_shape("weight sum", weight_sum, &shape)?;
     let shape = [batch, outputs, out_height, out_width];
     expect_shape("cotangent", cotangent, &shape)?;
-    if on_cpu(cotangent) {
-        return dispatch!(
-            dx.dtype(),
-            cpu::accumulate_second_order(cotangent, dx, weight_sum, window)
-        );
-    }
-    plain::accumulate_second_order(cotangent, dx, weight_sum, window)
+    by_path!(
+        cotangent,
+        accumulate_second_order(cotangent, dx, weight_sum, window)
+    )
 }
 
 /// x̄ += Ẇᵀ * ȳ in place, (B, V, I, H, W), of the primal `cotangent` ȳ (B, O, H', W') and the
 /// tangent Ẇ (V, O, I, kh, kw).
-///
-/// # Errors
-/// As [`forward`].
 pub fn add_second_order(
     cotangent: &Tensor,
     dweight: &Tensor,
@@ -220,11 +178,8 @@ pub fn add_second_order(
     expect_shape("weight tangents", dweight, &shape)?;
     let shape = [batch, outputs, out_height, out_width];
     expect_shape("cotangent", cotangent, &shape)?;
-    if on_cpu(cotangent) {
-        return dispatch!(
-            dweight.dtype(),
-            cpu::add_second_order(cotangent, dweight, input_sum, window)
-        );
-    }
-    plain::add_second_order(cotangent, dweight, input_sum, window)
+    by_path!(
+        cotangent,
+        add_second_order(cotangent, dweight, input_sum, window)
+    )
 }

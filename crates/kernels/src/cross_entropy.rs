@@ -9,6 +9,9 @@
 //! with e_c = exp(z_c - z_m) and s the sum of all e_c but e_m = 1, l = log1p(s) - (z_y - z_m), 1 -
 //! p_m = s / (1 + s), and p ⊙ (ż - p·ż) is formed from the differences ż - ż_m. Small losses and
 //! small curvatures then keep their relative accuracy, in single precision too.
+//!
+//! Functions fail for a label that is not below C, shapes that do not fit, tensors that are not
+//! contiguous, or a device error.
 
 mod cpu;
 mod plain;
@@ -17,7 +20,7 @@ mod tests;
 
 use candle_core::{Result, Tensor, bail};
 
-use crate::real::{dispatch, on_cpu};
+use crate::real::by_path;
 
 /// Loss of a batch and what its derivatives need.
 #[derive(Debug, Clone)]
@@ -31,16 +34,9 @@ pub struct Evaluation {
 }
 
 /// Evaluates the loss at `logits` (B, C) for `labels` (B), u32 class indices.
-///
-/// # Errors
-/// A label that is not below C, shapes that do not fit, a tensor that is not contiguous, or a
-/// device error.
 pub fn evaluate(logits: &Tensor, labels: &Tensor) -> Result<Evaluation> {
     expect_labels(logits, labels)?;
-    if on_cpu(logits) {
-        return dispatch!(logits.dtype(), cpu::evaluate(logits, labels));
-    }
-    plain::evaluate(logits, labels)
+    by_path!(logits, evaluate(logits, labels))
 }
 
 /// Examples whose label has one of the largest logits.
@@ -55,32 +51,17 @@ pub struct Correct {
 }
 
 /// Counts the examples of `logits` (B, C) that are classified as `labels` (B) say, u32 class indices.
-///
-/// # Errors
-/// As [`evaluate`].
 pub fn count_correct(logits: &Tensor, labels: &Tensor) -> Result<Correct> {
     expect_labels(logits, labels)?;
-    if on_cpu(logits) {
-        return dispatch!(logits.dtype(), cpu::count_correct(logits, labels));
-    }
-    plain::count_correct(logits, labels)
+    by_path!(logits, count_correct(logits, labels))
 }
 
 /// (diag(p) - p pᵀ) ż for every vector of `block` ż (B, V, C).
-///
-/// # Errors
-/// Shapes that do not fit, a tensor that is not contiguous, or a device error.
 pub fn hessian_product(probabilities: &Tensor, block: &Tensor) -> Result<Tensor> {
-    if on_cpu(block) {
-        return dispatch!(block.dtype(), cpu::hessian_product(probabilities, block));
-    }
-    plain::hessian_product(probabilities, block)
+    by_path!(block, hessian_product(probabilities, block))
 }
 
 /// One-hot rows (B, C) of `labels` (B) in the number type and on the device of `like`.
-///
-/// # Errors
-/// As [`evaluate`].
 pub fn one_hot(labels: &Tensor, classes: usize, like: &Tensor) -> Result<Tensor> {
     check_labels(&labels.to_vec1::<u32>()?, classes)?;
     let columns = Tensor::arange(0u32, classes as u32, labels.device())?;

@@ -13,7 +13,7 @@ use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Tensor, bail};
 
 use crate::collect::collect;
 use crate::parallel::fill_parts;
-use crate::real::{Real, dispatch, elements, on_cpu, tensor};
+use crate::real::{Real, dispatch, elements, expect_shape, on_cpu, tensor};
 use crate::vectorised::add_to;
 
 /// target <- f(target), where f may read tensors that candle does not see.
@@ -68,9 +68,7 @@ fn covered<'a, T>(all: &'a mut [T], layout: &Layout) -> Result<&'a mut [T]> {
 /// # Errors
 /// Shapes or number types that differ, or a device error.
 pub fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    if a.shape() != b.shape() {
-        bail!("expected shape {:?}, got {:?}", a.shape(), b.shape());
-    }
+    expect_shape("the second addend", b, a.dims())?;
     if on_cpu(a) {
         return dispatch!(a.dtype(), sum_of_slices(&a.contiguous()?, &b.contiguous()?));
     }
@@ -94,9 +92,7 @@ fn sum_of_slices<T: Real>(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 /// Shapes or number types that differ, a `sum` that is not contiguous or shares the storage of
 /// `addend`, or a device error.
 pub fn add_in_place(sum: &Tensor, addend: &Tensor) -> Result<()> {
-    if sum.shape() != addend.shape() {
-        bail!("expected shape {:?}, got {:?}", sum.shape(), addend.shape());
-    }
+    expect_shape("the addend", addend, sum.dims())?;
     if on_cpu(sum) {
         return dispatch!(sum.dtype(), add_slices(sum, &addend.contiguous()?));
     }

@@ -54,6 +54,8 @@
 mod activation;
 pub mod affine;
 pub mod batch_norm;
+#[cfg(test)]
+mod bilinear;
 mod collect;
 pub mod conv2d;
 pub mod cross_entropy;

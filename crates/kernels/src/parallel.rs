@@ -45,12 +45,8 @@ pub(crate) fn map_parts<R: Send>(
     items: usize,
     work: impl Fn(Range<usize>) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
-    let parts = parts(items);
-    if parts.len() < 2 {
-        return parts.into_iter().map(work).collect();
-    }
-    let results: Vec<_> = parts.into_par_iter().map(&work).collect();
-    results.into_iter().collect()
+    let pieces = parts(items).into_iter().map(|part| (part, ()));
+    each_part(pieces.collect(), |part, ()| work(part))
 }
 
 /// Calls `work` for each part of `items` with the part of `out` that belongs to it; `out` holds the
@@ -61,32 +57,28 @@ pub(crate) fn fill_parts<T: Send>(
     work: impl Fn(Range<usize>, &mut [T]) -> Result<()> + Sync,
 ) -> Result<()> {
     let (parts, width) = (parts(items), out.len() / items.max(1));
-    if parts.len() < 2 {
-        return parts.into_iter().try_for_each(|part| work(part, out));
-    }
     let (mut rest, mut pieces) = (out, Vec::with_capacity(parts.len()));
     for part in parts {
         let (piece, behind) = rest.split_at_mut(part.len() * width);
         rest = behind;
         pieces.push((part, piece));
     }
-    each_part(pieces, work)
+    each_part(pieces, work).map(drop)
 }
 
-/// Calls `work` for each part with the piece that belongs to it.
-pub(crate) fn each_part<P: Send>(
+/// Calls `work` for each part with the piece that belongs to it; its results in the order of the parts.
+pub(crate) fn each_part<P: Send, R: Send>(
     pieces: Vec<(Range<usize>, P)>,
-    work: impl Fn(Range<usize>, P) -> Result<()> + Sync,
-) -> Result<()> {
+    work: impl Fn(Range<usize>, P) -> Result<R> + Sync,
+) -> Result<Vec<R>> {
     if pieces.len() < 2 {
-        return pieces
-            .into_iter()
-            .try_for_each(|(part, piece)| work(part, piece));
+        let results = pieces.into_iter().map(|(part, piece)| work(part, piece));
+        return results.collect();
     }
-    let results: Vec<_> = pieces
+    let results = pieces
         .into_par_iter()
-        .map(|(part, piece)| work(part, piece))
-        .collect();
+        .map(|(part, piece)| work(part, piece));
+    let results: Vec<_> = results.collect();
     results.into_iter().collect()
 }
 

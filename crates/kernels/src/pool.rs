@@ -9,6 +9,10 @@
 //! The window of output (h, w) begins at (h stride, w stride). Everything acts on the planes (H, W)
 //! of tensors (B, C, H, W) and blocks (B, V, C, H, W) alike; only the argmax, which vectors share,
 //! tells the two apart.
+//!
+//! Functions fail for planes that hold no window or are not the output of others, shapes and ranks that
+//! do not fit, an argmax outside the plane, number types other than f32 and f64, tensors that are not
+//! contiguous where they are read in place, or a device error.
 
 mod cpu;
 mod plain;
@@ -17,7 +21,7 @@ mod tests;
 
 use candle_core::{Result, Tensor, bail};
 
-use crate::real::{dispatch, expect_shape, on_cpu};
+use crate::real::{by_path, expect_shape};
 
 /// A square window and the step between windows, in entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,74 +56,40 @@ impl Pooling {
 ///
 /// The first of equal maxima in row-major order wins; of entries that are not a number, which win
 /// over every number, the last one, both as in PyTorch.
-///
-/// # Errors
-/// A plane that holds no window, a tensor that is not contiguous, a number type other than f32 and
-/// f64, or a device error.
 pub fn max_forward(x: &Tensor, pooling: Pooling) -> Result<(Tensor, Tensor)> {
     let (_, _, height, width) = x.dims4()?;
     let output = pooling.output_plane((height, width))?;
-    if on_cpu(x) {
-        return dispatch!(x.dtype(), cpu::max_forward(x, pooling, output));
-    }
-    plain::max_forward(x, pooling, output)
+    by_path!(x, max_forward(x, pooling, output))
 }
 
 /// ẋ(argmax), (B, V, C, H', W'), of `block` ẋ (B, V, C, H, W) and `argmax` (B, C, H', W').
-///
-/// # Errors
-/// Shapes that do not fit, an argmax outside the plane, tensors that are not contiguous, or a device
-/// error.
 pub fn max_gather(argmax: &Tensor, block: &Tensor) -> Result<Tensor> {
     let ((batch, channels, _, _), (_, vectors, _, height, width)) =
         (argmax.dims4()?, block.dims5()?);
     let expected = [batch, vectors, channels, height, width];
     expect_shape("input tangents", block, &expected)?;
-    if on_cpu(block) {
-        return dispatch!(block.dtype(), cpu::max_gather(argmax, block));
-    }
-    plain::max_gather(argmax, block)
+    by_path!(block, max_gather(argmax, block))
 }
 
 /// x̄ (B, V, C, H, W), where every argmax gathers its ȳ, of `cotangent` ȳ (B, V, C, H', W') and
 /// `argmax` (B, C, H', W'); `input` is (H, W).
-///
-/// # Errors
-/// As [`max_gather`].
 pub fn max_scatter(argmax: &Tensor, cotangent: &Tensor, input: (usize, usize)) -> Result<Tensor> {
     let ((batch, channels, height, width), vectors) = (argmax.dims4()?, cotangent.dim(1)?);
     let expected = [batch, vectors, channels, height, width];
     expect_shape("cotangents", cotangent, &expected)?;
-    if on_cpu(cotangent) {
-        return dispatch!(
-            cotangent.dtype(),
-            cpu::max_scatter(argmax, cotangent, input)
-        );
-    }
-    plain::max_scatter(argmax, cotangent, input)
+    by_path!(cotangent, max_scatter(argmax, cotangent, input))
 }
 
 /// Window means of the planes of `x` (..., H, W), a tensor or a block: (..., H', W').
-///
-/// # Errors
-/// A plane that holds no window, a rank other than 4 and 5, a number type other than f32 and f64, or
-/// a device error.
 pub fn average(x: &Tensor, pooling: Pooling) -> Result<Tensor> {
     let (planes, height, width) = planes(x)?;
     let output = pooling.output_plane((height, width))?;
     let folded = x.reshape((planes, height, width))?;
-    let pooled = if on_cpu(x) {
-        dispatch!(x.dtype(), cpu::average(&folded, pooling, output))
-    } else {
-        plain::average(&folded, pooling, output)
-    };
+    let pooled = by_path!(x, average(&folded, pooling, output));
     pooled?.reshape(with_plane(x, &[output.0, output.1]))
 }
 
 /// The transpose of [`average`]: (..., H, W) of `cotangent` (..., H', W'); `input` is (H, W).
-///
-/// # Errors
-/// As [`average`], and a plane that is not the output of `input`.
 pub fn average_transposed(
     cotangent: &Tensor,
     input: (usize, usize),
@@ -131,39 +101,22 @@ pub fn average_transposed(
         bail!("cotangents: expected planes {output:?}, got {height}x{width}");
     }
     let folded = cotangent.reshape((planes, height, width))?;
-    let spread = if on_cpu(cotangent) {
-        dispatch!(
-            cotangent.dtype(),
-            cpu::average_transposed(&folded, input, pooling)
-        )
-    } else {
-        plain::average_transposed(&folded, input, pooling)
-    };
+    let spread = by_path!(cotangent, average_transposed(&folded, input, pooling));
     spread?.reshape(with_plane(cotangent, &[input.0, input.1]))
 }
 
 /// Means of whole planes: (..., C) of `x` (..., C, H, W), a tensor or a block.
-///
-/// # Errors
-/// As [`average`].
 pub fn global_average(x: &Tensor) -> Result<Tensor> {
     let (planes, height, width) = planes(x)?;
     if height * width == 0 {
         bail!("expected planes with entries, got {:?}", x.shape());
     }
     let folded = x.reshape((planes, height * width))?;
-    let means = if on_cpu(x) {
-        dispatch!(x.dtype(), cpu::global_average(&folded))
-    } else {
-        plain::global_average(&folded)
-    };
+    let means = by_path!(x, global_average(&folded));
     means?.reshape(with_plane(x, &[]))
 }
 
 /// The transpose of [`global_average`]: (..., C, H, W) of `cotangent` (..., C); `input` is (H, W).
-///
-/// # Errors
-/// As [`average`], with ranks 2 and 3.
 pub fn global_average_transposed(cotangent: &Tensor, input: (usize, usize)) -> Result<Tensor> {
     if !(2..=3).contains(&cotangent.rank()) || input.0 * input.1 == 0 {
         bail!(
@@ -172,14 +125,7 @@ pub fn global_average_transposed(cotangent: &Tensor, input: (usize, usize)) -> R
         );
     }
     let (folded, area) = (cotangent.flatten_all()?, input.0 * input.1);
-    let spread = if on_cpu(cotangent) {
-        dispatch!(
-            cotangent.dtype(),
-            cpu::global_average_transposed(&folded, area)
-        )
-    } else {
-        plain::global_average_transposed(&folded, area)
-    };
+    let spread = by_path!(cotangent, global_average_transposed(&folded, area));
     spread?.reshape([cotangent.dims(), &[input.0, input.1]].concat())
 }
 

@@ -82,6 +82,19 @@ macro_rules! dispatch {
 }
 pub(crate) use dispatch;
 
+/// Calls the function of that name in the module `cpu`, with the type of `tensor`, or in `plain`, by
+/// the path that `tensor` takes.
+macro_rules! by_path {
+    ($tensor:expr, $function:ident ( $($argument:expr),* $(,)? )) => {
+        if $crate::real::on_cpu($tensor) {
+            $crate::real::dispatch!($tensor.dtype(), cpu::$function($($argument),*))
+        } else {
+            plain::$function($($argument),*)
+        }
+    };
+}
+pub(crate) use by_path;
+
 thread_local! {
     static BY_CANDLE: Cell<bool> = const { Cell::new(false) };
 }

@@ -7,6 +7,43 @@ use rand_chacha::ChaCha8Rng;
 /// Both number types with the rounding that sums of up to a hundred products of order one leave.
 pub(crate) const NUMBER_TYPES: [(DType, f64); 2] = [(DType::F64, 1e-13), (DType::F32, 1e-5)];
 
+/// Axes of images and blocks of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    pub(crate) batch: usize,
+    pub(crate) vectors: usize,
+    pub(crate) channels: usize,
+    pub(crate) height: usize,
+    pub(crate) width: usize,
+}
+
+impl Sizes {
+    pub(crate) const fn new([batch, vectors, channels, height, width]: [usize; 5]) -> Self {
+        Self {
+            batch,
+            vectors,
+            channels,
+            height,
+            width,
+        }
+    }
+
+    pub(crate) fn area(self) -> usize {
+        self.height * self.width
+    }
+
+    /// (B, C, H, W)
+    pub(crate) fn primal(self) -> (usize, usize, usize, usize) {
+        (self.batch, self.channels, self.height, self.width)
+    }
+
+    /// (B, V, C, H, W)
+    pub(crate) fn block(self) -> (usize, usize, usize, usize, usize) {
+        let (batch, channels, height, width) = self.primal();
+        (batch, self.vectors, channels, height, width)
+    }
+}
+
 /// Uniform elements on (-1, 1): a contiguous view that starts at an odd place of a longer storage,
 /// as parameters inside a flat vector do.
 pub(crate) fn uniform(shape: impl Into<Shape>, seed: u64, dtype: DType) -> Tensor {

@@ -92,43 +92,34 @@ impl<T: Real, const K: usize, F: Fn(T, T, T) -> [T; K]> NullaryFnOnce for Lanes<
 
     #[inline(always)]
     fn call(self) -> [T; K] {
-        lanes(self.a, self.b, self.center, self.term)
-    }
-}
-
-#[inline(always)]
-fn lanes<T: Real, const K: usize>(
-    a: &[T],
-    b: &[T],
-    center: T,
-    term: impl Fn(T, T, T) -> [T; K],
-) -> [T; K] {
-    let mut sums = [[T::ZERO; LANES]; K];
-    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-    for (a, b) in a.iter().zip(b) {
-        for lane in 0..LANES {
-            let terms = term(a[lane], b[lane], center);
-            for (sums, term) in sums.iter_mut().zip(terms) {
+        let (center, term) = (self.center, self.term);
+        let mut sums = [[T::ZERO; LANES]; K];
+        let ((a, a_rest), (b, b_rest)) = (self.a.as_chunks::<LANES>(), self.b.as_chunks::<LANES>());
+        for (a, b) in a.iter().zip(b) {
+            for lane in 0..LANES {
+                let terms = term(a[lane], b[lane], center);
+                for (sums, term) in sums.iter_mut().zip(terms) {
+                    sums[lane] += term;
+                }
+            }
+        }
+        for (lane, (&a, &b)) in a_rest.iter().zip(b_rest).enumerate() {
+            for (sums, term) in sums.iter_mut().zip(term(a, b, center)) {
                 sums[lane] += term;
             }
         }
-    }
-    for (lane, (&a, &b)) in a_rest.iter().zip(b_rest).enumerate() {
-        for (sums, term) in sums.iter_mut().zip(term(a, b, center)) {
-            sums[lane] += term;
-        }
-    }
-    sums.map(|mut sums| {
-        let mut width = LANES / 2;
-        while width > 0 {
-            for lane in 0..width {
-                let other = sums[lane + width];
-                sums[lane] += other;
+        sums.map(|mut sums| {
+            let mut width = LANES / 2;
+            while width > 0 {
+                for lane in 0..width {
+                    let other = sums[lane + width];
+                    sums[lane] += other;
+                }
+                width /= 2;
             }
-            width /= 2;
-        }
-        sums[0]
-    })
+            sums[0]
+        })
+    }
 }
 
 #[cfg(test)]
@@ -137,15 +128,8 @@ mod tests {
 
     #[test]
     fn every_pair_is_added_once_whatever_the_length() {
-        for length in [
-            0,
-            1,
-            LANES - 1,
-            LANES,
-            3 * LANES + 5,
-            TERMS,
-            2 * TERMS + LANES + 1,
-        ] {
+        let long = 2 * TERMS + LANES + 1;
+        for length in [0, 1, LANES - 1, LANES, 3 * LANES + 5, TERMS, long] {
             let a: Vec<f64> = (0..length).map(|index| index as f64).collect();
             let b: Vec<f64> = a.iter().map(|a| 2.0 * a + 1.0).collect();
             // Whole numbers below 2^53: the sums are exact in any order.

@@ -53,22 +53,15 @@ impl Layer for Affine {
     }
 
     fn forward(&self, parameters: &[Tensor], x: &Tensor) -> Result<(Tensor, Vec<Tensor>), Error> {
-        Ok((
-            affine::forward(x, &parameters[0], &parameters[1])?,
-            vec![x.clone()],
-        ))
+        let y = affine::forward(x, &parameters[0], &parameters[1])?;
+        Ok((y, vec![x.clone()]))
     }
 
     fn jvp(&self, at: Point<'_>, tangent: Tangent<'_>) -> Result<Option<Tensor>, Error> {
         let [dweight, dbias] = [&tangent.parameters[0], &tangent.parameters[1]];
-        let weight = &at.parameters[0];
-        Ok(Some(affine::tangent(
-            &at.saved[0],
-            weight,
-            tangent.input,
-            dweight,
-            dbias,
-        )?))
+        let (x, weight) = (&at.saved[0], &at.parameters[0]);
+        let dy = affine::tangent(x, weight, tangent.input, dweight, dbias)?;
+        Ok(Some(dy))
     }
 
     fn vjp_input(&self, at: Point<'_>, cotangent: &Tensor) -> Result<Tensor, Error> {
@@ -81,11 +74,9 @@ impl Layer for Affine {
         cotangent: &Tensor,
         sums: &[Tensor],
     ) -> Result<(), Error> {
+        let (x, weight_sum, bias_sum) = (&at.saved[0], &sums[0], &sums[1]);
         Ok(affine::accumulate_cotangent(
-            &at.saved[0],
-            cotangent,
-            &sums[0],
-            &sums[1],
+            x, cotangent, weight_sum, bias_sum,
         )?)
     }
 

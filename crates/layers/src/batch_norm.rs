@@ -105,34 +105,19 @@ impl Layer for BatchNorm {
     fn forward(&self, parameters: &[Tensor], x: &Tensor) -> Result<(Tensor, Vec<Tensor>), Error> {
         let moments = batch_norm::moments(x)?;
         let r = reciprocal_deviation(&moments.variance)?;
-        let y = batch_norm::forward(x, &moments.mean, &r, &parameters[0], &parameters[1])?;
+        let at = point(x, &moments.mean, &r, parameters);
+        let y = batch_norm::forward(at, &parameters[1])?;
         Ok((y, vec![x.clone(), moments.mean, r, moments.variance]))
     }
 
     fn jvp(&self, at: Point<'_>, tangent: Tangent<'_>) -> Result<Option<Tensor>, Error> {
-        let [x, mean, r, _] = saved(at)?;
         let [dgamma, dbeta] = [&tangent.parameters[0], &tangent.parameters[1]];
-        let gamma = &at.parameters[0];
-        Ok(Some(batch::tangent(
-            x,
-            mean,
-            r,
-            gamma,
-            tangent.input,
-            dgamma,
-            dbeta,
-        )?))
+        let dy = batch::tangent(saved(at)?, tangent.input, dgamma, dbeta)?;
+        Ok(Some(dy))
     }
 
     fn vjp_input(&self, at: Point<'_>, cotangent: &Tensor) -> Result<Tensor, Error> {
-        let [x, mean, r, _] = saved(at)?;
-        Ok(batch::input_cotangent(
-            x,
-            mean,
-            r,
-            &at.parameters[0],
-            cotangent,
-        )?)
+        Ok(batch::input_cotangent(saved(at)?, cotangent)?)
     }
 
     fn vjp_parameters(
@@ -141,9 +126,9 @@ impl Layer for BatchNorm {
         cotangent: &Tensor,
         sums: &[Tensor],
     ) -> Result<(), Error> {
-        let [x, mean, r, _] = saved(at)?;
+        let at = saved(at)?;
         Ok(frozen::accumulate_cotangent(
-            x, mean, r, cotangent, &sums[0], &sums[1],
+            at, cotangent, &sums[0], &sums[1],
         )?)
     }
 
@@ -156,9 +141,22 @@ impl Layer for BatchNorm {
     }
 }
 
-/// x, mean, r and the variance, kept by the forward rule.
-fn saved(at: Point<'_>) -> Result<&[Tensor; 4], Error> {
-    at.saved.try_into().map_err(|_| Error::Value)
+fn point<'a>(
+    x: &'a Tensor,
+    mean: &'a Tensor,
+    r: &'a Tensor,
+    parameters: &'a [Tensor],
+) -> batch_norm::Point<'a> {
+    let gamma = &parameters[0];
+    batch_norm::Point { x, mean, r, gamma }
+}
+
+/// Where the forward rule kept x, mean, r and the variance.
+fn saved(at: Point<'_>) -> Result<batch_norm::Point<'_>, Error> {
+    let [x, mean, r, _] = at.saved else {
+        return Err(Error::Value);
+    };
+    Ok(point(x, mean, r, at.parameters))
 }
 
 impl SecondOrderRule for BatchNorm {
@@ -170,18 +168,17 @@ impl SecondOrderRule for BatchNorm {
         sums: &[Tensor],
         input_sum: Option<&Tensor>,
     ) -> Result<(), Error> {
-        let [x, mean, r, _] = saved(at)?;
+        let (at, dgamma) = (saved(at)?, &tangent.parameters[0]);
+        let (dx, sum) = (tangent.input, &sums[0]);
         Ok(batch::add_second_order(
-            x,
-            mean,
-            r,
-            &at.parameters[0],
-            cotangent,
-            tangent.input,
-            &tangent.parameters[0],
-            &sums[0],
-            input_sum,
+            at, cotangent, dx, dgamma, sum, input_sum,
         )?)
+    }
+}
+
+impl FrozenBatchNorm {
+    fn point<'a>(&'a self, x: &'a Tensor, parameters: &'a [Tensor]) -> batch_norm::Point<'a> {
+        point(x, &self.mean, &self.reciprocal_deviation, parameters)
     }
 }
 
@@ -195,24 +192,16 @@ impl Layer for FrozenBatchNorm {
     }
 
     fn forward(&self, parameters: &[Tensor], x: &Tensor) -> Result<(Tensor, Vec<Tensor>), Error> {
-        let (mean, r) = (&self.mean, &self.reciprocal_deviation);
         let place = "running statistics given to `Network::freeze`";
-        expect_number_type(place, mean, x.dtype())?;
-        let y = batch_norm::forward(x, mean, r, &parameters[0], &parameters[1])?;
+        expect_number_type(place, &self.mean, x.dtype())?;
+        let y = batch_norm::forward(self.point(x, parameters), &parameters[1])?;
         Ok((y, vec![x.clone()]))
     }
 
     fn jvp(&self, at: Point<'_>, tangent: Tangent<'_>) -> Result<Option<Tensor>, Error> {
         let [dgamma, dbeta] = [&tangent.parameters[0], &tangent.parameters[1]];
-        Ok(Some(frozen::tangent(
-            &at.saved[0],
-            &self.mean,
-            &self.reciprocal_deviation,
-            &at.parameters[0],
-            tangent.input,
-            dgamma,
-            dbeta,
-        )?))
+        let at = self.point(&at.saved[0], at.parameters);
+        Ok(Some(frozen::tangent(at, tangent.input, dgamma, dbeta)?))
     }
 
     fn vjp_input(&self, at: Point<'_>, cotangent: &Tensor) -> Result<Tensor, Error> {
@@ -226,13 +215,9 @@ impl Layer for FrozenBatchNorm {
         cotangent: &Tensor,
         sums: &[Tensor],
     ) -> Result<(), Error> {
+        let at = self.point(&at.saved[0], at.parameters);
         Ok(frozen::accumulate_cotangent(
-            &at.saved[0],
-            &self.mean,
-            &self.reciprocal_deviation,
-            cotangent,
-            &sums[0],
-            &sums[1],
+            at, cotangent, &sums[0], &sums[1],
         )?)
     }
 

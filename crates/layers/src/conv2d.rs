@@ -118,20 +118,17 @@ impl Layer for Conv2d {
     }
 
     fn jvp(&self, at: Point<'_>, tangent: Tangent<'_>) -> Result<Option<Tensor>, Error> {
-        Ok(Some(conv2d::tangent(
-            &at.saved[0],
-            &at.parameters[0],
-            tangent.input,
-            &tangent.parameters[0],
-            tangent.parameters.get(1),
-            self.window,
-        )?))
+        let (x, weight, dx) = (&at.saved[0], &at.parameters[0], tangent.input);
+        let (dweight, dbias) = (&tangent.parameters[0], tangent.parameters.get(1));
+        let dy = conv2d::tangent(x, weight, dx, dweight, dbias, self.window)?;
+        Ok(Some(dy))
     }
 
     fn vjp_input(&self, at: Point<'_>, cotangent: &Tensor) -> Result<Tensor, Error> {
         let input = (at.input_shape[1], at.input_shape[2]);
+        let weight = &at.parameters[0];
         Ok(conv2d::input_cotangent(
-            &at.parameters[0],
+            weight,
             cotangent,
             input,
             self.window,
@@ -144,12 +141,10 @@ impl Layer for Conv2d {
         cotangent: &Tensor,
         sums: &[Tensor],
     ) -> Result<(), Error> {
+        let (x, weight_sum, bias_sum) = (&at.saved[0], &sums[0], sums.get(1));
+        let window = self.window;
         Ok(conv2d::accumulate_cotangent(
-            &at.saved[0],
-            cotangent,
-            &sums[0],
-            sums.get(1),
-            self.window,
+            x, cotangent, weight_sum, bias_sum, window,
         )?)
     }
 

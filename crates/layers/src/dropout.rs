@@ -7,7 +7,8 @@ use candle_core::Tensor;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::{Error, Homogeneity, Layer, Point, SecondOrder, Tangent};
+use crate::layer::linear;
+use crate::{Error, Layer, Point, Tangent};
 
 /// Dropout switched off: the identity.
 #[derive(Debug, Clone, Copy)]
@@ -25,12 +26,6 @@ impl Dropout {
             return Ok(Self { rate });
         }
         Err(Error::DropoutRate { got: rate })
-    }
-
-    /// Fraction dropped in training.
-    #[must_use]
-    pub fn rate(&self) -> f64 {
-        self.rate
     }
 }
 
@@ -51,16 +46,10 @@ impl Layer for Dropout {
         Ok(cotangent.clone())
     }
 
-    fn second_order(&self) -> SecondOrder<'_> {
-        SecondOrder::Zero
-    }
+    linear!();
 
     fn dropout(&self) -> Option<&Dropout> {
         Some(self)
-    }
-
-    fn homogeneity(&self) -> Homogeneity {
-        Homogeneity::Input
     }
 }
 
@@ -133,11 +122,5 @@ impl Layer for DropoutMask {
         Ok(cotangent.broadcast_mul(&at.saved[0].unsqueeze(1)?)?)
     }
 
-    fn second_order(&self) -> SecondOrder<'_> {
-        SecondOrder::Zero
-    }
-
-    fn homogeneity(&self) -> Homogeneity {
-        Homogeneity::Input
-    }
+    linear!();
 }

@@ -2,7 +2,8 @@
 
 use candle_core::Tensor;
 
-use crate::{Error, Homogeneity, Layer, Point, SecondOrder, Tangent};
+use crate::layer::linear;
+use crate::{Error, Layer, Point, Tangent};
 
 /// Flattening of each example, in row-major order.
 #[derive(Debug, Clone, Copy)]
@@ -30,11 +31,5 @@ impl Layer for Flatten {
         Ok(cotangent.reshape(shape)?)
     }
 
-    fn second_order(&self) -> SecondOrder<'_> {
-        SecondOrder::Zero
-    }
-
-    fn homogeneity(&self) -> Homogeneity {
-        Homogeneity::Input
-    }
+    linear!();
 }

@@ -9,7 +9,8 @@
 //!
 //! x is (B, ...). Tangents ẋ, ẏ and cotangents x̄, ȳ are blocks (B, V, ...), θ̇ and θ̄ (V, shape).
 //! Going backward with x̄, θ̄ <- vjp(ȳ block) + second order(primal ȳ; ẋ, θ̇) gives exact Hessian
-//! products; the same loop without the second-order terms gives Gauss-Newton products.
+//! products; the same loop without the second-order terms gives Gauss-Newton products. A rule fails where
+//! a tensor operation does.
 
 use candle_core::Tensor;
 
@@ -77,29 +78,17 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
     }
 
     /// y = f(x; θ) and the tensors that the other rules need.
-    ///
-    /// # Errors
-    /// A tensor operation that fails.
     fn forward(&self, parameters: &[Tensor], x: &Tensor) -> Result<(Tensor, Vec<Tensor>), Error>;
 
     /// ẏ (B, V, output shape); absent for zero.
-    ///
-    /// # Errors
-    /// A tensor operation that fails.
     fn jvp(&self, at: Point<'_>, tangent: Tangent<'_>) -> Result<Option<Tensor>, Error>;
 
     /// x̄ (B, V, input shape) of ȳ (B, V, output shape); a fresh tensor that the caller may change,
     /// unless [`Layer::second_order`] is [`SecondOrder::Zero`].
-    ///
-    /// # Errors
-    /// A tensor operation that fails.
     fn vjp_input(&self, at: Point<'_>, cotangent: &Tensor) -> Result<Tensor, Error>;
 
     /// Adds θ̄ to `sums`, (V, shape) for each parameter, in place. Nothing to add without
     /// parameters.
-    ///
-    /// # Errors
-    /// A tensor operation that fails.
     fn vjp_parameters(
         &self,
         _at: Point<'_>,
@@ -129,14 +118,25 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
     }
 }
 
+/// What a [`Layer`] says that is linear in its inputs and has no parameters.
+macro_rules! linear {
+    () => {
+        fn second_order(&self) -> $crate::SecondOrder<'_> {
+            $crate::SecondOrder::Zero
+        }
+
+        fn homogeneity(&self) -> $crate::Homogeneity {
+            $crate::Homogeneity::Input
+        }
+    };
+}
+pub(crate) use linear;
+
 /// The second-order terms of a layer.
 pub trait SecondOrderRule {
     /// Adds Σₖ ȳₖ d²fₖ (ẋ, θ̇) to `sums`, (V, shape) for each parameter, and to `input_sum`,
     /// (B, V, input shape), where that is wanted, both in place. `cotangent` is the primal ȳ
     /// (B, output shape).
-    ///
-    /// # Errors
-    /// A tensor operation that fails.
     fn add_terms(
         &self,
         at: Point<'_>,

@@ -88,14 +88,12 @@ impl ParamLayout {
     /// [`Error::Shape`] when `theta` does not have P elements in one axis.
     pub fn views(&self, theta: &Tensor) -> Result<Vec<Tensor>, Error> {
         expect_shape(self.span(), theta, &[self.dim])?;
-        self.parameters
-            .iter()
-            .zip(&self.offsets)
-            .map(|(parameter, &offset)| {
-                let view = theta.narrow(0, offset, parameter.len())?;
-                Ok(view.reshape(parameter.shape.as_slice())?)
-            })
-            .collect()
+        let views = self.parameters.iter().zip(self.ranges());
+        let views = views.map(|(parameter, range)| {
+            let view = theta.narrow(0, range.start, range.len())?;
+            Ok(view.reshape(parameter.shape.as_slice())?)
+        });
+        views.collect()
     }
 
     /// Pieces of a block (V, P), each contiguous with shape (V, shape).
@@ -105,14 +103,12 @@ impl ParamLayout {
     pub fn split(&self, block: &Tensor) -> Result<Vec<Tensor>, Error> {
         let vectors = block.dims().first().copied().unwrap_or(0);
         expect_shape("block of vectors", block, &[vectors, self.dim])?;
-        self.parameters
-            .iter()
-            .zip(&self.offsets)
-            .map(|(parameter, &offset)| {
-                let piece = block.narrow(1, offset, parameter.len())?.contiguous()?;
-                Ok(piece.reshape(with_vectors(vectors, &parameter.shape))?)
-            })
-            .collect()
+        let pieces = self.parameters.iter().zip(self.ranges());
+        let pieces = pieces.map(|(parameter, range)| {
+            let piece = block.narrow(1, range.start, range.len())?.contiguous()?;
+            Ok(piece.reshape(with_vectors(vectors, &parameter.shape))?)
+        });
+        pieces.collect()
     }
 
     /// The block (V, P) whose pieces are `pieces`, each (V, shape).
@@ -158,16 +154,10 @@ impl ParamLayout {
         dtype: DType,
         device: &Device,
     ) -> Result<Vec<Tensor>, Error> {
-        self.parameters
-            .iter()
-            .map(|parameter| {
-                Ok(Tensor::zeros(
-                    with_vectors(vectors, &parameter.shape),
-                    dtype,
-                    device,
-                )?)
-            })
-            .collect()
+        let shapes = self.parameters.iter();
+        let shapes = shapes.map(|parameter| with_vectors(vectors, &parameter.shape));
+        let zeros = shapes.map(|shape| Ok(Tensor::zeros(shape, dtype, device)?));
+        zeros.collect()
     }
 
     /// Adds the pieces `addends` to the pieces `sums`, in place.
@@ -211,25 +201,16 @@ impl ParamLayout {
             match named.get(name) {
                 None => problems.push(format!("{name} {shape:?} is missing")),
                 Some(tensor) if tensor.dims() != shape => {
-                    problems.push(format!(
-                        "{name} has shape {:?}, expected {shape:?}",
-                        tensor.dims()
-                    ));
+                    let got = tensor.dims();
+                    problems.push(format!("{name} has shape {got:?}, expected {shape:?}"));
                 }
                 Some(tensor) => pieces.push(tensor.clone()),
             }
         }
-        let mut unknown: Vec<_> = named
-            .keys()
-            .filter(|&name| {
-                self.parameters
-                    .iter()
-                    .all(|parameter| parameter.name != *name)
-            })
-            .map(|name| format!("{name} is unknown"))
-            .collect();
+        let is_known = |name: &String| self.parameters.iter().any(|known| known.name == *name);
+        let mut unknown: Vec<_> = named.keys().filter(|name| !is_known(name)).collect();
         unknown.sort();
-        problems.extend(unknown);
+        problems.extend(unknown.iter().map(|name| format!("{name} is unknown")));
         if !problems.is_empty() {
             return Err(Error::Names {
                 problems: problems.join("; "),

@@ -15,7 +15,8 @@
 //!
 //! Vectors come in blocks of V: θ̇ and the sums are one contiguous tensor (V, shape) per parameter
 //! ([`ParamLayout::split`](crate::ParamLayout::split)). Products are *added* to the sums, so that
-//! batches accumulate without further passes.
+//! batches accumulate without further passes. All fail with [`Error::Shape`] and [`Error::NumberType`]
+//! for pieces that do not fit, and where a tensor operation does.
 
 mod cotangents;
 mod curved;
@@ -78,29 +79,17 @@ impl<'n> Linearization<'n> {
     }
 
     /// Adds the gradient of the summed loss to `sums`, (1, shape) each.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] and [`Error::NumberType`] for pieces that do not fit, or a tensor operation
-    /// that fails.
     pub fn add_gradient(&self, sums: &[Tensor]) -> Result<(), Error> {
         let cotangent = self.loss.gradient().unsqueeze(1)?;
         self.backward(cotangent, sums, None)
     }
 
     /// J v for the block `tangents`: (B, V, C).
-    ///
-    /// # Errors
-    /// [`Error::Shape`] and [`Error::NumberType`] for pieces that do not fit, or a tensor operation
-    /// that fails.
     pub fn jacobian_product(&self, tangents: &[Tensor]) -> Result<Tensor, Error> {
         self.forward(tangents, |_| ())
     }
 
     /// Adds Jᵀ u of the block `cotangent`, (B, V, C), to `sums`.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] and [`Error::NumberType`] for pieces that do not fit, or a tensor operation
-    /// that fails.
     pub fn add_transposed_jacobian_product(
         &self,
         cotangent: &Tensor,
@@ -110,10 +99,6 @@ impl<'n> Linearization<'n> {
     }
 
     /// Adds G v for the block `tangents` to `sums`.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] and [`Error::NumberType`] for pieces that do not fit, or a tensor operation
-    /// that fails.
     pub fn add_gauss_newton_product(
         &self,
         tangents: &[Tensor],
@@ -124,10 +109,6 @@ impl<'n> Linearization<'n> {
     }
 
     /// Adds F v for the block `tangents` to `sums`.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] and [`Error::NumberType`] for pieces that do not fit, or a tensor operation
-    /// that fails.
     pub fn add_empirical_fisher_product(
         &self,
         tangents: &[Tensor],

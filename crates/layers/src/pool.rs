@@ -7,7 +7,8 @@
 use candle_core::Tensor;
 use flatness_kernels::pool::{self, Pooling};
 
-use crate::{Error, Homogeneity, Layer, Point, SecondOrder, Tangent};
+use crate::layer::linear;
+use crate::{Error, Layer, Point, Tangent};
 
 /// Largest element of each window.
 #[derive(Debug, Clone, Copy)]
@@ -73,13 +74,7 @@ impl Layer for MaxPool {
         Ok(pool::max_scatter(&at.saved[0], cotangent, image(at))?)
     }
 
-    fn second_order(&self) -> SecondOrder<'_> {
-        SecondOrder::Zero
-    }
-
-    fn homogeneity(&self) -> Homogeneity {
-        Homogeneity::Input
-    }
+    linear!();
 }
 
 impl Layer for AveragePool {
@@ -100,13 +95,7 @@ impl Layer for AveragePool {
         Ok(pool::average_transposed(cotangent, image(at), self.0)?)
     }
 
-    fn second_order(&self) -> SecondOrder<'_> {
-        SecondOrder::Zero
-    }
-
-    fn homogeneity(&self) -> Homogeneity {
-        Homogeneity::Input
-    }
+    linear!();
 }
 
 impl Layer for GlobalAveragePool {
@@ -129,11 +118,5 @@ impl Layer for GlobalAveragePool {
         Ok(pool::global_average_transposed(cotangent, image(at))?)
     }
 
-    fn second_order(&self) -> SecondOrder<'_> {
-        SecondOrder::Zero
-    }
-
-    fn homogeneity(&self) -> Homogeneity {
-        Homogeneity::Input
-    }
+    linear!();
 }

@@ -62,10 +62,8 @@ fn the_curvature_of_an_example_is_bounded_by_its_loss() {
             assert!(largest <= trace.min(0.5) + ROUNDING, "{what}, {largest}");
             let distance: f64 = values(point.gradient()).iter().map(|r| r.abs()).sum();
             let expected = -2.0 * (-loss).exp_m1();
-            assert!(
-                (distance - expected).abs() <= ROUNDING,
-                "{what}, {distance}"
-            );
+            let error = (distance - expected).abs();
+            assert!(error <= ROUNDING, "{what}, {distance}");
         }
     }
 }
@@ -114,22 +112,16 @@ fn the_curvature_of_a_network_is_bounded_by_its_loss() {
             let mut problem = Problem::new(&[3, 4, 3], activation, Loss::CrossEntropy, 4, 71);
             problem.theta.iter_mut().for_each(|x| *x *= scale);
             let loss = problem.linearize(&problem.theta).loss().sum();
-            let squares: Vec<f64> = problem
-                .jacobians()
-                .iter()
-                .map(|j| j.norm_squared())
-                .collect();
+            let jacobians = problem.jacobians();
+            let squares: Vec<f64> = jacobians.iter().map(|j| j.norm_squared()).collect();
             let largest = squares.iter().fold(0.0, |most: f64, x| most.max(*x));
             let labels = problem.labels.to_vec1::<u32>().unwrap();
             let per_example: f64 = (problem.probabilities().iter().zip(&labels))
                 .zip(&squares)
                 .map(|((p, &label), square)| (1.0 - p[label as usize].powi(2)) * square)
                 .sum();
-            let chain = [
-                problem.gauss_newton().trace(),
-                per_example,
-                2.0 * loss * largest,
-            ];
+            let trace = problem.gauss_newton().trace();
+            let chain = [trace, per_example, 2.0 * loss * largest];
             assert!(chain[0] <= chain[1] && chain[1] <= chain[2], "{chain:?}");
             let norm = problem.hessian().symmetric_eigenvalues().amax();
             let bound = 2.0 * loss * (largest + largest_logit_curvature(&problem, 3));

@@ -7,17 +7,17 @@ use flatness_layers::{
 };
 use flatness_testkit::{check_layer, check_rules, gaussian, values};
 
+fn conv(sizes: [usize; 3], stride: usize, padding: usize) -> Conv2d {
+    Conv2d::new(sizes[0], sizes[1], sizes[2], Window { stride, padding })
+}
+
 #[test]
 fn every_layer_keeps_its_contract() {
-    let window = |stride, padding| Window { stride, padding };
     let cases: [(Box<dyn Layer>, &[usize]); 23] = [
-        (Box::new(Conv2d::new(2, 3, 3, window(1, 1))), &[2, 4, 5]),
-        (
-            Box::new(Conv2d::new(3, 2, 3, window(2, 1)).without_bias()),
-            &[3, 5, 4],
-        ),
-        (Box::new(Conv2d::new(2, 4, 1, window(1, 0))), &[2, 3, 3]),
-        (Box::new(Conv2d::new(1, 2, 2, window(2, 0))), &[1, 5, 5]),
+        (Box::new(conv([2, 3, 3], 1, 1)), &[2, 4, 5]),
+        (Box::new(conv([3, 2, 3], 2, 1).without_bias()), &[3, 5, 4]),
+        (Box::new(conv([2, 4, 1], 1, 0)), &[2, 3, 3]),
+        (Box::new(conv([1, 2, 2], 2, 0)), &[1, 5, 5]),
         (Box::new(BatchNorm::new(3)), &[3, 2, 3]),
         (Box::new(BatchNorm::new(1)), &[1, 1, 1]),
         (Box::new(MaxPool::new(2, 2)), &[2, 4, 5]),
@@ -50,7 +50,7 @@ type Announcement = (Box<dyn Layer>, &'static [usize], Option<&'static [usize]>)
 
 #[test]
 fn layers_announce_their_shapes_and_refuse_others() {
-    let cases: [Announcement; 9] = [
+    let cases: [Announcement; 20] = [
         (Box::new(Affine::new(6, 3)), &[6], Some(&[3])),
         (Box::new(Affine::new(6, 3)), &[5], None),
         (Box::new(Affine::new(6, 3)), &[2, 3], None),
@@ -60,40 +60,15 @@ fn layers_announce_their_shapes_and_refuse_others() {
         (Box::new(Tanh), &[4], Some(&[4])),
         (Box::new(Flatten), &[1, 28, 28], Some(&[784])),
         (Box::new(Flatten), &[3], Some(&[3])),
-    ];
-    for (layer, input, output) in &cases {
-        let got = layer.output_shape(input).ok();
-        assert_eq!(got.as_deref(), *output, "{layer:?} of {input:?}");
-    }
-    assert_eq!(Affine::new(6, 3).multiply_adds(&[6]), 18);
-    assert_eq!(Relu.multiply_adds(&[6]), 0);
-}
-
-#[test]
-fn layers_of_images_announce_their_shapes_and_refuse_others() {
-    let window = |stride, padding| Window { stride, padding };
-    let cases: [Announcement; 11] = [
         (
-            Box::new(Conv2d::new(3, 8, 3, window(2, 1))),
+            Box::new(conv([3, 8, 3], 2, 1)),
             &[3, 9, 32],
             Some(&[8, 5, 16]),
         ),
-        (
-            Box::new(Conv2d::new(3, 8, 3, window(1, 0))),
-            &[3, 2, 5],
-            None,
-        ),
-        (
-            Box::new(Conv2d::new(3, 8, 3, window(0, 1))),
-            &[3, 5, 5],
-            None,
-        ),
-        (
-            Box::new(Conv2d::new(3, 8, 3, window(1, 1))),
-            &[4, 5, 5],
-            None,
-        ),
-        (Box::new(Conv2d::new(3, 8, 3, window(1, 1))), &[3, 5], None),
+        (Box::new(conv([3, 8, 3], 1, 0)), &[3, 2, 5], None),
+        (Box::new(conv([3, 8, 3], 0, 1)), &[3, 5, 5], None),
+        (Box::new(conv([3, 8, 3], 1, 1)), &[4, 5, 5], None),
+        (Box::new(conv([3, 8, 3], 1, 1)), &[3, 5], None),
         (Box::new(BatchNorm::new(3)), &[3, 2, 2], Some(&[3, 2, 2])),
         (Box::new(BatchNorm::new(3)), &[2, 2, 2], None),
         (Box::new(MaxPool::new(2, 2)), &[3, 5, 4], Some(&[3, 2, 2])),
@@ -105,8 +80,10 @@ fn layers_of_images_announce_their_shapes_and_refuse_others() {
         let got = layer.output_shape(input).ok();
         assert_eq!(got.as_deref(), *output, "{layer:?} of {input:?}");
     }
-    let convolution = Conv2d::new(3, 8, 3, window(2, 1));
-    assert_eq!(convolution.multiply_adds(&[3, 9, 32]), 8 * 3 * 9 * 5 * 16);
+    assert_eq!(Affine::new(6, 3).multiply_adds(&[6]), 18);
+    assert_eq!(Relu.multiply_adds(&[6]), 0);
+    let multiply_adds = conv([3, 8, 3], 2, 1).multiply_adds(&[3, 9, 32]);
+    assert_eq!(multiply_adds, 8 * 3 * 9 * 5 * 16);
 }
 
 /// The only layer of a network in front of a head that lets each channel through.
@@ -144,11 +121,8 @@ fn switched_on_dropout_keeps_its_contract_and_its_rate() {
         values(&layer.forward(&[], x).unwrap().0)
     };
     let drawn = mask(&thin(7, 0), &ones);
-    assert!(
-        drawn
-            .iter()
-            .all(|&m| m == 0.0 || (m - 1.0 / 0.7).abs() < 1e-15)
-    );
+    let mut masks = drawn.iter();
+    assert!(masks.all(|&m| m == 0.0 || (m - 1.0 / 0.7).abs() < 1e-15));
     // 20,000 draws: five standard errors of the kept fraction are 0.016.
     let kept = drawn.iter().filter(|&&m| m > 0.0).count() as f64 / 20_000.0;
     assert!((kept - 0.7).abs() < 0.017, "{kept}");

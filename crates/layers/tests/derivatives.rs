@@ -4,9 +4,9 @@
 use candle_core::Tensor;
 use flatness_layers::Loss;
 use flatness_testkit::{
-    Activation, Autograd, Problem, Residual, ResidualAutograd, Statistics, assert_close,
-    coupled_images, finite_difference, gaussian, independent_images, moved, residual, statistics,
-    values,
+    Activation, Autograd, Oracle, Problem, Residual, ResidualAutograd, Statistics, assert_close,
+    assert_matrices, coupled_images, finite_difference, gaussian, independent_images, moved,
+    residual, statistics, values,
 };
 
 /// Against autograd: the same function by other operations in another order, rounding only.
@@ -19,9 +19,9 @@ const DIFFERENCES: f64 = 1e-9;
 /// Of the networks for images.
 const SEED: u64 = 11;
 
-/// Logistic regression, one and two hidden layers, both activations and losses.
-fn fully_connected() -> Vec<(String, Problem, Autograd)> {
-    let mut problems = Vec::new();
+/// Logistic regression, one and two hidden layers, all activations and losses.
+fn fully_connected() -> Vec<(Problem, Box<dyn Oracle>)> {
+    let mut problems: Vec<(Problem, Box<dyn Oracle>)> = Vec::new();
     for widths in [&[5, 4][..], &[4, 6, 3], &[3, 5, 4, 3]] {
         for activation in [Activation::Relu, Activation::Tanh, Activation::Softplus] {
             for loss in [
@@ -29,23 +29,22 @@ fn fully_connected() -> Vec<(String, Problem, Autograd)> {
                 Loss::SquaredError,
                 Loss::LabelSmoothing { smoothing: 0.2 },
             ] {
-                let what = format!("{widths:?} {activation:?} {loss:?}");
-                let problem = Problem::new(widths, activation, loss, 7, 11);
                 let oracle = Autograd {
                     widths: widths.to_vec(),
                     activation,
                     loss,
                 };
-                problems.push((what, problem, oracle));
+                let problem = Problem::new(widths, activation, loss, 7, 11);
+                problems.push((problem, Box::new(oracle)));
             }
         }
     }
     problems
 }
 
-/// Residual networks with frozen and with batch statistics.
-fn residual_networks() -> Vec<(String, Problem, ResidualAutograd)> {
-    let mut problems = Vec::new();
+/// And residual networks with frozen and with batch statistics.
+fn with_oracles() -> Vec<(Problem, Box<dyn Oracle>)> {
+    let mut problems = fully_connected();
     for form in [Residual::PreActivation, Residual::Wide] {
         for loss in [Loss::CrossEntropy, Loss::LabelSmoothing { smoothing: 0.2 }] {
             let network = residual(form);
@@ -60,7 +59,7 @@ fn residual_networks() -> Vec<(String, Problem, ResidualAutograd)> {
                     statistics,
                     loss,
                 };
-                problems.push((format!("{oracle:?}"), moved(network, loss, 4, 11), oracle));
+                problems.push((moved(network, loss, 4, 11), Box::new(oracle)));
             }
         }
     }
@@ -71,7 +70,7 @@ fn residual_networks() -> Vec<(String, Problem, ResidualAutograd)> {
 fn problems() -> Vec<(String, Problem)> {
     let fully_connected = fully_connected().into_iter();
     fully_connected
-        .map(|(what, problem, _)| (what, problem))
+        .map(|(problem, oracle)| (format!("{oracle:?}"), problem))
         .chain(independent_images(4, SEED))
         .chain(coupled_images(4, SEED))
         .collect()
@@ -79,41 +78,22 @@ fn problems() -> Vec<(String, Problem)> {
 
 #[test]
 fn loss_and_gradient_equal_candle_autograd() {
-    let check = |what: &str, problem: &Problem, loss: f64, gradient: &[f64]| {
-        let point = problem.linearize(&problem.theta);
-        assert_close(what, &[point.loss().sum()], &[loss], ROUNDING);
-        assert_close(what, &problem.gradient(&problem.theta), gradient, ROUNDING);
-    };
-    for (what, problem, oracle) in fully_connected() {
-        let (theta, inputs, labels) = (&problem.theta, &problem.inputs, &problem.labels);
-        let loss = oracle.loss(theta, inputs, labels);
-        check(
-            &what,
-            &problem,
-            loss,
-            &oracle.gradient(theta, inputs, labels),
-        );
-    }
-    for (what, problem, oracle) in residual_networks() {
-        let (theta, inputs, labels) = (&problem.theta, &problem.inputs, &problem.labels);
-        let loss = oracle.loss(theta, inputs, labels);
-        check(
-            &what,
-            &problem,
-            loss,
-            &oracle.gradient(theta, inputs, labels),
-        );
+    for (problem, oracle) in with_oracles() {
+        let (what, theta) = (format!("{oracle:?}"), &problem.theta);
+        let (inputs, labels) = (&problem.inputs, &problem.labels);
+        let loss = problem.linearize(theta).loss().sum();
+        let expected = oracle.loss(theta, inputs, labels);
+        assert_close(&what, &[loss], &[expected], ROUNDING);
+        let expected = oracle.gradient(theta, inputs, labels);
+        assert_close(&what, &problem.gradient(theta), &expected, ROUNDING);
     }
 }
 
 #[test]
 fn gradient_equals_differences_of_the_loss() {
     for (what, problem) in problems() {
-        let expected = finite_difference::gradient(
-            |theta| problem.linearize(theta).loss().sum(),
-            &problem.theta,
-            STEP,
-        );
+        let loss = |theta: &[f64]| problem.linearize(theta).loss().sum();
+        let expected = finite_difference::gradient(loss, &problem.theta, STEP);
         let gradient = problem.gradient(&problem.theta);
         assert_close(&what, &gradient, &expected, DIFFERENCES);
     }
@@ -122,40 +102,20 @@ fn gradient_equals_differences_of_the_loss() {
 #[test]
 fn the_hessian_equals_differences_of_the_gradient() {
     for (what, problem) in problems() {
-        let expected =
-            finite_difference::jacobian(|theta| problem.gradient(theta), &problem.theta, STEP);
+        let gradient = |theta: &[f64]| problem.gradient(theta);
+        let expected = finite_difference::jacobian(gradient, &problem.theta, STEP);
         let hessian = problem.hessian();
-        assert_close(&what, hessian.as_slice(), expected.as_slice(), DIFFERENCES);
+        assert_matrices(&what, &hessian, &expected, DIFFERENCES);
     }
 }
 
 #[test]
 fn hessian_products_equal_candle_double_backward() {
-    let vectors = |problem: &Problem| gaussian((3, problem.dim()), 21);
-    let check = |what: &str, problem: &Problem, product: &dyn Fn(&[f64]) -> Vec<f64>| {
-        let vectors = vectors(problem);
-        let expected = rows(&vectors)
-            .iter()
-            .flat_map(|v| product(v))
-            .collect::<Vec<_>>();
-        assert_close(
-            what,
-            &problem.hessian_product(&vectors),
-            &expected,
-            ROUNDING,
-        );
-    };
-    for (what, problem, oracle) in fully_connected() {
-        let (theta, inputs, labels) = (&problem.theta, &problem.inputs, &problem.labels);
-        check(&what, &problem, &|v| {
-            oracle.hessian_product(theta, v, inputs, labels)
-        });
-    }
-    for (what, problem, oracle) in residual_networks() {
-        let (theta, inputs, labels) = (&problem.theta, &problem.inputs, &problem.labels);
-        check(&what, &problem, &|v| {
-            oracle.hessian_product(theta, v, inputs, labels)
-        });
+    for (problem, oracle) in with_oracles() {
+        let vectors = gaussian((3, problem.dim()), 21);
+        let expected = product(&problem, oracle.as_ref(), &vectors);
+        let got = problem.hessian_product(&vectors);
+        assert_close(&format!("{oracle:?}"), &got, &expected, ROUNDING);
     }
 }
 
@@ -169,17 +129,17 @@ fn one_example_alone_is_no_special_case() {
         };
         let problem = Problem::new(&oracle.widths, activation, oracle.loss, 1, 5);
         let vector = gaussian((1, problem.dim()), 6);
-        let expected = oracle.hessian_product(
-            &problem.theta,
-            &values(&vector),
-            &problem.inputs,
-            &problem.labels,
-        );
+        let expected = product(&problem, &oracle, &vector);
         let product = problem.hessian_product(&vector);
         assert_close("one example", &product, &expected, ROUNDING);
     }
 }
 
-fn rows(vectors: &Tensor) -> Vec<Vec<f64>> {
-    vectors.to_vec2().unwrap()
+/// H v of each row of `vectors` (V, P), row by row, by the oracle.
+fn product(problem: &Problem, oracle: &dyn Oracle, vectors: &Tensor) -> Vec<f64> {
+    let vectors = values(vectors);
+    let rows = vectors.chunks(problem.dim());
+    let (theta, inputs, labels) = (&problem.theta, &problem.inputs, &problem.labels);
+    rows.flat_map(|v| oracle.hessian_product(theta, v, inputs, labels))
+        .collect()
 }

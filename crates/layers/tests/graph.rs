@@ -1,8 +1,7 @@
 //! Graphs that do not fit together are errors that say where.
 
-use candle_core::{DType, Device, Tensor};
 use flatness_layers::{Affine, BatchNorm, Error, Flatten, Graph, Loss, Network, Relu, Tanh, Value};
-use flatness_testkit::{Normalization, Problem, gaussian, statistics, vgg};
+use flatness_testkit::Problem;
 
 #[test]
 fn a_value_of_another_graph_is_an_error() {
@@ -30,17 +29,10 @@ fn the_sides_of_a_sum_must_have_one_shape() {
     let input = graph.input();
     let narrow = graph.layer("fc", Affine::new(4, 3), input).unwrap();
     for (left, right) in [(input, narrow), (narrow, input)] {
-        match graph.add("sum", left, right) {
-            Err(Error::Input {
-                layer,
-                input: shape,
-                ..
-            }) => {
-                assert_eq!(layer, "sum");
-                assert_eq!(shape, graph.shape(right).unwrap());
-            }
-            other => panic!("expected an input error, got {other:?}"),
-        }
+        let message = graph.add("sum", left, right).unwrap_err().to_string();
+        let shape = graph.shape(right).unwrap();
+        let expected = format!("layer sum cannot take inputs of shape {shape:?}: both sides");
+        assert!(message.starts_with(&expected), "{message}");
     }
     // A value with itself is a sum like any other.
     assert!(graph.add("twice", narrow, narrow).is_ok());
@@ -90,43 +82,13 @@ fn parameters_and_buffers_of_one_name_are_errors() {
         finished(graph, x)
     };
     let network = build(["bn0", "bn1"]).unwrap();
-    let names: Vec<&str> = network
-        .buffers()
-        .parameters()
-        .iter()
-        .map(|buffer| buffer.name.as_str())
-        .collect();
-    let expected = [
-        "bn0.running_mean",
-        "bn0.running_var",
-        "bn1.running_mean",
-        "bn1.running_var",
-    ];
-    assert_eq!(names, expected);
+    let buffers = network.buffers().parameters().iter();
+    let names: Vec<&str> = buffers.map(|buffer| buffer.name.as_str()).collect();
+    let expected = "bn0.running_mean bn0.running_var bn1.running_mean bn1.running_var";
+    assert_eq!(names.join(" "), expected);
     let message = build(["bn", "bn"]).unwrap_err().to_string();
     assert!(message.contains("two of bn.weight"), "{message}");
     assert!(matches!(build(["head", "bn"]), Err(Error::Names { .. })));
-}
-
-#[test]
-fn statistics_of_another_length_do_not_freeze_a_network() {
-    let network = vgg(Normalization::Batch);
-    let dim = network.buffers().dim();
-    for shape in [vec![dim - 1], vec![dim + 1], vec![1, dim], vec![]] {
-        let error = network.freeze(&gaussian(shape.clone(), 1)).unwrap_err();
-        assert!(
-            matches!(&error, Error::Shape { got, .. } if *got == shape),
-            "{error}"
-        );
-    }
-    // What is frozen, or never normalised, has nothing left to freeze.
-    let none = Tensor::zeros(0, DType::F64, &Device::Cpu).unwrap();
-    let frozen = network.freeze(&statistics(&network, 1)).unwrap();
-    for network in [&frozen, &vgg(Normalization::None)] {
-        assert_eq!(network.buffers().dim(), 0);
-        assert!(network.freeze(&none).is_ok());
-        assert!(network.freeze(&gaussian(1, 1)).is_err());
-    }
 }
 
 #[test]
@@ -140,9 +102,6 @@ fn a_single_value_has_no_batch_statistics() {
         let point = problem.linearize(&problem.theta);
         point.batch_statistics()
     };
-    match statistics(1) {
-        Err(Error::OneValue { layer }) => assert_eq!(layer, "bn"),
-        other => panic!("expected an error of one value, got {other:?}"),
-    }
+    assert!(matches!(statistics(1), Err(Error::OneValue { layer }) if layer == "bn"));
     assert_eq!(statistics(2).unwrap().dims(), [4]);
 }

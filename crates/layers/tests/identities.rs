@@ -4,8 +4,8 @@
 use candle_core::{Device, Tensor};
 use flatness_layers::Loss;
 use flatness_testkit::{
-    Activation, Problem, assert_close, assert_small, coupled_images, gaussian, independent_images,
-    values,
+    Activation, Problem, assert_close, assert_matrices, assert_small, coupled_images, gaussian,
+    independent_images, values,
 };
 use nalgebra::{DMatrix, DVector};
 
@@ -49,10 +49,8 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 fn rank(matrix: &DMatrix<f64>) -> usize {
     let eigenvalues = matrix.clone().symmetric_eigenvalues();
     let largest = eigenvalues.amax();
-    let nonzero = eigenvalues
-        .iter()
-        .filter(|&&value| value.abs() > ZERO * largest);
-    nonzero.count()
+    let is_nonzero = |value: &&f64| value.abs() > ZERO * largest;
+    eigenvalues.iter().filter(is_nonzero).count()
 }
 
 /// diag(p) − p pᵀ, or 1 for squared error.
@@ -68,11 +66,8 @@ fn loss_hessian(loss: Loss, p: &DVector<f64>) -> DMatrix<f64> {
 #[test]
 fn the_transposed_jacobian_is_the_adjoint_of_the_jacobian() {
     for problem in all_networks() {
-        let classes = problem.classes();
-        let (v, u) = (
-            gaussian((1, problem.dim()), 31),
-            gaussian((problem.examples(), 1, classes), 32),
-        );
+        let v = gaussian((1, problem.dim()), 31);
+        let u = gaussian((problem.examples(), 1, problem.classes()), 32);
         let point = problem.linearize(&problem.theta);
         let forward = point.jacobian_product(&problem.split(&v)).unwrap();
         let sums = problem.zeros(1);
@@ -87,23 +82,15 @@ fn the_transposed_jacobian_is_the_adjoint_of_the_jacobian() {
 fn hessian_and_gauss_newton_are_symmetric_and_gauss_newton_is_positive_semidefinite() {
     for problem in all_networks() {
         for matrix in [problem.hessian(), problem.gauss_newton()] {
-            let transposed = matrix.transpose();
-            assert_close(
-                "symmetry",
-                matrix.as_slice(),
-                transposed.as_slice(),
-                ROUNDING,
-            );
+            assert_matrices("symmetry", &matrix, &matrix.transpose(), ROUNDING);
         }
         let eigenvalues = problem.gauss_newton().symmetric_eigenvalues();
         assert!(eigenvalues.min() >= -ZERO * eigenvalues.max());
         let vectors = gaussian((5, problem.dim()), 33);
         let products = problem.gauss_newton_product(&vectors);
         let vectors = values(&vectors);
-        for (v, g) in vectors
-            .chunks(problem.dim())
-            .zip(products.chunks(problem.dim()))
-        {
+        let rows = vectors.chunks(problem.dim());
+        for (v, g) in rows.zip(products.chunks(problem.dim())) {
             assert!(dot(v, g) > 0.0, "a random vector is not in the kernel");
         }
     }
@@ -116,13 +103,7 @@ fn gauss_newton_is_the_sum_of_jt_a_j() {
         for (jacobian, p) in problem.jacobians().iter().zip(problem.probabilities()) {
             expected += jacobian.transpose() * loss_hessian(problem.loss, &p) * jacobian;
         }
-        let got = problem.gauss_newton();
-        assert_close(
-            "G = Σ Jᵀ A J",
-            got.as_slice(),
-            expected.as_slice(),
-            ROUNDING,
-        );
+        assert_matrices("G = Σ Jᵀ A J", &problem.gauss_newton(), &expected, ROUNDING);
     }
 }
 
@@ -132,12 +113,8 @@ fn gauss_newton_is_the_sum_of_jt_a_j() {
 fn piecewise_linear_networks_have_equal_traces_and_no_residual_inside_a_layer() {
     for problem in piecewise_linear_networks() {
         let (hessian, gauss_newton) = (problem.hessian(), problem.gauss_newton());
-        assert_close(
-            "Tr H = Tr G",
-            &[hessian.trace()],
-            &[gauss_newton.trace()],
-            ROUNDING,
-        );
+        let traces = [&hessian, &gauss_newton].map(|matrix| [matrix.trace()]);
+        assert_close("Tr H = Tr G", &traces[0], &traces[1], ROUNDING);
         let residual = hessian - &gauss_newton;
         let bound = ROUNDING * gauss_newton.amax();
         assert_small("diagonal of R", residual.diagonal().as_slice(), bound);
@@ -165,24 +142,12 @@ fn tanh_networks_have_a_residual_on_the_diagonal() {
 fn a_block_of_vectors_equals_its_vectors_one_by_one() {
     for problem in all_networks() {
         let vectors = gaussian((3, problem.dim()), 34);
-        let single = |product: &dyn Fn(&Tensor) -> Vec<f64>| -> Vec<f64> {
-            (0..3)
-                .flat_map(|row| product(&vectors.narrow(0, row, 1).unwrap()))
-                .collect()
-        };
-        let (hessian, gauss_newton) = (
-            |v: &Tensor| problem.hessian_product(v),
-            |v: &Tensor| problem.gauss_newton_product(v),
-        );
-        // The order of a sum may depend on the number of columns: rounding.
-        let tolerance = 1e-14;
-        assert_close("H", &hessian(&vectors), &single(&hessian), tolerance);
-        assert_close(
-            "G",
-            &gauss_newton(&vectors),
-            &single(&gauss_newton),
-            tolerance,
-        );
+        for product in [Problem::hessian_product, Problem::gauss_newton_product] {
+            let single = |row| product(&problem, &vectors.narrow(0, row, 1).unwrap());
+            let single: Vec<f64> = (0..3).flat_map(single).collect();
+            // The order of a sum may depend on the number of columns: rounding.
+            assert_close("block", &product(&problem, &vectors), &single, 1e-14);
+        }
     }
 }
 
@@ -190,15 +155,12 @@ fn a_block_of_vectors_equals_its_vectors_one_by_one() {
 fn products_and_gradients_are_added_to_the_sums() {
     let problem = &all_networks()[1];
     let sums = problem.zeros(1);
-    let vector = problem.split(&gaussian((1, problem.dim()), 35));
-    let curved = problem.linearize(&problem.theta).with_cotangents().unwrap();
-    curved.linearization().add_gradient(&sums).unwrap();
-    curved.add_hessian_product(&vector, &sums).unwrap();
-    curved
-        .linearization()
-        .add_gauss_newton_product(&vector, &sums)
-        .unwrap();
     let v = gaussian((1, problem.dim()), 35);
+    let (vector, point) = (problem.split(&v), problem.linearize(&problem.theta));
+    point.add_gradient(&sums).unwrap();
+    point.add_gauss_newton_product(&vector, &sums).unwrap();
+    let curved = point.with_cotangents().unwrap();
+    curved.add_hessian_product(&vector, &sums).unwrap();
     let parts = [
         problem.gradient(&problem.theta),
         problem.hessian_product(&v),
@@ -213,14 +175,8 @@ fn products_and_gradients_are_added_to_the_sums() {
 /// Softmax regression with inputs of its own.
 fn regression(inputs: &DMatrix<f64>, classes: usize, seed: u64) -> Problem {
     let (examples, features) = inputs.shape();
-    let widths = [features, classes];
-    let problem = Problem::new(
-        &widths,
-        Activation::Relu,
-        Loss::CrossEntropy,
-        examples,
-        seed,
-    );
+    let (widths, loss) = ([features, classes], Loss::CrossEntropy);
+    let problem = Problem::new(&widths, Activation::Relu, loss, examples, seed);
     let row_major = inputs.transpose();
     let inputs = Tensor::from_slice(row_major.as_slice(), (examples, features), &Device::Cpu);
     Problem {
@@ -257,17 +213,15 @@ fn the_hessian_of_softmax_regression_is_its_closed_form() {
             let (a, x) = (loss_hessian(Loss::CrossEntropy, p), rows.row(example));
             let blocks = a.kronecker(&(x.transpose() * x));
             let width = features + 1;
-            for (i, j) in
-                (0..classes * width).flat_map(|i| (0..classes * width).map(move |j| (i, j)))
-            {
-                expected[(
-                    position(i / width, i % width),
-                    position(j / width, j % width),
-                )] += blocks[(i, j)];
+            let place = |i: usize| position(i / width, i % width);
+            for i in 0..classes * width {
+                for j in 0..classes * width {
+                    expected[(place(i), place(j))] += blocks[(i, j)];
+                }
             }
         }
         for got in [problem.hessian(), problem.gauss_newton()] {
-            assert_close("closed form", got.as_slice(), expected.as_slice(), ROUNDING);
+            assert_matrices("closed form", &got, &expected, ROUNDING);
         }
     }
 }

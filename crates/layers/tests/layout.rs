@@ -108,17 +108,14 @@ fn sums_of_blocks_are_scaled_once_all_is_added() {
 #[test]
 fn vectors_of_another_length_are_errors() {
     let layout = layout();
-    let shape_error = |result: Result<Vec<Tensor>, Error>| match result {
-        Err(Error::Shape { expected, got, .. }) => (expected, got),
-        other => panic!("expected a shape error, got {other:?}"),
-    };
+    let error = |result: Result<Vec<Tensor>, Error>| result.unwrap_err().to_string();
     for shape in [vec![DIM - 1], vec![DIM + 1], vec![1, DIM], vec![0]] {
-        let (expected, got) = shape_error(layout.views(&gaussian(shape.clone(), 1)));
-        assert_eq!((expected, got), (vec![DIM], shape));
+        let message = error(layout.views(&gaussian(shape.clone(), 1)));
+        assert!(message.ends_with(&format!("expected shape [{DIM}], got {shape:?}")));
     }
     for shape in [vec![2, DIM - 1], vec![DIM], vec![1, 1, DIM]] {
-        let (_, got) = shape_error(layout.split(&gaussian(shape.clone(), 1)));
-        assert_eq!(got, shape);
+        let message = error(layout.split(&gaussian(shape.clone(), 1)));
+        assert!(message.ends_with(&format!(", got {shape:?}")), "{message}");
     }
 }
 
@@ -218,22 +215,14 @@ fn patterns_select_ranges_in_order_with_neighbours_joined() {
 fn a_pattern_that_matches_nothing_lists_the_names() {
     let layout = named(&NAMES);
     // A name in part, another case, the ends of one name overlapping, and an empty pattern.
-    for pattern in [
-        "fc",
-        "bias",
-        "FC.bias",
-        "fc.bi*ias",
-        "*.weight.*",
-        "fc.bias.",
-        "",
-    ] {
-        let error = layout.select(&["conv.weight", pattern]).unwrap_err();
-        assert!(
-            matches!(&error, Error::Pattern { pattern: got, .. } if got == pattern),
-            "{pattern}: {error}"
-        );
-        assert!(error.to_string().contains("layer1.0.bn.bias, fc.weight"));
-        assert!(!error.to_string().contains("more"), "{error}");
+    for pattern in "fc bias FC.bias fc.bi*ias *.weight.* fc.bias. ".split(' ') {
+        let message = layout
+            .select(&["conv.weight", pattern])
+            .unwrap_err()
+            .to_string();
+        let expected = format!("no parameter is called {pattern} (");
+        assert!(message.starts_with(&expected), "{message}");
+        assert!(message.ends_with(&NAMES.join(", ")), "{message}");
     }
     let many: Vec<String> = (0..23).map(|index| format!("fc{index}.weight")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();

@@ -42,19 +42,13 @@ fn evaluate(loss: Loss, logits: &[f64], labels: &[u32]) -> LossPoint {
 #[test]
 fn value_gradient_and_hessian_product_equal_the_formula_and_its_differences() {
     let logits = values(&gaussian((EXAMPLES, CLASSES), 1));
-    let labels = labels(EXAMPLES, CLASSES as u32, 2)
-        .to_vec1::<u32>()
-        .unwrap();
+    let labels = labels(EXAMPLES, CLASSES as u32, 2).to_vec1().unwrap();
     let block = gaussian((EXAMPLES, 2, CLASSES), 3);
     for loss in LOSSES {
         let point = evaluate(loss, &logits, &labels);
         let what = format!("{loss:?}");
-        assert_close(
-            &what,
-            &[point.sum()],
-            &[formula(loss, &logits, &labels)],
-            1e-14,
-        );
+        let expected = formula(loss, &logits, &labels);
+        assert_close(&what, &[point.sum()], &[expected], 1e-14);
         let gradient = finite_difference::gradient(|z| formula(loss, z, &labels), &logits, 1e-3);
         assert_eq!(point.gradient().dims(), [EXAMPLES, CLASSES]);
         assert_close(&what, &values(point.gradient()), &gradient, 1e-10);
@@ -62,12 +56,9 @@ fn value_gradient_and_hessian_product_equal_the_formula_and_its_differences() {
         assert_eq!(product.dims(), block.dims());
         for vector in 0..2 {
             let along = |block: &Tensor| values(&block.narrow(1, vector, 1).unwrap());
-            let expected = finite_difference::directional(
-                |z| values(evaluate(loss, z, &labels).gradient()),
-                &logits,
-                &along(&block),
-                1e-3,
-            );
+            let gradient = |z: &[f64]| values(evaluate(loss, z, &labels).gradient());
+            let direction = along(&block);
+            let expected = finite_difference::directional(gradient, &logits, &direction, 1e-3);
             assert_close(&what, &along(&product), &expected, 1e-10);
         }
     }
@@ -95,12 +86,9 @@ fn outer_products_equal_loops_over_the_gradient_of_each_example() {
         let product = point.outer_product(&block).unwrap();
         assert_eq!(product.dims(), block.dims());
         assert_close(&format!("{loss:?}"), &values(&product), &expected, 1e-14);
-        for wrong in [
-            block.narrow(0, 0, 2).unwrap(),
-            block.narrow(2, 0, 2).unwrap(),
-            block.to_dtype(DType::F32).unwrap(),
-        ] {
-            assert!(point.outer_product(&wrong).is_err());
+        let single = block.to_dtype(DType::F32);
+        for wrong in [block.narrow(0, 0, 2), block.narrow(2, 0, 2), single] {
+            assert!(point.outer_product(&wrong.unwrap()).is_err());
         }
     }
 }
@@ -110,10 +98,8 @@ fn without_smoothing_labels_are_themselves_and_other_smoothings_are_errors() {
     let logits = gaussian((EXAMPLES, CLASSES), 1);
     let labels = labels(EXAMPLES, CLASSES as u32, 2);
     let smoothed = |smoothing| Loss::LabelSmoothing { smoothing }.evaluate(&logits, &labels);
-    let (plain, zero) = (
-        Loss::CrossEntropy.evaluate(&logits, &labels).unwrap(),
-        smoothed(0.0).unwrap(),
-    );
+    let plain = Loss::CrossEntropy.evaluate(&logits, &labels).unwrap();
+    let zero = smoothed(0.0).unwrap();
     assert_eq!(zero.sum(), plain.sum());
     assert_eq!(values(zero.gradient()), values(plain.gradient()));
     for smoothing in [1.0, 1.5, -0.1, f64::NAN] {
@@ -131,12 +117,8 @@ fn cross_entropy_ignores_shifts_of_the_logits() {
     let moved = evaluate(Loss::CrossEntropy, &shifted, &labels);
     // A shift by 100 rounds the logits at 1e-14.
     assert_close("loss", &[moved.sum()], &[point.sum()], 1e-13);
-    assert_close(
-        "gradient",
-        &values(moved.gradient()),
-        &values(point.gradient()),
-        1e-13,
-    );
+    let [got, expected] = [&moved, &point].map(|point| values(point.gradient()));
+    assert_close("gradient", &got, &expected, 1e-13);
     let ones = Tensor::ones((EXAMPLES, 1, CLASSES), DType::F64, &Device::Cpu).unwrap();
     assert_small("A 1", &values(&point.hessian_product(&ones).unwrap()), 0.0);
 }

@@ -12,7 +12,9 @@
 
 use candle_core::{Device, Tensor};
 use flatness_layers::{Loss, count_correct};
-use flatness_testkit::{Activation, Problem, assert_close, finite_difference};
+use flatness_testkit::{
+    Activation, Problem, assert_close, assert_matrices, finite_difference, values,
+};
 use nalgebra::DMatrix;
 
 /// Positions of the weights in the flat vector: each layer's weights stand before its biases.
@@ -37,10 +39,7 @@ fn separated(widths: &[usize], seed: u64) -> Problem {
         problem.theta[index] = 0.0;
     }
     for _ in 0..2_000 {
-        let theta = Tensor::new(problem.theta.as_slice(), &Device::Cpu).unwrap();
-        let views = problem.network.layout().views(&theta).unwrap();
-        let logits = problem.network.forward(&views, &problem.inputs).unwrap();
-        let correct = count_correct(&logits, &problem.labels).unwrap();
+        let correct = count_correct(&problem.logits(), &problem.labels).unwrap();
         if correct.first == problem.examples() {
             return problem;
         }
@@ -49,33 +48,19 @@ fn separated(widths: &[usize], seed: u64) -> Problem {
             problem.theta[index] -= 0.05 * gradient[index];
         }
     }
-    panic!(
-        "the loss is still {}",
-        problem.linearize(&problem.theta).loss().sum()
-    );
-}
-
-fn scaled(problem: &Problem, factor: f64) -> Vec<f64> {
-    problem.theta.iter().map(|x| factor * x).collect()
+    panic!("no margins without errors");
 }
 
 /// The same problem at a θ.
 fn rescaled(widths: &[usize], seed: u64, factor: f64) -> Problem {
     let mut problem = separated(widths, seed);
-    problem.theta = scaled(&problem, factor);
+    problem.theta.iter_mut().for_each(|x| *x *= factor);
     problem
 }
 
 fn weight_block(matrix: &DMatrix<f64>, widths: &[usize]) -> DMatrix<f64> {
     let weights = weights(widths);
     matrix.select_rows(&weights).select_columns(&weights)
-}
-
-fn logits(problem: &Problem) -> Vec<Vec<f64>> {
-    let theta = Tensor::new(problem.theta.as_slice(), &Device::Cpu).unwrap();
-    let views = problem.network.layout().views(&theta).unwrap();
-    let logits = problem.network.forward(&views, &problem.inputs).unwrap();
-    logits.to_vec2().unwrap()
 }
 
 const NETWORKS: [&[usize]; 3] = [&[5, 3], &[4, 8, 3], &[4, 12, 9, 3]];
@@ -89,20 +74,13 @@ fn logits_jacobian_and_both_terms_of_the_hessian_scale_with_their_powers() {
         for factor in [0.5, 3.0] {
             let moved = rescaled(widths, SEED, factor);
             let power = |exponent: i32| f64::powi(factor, exponent);
-            let expected: Vec<f64> = logits(&base)
-                .concat()
-                .iter()
-                .map(|z| power(depth) * z)
-                .collect();
-            assert_close("logits", &logits(&moved).concat(), &expected, 1e-13);
+            let logits = values(&base.logits()).into_iter();
+            let expected: Vec<f64> = logits.map(|z| power(depth) * z).collect();
+            assert_close("logits", &values(&moved.logits()), &expected, 1e-13);
             for (moved, base) in moved.jacobians().iter().zip(base.jacobians()) {
                 let columns = weights(widths);
-                let (moved, base) = (
-                    moved.select_columns(&columns),
-                    base.select_columns(&columns),
-                );
-                let expected = base * power(depth - 1);
-                assert_close("J", moved.as_slice(), expected.as_slice(), 1e-13);
+                let [moved, base] = [moved, &base].map(|j| j.select_columns(&columns));
+                assert_matrices("J", &moved, &(base * power(depth - 1)), 1e-13);
             }
             // Σ r ∇²z at θ with the residuals r = p − y of a θ, held fixed: the derivative of Jᵀ r.
             let point = moved.linearize(&moved.theta);
@@ -110,9 +88,8 @@ fn logits_jacobian_and_both_terms_of_the_hessian_scale_with_their_powers() {
             let pulled_back = |theta: &[f64]| {
                 let sums = base.zeros(1);
                 let point = base.linearize(theta);
-                point
-                    .add_transposed_jacobian_product(&residual, &sums)
-                    .unwrap();
+                let added = point.add_transposed_jacobian_product(&residual, &sums);
+                added.unwrap();
                 base.joined(&sums)
             };
             let curvature = finite_difference::jacobian(pulled_back, &base.theta, 1e-5);
@@ -122,7 +99,7 @@ fn logits_jacobian_and_both_terms_of_the_hessian_scale_with_their_powers() {
             if depth == 1 {
                 assert_eq!(got.amax(), 0.0);
             } else {
-                assert_close("R", got.as_slice(), expected.as_slice(), 1e-8);
+                assert_matrices("R", &got, &expected, 1e-8);
             }
         }
     }
@@ -134,7 +111,8 @@ fn sharpness_along_the_ray(widths: &[usize]) -> Vec<f64> {
     let depth = widths.len() as f64 - 1.0;
     let prediction = |problem: &Problem| -> Vec<usize> {
         let best = |row: &Vec<f64>| (0..3).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap();
-        logits(problem).iter().map(best).collect()
+        let logits = problem.logits().to_vec2().unwrap();
+        logits.iter().map(best).collect()
     };
     let before = prediction(&separated(widths, SEED));
     let mut sharpness = Vec::new();
@@ -180,12 +158,7 @@ fn in_logistic_regression_confidence_kills_curvature_even_where_the_loss_grows()
         let loss = problem.linearize(&problem.theta).loss().sum();
         (loss, problem.hessian().symmetric_eigenvalues().amax())
     });
-    assert!(
-        near.0 < far.0 && 50.0 * far.0 < beyond.0,
-        "{near:?} {far:?} {beyond:?}"
-    );
-    assert!(
-        far.1 < 1e-4 * near.1 && beyond.1 < 1e-100,
-        "{near:?} {far:?} {beyond:?}"
-    );
+    let rises = near.0 < far.0 && 50.0 * far.0 < beyond.0;
+    let dies = far.1 < 1e-4 * near.1 && beyond.1 < 1e-100;
+    assert!(rises && dies, "{near:?} {far:?} {beyond:?}");
 }

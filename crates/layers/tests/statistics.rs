@@ -13,8 +13,8 @@ use std::ops::Range;
 use candle_core::{Device, Tensor};
 use flatness_layers::{Loss, Network};
 use flatness_testkit::{
-    Normalization, Problem, Residual, assert_close, assert_small, coupled_images, gaussian,
-    independent_images, moved, residual, statistics, values, vgg,
+    Normalization, Problem, Residual, assert_close, assert_matrices, assert_small, coupled_images,
+    gaussian, independent_images, moved, residual, statistics, values, vgg,
 };
 use nalgebra::DMatrix;
 
@@ -74,9 +74,8 @@ fn frozen_at_its_own_statistics_a_batch_has_the_same_logits() {
             let count = (EXAMPLES * pixels) as f64;
             let variances = start + pair[0].len()..start + 2 * pair[0].len();
             start = variances.end;
-            own[variances]
-                .iter_mut()
-                .for_each(|x| *x *= (count - 1.0) / count);
+            let own = own[variances].iter_mut();
+            own.for_each(|x| *x *= (count - 1.0) / count);
         }
         assert_eq!(start, own.len());
         let own = Tensor::new(own, &Device::Cpu).unwrap();
@@ -103,15 +102,11 @@ fn part(problem: &Problem, range: Range<usize>) -> Problem {
 
 #[test]
 fn a_batch_is_the_sum_of_its_parts_only_where_its_examples_are_independent() {
-    let cases = (independent_images(EXAMPLES, 7)
-        .into_iter()
-        .map(|case| (case, true)))
-    .chain(
-        coupled_images(EXAMPLES, 7)
-            .into_iter()
-            .map(|case| (case, false)),
-    );
-    for ((what, problem), independent) in cases {
+    let cases = independent_images(EXAMPLES, 7);
+    let count = cases.len();
+    let cases = cases.into_iter().chain(coupled_images(EXAMPLES, 7));
+    for (index, (what, problem)) in cases.enumerate() {
+        let independent = index < count;
         assert_eq!(problem.network.couples_examples(), !independent, "{what}");
         let vectors = gaussian((1, problem.dim()), 8);
         let parts = [part(&problem, 0..1), part(&problem, 1..4)];
@@ -139,9 +134,8 @@ fn scaled(network: Network, layer: &str, factor: f64) -> (Problem, Range<usize>)
     let layers = problem.layers();
     let (_, range) = layers.iter().find(|(name, _)| *name == layer).unwrap();
     let range = range.clone();
-    problem.theta[range.clone()]
-        .iter_mut()
-        .for_each(|x| *x *= factor);
+    let weights = problem.theta[range.clone()].iter_mut();
+    weights.for_each(|x| *x *= factor);
     (problem, range)
 }
 
@@ -172,19 +166,11 @@ fn weights_before_batch_statistics_have_no_scale() {
 
         let block = |problem: &Problem| -> DMatrix<f64> {
             let (start, size) = (group.start, group.len());
-            problem
-                .hessian()
-                .view((start, start), (size, size))
-                .into_owned()
+            let hessian = problem.hessian();
+            hessian.view((start, start), (size, size)).into_owned()
         };
         let hessian = block(&one);
-        let expected = &hessian / 9.0;
-        assert_close(
-            "H(3 w)",
-            block(&other).as_slice(),
-            expected.as_slice(),
-            1e-10,
-        );
+        assert_matrices("H(3 w)", &block(&other), &(&hessian / 9.0), 1e-10);
         let product = &hessian * DMatrix::from_column_slice(weights.len(), 1, weights);
         let expected: Vec<f64> = slope.iter().map(|g| -g).collect();
         let scale = hessian.amax() * weights.iter().fold(0.0, |most: f64, w| most.max(w.abs()));
@@ -201,18 +187,12 @@ fn a_bias_before_batch_statistics_changes_nothing() {
     let bias = first.end - 3..first.end;
     let gradient = problem.gradient(&problem.theta);
     let largest = gradient.iter().fold(0.0, |most: f64, g| most.max(g.abs()));
-    assert_small(
-        "gradient of the bias",
-        &gradient[bias.clone()],
-        1e-14 * largest,
-    );
+    let of_bias = &gradient[bias.clone()];
+    assert_small("gradient of the bias", of_bias, 1e-14 * largest);
     let hessian = problem.hessian();
     let rows = hessian.rows(bias.start, bias.len()).into_owned();
-    assert_small(
-        "Hessian of the bias",
-        rows.as_slice(),
-        1e-13 * hessian.amax(),
-    );
+    let bound = 1e-13 * hessian.amax();
+    assert_small("Hessian of the bias", rows.as_slice(), bound);
 }
 
 /// Frozen, the trace of R is zero; with batch statistics the logits are not affine in a parameter.
@@ -229,14 +209,11 @@ fn batch_statistics_leave_a_residual_on_the_diagonal() {
 fn freezing_and_thinning_keep_names_shapes_and_order() {
     for (network, _) in normalized() {
         let frozen = network.freeze(&statistics(&network, 12)).unwrap();
-        for other in [
-            &frozen,
-            &network.thin(1, 0).unwrap(),
-            &frozen.thin(1, 0).unwrap(),
-        ] {
+        let [thin, both] = [&network, &frozen].map(|network| network.thin(1, 0).unwrap());
+        for other in [&frozen, &thin, &both] {
             assert_eq!(other.layout(), network.layout());
         }
         assert_eq!(frozen.multiply_adds(), network.multiply_adds());
-        assert_eq!(network.thin(1, 0).unwrap().buffers(), network.buffers());
+        assert_eq!(thin.buffers(), network.buffers());
     }
 }

@@ -38,11 +38,8 @@ fn the_first_error_in_the_order_of_the_shares_is_returned() {
         });
         assert_eq!(result.unwrap_err(), 0);
         let late = workers.shares(8, |share| {
-            if share.end == 8 {
-                Err(share.end)
-            } else {
-                Ok(())
-            }
+            let whole = share.end < 8;
+            whole.then_some(()).ok_or(share.end)
         });
         assert_eq!(late.unwrap_err(), 8);
     }
@@ -51,8 +48,6 @@ fn the_first_error_in_the_order_of_the_shares_is_returned() {
 #[test]
 fn no_threads_are_an_error() {
     let error = Workers::new(0).unwrap_err();
-    assert!(
-        matches!(error, Error::Workers { threads: 0, .. }),
-        "{error}"
-    );
+    let none = matches!(error, Error::Workers { threads: 0, .. });
+    assert!(none, "{error}");
 }

@@ -94,15 +94,12 @@ pub fn decode(bytes: &[u8], origin: &str) -> Result<Checkpoint, Error> {
         origin: origin.to_owned(),
         reason,
     };
-    let (_, metadata) =
-        SafeTensors::read_metadata(bytes).map_err(|error| format(error.to_string()))?;
-    let model = metadata
-        .metadata()
-        .as_ref()
-        .and_then(|entries| entries.get("model").cloned());
-    let tensors = candle_core::safetensors::load_buffer(bytes, &Device::Cpu)
-        .map_err(|error| format(error.to_string()))?;
-    Checkpoint::new(tensors, model)
+    let metadata = SafeTensors::read_metadata(bytes);
+    let (_, metadata) = metadata.map_err(|error| format(error.to_string()))?;
+    let entries = metadata.metadata().as_ref();
+    let model = entries.and_then(|entries| entries.get("model").cloned());
+    let tensors = candle_core::safetensors::load_buffer(bytes, &Device::Cpu);
+    Checkpoint::new(tensors.map_err(|error| format(error.to_string()))?, model)
 }
 
 impl Checkpoint {
@@ -110,10 +107,9 @@ impl Checkpoint {
     fn new(mut tensors: HashMap<String, Tensor>, model: Option<String>) -> Result<Self, Error> {
         tensors.retain(|name, _| name.rsplit('.').next() != Some(BATCHES));
         if tensors.keys().all(|name| name.starts_with(PARALLEL)) {
-            tensors = tensors
-                .into_iter()
-                .map(|(name, tensor)| (name[PARALLEL.len()..].to_owned(), tensor))
-                .collect();
+            let bare =
+                |(name, tensor): (String, Tensor)| (name[PARALLEL.len()..].to_owned(), tensor);
+            tensors = tensors.into_iter().map(bare).collect();
         }
         for tensor in tensors.values_mut() {
             if matches!(tensor.dtype(), DType::F16 | DType::BF16) {
@@ -134,7 +130,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// [`Error::Mismatch`], which lists every missing, unexpected, mis-shaped and mis-typed name of
-    /// parameters and running statistics, and [`Error::NotFinite`].
+    /// parameters and running statistics, and [`Error::Values`] for one that is not finite.
     pub fn parameters(&self, network: &Network, origin: &str) -> Result<Tensor, Error> {
         self.check(network, origin)?;
         self.finite(network.layout(), origin)
@@ -144,17 +140,18 @@ impl Checkpoint {
     /// [`Checkpoint::parameters`]; no elements for a network without any.
     ///
     /// # Errors
-    /// Those of [`Checkpoint::parameters`], and [`Error::NegativeVariance`].
+    /// Those of [`Checkpoint::parameters`], and [`Error::Values`] for a variance below zero.
     pub fn buffers(&self, network: &Network, origin: &str) -> Result<Tensor, Error> {
         self.check(network, origin)?;
         let layout = network.buffers();
         let buffers = self.finite(layout, origin)?;
         for (parameter, view) in layout.parameters().iter().zip(layout.views(&buffers)?) {
-            let variance = parameter.name.ends_with(".running_var");
-            if variance && minimum(&view)? < 0.0 {
-                return Err(Error::NegativeVariance {
+            let least = view.min_all()?.to_dtype(DType::F64)?.to_scalar::<f64>()?;
+            if parameter.name.ends_with(".running_var") && least < 0.0 {
+                return Err(Error::Values {
                     origin: origin.to_owned(),
                     name: parameter.name.clone(),
+                    fault: "is a variance and has negative values",
                 });
             }
         }
@@ -216,9 +213,10 @@ impl Checkpoint {
             };
             let magnitudes = tensor.abs()?.to_dtype(DType::F64)?;
             if !magnitudes.sum_all()?.to_scalar::<f64>()?.is_finite() {
-                return Err(Error::NotFinite {
+                return Err(Error::Values {
                     origin: origin.to_owned(),
                     name: name.clone(),
+                    fault: "has values that are not finite",
                 });
             }
             pieces.push(tensor.clone());
@@ -235,9 +233,4 @@ fn listed(kind: &str, names: &[String]) -> String {
         count => format!(" and {count} more"),
     };
     format!("{} {kind}: {}{more}", names.len(), shown.join(", "))
-}
-
-fn minimum(values: &Tensor) -> Result<f64, Error> {
-    let smallest = values.min_all()?;
-    Ok(smallest.to_dtype(DType::F64)?.to_scalar()?)
 }

@@ -56,21 +56,16 @@ impl AllCnn {
 
     pub(crate) fn network(self, input_shape: &[usize], classes: usize) -> Result<Network, Error> {
         let halved = Window { stride: 2, ..SAME };
-        let unpadded = Window {
-            stride: 1,
-            padding: 0,
-        };
+        let unpadded = Window { padding: 0, ..SAME };
+        let last = [(192, 3), (192, 1), (classes, 1)];
         // (outputs, kernel, window)
         let stages = [
             (0.2, vec![(96, 3, SAME), (96, 3, SAME), (96, 3, halved)]),
             (0.5, vec![(192, 3, SAME), (192, 3, SAME), (192, 3, halved)]),
             (
                 0.5,
-                vec![
-                    (192, 3, unpadded),
-                    (192, 1, unpadded),
-                    (classes, 1, unpadded),
-                ],
+                last.map(|(outputs, kernel)| (outputs, kernel, unpadded))
+                    .to_vec(),
             ),
         ];
         let mut features: Vec<Box<dyn Layer>> = Vec::new();

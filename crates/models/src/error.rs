@@ -55,21 +55,15 @@ pub enum Error {
         /// All missing, mis-shaped, mis-typed and unexpected names; of long lists the first.
         problems: String,
     },
-    /// A tensor with NaN or an infinite element.
-    #[error("{origin}: {name} has values that are not finite; take an earlier checkpoint")]
-    NotFinite {
+    /// A tensor of values that no network can take.
+    #[error("{origin}: {name} {fault}; take an earlier checkpoint")]
+    Values {
         /// File or other origin of the tensors.
         origin: String,
         /// Parameter or running statistic.
         name: String,
-    },
-    /// A running variance below zero.
-    #[error("{origin}: {name} is a variance and has negative values; take an earlier checkpoint")]
-    NegativeVariance {
-        /// File or other origin of the tensors.
-        origin: String,
-        /// Running statistic.
-        name: String,
+        /// What is wrong with them: not finite, or a variance below zero.
+        fault: &'static str,
     },
     /// The network could not be built.
     #[error(transparent)]

@@ -37,6 +37,7 @@ mod cnn;
 mod error;
 mod mlp;
 mod preresnet;
+mod residual;
 mod vgg;
 mod wide_resnet;
 mod zoo;

@@ -15,15 +15,28 @@ pub(crate) enum Mlp {
     Logistic,
     /// `fc0`, `fc1`, ..., with these numbers of hidden units between them.
     Hidden(&'static [usize], Activation),
+    /// One hidden layer of so many units on images of half the height and width: small enough for a
+    /// dense Hessian.
+    Pooled(usize, Activation),
 }
 
 impl Mlp {
+    /// The pooled one of `<units>`.
+    pub(crate) fn pooled(text: &str, activation: Activation) -> Result<Self, &'static str> {
+        let units = digits(text).filter(|units| (1..=4096).contains(units));
+        Ok(Self::Pooled(units.ok_or(EXPECTED)?, activation))
+    }
+
     pub(crate) fn summary(self) -> String {
         match self {
             Self::Logistic => "multinomial logistic regression with bias".to_owned(),
             Self::Hidden(widths, activation) => {
                 let widths: Vec<_> = widths.iter().map(usize::to_string).collect();
                 format!("{} network {}", word(activation), widths.join("-"))
+            }
+            Self::Pooled(units, activation) => {
+                let activation = word(activation);
+                format!("means over 2 x 2 pixels, {activation} network {units}")
             }
         }
     }
@@ -35,6 +48,15 @@ impl Mlp {
             Self::Logistic => layers.push(named("fc", Affine::new(inputs, classes))),
             Self::Hidden(widths, activation) => {
                 layers.extend(numbered(inputs, widths, classes, activation));
+            }
+            Self::Pooled(units, activation) => {
+                let inputs = match *input_shape {
+                    [channels, height, width] => channels * (height / 2) * (width / 2),
+                    // No image: `pool` refuses it.
+                    _ => 1,
+                };
+                layers.insert(0, named("pool", AveragePool::new(2, 2)));
+                layers.extend(numbered(inputs, &[units], classes, activation));
             }
         }
         Ok(Network::chain(input_shape, layers)?)
@@ -56,44 +78,4 @@ fn numbered(
         inputs = outputs;
     }
     layers
-}
-
-/// One hidden layer on images of half the height and width: small enough for a dense Hessian.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PooledMlp {
-    units: usize,
-    activation: Activation,
-}
-
-impl PooledMlp {
-    /// `<units>`.
-    pub(crate) fn parse(text: &str, activation: Activation) -> Result<Self, &'static str> {
-        let units = digits(text).filter(|units| (1..=4096).contains(units));
-        Ok(Self {
-            units: units.ok_or(EXPECTED)?,
-            activation,
-        })
-    }
-
-    pub(crate) fn summary(self) -> String {
-        let activation = word(self.activation);
-        format!(
-            "means over 2 x 2 pixels, {activation} network {}",
-            self.units
-        )
-    }
-
-    pub(crate) fn network(self, input_shape: &[usize], classes: usize) -> Result<Network, Error> {
-        let inputs = match *input_shape {
-            [channels, height, width] => channels * (height / 2) * (width / 2),
-            // No image: `pool` refuses it.
-            _ => 1,
-        };
-        let mut layers = vec![
-            named("pool", AveragePool::new(2, 2)),
-            named("flatten", Flatten),
-        ];
-        layers.extend(numbered(inputs, &[self.units], classes, self.activation));
-        Ok(Network::chain(input_shape, layers)?)
-    }
 }

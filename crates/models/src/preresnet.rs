@@ -6,20 +6,16 @@
 //! of x itself where the shape changes. Weights of convolutions are drawn as in He et al. 2015
 //! (fan-out).
 
-use flatness_layers::{
-    Affine, BatchNorm, Conv2d, GlobalAveragePool, Graph, Network, Relu, Value, Window,
-};
+use flatness_layers::{Conv2d, Network, Window};
 
 use crate::Error;
 use crate::cnn::SAME;
+use crate::residual::{Residual, pointwise};
 use crate::zoo::digits;
 
 /// What is wrong with a depth that there is not.
 const EXPECTED: &str = "the form is preresnet-<depth>, with a depth of 6n + 2 below 44 (8, 14, 20, \
                         26, 32, 38) or 9n + 2 from 44 on (47, 56, 65, ...)";
-
-/// (planes, stride) of the stages.
-pub(crate) const STAGES: [(usize, usize); 3] = [(16, 1), (32, 2), (64, 2)];
 
 /// A pre-activation ResNet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,23 +59,18 @@ impl PreResNet {
     }
 
     pub(crate) fn network(self, input_shape: &[usize], classes: usize) -> Result<Network, Error> {
-        let mut graph = Graph::new(input_shape);
-        let mut channels = 16;
-        let mut x = graph.layer("conv1", convolution(3, 16, 3, SAME), graph.input())?;
-        for (stage, (planes, stride)) in STAGES.into_iter().enumerate() {
-            for block in 0..self.blocks_per_stage {
-                let stride = if block == 0 { stride } else { 1 };
-                let name = format!("layer{}.{block}", stage + 1);
-                (x, channels) = self
-                    .block
-                    .put(&mut graph, &name, x, channels, planes, stride)?;
-            }
-        }
-        let x = graph.layer("bn", BatchNorm::new(channels), x)?;
-        let x = graph.layer("relu", Relu, x)?;
-        let x = graph.layer("mean", GlobalAveragePool, x)?;
-        let logits = graph.layer("fc", Affine::new(channels, classes), x)?;
-        Ok(graph.finish(logits)?)
+        let residual = Residual {
+            blocks_per_stage: self.blocks_per_stage,
+            convolutions: &|planes, stride| self.block.convolutions(planes, stride),
+            convolution: |inputs, outputs, kernel, window| {
+                let convolution = Conv2d::new(inputs, outputs, kernel, window);
+                convolution.he_normal().without_bias()
+            },
+            projection: "downsample.0",
+            normalization: "bn",
+            head: "fc",
+        };
+        residual.network(input_shape, classes)
     }
 }
 
@@ -96,43 +87,4 @@ impl Block {
             ],
         }
     }
-
-    /// Puts one block behind `x`; the sum and its channels.
-    fn put(
-        self,
-        graph: &mut Graph,
-        name: &str,
-        x: Value,
-        channels: usize,
-        planes: usize,
-        stride: usize,
-    ) -> Result<(Value, usize), Error> {
-        let (mut y, mut inputs) = (x, channels);
-        let convolutions = self.convolutions(planes, stride).into_iter();
-        for (index, (outputs, kernel, window)) in (1..).zip(convolutions) {
-            y = graph.layer(&format!("{name}.bn{index}"), BatchNorm::new(inputs), y)?;
-            y = graph.layer(&format!("{name}.relu{index}"), Relu, y)?;
-            let layer = convolution(inputs, outputs, kernel, window);
-            y = graph.layer(&format!("{name}.conv{index}"), layer, y)?;
-            inputs = outputs;
-        }
-        let skip = if stride == 1 && inputs == channels {
-            x
-        } else {
-            let projection = convolution(channels, inputs, 1, pointwise(stride));
-            graph.layer(&format!("{name}.downsample.0"), projection, x)?
-        };
-        Ok((graph.add(&format!("{name}.sum"), skip, y)?, inputs))
-    }
-}
-
-/// The window of a 1 x 1 convolution.
-pub(crate) fn pointwise(stride: usize) -> Window {
-    Window { stride, padding: 0 }
-}
-
-fn convolution(inputs: usize, outputs: usize, kernel: usize, window: Window) -> Conv2d {
-    Conv2d::new(inputs, outputs, kernel, window)
-        .he_normal()
-        .without_bias()
 }

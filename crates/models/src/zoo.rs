@@ -4,7 +4,7 @@ use flatness_layers::{Activation, Layer, Network};
 
 use crate::Error;
 use crate::cnn::{AllCnn, Cnn};
-use crate::mlp::{Mlp, PooledMlp};
+use crate::mlp::Mlp;
 use crate::preresnet::PreResNet;
 use crate::vgg::Vgg;
 use crate::wide_resnet::WideResNet;
@@ -54,7 +54,6 @@ pub struct Architecture {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Form {
     Mlp(Mlp),
-    PooledMlp(PooledMlp),
     Cnn(Cnn),
     AllCnn(AllCnn),
     Vgg(Vgg),
@@ -75,7 +74,7 @@ impl Form {
     /// The form called `name` among those that take any activation.
     fn of(name: &str, activation: Activation) -> Option<Result<Self, &'static str>> {
         if let Some(units) = name.strip_prefix("mlp-pooled-") {
-            return Some(PooledMlp::parse(units, activation).map(Self::PooledMlp));
+            return Some(Mlp::pooled(units, activation).map(Self::Mlp));
         }
         let hidden: &[usize] = match name {
             "cnn" => return Some(Ok(Self::Cnn(Cnn(activation)))),
@@ -140,7 +139,6 @@ impl Architecture {
     pub fn summary(&self) -> String {
         match self.form {
             Form::Mlp(form) => form.summary(),
-            Form::PooledMlp(form) => form.summary(),
             Form::Cnn(form) => form.summary(),
             Form::AllCnn(form) => form.summary(),
             Form::Vgg(form) => form.summary(),
@@ -154,7 +152,7 @@ impl Architecture {
     #[must_use]
     pub fn default_input(&self) -> ([usize; 3], usize) {
         match self.form {
-            Form::Mlp(_) | Form::PooledMlp(_) | Form::Cnn(_) => ([1, 28, 28], 10),
+            Form::Mlp(_) | Form::Cnn(_) => ([1, 28, 28], 10),
             _ => ([3, 32, 32], 100),
         }
     }
@@ -166,7 +164,6 @@ impl Architecture {
     pub fn network(&self, input_shape: &[usize], classes: usize) -> Result<Network, Error> {
         match self.form {
             Form::Mlp(form) => form.network(input_shape, classes),
-            Form::PooledMlp(form) => form.network(input_shape, classes),
             Form::Cnn(form) => form.network(input_shape, classes),
             Form::AllCnn(form) => form.network(input_shape, classes),
             Form::Vgg(form) => form.network(input_shape, classes),

@@ -33,6 +33,11 @@ fn serialized(named: &[(&str, Tensor)]) -> Vec<u8> {
     safetensors::serialize(named, None).unwrap()
 }
 
+/// A file of these two parameters of [`network`].
+fn logistic(weight: Tensor, bias: Tensor) -> Vec<u8> {
+    serialized(&[("fc.weight", weight), ("fc.bias", bias)])
+}
+
 fn read(bytes: &[u8]) -> Result<Tensor, Error> {
     checkpoint::decode(bytes, ORIGIN)?.parameters(&network(), ORIGIN)
 }
@@ -88,48 +93,37 @@ fn another_architecture_is_one_error_that_lists_every_problem() {
         "memory does not fit the network: 1 missing: fc.bias [3]; 1 of another shape: \
          fc.weight [6, 3] instead of [3, 6]; 2 unexpected: extra, fc0.weight"
     );
-    let mlp = Architecture::find("mlp")
-        .unwrap()
-        .network(&[1, 2, 3], 3)
-        .unwrap();
+    let mlp = Architecture::find("mlp").unwrap().network(&[1, 2, 3], 3);
     let (_, logistic) = encoded(DType::F64);
     let checkpoint = checkpoint::decode(&logistic, ORIGIN).unwrap();
-    let message = checkpoint.parameters(&mlp, ORIGIN).unwrap_err().to_string();
-    for name in [
-        "fc0.weight",
-        "fc1.bias",
-        "fc2.weight",
-        "fc.weight",
-        "fc.bias",
-    ] {
+    let error = checkpoint.parameters(&mlp.unwrap(), ORIGIN).unwrap_err();
+    let message = error.to_string();
+    for name in "fc0.weight fc1.bias fc2.weight fc.weight fc.bias".split(' ') {
         assert!(message.contains(name), "{message}");
     }
 }
 
 #[test]
 fn number_types_that_do_not_fit_are_errors() {
-    let mixed = serialized(&[
-        ("fc.weight", gaussian((3, 6), 1)),
-        ("fc.bias", gaussian(3, 1).to_dtype(DType::F32).unwrap()),
-    ]);
-    let message = read(&mixed).unwrap_err().to_string();
-    assert!(
-        message.ends_with("f32 and f64 side by side, where one type is wanted"),
-        "{message}"
-    );
+    let typed = |weight, bias| {
+        let (weight, bias) = (
+            gaussian((3, 6), 1).to_dtype(weight),
+            gaussian(3, 1).to_dtype(bias),
+        );
+        logistic(weight.unwrap(), bias.unwrap())
+    };
+    let message = read(&typed(DType::F64, DType::F32))
+        .unwrap_err()
+        .to_string();
+    let expected = "f32 and f64 side by side, where one type is wanted";
+    assert!(message.ends_with(expected), "{message}");
     for dtype in [DType::I64, DType::U8] {
-        let bytes = serialized(&[
-            ("fc.weight", gaussian((3, 6), 1).to_dtype(dtype).unwrap()),
-            ("fc.bias", gaussian(3, 1).to_dtype(dtype).unwrap()),
-        ]);
-        let message = read(&bytes).unwrap_err().to_string();
+        let message = read(&typed(dtype, dtype)).unwrap_err().to_string();
         let dtype = dtype.as_str();
+        let expected = format!("2 of no floating-point type: fc.weight {dtype}, fc.bias {dtype}");
         assert_eq!(
             message,
-            format!(
-                "memory does not fit the network: 2 of no floating-point type: fc.weight {dtype}, \
-                 fc.bias {dtype}"
-            )
+            format!("memory does not fit the network: {expected}")
         );
     }
 }
@@ -140,13 +134,10 @@ fn half_precision_becomes_single() {
         let weight = gaussian((3, 6), 1).to_dtype(dtype).unwrap();
         // Mixed precision, as a batch norm has it.
         let bias = gaussian(3, 1).to_dtype(DType::F32).unwrap();
-        let theta = read(&serialized(&[
-            ("fc.weight", weight.clone()),
-            ("fc.bias", bias.clone()),
-        ]));
-        let theta = theta.unwrap();
+        let expected = [values(&weight), values(&bias)].concat();
+        let theta = read(&logistic(weight, bias)).unwrap();
         assert_eq!(theta.dtype(), DType::F32);
-        assert_eq!(values(&theta), [values(&weight), values(&bias)].concat());
+        assert_eq!(values(&theta), expected);
     }
 }
 
@@ -154,22 +145,18 @@ fn half_precision_becomes_single() {
 fn values_that_are_not_finite_are_errors_that_name_the_parameter() {
     for broken in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         for dtype in [DType::F32, DType::F64] {
+            let weight = gaussian((3, 6), 1).to_dtype(dtype).unwrap();
             let bias = Tensor::new(&[0.0, broken, 1.0], &Device::Cpu).unwrap();
-            let bytes = serialized(&[
-                ("fc.weight", gaussian((3, 6), 1).to_dtype(dtype).unwrap()),
-                ("fc.bias", bias.to_dtype(dtype).unwrap()),
-            ]);
-            let error = read(&bytes).unwrap_err();
-            assert!(
-                matches!(&error, Error::NotFinite { name, .. } if name == "fc.bias"),
-                "{error}"
-            );
+            let error = read(&logistic(weight, bias.to_dtype(dtype).unwrap())).unwrap_err();
+            let expected =
+                "memory: fc.bias has values that are not finite; take an earlier checkpoint";
+            assert_eq!(error.to_string(), expected);
         }
     }
     // Large is not infinite.
     let large = Tensor::full(3e38f32, (3, 6), &Device::Cpu).unwrap();
     let bias = Tensor::zeros(3, DType::F32, &Device::Cpu).unwrap();
-    assert!(read(&serialized(&[("fc.weight", large), ("fc.bias", bias)])).is_ok());
+    assert!(read(&logistic(large, bias)).is_ok());
 }
 
 #[test]
@@ -184,10 +171,8 @@ fn every_truncation_and_every_extension_is_a_format_error() {
     }
     let longer = [&bytes[..], &[0]].concat();
     let message = read(&longer).unwrap_err().to_string();
-    assert!(
-        message.starts_with("memory is not a whole safetensors file: "),
-        "{message}"
-    );
+    let expected = "memory is not a whole safetensors file: ";
+    assert!(message.starts_with(expected), "{message}");
 }
 
 #[test]

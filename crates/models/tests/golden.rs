@@ -74,16 +74,13 @@ impl Stream {
             };
             filled.extend(self.vector(parameter.len(), map));
         }
-        tensor(filled, &[])
+        let length = filled.len();
+        tensor(filled, &[length])
     }
 }
 
 fn tensor(elements: Vec<f64>, shape: &[usize]) -> Tensor {
-    let flat = Tensor::new(elements, &Device::Cpu).unwrap();
-    if shape.is_empty() {
-        return flat;
-    }
-    flat.reshape(shape).unwrap()
+    Tensor::from_vec(elements, shape, &Device::Cpu).unwrap()
 }
 
 fn norm(x: &[f64]) -> f64 {
@@ -128,13 +125,11 @@ impl Batch {
             let [gradient, hessian, gauss_newton] = [sums(), sums(), sums()];
             let tangents = layout.split(&block).unwrap();
             let views = layout.views(&theta).unwrap();
-            let point = network
-                .linearize(&views, &inputs, &self.labels, Loss::CrossEntropy)
-                .unwrap();
+            let point = network.linearize(&views, &inputs, &self.labels, Loss::CrossEntropy);
+            let point = point.unwrap();
             point.add_gradient(&gradient).unwrap();
-            point
-                .add_gauss_newton_product(&tangents, &gauss_newton)
-                .unwrap();
+            let added = point.add_gauss_newton_product(&tangents, &gauss_newton);
+            added.unwrap();
             let loss = point.loss().sum();
             let curved = point.with_cotangents().unwrap();
             curved.add_hessian_product(&tangents, &hessian).unwrap();
@@ -166,22 +161,17 @@ fn check(case: &Case) {
     let labels: Vec<u32> = (0..case.examples)
         .map(|_| ((stream.next() >> 33) % classes as u64) as u32)
         .collect();
+    let inputs = Stream(3).vector(shape.iter().product(), |u| 2.0 * u);
     let batch = Batch {
-        inputs: tensor(
-            Stream(3).vector(shape.iter().product(), |u| 2.0 * u),
-            &shape,
-        ),
+        inputs: tensor(inputs, &shape),
         labels: Tensor::new(labels, &Device::Cpu).unwrap(),
         theta: Stream(1).fill(network.layout().parameters(), case.gain),
         buffers: Stream(2).fill(network.buffers().parameters(), case.gain),
         network,
     };
     batch.check(name, Statistics::Frozen, &case.frozen);
-    assert_eq!(
-        batch.network.couples_examples(),
-        case.batch.is_some(),
-        "{name}"
-    );
+    let is_coupled = batch.network.couples_examples();
+    assert_eq!(is_coupled, case.batch.is_some(), "{name}");
     if let Some(golden) = &case.batch {
         batch.check(name, Statistics::Batch, golden);
     }

@@ -29,10 +29,8 @@ fn named_state() -> HashMap<String, Tensor> {
     let (network, (theta, buffers)) = (normalized(), state());
     let mut named = HashMap::new();
     for (layout, flat) in [(network.layout(), &theta), (network.buffers(), &buffers)] {
-        let names = layout
-            .parameters()
-            .iter()
-            .map(|parameter| parameter.name.clone());
+        let parameters = layout.parameters().iter();
+        let names = parameters.map(|parameter| parameter.name.clone());
         named.extend(names.zip(layout.views(flat).unwrap()));
     }
     named
@@ -94,9 +92,9 @@ fn long_lists_are_cut_and_counted() {
     let parameters = named
         .into_iter()
         .filter(|(name, _)| !name.contains("running"));
-    let message = read_state(&parameters.collect()).unwrap_err().to_string();
+    let error = read_state(&parameters.collect()).unwrap_err();
     assert_eq!(
-        message,
+        error.to_string(),
         "memory does not fit the network: 16 missing: features.1.running_mean [1], \
          features.1.running_var [1], features.5.running_mean [2], features.5.running_var [2], \
          features.9.running_mean [4], features.9.running_var [4], features.12.running_mean [4], \
@@ -107,33 +105,22 @@ fn long_lists_are_cut_and_counted() {
 #[test]
 fn running_statistics_of_no_use_are_errors_that_name_them() {
     let name = "features.9.running_var";
-    for (values, expected) in [
-        (
-            [1.0, -1e-3, 1.0, 1.0],
-            "memory: features.9.running_var is a variance and has negative values; take an \
-             earlier checkpoint",
-        ),
-        (
-            [1.0, f64::NAN, 1.0, 1.0],
-            "memory: features.9.running_var has values that are not finite; take an earlier \
-             checkpoint",
-        ),
+    for (value, reason) in [
+        (-1e-3, "is a variance and has negative values"),
+        (f64::NAN, "has values that are not finite"),
     ] {
         let mut named = named_state();
-        let broken = Tensor::new(&values, &Device::Cpu).unwrap();
+        let broken = Tensor::new(&[1.0, value, 1.0, 1.0], &Device::Cpu).unwrap();
         named.insert(name.to_owned(), broken);
+        let expected = format!("memory: {name} {reason}; take an earlier checkpoint");
         assert_eq!(read_state(&named).unwrap_err().to_string(), expected);
     }
     // A variance of zero is that of a unit that is always off; a mean may be negative.
     let mut named = named_state();
-    named.insert(
-        name.to_owned(),
-        Tensor::zeros(4, DType::F64, &Device::Cpu).unwrap(),
-    );
-    named.insert(
-        "features.1.running_mean".to_owned(),
-        Tensor::new(&[-1.0], &Device::Cpu).unwrap(),
-    );
+    for (name, values) in [(name, &[0.0; 4][..]), ("features.1.running_mean", &[-1.0])] {
+        let values = Tensor::new(values, &Device::Cpu).unwrap();
+        named.insert(name.to_owned(), values);
+    }
     assert!(read_state(&named).is_ok());
 }
 

@@ -1,10 +1,10 @@
 //! The architectures against their PyTorch definitions: names, shapes and order of
 //! `named_parameters()`, and counts.
 
-use candle_core::{DType, Device, Module, Tensor};
-use flatness_layers::{Affine, Flatten, Layer, Loss, Network, ParamLayout, Predictor, Relu};
+use candle_core::{DType, Device, Tensor};
+use flatness_layers::{Loss, Network, ParamLayout};
 use flatness_models::{Architecture, Error, ZOO};
-use flatness_testkit::{Activation, Autograd, assert_close, gaussian, labels, values};
+use flatness_testkit::{Activation, Autograd, Oracle, assert_close, gaussian, labels, values};
 
 /// (name, P for the data that it is made for), of the networks in PyTorch.
 const COUNTS: [(&str, usize); 18] = [
@@ -27,6 +27,12 @@ const COUNTS: [(&str, usize); 18] = [
     ("vgg-16-bn", 15_299_748),
     ("wrn-28-10", 36_546_980),
 ];
+
+/// Of the network called `name` for other data than its own.
+fn network(name: &str, shape: &[usize], classes: usize) -> Network {
+    let architecture = Architecture::find(name).unwrap();
+    architecture.network(shape, classes).unwrap()
+}
 
 /// Widths from the input to the logits, for inputs of 12 elements and 5 classes.
 const PERCEPTRONS: [(&str, &[usize]); 6] = [
@@ -70,7 +76,7 @@ fn counts_are_pytorchs() {
 #[test]
 fn names_shapes_and_order_of_perceptrons_are_pytorchs() {
     for (name, widths) in PERCEPTRONS {
-        let network = Architecture::find(name).unwrap().network(&[1, 3, 4], 5);
+        let network = network(name, &[1, 3, 4], 5);
         let expected = widths.windows(2).enumerate().flat_map(|(index, pair)| {
             let layer = match name {
                 "logistic" => "fc".to_owned(),
@@ -82,51 +88,28 @@ fn names_shapes_and_order_of_perceptrons_are_pytorchs() {
             ]
         });
         let expected: Vec<_> = expected.collect();
-        assert_eq!(
-            names_and_shapes(network.unwrap().layout()),
-            expected,
-            "{name}"
-        );
+        assert_eq!(names_and_shapes(network.layout()), expected, "{name}");
     }
 }
 
 #[test]
 fn a_pooled_perceptron_takes_the_means_of_two_by_two_pixels() {
-    let network = built("mlp-pooled-8");
-    assert_eq!(network.layout().dim(), (14 * 14 + 1) * 8 + (8 + 1) * 10);
-    let find = |name: &str, shape: &[usize]| {
-        let network = Architecture::find(name).unwrap().network(shape, 5);
-        network.unwrap()
-    };
-    let pooled = find("mlp-pooled-10", &[2, 4, 6]);
+    let dim = built("mlp-pooled-8").layout().dim();
+    assert_eq!(dim, (14 * 14 + 1) * 8 + (8 + 1) * 10);
+    let pooled = network("mlp-pooled-10", &[2, 4, 6], 5);
     let pixels = gaussian((3, 2, 4, 6), 0);
     let rows = pixels.reshape((3, 2, 2, 2, 3, 2)).unwrap();
     let means = rows.mean((3, 5)).unwrap();
-    let plain = Network::chain(
-        &[2, 2, 3],
-        vec![
-            ("flatten".to_owned(), Box::new(Flatten) as Box<dyn Layer>),
-            ("fc0".to_owned(), Box::new(Affine::new(12, 10))),
-            ("relu0".to_owned(), Box::new(Relu)),
-            ("fc1".to_owned(), Box::new(Affine::new(10, 5))),
-        ],
-    );
-    let plain = plain.unwrap();
-    assert_eq!(
-        names_and_shapes(pooled.layout()),
-        names_and_shapes(plain.layout())
-    );
+    let plain = flatness_testkit::network(&[2, 2, 3], &[12, 10, 5], Activation::Relu);
+    let [got, expected] = [&pooled, &plain].map(|network| names_and_shapes(network.layout()));
+    assert_eq!(got, expected);
     let theta = gaussian(plain.layout().dim(), 1);
     let logits = |network: &Network, images: &Tensor| {
         let parameters = network.layout().views(&theta).unwrap();
         values(&network.forward(&parameters, images).unwrap())
     };
-    assert_close(
-        "logits",
-        &logits(&pooled, &pixels),
-        &logits(&plain, &means),
-        1e-13,
-    );
+    let (got, expected) = (logits(&pooled, &pixels), logits(&plain, &means));
+    assert_close("logits", &got, &expected, 1e-13);
 }
 
 /// The list is golden/names.txt, which golden/names.py writes.
@@ -177,47 +160,35 @@ fn families_have_all_their_members() {
         assert_eq!(network.layout(), expected.layout());
     }
     // 0.3 x 64 = 19.2, rounded down.
-    assert_eq!(
-        built("vgg-11@0.3").layout().parameters()[0].shape,
-        [19, 3, 3, 3]
-    );
-    for classes in [1, 7, 100] {
-        for (name, _) in COUNTS {
-            let architecture = Architecture::find(name).unwrap();
-            let (input_shape, _) = architecture.default_input();
-            let network = architecture.network(&input_shape, classes).unwrap();
-            assert_eq!(network.output_shape(), [classes]);
+    let narrow = built("vgg-11@0.3");
+    assert_eq!(narrow.layout().parameters()[0].shape, [19, 3, 3, 3]);
+    for (name, _) in COUNTS {
+        let (input_shape, _) = Architecture::find(name).unwrap().default_input();
+        for classes in [1, 7, 100] {
+            let outputs = network(name, &input_shape, classes);
+            assert_eq!(outputs.output_shape(), [classes]);
         }
     }
 }
 
 #[test]
 fn losses_are_those_of_the_same_network_in_plain_candle() {
+    let of_relu = PERCEPTRONS.map(|(name, widths)| (name.to_owned(), widths, Activation::Relu));
     let twins = PERCEPTRONS[1..].iter().map(|(name, widths)| {
         let name = format!("{name}-softplus");
         (name, *widths, Activation::Softplus)
     });
-    let perceptrons = PERCEPTRONS.iter();
-    let perceptrons =
-        perceptrons.map(|(name, widths)| ((*name).to_owned(), *widths, Activation::Relu));
-    for (name, widths, activation) in perceptrons.chain(twins) {
-        let network = Architecture::find(&name)
-            .unwrap()
-            .network(&[1, 3, 4], 5)
-            .unwrap();
-        let theta = network
-            .layout()
-            .initialize(3, DType::F64, &Device::Cpu)
-            .unwrap();
+    for (name, widths, activation) in of_relu.into_iter().chain(twins) {
+        let (network, loss) = (network(&name, &[1, 3, 4], 5), Loss::CrossEntropy);
+        let theta = network.layout().initialize(3, DType::F64, &Device::Cpu);
+        let theta = theta.unwrap();
         let (inputs, labels) = (gaussian((4, 1, 3, 4), 4), labels(4, 5, 5));
         let views = network.layout().views(&theta).unwrap();
-        let point = network
-            .linearize(&views, &inputs, &labels, Loss::CrossEntropy)
-            .unwrap();
+        let point = network.linearize(&views, &inputs, &labels, loss).unwrap();
         let oracle = Autograd {
             widths: widths.to_vec(),
             activation,
-            loss: Loss::CrossEntropy,
+            loss,
         };
         let flat = inputs.flatten_from(1).unwrap();
         let expected = oracle.loss(&values(&theta), &flat, &labels);
@@ -269,36 +240,13 @@ fn networks_with_softplus_are_twins_of_those_with_relu() {
 }
 
 #[test]
-fn a_network_serves_as_a_candle_module() {
-    fn run(module: &impl candle_nn::Module, inputs: &Tensor) -> Tensor {
-        module.forward(inputs).unwrap()
-    }
-    let network = Architecture::find("logistic")
-        .unwrap()
-        .network(&[1, 2, 2], 3)
-        .unwrap();
-    let theta = gaussian(network.layout().dim(), 1);
-    let inputs = gaussian((5, 1, 2, 2), 2);
-    let predictor = Predictor::new(&network, &theta).unwrap();
-    let views = network.layout().views(&theta).unwrap();
-    let linear = candle_nn::Linear::new(views[0].clone(), Some(views[1].clone()));
-    let expected = linear.forward(&inputs.flatten_from(1).unwrap()).unwrap();
-    assert_close(
-        "logits",
-        &values(&run(&predictor, &inputs)),
-        &values(&expected),
-        1e-14,
-    );
-}
-
-#[test]
 fn shapes_that_leave_nothing_to_learn_are_errors() {
     for (name, _) in PERCEPTRONS {
         let architecture = Architecture::find(name).unwrap();
         for (shape, classes) in [(&[1, 28, 28][..], 0), (&[1, 0, 28], 10), (&[0], 10)] {
-            let result = architecture.network(shape, classes);
+            let made = architecture.network(shape, classes);
             assert!(
-                matches!(result, Err(Error::Network(_))),
+                matches!(made, Err(Error::Network(_))),
                 "{shape:?}, {classes}"
             );
         }

@@ -3,19 +3,17 @@
 //!
 //! An [`Optimizer`] changes θ by a gradient, an [`Average`] follows θ, a [`Schedule`] says how large
 //! the next step is. They know nothing of each other, and the named methods are compositions: SWA is
-//! [`Sgd`] with a [`UniformAverage`], GadamX [`Padam`] with one, and Gadam
+//! [`Sgd`] with a uniform average, GadamX [`Adam::padam`] with one, and Gadam
 //!
 //! ```
 //! use candle_core::{Device, Tensor};
-//! use flatness_optim::{
-//!     AdamW, Average, DecoupledDecay, MomentSettings, Optimizer, Schedule, UniformAverage,
-//! };
+//! use flatness_optim::{Adam, Average, Decay, MomentSettings, Optimizer, Schedule};
 //!
 //! // Minimise ½ ‖θ‖²: the gradient is θ itself.
 //! let theta = Tensor::new(&[1f64, -2.0], &Device::Cpu)?;
-//! let mut adamw = AdamW::new(MomentSettings::PUBLISHED, DecoupledDecay::new(0.25)?, &theta)?;
+//! let mut adamw = Adam::new(MomentSettings::PUBLISHED, Decay::decoupled(0.25)?, &theta)?;
 //! let (epochs, start) = (300, 161);
-//! let mut average = UniformAverage::new(start, &theta)?;
+//! let mut average = Average::uniform(start, &theta)?;
 //! let schedule = Schedule::averaging(start as f64, 0.5)?;
 //! for epoch in 0..epochs {
 //!     let gradient = theta.copy()?;
@@ -36,7 +34,7 @@
 //! use candle_core::{DType, Device, Tensor};
 //! use candle_nn::{Module, Optimizer as _, VarBuilder, VarMap};
 //! use flatness_optim::{
-//!     CoupledL2, Momentum, Sgd, SharpnessAware, State, VarOptimizer, VarSettings, clip_by_norm,
+//!     Decay, Momentum, Sgd, SharpnessAware, State, VarOptimizer, VarSettings, clip_by_norm,
 //! };
 //!
 //! let varmap = VarMap::new();
@@ -50,7 +48,7 @@
 //! let settings = VarSettings {
 //!     learning_rate: 0.2,
 //!     make: Box::new(|theta| {
-//!         let sgd = Sgd::new(Momentum::Nesterov(0.8), CoupledL2::new(0.0)?, theta)?;
+//!         let sgd = Sgd::new(Momentum::Nesterov(0.8), Decay::coupled(0.0)?, theta)?;
 //!         Ok(Box::new(sgd))
 //!     }),
 //! };
@@ -77,29 +75,23 @@
 //! This crate does not know networks, losses or data: it takes gradients and changes θ in place.
 
 mod adam;
-mod amsgrad;
 mod average;
 mod checks;
 mod clip;
 mod decay;
 mod error;
-mod moments;
 mod optimizer;
-mod padam;
 mod schedule;
 mod sgd;
 mod sharpness_aware;
 mod var_optimizer;
 
-pub use adam::{Adam, AdamW};
-pub use amsgrad::AmsGrad;
-pub use average::{Average, ExponentialAverage, TailAverage, UniformAverage};
+pub use adam::{Adam, MomentSettings};
+pub use average::Average;
 pub use clip::clip_by_norm;
-pub use decay::{CoupledL2, Decay, DecoupledDecay};
+pub use decay::Decay;
 pub use error::Error;
-pub use moments::MomentSettings;
 pub use optimizer::{Optimizer, State};
-pub use padam::Padam;
 pub use schedule::Schedule;
 pub use sgd::{Momentum, Sgd};
 pub use sharpness_aware::SharpnessAware;

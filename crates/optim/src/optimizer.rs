@@ -72,18 +72,16 @@ impl State {
     }
 
     /// A copy of `vectors` after `steps`.
-    pub(crate) fn of<const N: usize>(
+    pub(crate) fn of<'a>(
         steps: u64,
-        vectors: [(&'static str, &Tensor); N],
+        vectors: impl IntoIterator<Item = (impl Into<String>, &'a Tensor)>,
     ) -> Result<Self, Error> {
         let copies = vectors.into_iter().map(|(name, vector)| {
             let copy = vector.copy()?;
-            Ok((name.to_owned(), copy))
+            Ok((name.into(), copy))
         });
-        Ok(Self {
-            steps,
-            vectors: copies.collect::<Result<_, Error>>()?,
-        })
+        let vectors = copies.collect::<Result<_, Error>>()?;
+        Ok(Self { steps, vectors })
     }
 
     /// The vector of that name.
@@ -93,22 +91,34 @@ impl State {
         })
     }
 
-    /// Replaces `vectors` by copies of those of their names, or none of them if one does not fit.
-    pub(crate) fn restore<const N: usize>(
+    /// Copies of the vectors of these names and forms, which are all that there are.
+    pub(crate) fn copies(
         &self,
-        vectors: [(&'static str, &mut Tensor); N],
-    ) -> Result<(), Error> {
-        for name in self.vectors.keys() {
-            if vectors.iter().all(|(own, _)| own != name) {
-                return Err(Error::Unexpected { name: name.clone() });
-            }
+        forms: impl Iterator<Item = (String, Form)>,
+    ) -> Result<Vec<Tensor>, Error> {
+        let forms: Vec<(String, Form)> = forms.collect();
+        let mut names = self.vectors.keys();
+        if let Some(name) = names.find(|name| forms.iter().all(|(own, _)| own != *name)) {
+            return Err(Error::Unexpected { name: name.clone() });
         }
-        let mut copies = Vec::with_capacity(N);
-        for (name, own) in &vectors {
+        let copies = forms.iter().map(|(name, form)| {
             let saved = self.get(name)?;
-            Form::of(own).check(name, saved)?;
-            copies.push(saved.copy()?);
-        }
+            form.check(name, saved)?;
+            Ok(saved.copy()?)
+        });
+        copies.collect()
+    }
+
+    /// Replaces `vectors` by copies of those of their names, or none of them if one does not fit.
+    pub(crate) fn restore<'a>(
+        &self,
+        vectors: impl IntoIterator<Item = (&'static str, &'a mut Tensor)>,
+    ) -> Result<(), Error> {
+        let vectors: Vec<_> = vectors.into_iter().collect();
+        let forms = vectors
+            .iter()
+            .map(|(name, own)| ((*name).to_owned(), Form::of(own)));
+        let copies = self.copies(forms)?;
         for ((_, own), copy) in vectors.into_iter().zip(copies) {
             *own = copy;
         }

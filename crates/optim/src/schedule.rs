@@ -46,7 +46,7 @@ enum Course {
     WarmUp {
         length: f64,
         from: f64,
-        then: Box<Course>,
+        then: Box<Schedule>,
     },
 }
 
@@ -107,32 +107,26 @@ impl Schedule {
         positive("the length of the warm-up", length)?;
         let inside = (0.0..=1.0).contains(&from);
         checks::range("the first factor of the warm-up", from, "in [0, 1]", inside)?;
-        let then = Box::new(self.0);
+        let then = Box::new(self);
         Ok(Self(Course::WarmUp { length, from, then }))
     }
 
     /// Rate over the initial rate when `position` of `total` epochs, or steps, are done.
     #[must_use]
     pub fn factor(&self, position: f64, total: f64) -> f64 {
-        self.0.factor(position, total)
-    }
-}
-
-impl Course {
-    fn factor(&self, position: f64, total: f64) -> f64 {
-        match *self {
-            Self::Constant => 1.0,
-            Self::Paper { ratio } => papers(position / total, ratio),
-            Self::Averaging { start, ratio } => papers(position / start, ratio),
-            Self::Steps { every, factor } => factor.powf((position / every).floor()),
-            Self::Cosine { ratio } => {
+        match self.0 {
+            Course::Constant => 1.0,
+            Course::Paper { ratio } => papers(position / total, ratio),
+            Course::Averaging { start, ratio } => papers(position / start, ratio),
+            Course::Steps { every, factor } => factor.powf((position / every).floor()),
+            Course::Cosine { ratio } => {
                 let t = (position / total).min(1.0);
                 ratio + (1.0 - ratio) * (1.0 + (PI * t).cos()) / 2.0
             }
-            Self::WarmUp { length, from, .. } if position < length => {
+            Course::WarmUp { length, from, .. } if position < length => {
                 from + (1.0 - from) * position / length
             }
-            Self::WarmUp {
+            Course::WarmUp {
                 length, ref then, ..
             } => then.factor(position - length, total - length),
         }

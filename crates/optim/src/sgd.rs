@@ -11,7 +11,7 @@
 //! change of rate acts on the whole velocity (Sutskever et al. 2013 differ), and the first gradient
 //! is not dampened. With coupled L2 the gradient g includes wd θ. With decoupled decay, which
 //! `torch` does not have here, it is SGDW of Loshchilov & Hutter (2019) but for the scale of the
-//! decay, that of [`DecoupledDecay`](crate::DecoupledDecay).
+//! decay, that of [`Decay::decoupled`].
 
 use candle_core::{DType, Tensor};
 use flatness_kernels::{Elementwise, Real, on_cpu, update_elements};
@@ -63,20 +63,20 @@ impl Momentum {
 
 /// Stochastic gradient descent; its state is the vector `velocity`.
 #[derive(Debug)]
-pub struct Sgd<D> {
+pub struct Sgd {
     momentum: Momentum,
-    reach: Reach<D>,
+    reach: Reach,
     steps: u64,
     /// v, (P).
     velocity: Tensor,
 }
 
-impl<D: Decay> Sgd<D> {
+impl Sgd {
     /// An optimiser of vectors like `theta` (P), with zero velocity.
     ///
     /// # Errors
     /// [`Error::Range`], [`Error::Excluded`], [`Error::NumberType`] or a device error.
-    pub fn new(momentum: Momentum, decay: D, theta: &Tensor) -> Result<Self, Error> {
+    pub fn new(momentum: Momentum, decay: Decay, theta: &Tensor) -> Result<Self, Error> {
         momentum.check()?;
         Ok(Self {
             momentum,
@@ -94,12 +94,7 @@ impl<D: Decay> Sgd<D> {
         }
     }
 
-    fn fused<T: Real>(
-        &self,
-        theta: &Tensor,
-        gradient: &Tensor,
-        learning_rate: f64,
-    ) -> Result<(), Error> {
+    fn fused<T: Real>(&self, theta: &Tensor, gradient: &Tensor, rate: f64) -> Result<(), Error> {
         let (mu, share) = (self.momentum.coefficient(), self.share());
         let targets = [theta, &self.velocity];
         match self.momentum {
@@ -109,45 +104,40 @@ impl<D: Decay> Sgd<D> {
                     share: T::from_f64(share),
                     coupled: T::from_f64(share * factors.coupled),
                     keep: T::from_f64(factors.keep),
-                    rate: T::from_f64(learning_rate),
+                    rate: T::from_f64(rate),
                 };
-                update_elements(targets, [gradient], &self.reach.pieces(learning_rate, rule))?;
+                update_elements(targets, [gradient], &self.reach.pieces(rate, rule))?;
             }
             Momentum::Nesterov(_) => {
                 let rule = |factors: Factors| Nesterov {
                     mu: T::from_f64(mu),
                     coupled: T::from_f64(factors.coupled),
-                    keep: T::from_f64(factors.keep - learning_rate * factors.coupled),
-                    rate: T::from_f64(learning_rate),
-                    ahead: T::from_f64(learning_rate * mu),
+                    keep: T::from_f64(factors.keep - rate * factors.coupled),
+                    rate: T::from_f64(rate),
+                    ahead: T::from_f64(rate * mu),
                 };
-                update_elements(targets, [gradient], &self.reach.pieces(learning_rate, rule))?;
+                update_elements(targets, [gradient], &self.reach.pieces(rate, rule))?;
             }
         }
         Ok(())
     }
 
-    fn plain(
-        &mut self,
-        theta: &Tensor,
-        gradient: &Tensor,
-        learning_rate: f64,
-    ) -> Result<(), Error> {
+    fn plain(&mut self, theta: &Tensor, gradient: &Tensor, rate: f64) -> Result<(), Error> {
         let (mu, share) = (self.momentum.coefficient(), self.share());
-        let (decayed, gradient) = self.reach.plain(theta, gradient, learning_rate)?;
+        let (decayed, gradient) = self.reach.plain(theta, gradient, rate)?;
         let velocity = ((&self.velocity * mu)? + (&gradient * share)?)?;
         let descent = match self.momentum {
             Momentum::HeavyBall(_) | Momentum::Dampened { .. } => velocity.clone(),
             Momentum::Nesterov(_) => (gradient + (&velocity * mu)?)?,
         };
-        let moved = (decayed - (descent * learning_rate)?)?;
+        let moved = (decayed - (descent * rate)?)?;
         self.velocity.slice_set(&velocity, 0, 0)?;
         theta.slice_set(&moved, 0, 0)?;
         Ok(())
     }
 }
 
-impl<D: Decay> Optimizer for Sgd<D> {
+impl Optimizer for Sgd {
     fn step(&mut self, theta: &Tensor, gradient: &Tensor, learning_rate: f64) -> Result<(), Error> {
         checks::step(theta, gradient, &self.velocity, learning_rate)?;
         match theta.dtype() {

@@ -36,7 +36,7 @@ impl std::fmt::Debug for VarSettings {
     }
 }
 
-/// An optimiser over variables.
+/// An optimiser over variables. Besides the errors that methods name, a device may fail.
 #[derive(Debug)]
 pub struct VarOptimizer {
     vars: BTreeMap<String, Var>,
@@ -71,9 +71,6 @@ impl VarOptimizer {
     }
 
     /// θ (P): a copy of the variables.
-    ///
-    /// # Errors
-    /// A device error.
     pub fn theta(&self) -> Result<Tensor, Error> {
         gather(self.vars.values().map(|var| var.flatten_all()))
     }
@@ -88,9 +85,6 @@ impl VarOptimizer {
     }
 
     /// The flat gradient (P) of what `gradients` came from.
-    ///
-    /// # Errors
-    /// A device error.
     pub fn gradient(&self, gradients: &GradStore) -> Result<Tensor, Error> {
         gather(self.vars.values().map(|var| match gradients.get(var) {
             Some(gradient) => gradient.flatten_all(),
@@ -128,9 +122,6 @@ impl VarOptimizer {
 
     /// A copy of all that the next step depends on besides the variables and the rate: a tensor
     /// `<vector>/<variable>` in the shape of the variable for each vector of [`Optimizer::state`].
-    ///
-    /// # Errors
-    /// A device error.
     pub fn state(&self) -> Result<State, Error> {
         self.named(&self.optimizer.state()?)
     }

@@ -34,40 +34,46 @@ pub struct Autograd {
     pub loss: Loss,
 }
 
-impl Autograd {
-    /// The summed loss at `theta` (P) of `inputs` (B, widths\[0\]) and u32 `labels` (B).
+/// A network with its loss, as a function of a flat vector.
+pub trait Oracle: std::fmt::Debug {
+    /// The summed loss at `theta` (P) of inputs (B, ...) and u32 labels (B), as operations of candle.
     ///
-    /// # Panics
-    /// When a shape does not fit.
-    #[must_use]
-    pub fn loss(&self, theta: &[f64], inputs: &Tensor, labels: &Tensor) -> f64 {
-        value(theta, |theta| self.graph(theta, inputs, labels))
+    /// # Errors
+    /// Those of candle.
+    fn graph(&self, theta: &Tensor, inputs: &Tensor, labels: &Tensor) -> Result<Tensor>;
+
+    /// The summed loss at `theta` (P).
+    fn loss(&self, theta: &[f64], inputs: &Tensor, labels: &Tensor) -> f64 {
+        let loss = self
+            .graph(&variable(theta), inputs, labels)
+            .expect("a loss");
+        loss.to_scalar().expect("a scalar")
     }
 
     /// The gradient (P) of the summed loss.
-    ///
-    /// # Panics
-    /// When a shape does not fit.
-    #[must_use]
-    pub fn gradient(&self, theta: &[f64], inputs: &Tensor, labels: &Tensor) -> Vec<f64> {
-        gradient(theta, |theta| self.graph(theta, inputs, labels))
+    fn gradient(&self, theta: &[f64], inputs: &Tensor, labels: &Tensor) -> Vec<f64> {
+        let theta = variable(theta);
+        let loss = self.graph(&theta, inputs, labels).expect("a loss");
+        values(&backward(&loss, &theta))
     }
 
-    /// The Hessian of the summed loss times `vector` (P).
-    ///
-    /// # Panics
-    /// When a shape does not fit, or candle detaches gradients in this process.
-    #[must_use]
-    pub fn hessian_product(
+    /// The Hessian of the summed loss times `vector` (P); panics where candle detaches gradients in
+    /// this process.
+    fn hessian_product(
         &self,
         theta: &[f64],
         vector: &[f64],
         inputs: &Tensor,
         labels: &Tensor,
     ) -> Vec<f64> {
-        hessian_product(theta, vector, |theta| self.graph(theta, inputs, labels))
+        check_double_backward();
+        let theta = variable(theta);
+        let loss = self.graph(&theta, inputs, labels).expect("a loss");
+        double_backward(&loss, &theta, vector)
     }
+}
 
+impl Oracle for Autograd {
     fn graph(&self, theta: &Tensor, inputs: &Tensor, labels: &Tensor) -> Result<Tensor> {
         let mut x = inputs.clone();
         let mut pieces = Pieces::new(theta);
@@ -133,28 +139,6 @@ fn cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
     (shifted.broadcast_sub(&normalizer)? * targets)?
         .sum_all()?
         .neg()
-}
-
-fn value(theta: &[f64], graph: impl Fn(&Tensor) -> Result<Tensor>) -> f64 {
-    let loss = graph(&variable(theta)).expect("a loss");
-    loss.to_scalar().expect("a scalar")
-}
-
-fn gradient(theta: &[f64], graph: impl Fn(&Tensor) -> Result<Tensor>) -> Vec<f64> {
-    let theta = variable(theta);
-    let loss = graph(&theta).expect("a loss");
-    values(&backward(&loss, &theta))
-}
-
-fn hessian_product(
-    theta: &[f64],
-    vector: &[f64],
-    graph: impl Fn(&Tensor) -> Result<Tensor>,
-) -> Vec<f64> {
-    check_double_backward();
-    let theta = variable(theta);
-    let loss = graph(&theta).expect("a loss");
-    double_backward(&loss, &theta, vector)
 }
 
 fn variable(theta: &[f64]) -> Var {

@@ -1,12 +1,9 @@
 //! Comparisons whose tolerance is relative to the largest expected element.
 
 use candle_core::{DType, Tensor};
+use nalgebra::DMatrix;
 
 /// The elements of a tensor of any shape and number type, row-major, as f64.
-///
-/// # Panics
-/// When candle cannot read the tensor.
-#[must_use]
 pub fn values(tensor: &Tensor) -> Vec<f64> {
     let flat = tensor.to_dtype(DType::F64).and_then(|t| t.flatten_all());
     flat.and_then(|flat| flat.to_vec1())
@@ -14,9 +11,6 @@ pub fn values(tensor: &Tensor) -> Vec<f64> {
 }
 
 /// Asserts max |got − expected| ≤ `tolerance` · max |expected|.
-///
-/// # Panics
-/// When that does not hold, or a number is NaN, or the lengths differ.
 #[track_caller]
 pub fn assert_close(what: &str, got: &[f64], expected: &[f64], tolerance: f64) {
     assert_eq!(got.len(), expected.len(), "{what}: lengths differ");
@@ -30,10 +24,14 @@ pub fn assert_close(what: &str, got: &[f64], expected: &[f64], tolerance: f64) {
     }
 }
 
+/// [`assert_close`] of the entries of two matrices.
+#[track_caller]
+pub fn assert_matrices(what: &str, got: &DMatrix<f64>, expected: &DMatrix<f64>, tolerance: f64) {
+    assert_eq!(got.shape(), expected.shape(), "{what}");
+    assert_close(what, got.as_slice(), expected.as_slice(), tolerance);
+}
+
 /// Asserts max |got| ≤ `bound`, for what should vanish.
-///
-/// # Panics
-/// When that does not hold, or a number is NaN.
 #[track_caller]
 pub fn assert_small(what: &str, got: &[f64], bound: f64) {
     for (index, got) in got.iter().enumerate() {

@@ -7,10 +7,6 @@ use nalgebra::DMatrix;
 use crate::values;
 
 /// Every entry of `operator` (dim, dim), from products with unit vectors. Nothing is symmetrised.
-///
-/// # Panics
-/// When a product fails.
-#[must_use]
 pub fn dense_matrix<Operator: LinearOperator + ?Sized>(operator: &Operator) -> DMatrix<f64> {
     let dim = operator.dim();
     let units = Tensor::eye(dim, operator.dtype(), operator.device()).expect("unit vectors");

@@ -6,7 +6,6 @@ use candle_core::Device;
 
 /// The first CUDA device. Where there is none, one line on stderr says why, and the test that asked
 /// has nothing to compare.
-#[must_use]
 pub fn cuda() -> Option<Device> {
     if !candle_core::utils::cuda_is_available() {
         eprintln!("skipped: no CUDA device (this build has no feature `cuda`)");

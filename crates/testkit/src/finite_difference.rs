@@ -11,7 +11,6 @@
 use nalgebra::DMatrix;
 
 /// The derivative of `function` (n -> m) at `at` along `direction`: m numbers.
-#[must_use]
 pub fn directional(
     mut function: impl FnMut(&[f64]) -> Vec<f64>,
     at: &[f64],
@@ -34,14 +33,12 @@ pub fn directional(
 }
 
 /// The gradient of `function` (n -> 1) at `at`: n numbers.
-#[must_use]
 pub fn gradient(mut function: impl FnMut(&[f64]) -> f64, at: &[f64], step: f64) -> Vec<f64> {
     let jacobian = jacobian(|x| vec![function(x)], at, step);
     jacobian.iter().copied().collect()
 }
 
 /// The Jacobian (m, n) of `function` (n -> m) at `at`; the Hessian when `function` is a gradient.
-#[must_use]
 pub fn jacobian(
     mut function: impl FnMut(&[f64]) -> Vec<f64>,
     at: &[f64],

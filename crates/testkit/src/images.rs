@@ -35,21 +35,14 @@ fn window(stride: usize, padding: usize) -> Window {
 }
 
 /// Two convolutions with maxima over 2 x 2, dropout and two affine maps, as in VGG.
-///
-/// # Panics
-/// When the layers do not fit.
-#[must_use]
 pub fn vgg(normalization: Normalization) -> Network {
     let build = || {
         let mut graph = Graph::new(&SHAPE);
         let mut x = graph.input();
         for (index, (inputs, outputs)) in [(2, 3), (3, 4)].into_iter().enumerate() {
             let part = |part: &str| format!("{part}{index}");
-            x = graph.layer(
-                &part("conv"),
-                Conv2d::new(inputs, outputs, 3, window(1, 1)),
-                x,
-            )?;
+            let convolution = Conv2d::new(inputs, outputs, 3, window(1, 1));
+            x = graph.layer(&part("conv"), convolution, x)?;
             if normalization == Normalization::Batch {
                 x = graph.layer(&part("bn"), BatchNorm::new(outputs), x)?;
             }
@@ -68,10 +61,6 @@ pub fn vgg(normalization: Normalization) -> Network {
 
 /// A convolution, a block with the identity and one of stride 2 with a 1 x 1 projection, and the
 /// mean of each channel, as in pre-activation and wide ResNets.
-///
-/// # Panics
-/// When the layers do not fit.
-#[must_use]
 pub fn residual(form: Residual) -> Network {
     let build = || {
         let mut graph = Graph::new(&SHAPE);
@@ -115,20 +104,13 @@ fn block(
         Residual::PreActivation => (stride, 1),
         Residual::Wide => (1, stride),
     };
-    let y = graph.layer(&part("bn1"), BatchNorm::new(inputs), x)?;
-    let y = graph.layer(&part("relu1"), Relu, y)?;
-    let y = graph.layer(
-        &part("conv1"),
-        convolution(form, inputs, outputs, 3, first),
-        y,
-    )?;
-    let y = graph.layer(&part("bn2"), BatchNorm::new(outputs), y)?;
-    let y = graph.layer(&part("relu2"), Relu, y)?;
-    let y = graph.layer(
-        &part("conv2"),
-        convolution(form, outputs, outputs, 3, second),
-        y,
-    )?;
+    let mut y = x;
+    for (index, channels, stride) in [(1, inputs, first), (2, outputs, second)] {
+        let layer = convolution(form, channels, outputs, 3, stride);
+        y = graph.layer(&part(&format!("bn{index}")), BatchNorm::new(channels), y)?;
+        y = graph.layer(&part(&format!("relu{index}")), Relu, y)?;
+        y = graph.layer(&part(&format!("conv{index}")), layer, y)?;
+    }
     let skip = if inputs == outputs {
         x
     } else {
@@ -139,22 +121,15 @@ fn block(
 }
 
 /// Random statistics (Q) for [`Network::freeze`]: means of order 0.3, variances from 0.5 on.
-///
-/// # Panics
-/// When candle cannot make the tensor.
-#[must_use]
 pub fn statistics(network: &Network, seed: u64) -> Tensor {
     let mut statistics = values(&gaussian(network.buffers().dim(), seed));
     let mut rest = statistics.as_mut_slice();
     for buffer in network.buffers().parameters() {
         let (own, behind) = rest.split_at_mut(buffer.len());
-        own.iter_mut().for_each(|x| {
-            *x = if buffer.name.ends_with("running_var") {
-                0.5 + *x * *x
-            } else {
-                0.3 * *x
-            };
-        });
+        for x in own {
+            let is_variance = buffer.name.ends_with("running_var");
+            *x = if is_variance { 0.5 + *x * *x } else { 0.3 * *x };
+        }
         rest = behind;
     }
     Tensor::new(statistics, &Device::Cpu).expect("a vector")
@@ -162,7 +137,6 @@ pub fn statistics(network: &Network, seed: u64) -> Tensor {
 
 /// A problem of `network` whose parameters are moved off their initial values, so that no scale is
 /// one and no shift zero.
-#[must_use]
 pub fn moved(network: Network, loss: Loss, examples: usize, seed: u64) -> Problem {
     let mut problem = Problem::of(network, loss, examples, seed);
     let shift = values(&gaussian(problem.dim(), seed + 3));
@@ -173,10 +147,6 @@ pub fn moved(network: Network, loss: Loss, examples: usize, seed: u64) -> Proble
 }
 
 /// Problems whose examples are independent: without batch-norm, and with frozen statistics.
-///
-/// # Panics
-/// When a network cannot be frozen.
-#[must_use]
 pub fn independent_images(examples: usize, seed: u64) -> Vec<(String, Problem)> {
     let plain = moved(vgg(Normalization::None), Loss::CrossEntropy, examples, seed);
     let frozen = normalized_networks().map(|(what, network, loss)| {
@@ -190,7 +160,6 @@ pub fn independent_images(examples: usize, seed: u64) -> Vec<(String, Problem)> 
 }
 
 /// Problems whose examples are coupled by the statistics of their batch.
-#[must_use]
 pub fn coupled_images(examples: usize, seed: u64) -> Vec<(String, Problem)> {
     normalized_networks()
         .map(|(what, network, loss)| {
@@ -202,13 +171,10 @@ pub fn coupled_images(examples: usize, seed: u64) -> Vec<(String, Problem)> {
 
 fn normalized_networks() -> [(&'static str, Network, Loss); 3] {
     let smoothed = Loss::LabelSmoothing { smoothing: 0.1 };
+    let [basic, wide] = [Residual::PreActivation, Residual::Wide].map(residual);
     [
         ("VGG", vgg(Normalization::Batch), smoothed),
-        (
-            "pre-activation",
-            residual(Residual::PreActivation),
-            Loss::CrossEntropy,
-        ),
-        ("wide", residual(Residual::Wide), Loss::SquaredError),
+        ("pre-activation", basic, Loss::CrossEntropy),
+        ("wide", wide, Loss::SquaredError),
     ]
 }

@@ -31,9 +31,6 @@ const ROUNDING: f64 = 1e-13;
 
 /// Checks `layer` on inputs of `input_shape` (one example) at Gaussian parameters and inputs from
 /// `seed`.
-///
-/// # Panics
-/// When a rule is broken; the message names the rule.
 pub fn check_layer(layer: &dyn Layer, input_shape: &[usize], seed: u64) {
     if layer.batch_norm().is_none() {
         Case::new(layer, input_shape, seed).check_independence();
@@ -42,9 +39,6 @@ pub fn check_layer(layer: &dyn Layer, input_shape: &[usize], seed: u64) {
 }
 
 /// As [`check_layer`], for a layer in which the place of an example in its batch matters.
-///
-/// # Panics
-/// When a rule is broken; the message names the rule.
 pub fn check_rules(layer: &dyn Layer, input_shape: &[usize], seed: u64) {
     let case = Case::new(layer, input_shape, seed);
     case.check_shape();
@@ -60,9 +54,10 @@ pub fn check_rules(layer: &dyn Layer, input_shape: &[usize], seed: u64) {
 impl Case<'_> {
     fn check_shape(&self) {
         let (y, _) = self.forward(&self.x, &self.parameters);
+        let announced = self.primal.dims();
         assert_eq!(
             y.dims(),
-            self.primal.dims(),
+            announced,
             "output_shape: not the shape of forward"
         );
     }
@@ -73,12 +68,8 @@ impl Case<'_> {
             let alone = self.x.narrow(0, example, 1).expect("one example");
             let (alone, _) = self.forward(&alone, &self.parameters);
             let row = y.narrow(0, example, 1).expect("one example");
-            assert_close(
-                "forward: a batch and its examples",
-                &values(&row),
-                &values(&alone),
-                ROUNDING,
-            );
+            let what = "forward: a batch and its examples";
+            assert_close(what, &values(&row), &values(&alone), ROUNDING);
         }
     }
 
@@ -88,21 +79,11 @@ impl Case<'_> {
             .expect("a tangent behind a tangent");
         assert_eq!(block.dims(), self.cotangent.dims(), "jvp: shape");
         for index in 0..VECTORS {
-            let expected = finite_difference::directional(
-                |flat| {
-                    let (x, parameters) = self.unflatten(flat);
-                    values(&self.forward(&x, &parameters).0)
-                },
-                &self.flat_point(),
-                &self.flat_tangent(index),
-                STEP,
-            );
-            assert_close(
-                "jvp: differences of forward",
-                &values(&vector(&block, index, 1)),
-                &expected,
-                DIFFERENCES,
-            );
+            let forward =
+                |x: &Tensor, parameters: &[Tensor]| values(&self.forward(x, parameters).0);
+            let expected = self.differences(forward, index);
+            let got = values(&vector(&block, index, 1));
+            assert_close("jvp: differences of forward", &got, &expected, DIFFERENCES);
         }
     }
 
@@ -111,16 +92,12 @@ impl Case<'_> {
             .jvp(self.tangent())
             .expect("a tangent behind a tangent");
         let backward = self.vjp(&self.x, &self.parameters, &self.cotangent);
-        assert_eq!(
-            backward[0].dims(),
-            self.dx.dims(),
-            "vjp: shape of the input cotangent"
-        );
+        let dims = backward[0].dims();
+        assert_eq!(dims, self.dx.dims(), "vjp: shape of the input cotangent");
         for index in 0..VECTORS {
-            let left = products(
-                &values(&vector(&self.cotangent, index, 1)),
-                &values(&vector(&forward, index, 1)),
-            );
+            let [cotangent, tangent] =
+                [&self.cotangent, &forward].map(|block| values(&vector(block, index, 1)));
+            let left = products(&cotangent, &tangent);
             let right = products(&flat_cotangent(&backward, index), &self.flat_tangent(index));
             // The sums may cancel, their terms do not.
             let magnitude: f64 = left.iter().chain(&right).map(|product| product.abs()).sum();
@@ -133,30 +110,31 @@ impl Case<'_> {
         let block = self.second_order(self.tangent(), VECTORS);
         let primal = self.primal.unsqueeze(1).expect("a block of one");
         for index in 0..VECTORS {
-            let expected = finite_difference::directional(
-                |flat| {
-                    let (x, parameters) = self.unflatten(flat);
-                    flat_cotangent(&self.vjp(&x, &parameters, &primal), 0)
-                },
-                &self.flat_point(),
-                &self.flat_tangent(index),
-                STEP,
-            );
+            let vjp = |x: &Tensor, parameters: &[Tensor]| {
+                flat_cotangent(&self.vjp(x, parameters, &primal), 0)
+            };
+            let expected = self.differences(vjp, index);
             let got = flat_cotangent(&block, index);
+            let [zero, terms] = ["said to be zero, differences", "differences"]
+                .map(|what| format!("second order: {what} of the vjp"));
             match self.layer.second_order() {
-                SecondOrder::Zero => assert_small(
-                    "second order: said to be zero, differences of the vjp",
-                    &expected,
-                    DIFFERENCES,
-                ),
-                SecondOrder::Terms(_) => assert_close(
-                    "second order: differences of the vjp",
-                    &got,
-                    &expected,
-                    DIFFERENCES,
-                ),
+                SecondOrder::Zero => assert_small(&zero, &expected, DIFFERENCES),
+                SecondOrder::Terms(_) => assert_close(&terms, &got, &expected, DIFFERENCES),
             }
         }
+    }
+
+    /// Of `function` of (x, θ) along tangent `index`.
+    fn differences(
+        &self,
+        function: impl Fn(&Tensor, &[Tensor]) -> Vec<f64>,
+        index: usize,
+    ) -> Vec<f64> {
+        let at = |flat: &[f64]| {
+            let (x, parameters) = self.unflatten(flat);
+            function(&x, &parameters)
+        };
+        finite_difference::directional(at, &self.flat_point(), &self.flat_tangent(index), STEP)
     }
 
     fn check_absent_tangent(&self) {
@@ -166,23 +144,15 @@ impl Case<'_> {
             parameters: &self.dparameters,
         };
         let expected = values(&self.jvp(with(Some(&zero))).expect("a tangent"));
+        let what = "jvp: absent input tangent";
         match self.jvp(with(None)) {
-            Some(absent) => assert_close(
-                "jvp: absent input tangent",
-                &values(&absent),
-                &expected,
-                ROUNDING,
-            ),
-            None => assert_small("jvp: absent input tangent", &expected, 0.0),
+            Some(absent) => assert_close(what, &values(&absent), &expected, ROUNDING),
+            None => assert_small(what, &expected, 0.0),
         }
         let [absent, expected] =
             [None, Some(&zero)].map(|input| concatenated(&self.second_order(with(input), VECTORS)));
-        assert_close(
-            "second order: absent input tangent",
-            &absent,
-            &expected,
-            ROUNDING,
-        );
+        let what = "second order: absent input tangent";
+        assert_close(what, &absent, &expected, ROUNDING);
     }
 
     fn check_block(&self) {
@@ -190,44 +160,30 @@ impl Case<'_> {
         let backward = self.vjp(&self.x, &self.parameters, &self.cotangent);
         let second = self.second_order(self.tangent(), VECTORS);
         for index in 0..VECTORS {
-            let dx = vector(&self.dx, index, 1)
-                .unsqueeze(1)
-                .expect("a block of one");
-            let dparameters: Vec<Tensor> = self
-                .dparameters
-                .iter()
-                .map(|d| {
-                    d.narrow(0, index, 1)
-                        .and_then(|d| d.contiguous())
-                        .expect("a vector")
-                })
-                .collect();
+            let one = |block: &Tensor, axis| {
+                let one = vector(block, index, axis).unsqueeze(axis);
+                one.expect("a block of one")
+            };
+            let (dx, cotangent) = (one(&self.dx, 1), one(&self.cotangent, 1));
+            let dparameters: Vec<Tensor> = self.dparameters.iter().map(|d| one(d, 0)).collect();
             let tangent = Tangent {
                 input: Some(&dx),
                 parameters: &dparameters,
             };
-            let cotangent = vector(&self.cotangent, index, 1);
-            let cotangent = cotangent.unsqueeze(1).expect("a block of one");
+            let together = values(&vector(&forward, index, 1));
+            let alone = values(&self.jvp(tangent).expect("a tangent"));
+            assert_close("jvp: block and single", &together, &alone, ROUNDING);
             let alone = self.vjp(&self.x, &self.parameters, &cotangent);
-            let pairs = [
-                (
-                    "jvp: block and single",
-                    values(&vector(&forward, index, 1)),
-                    values(&self.jvp(tangent).expect("a tangent")),
-                ),
-                (
-                    "vjp: block and single",
-                    flat_cotangent(&backward, index),
-                    flat_cotangent(&alone, 0),
-                ),
+            for (what, block, single) in [
+                ("vjp: block and single", &backward, alone),
                 (
                     "second order: block and single",
-                    flat_cotangent(&second, index),
-                    flat_cotangent(&self.second_order(tangent, 1), 0),
+                    &second,
+                    self.second_order(tangent, 1),
                 ),
-            ];
-            for (what, block, single) in pairs {
-                assert_close(what, &block, &single, ROUNDING);
+            ] {
+                let (together, alone) = (flat_cotangent(block, index), flat_cotangent(&single, 0));
+                assert_close(what, &together, &alone, ROUNDING);
             }
         }
     }
@@ -237,9 +193,8 @@ impl Case<'_> {
         let (_, saved) = self.forward(&self.x, &self.parameters);
         let at = self.point(&self.parameters, &saved);
         let ones = self.sums(VECTORS, 1.0);
-        self.layer
-            .vjp_parameters(at, &self.cotangent, &ones)
-            .expect("vjp of the parameters");
+        let added = self.layer.vjp_parameters(at, &self.cotangent, &ones);
+        added.expect("vjp of the parameters");
         let from_zero = self.vjp(&self.x, &self.parameters, &self.cotangent);
         check_one_larger("vjp: sums are added to", &ones, &from_zero[1..]);
         if let SecondOrder::Terms(rule) = self.layer.second_order() {
@@ -254,11 +209,8 @@ impl Case<'_> {
             let alone = self.sums(VECTORS, 1.0);
             rule.add_terms(at, &self.primal, self.tangent(), &alone, None)
                 .expect("second order");
-            check_one_larger(
-                "second order: without an input sum",
-                &alone,
-                &from_zero[1..],
-            );
+            let what = "second order: without an input sum";
+            check_one_larger(what, &alone, &from_zero[1..]);
         }
     }
 
@@ -268,18 +220,14 @@ impl Case<'_> {
             let (_, saved) = self.forward(&self.x, &self.parameters);
             let at = self.point(&self.parameters, &saved);
             let vjp = || {
-                self.layer
-                    .vjp_input(at, &self.cotangent)
-                    .expect("vjp of the input")
+                let input = self.layer.vjp_input(at, &self.cotangent);
+                input.expect("vjp of the input")
             };
             let (input, before) = (vjp(), values(&vjp()));
             let zeros = input.zeros_like().expect("zeros");
             input.slice_set(&zeros, 0, 0).expect("a tensor to change");
-            assert_eq!(
-                values(&vjp()),
-                before,
-                "vjp: the input cotangent shares memory"
-            );
+            let after = values(&vjp());
+            assert_eq!(after, before, "vjp: the input cotangent shares memory");
         }
     }
 }

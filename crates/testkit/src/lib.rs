@@ -17,8 +17,9 @@
 //! assert_close("gradient of the sum of cubes", &gradient, &[3.0, 12.0], 1e-11);
 //! ```
 //!
-//! A failed check panics and says what, by how much and where: this crate is for tests only, and no
-//! other crate may depend on it otherwise. It does not know models, optimisers or eigensolvers.
+//! A failed check panics and says what, by how much and where, and so does every function for shapes
+//! that do not fit: this crate is for tests only, and no other crate may depend on it otherwise. It
+//! does not know models, optimisers or eigensolvers.
 
 mod autograd;
 mod close;
@@ -31,8 +32,8 @@ mod network;
 mod problem;
 mod samples;
 
-pub use autograd::{Autograd, ResidualAutograd, Statistics};
-pub use close::{assert_close, assert_small, values};
+pub use autograd::{Autograd, Oracle, ResidualAutograd, Statistics};
+pub use close::{assert_close, assert_matrices, assert_small, values};
 pub use dense::dense_matrix;
 pub use device::cuda;
 pub use flatness_layers::Activation;

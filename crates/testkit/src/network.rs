@@ -4,10 +4,6 @@ use flatness_layers::{Activation, Affine, Flatten, Layer, Network};
 
 /// The chain flatten, fc0, activation, fc1, ..., of `widths` from inputs to classes, for examples
 /// of `input_shape` with widths\[0\] elements.
-///
-/// # Panics
-/// When the shapes do not fit.
-#[must_use]
 pub fn network(input_shape: &[usize], widths: &[usize], activation: Activation) -> Network {
     let mut layers: Vec<(String, Box<dyn Layer>)> = vec![("flatten".to_owned(), Box::new(Flatten))];
     for (index, pair) in widths.windows(2).enumerate() {

@@ -30,10 +30,6 @@ type Sweep<'a> = &'a dyn Fn(&CurvedLinearization<'_>, &[Tensor], &[Tensor]) -> R
 impl Problem {
     /// A problem with `examples` examples; parameters are the network's own initial ones, all from
     /// `seed`.
-    ///
-    /// # Panics
-    /// When the outputs of the network are no classes.
-    #[must_use]
     pub fn of(network: Network, loss: Loss, examples: usize, seed: u64) -> Self {
         let theta = network.layout().initialize(seed, DType::F64, &Device::Cpu);
         let shape = [&[examples], network.input_shape()].concat();
@@ -50,10 +46,6 @@ impl Problem {
     }
 
     /// A problem of a fully connected network of these `widths`.
-    ///
-    /// # Panics
-    /// With fewer than two widths.
-    #[must_use]
     pub fn new(
         widths: &[usize],
         activation: Activation,
@@ -66,46 +58,27 @@ impl Problem {
     }
 
     /// Number of classes C.
-    #[must_use]
     pub fn classes(&self) -> usize {
         self.network.output_shape()[0]
     }
 
     /// Positions in the flat vector of the parameters called `<layer>.<parameter>`, for each layer
     /// in order.
-    #[must_use]
     pub fn layers(&self) -> Vec<(&str, Range<usize>)> {
-        let mut layers: Vec<(&str, Range<usize>)> = Vec::new();
-        let mut start = 0;
-        for parameter in self.network.layout().parameters() {
-            let end = start + parameter.len();
-            let layer = parameter.name.rsplit_once('.').map_or("", |name| name.0);
-            match layers.last_mut() {
-                Some((last, range)) if *last == layer => range.end = end,
-                _ => layers.push((layer, start..end)),
-            }
-            start = end;
-        }
-        layers
+        self.network.layout().layers()
     }
 
     /// Number of examples B.
-    #[must_use]
     pub fn examples(&self) -> usize {
         self.inputs.dims()[0]
     }
 
     /// Number of parameters P.
-    #[must_use]
     pub fn dim(&self) -> usize {
         self.theta.len()
     }
 
     /// The linearisation at `theta` (P), which need not be the problem's own.
-    ///
-    /// # Panics
-    /// When `theta` has another length.
-    #[must_use]
     pub fn linearize(&self, theta: &[f64]) -> Linearization<'_> {
         let theta = Tensor::new(theta, &Device::Cpu).expect("a vector");
         let views = self.network.layout().views(&theta).expect("P elements");
@@ -115,10 +88,6 @@ impl Problem {
     }
 
     /// The gradient (P) at `theta`.
-    ///
-    /// # Panics
-    /// When `theta` has another length.
-    #[must_use]
     pub fn gradient(&self, theta: &[f64]) -> Vec<f64> {
         let sums = self.zeros(1);
         let point = self.linearize(theta);
@@ -127,10 +96,6 @@ impl Problem {
     }
 
     /// H v for each row of `vectors` (V, P): V·P numbers, row by row.
-    ///
-    /// # Panics
-    /// When the rows do not have P elements.
-    #[must_use]
     pub fn hessian_product(&self, vectors: &Tensor) -> Vec<f64> {
         self.product(vectors, &|point, tangents, sums| {
             point.add_hessian_product(tangents, sums)
@@ -138,43 +103,26 @@ impl Problem {
     }
 
     /// G v for each row of `vectors` (V, P): V·P numbers, row by row.
-    ///
-    /// # Panics
-    /// When the rows do not have P elements.
-    #[must_use]
     pub fn gauss_newton_product(&self, vectors: &Tensor) -> Vec<f64> {
         self.product(vectors, &|point, tangents, sums| {
-            point
-                .linearization()
-                .add_gauss_newton_product(tangents, sums)
+            let point = point.linearization();
+            point.add_gauss_newton_product(tangents, sums)
         })
     }
 
     /// The Hessian (P, P), column by column from the products, not symmetrised.
-    #[must_use]
     pub fn hessian(&self) -> DMatrix<f64> {
-        DMatrix::from_vec(
-            self.dim(),
-            self.dim(),
-            self.hessian_product(&self.unit_vectors()),
-        )
+        let columns = self.hessian_product(&self.unit_vectors());
+        DMatrix::from_vec(self.dim(), self.dim(), columns)
     }
 
     /// The Gauss-Newton matrix (P, P), column by column from the products, not symmetrised.
-    #[must_use]
     pub fn gauss_newton(&self) -> DMatrix<f64> {
-        DMatrix::from_vec(
-            self.dim(),
-            self.dim(),
-            self.gauss_newton_product(&self.unit_vectors()),
-        )
+        let columns = self.gauss_newton_product(&self.unit_vectors());
+        DMatrix::from_vec(self.dim(), self.dim(), columns)
     }
 
     /// The Jacobian J (C, P) of each example's logits, from products with unit vectors.
-    ///
-    /// # Panics
-    /// When a sweep fails.
-    #[must_use]
     pub fn jacobians(&self) -> Vec<DMatrix<f64>> {
         let tangents = self.split(&self.unit_vectors());
         let product = self.linearize(&self.theta).jacobian_product(&tangents);
@@ -188,10 +136,6 @@ impl Problem {
     }
 
     /// The logits (B, C).
-    ///
-    /// # Panics
-    /// When the forward sweep fails.
-    #[must_use]
     pub fn logits(&self) -> Tensor {
         let theta = Tensor::new(self.theta.as_slice(), &Device::Cpu).expect("a vector");
         let views = self.network.layout().views(&theta).expect("P elements");
@@ -199,10 +143,6 @@ impl Problem {
     }
 
     /// Class probabilities (C) of each example, from the logits by the textbook formula.
-    ///
-    /// # Panics
-    /// When the forward sweep fails.
-    #[must_use]
     pub fn probabilities(&self) -> Vec<DVector<f64>> {
         let logits = self.logits();
         (0..self.examples())
@@ -215,10 +155,6 @@ impl Problem {
     }
 
     /// A block of vectors (V, P) in the pieces that sweeps take.
-    ///
-    /// # Panics
-    /// When the rows do not have P elements.
-    #[must_use]
     pub fn split(&self, vectors: &Tensor) -> Vec<Tensor> {
         self.network
             .layout()
@@ -227,10 +163,6 @@ impl Problem {
     }
 
     /// Zero sums for V vectors.
-    ///
-    /// # Panics
-    /// When candle cannot make them.
-    #[must_use]
     pub fn zeros(&self, vectors: usize) -> Vec<Tensor> {
         self.network
             .layout()
@@ -239,10 +171,6 @@ impl Problem {
     }
 
     /// Sums (V, shape) as V·P numbers, row by row.
-    ///
-    /// # Panics
-    /// When the pieces are not those of the network.
-    #[must_use]
     pub fn joined(&self, sums: &[Tensor]) -> Vec<f64> {
         values(&self.network.layout().join(sums).expect("whole pieces"))
     }

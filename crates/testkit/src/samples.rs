@@ -7,20 +7,12 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
 /// Standard normal elements, f64 on the CPU.
-///
-/// # Panics
-/// When candle cannot make the tensor.
-#[must_use]
 pub fn gaussian(shape: impl Into<Shape>, seed: u64) -> Tensor {
     from_normal(shape.into(), seed, |normal| normal)
 }
 
 /// Elements of random sign whose magnitude is `gap` + |standard normal|: where a function has a
 /// kink at zero, differences with steps below the gap do not see it.
-///
-/// # Panics
-/// When candle cannot make the tensor.
-#[must_use]
 pub fn gaussian_away_from_zero(shape: impl Into<Shape>, gap: f64, seed: u64) -> Tensor {
     from_normal(shape.into(), seed, |normal| normal + gap.copysign(normal))
 }
@@ -34,10 +26,6 @@ fn from_normal(shape: Shape, seed: u64, map: impl Fn(f64) -> f64) -> Tensor {
 }
 
 /// Uniform class indices (`examples`), u32 on the CPU.
-///
-/// # Panics
-/// When candle cannot make the tensor.
-#[must_use]
 pub fn labels(examples: usize, classes: u32, seed: u64) -> Tensor {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let labels: Vec<u32> = (0..examples)
@@ -47,10 +35,6 @@ pub fn labels(examples: usize, classes: u32, seed: u64) -> Tensor {
 }
 
 /// A data set of uniform bytes and labels, normalised with mean and deviation one half per channel.
-///
-/// # Panics
-/// When `example_shape` (C, H, W) or `classes` are not those of a data set.
-#[must_use]
 pub fn dataset(examples: usize, example_shape: [usize; 3], classes: u8, seed: u64) -> Dataset {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let size: usize = example_shape.iter().product();
@@ -59,16 +43,8 @@ pub fn dataset(examples: usize, example_shape: [usize; 3], classes: u8, seed: u6
         .map(|_| rng.random_range(0..classes))
         .collect();
     let halves = vec![0.5; example_shape[0]];
-    Normalization::new(halves.clone(), halves)
-        .and_then(|normalization| {
-            Dataset::from_bytes(
-                "toy",
-                example_shape,
-                pixels,
-                labels,
-                usize::from(classes),
-                normalization,
-            )
-        })
+    let normalization = Normalization::new(halves.clone(), halves).expect("a channel");
+    let classes = usize::from(classes);
+    Dataset::from_bytes("toy", example_shape, pixels, labels, classes, normalization)
         .expect("a valid data set")
 }

@@ -3,8 +3,8 @@
 use candle_core::{Device, Tensor};
 use flatness_layers::Loss;
 use flatness_testkit::{
-    Activation, Autograd, Residual, ResidualAutograd, Statistics, assert_close, finite_difference,
-    gaussian, labels, moved, residual, statistics, values,
+    Activation, Autograd, Oracle, Residual, ResidualAutograd, Statistics, assert_close,
+    finite_difference, gaussian, labels, moved, residual, statistics, values,
 };
 
 #[test]

@@ -53,10 +53,5 @@ fn gradient_and_jacobian_have_their_elements_in_place() {
         .collect();
     // nalgebra reads columns first.
     let row_major = jacobian.transpose();
-    assert_close(
-        "rows of the Hessian",
-        row_major.as_slice(),
-        &expected,
-        1e-11,
-    );
+    assert_close("Hessian", row_major.as_slice(), &expected, 1e-11);
 }

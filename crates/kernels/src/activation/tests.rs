@@ -9,10 +9,7 @@ use crate::seeded::{NUMBER_TYPES, assert_close, uniform, values};
 /// f, f' and f'' from their definitions.
 type Formulas = [fn(f64) -> f64; 3];
 const FUNCTIONS: [(Activation, Formulas); 3] = [
-    (
-        Relu,
-        [|x| x.max(0.0), |x| f64::from(u8::from(x > 0.0)), |_| 0.0],
-    ),
+    (Relu, [|x| x.max(0.0), |x| f64::from(x > 0.0), |_| 0.0]),
     (
         Tanh,
         [
@@ -133,32 +130,13 @@ fn what_is_not_a_number_is_handed_on() {
 }
 
 #[test]
-fn what_does_not_fit_is_an_error() {
+fn an_axis_folded_into_another_is_an_error() {
     let y = uniform((2, 6), 1, DType::F64);
     for activation in [Relu, Tanh, Softplus] {
-        for shape in [
-            &[2, 6][..],
-            &[2, 2, 5],
-            &[1, 2, 6],
-            &[3, 2, 6],
-            &[2, 2, 3, 2],
-            &[2],
-        ] {
+        for shape in [&[2, 6][..], &[2, 2, 3, 2], &[2]] {
             let block = uniform(shape, 2, DType::F64);
             assert!(activation.slope_product(&y, &block).is_err(), "{shape:?}");
         }
-        let block = uniform((2, 2, 6), 2, DType::F32);
-        assert!(activation.slope_product(&y, &block).is_err());
         assert!(activation.evaluate(&y.t().unwrap()).is_err());
-        assert!(
-            activation
-                .evaluate(&y.to_dtype(DType::F16).unwrap())
-                .is_err()
-        );
-        let empty = Tensor::zeros((2, 0, 6), DType::F64, &Device::Cpu).unwrap();
-        assert_eq!(
-            activation.slope_product(&y, &empty).unwrap().dims(),
-            [2, 0, 6]
-        );
     }
 }

@@ -9,17 +9,8 @@ use crate::vectorised::add_to;
 
 pub(super) fn forward<T: Real>(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     let ((batch, inputs), outputs) = (x.dims2()?, weight.dim(0)?);
-    let (x_values, weight, bias) = (elements::<T>(x)?, elements(weight)?, elements(bias)?);
-    let mut y = repeated(bias.slice()?, batch);
-    accumulate(
-        &mut y,
-        Extent::row_major(batch, outputs),
-        (x_values.slice()?, Extent::row_major(batch, inputs)),
-        (
-            weight.slice()?,
-            Extent::row_major(outputs, inputs).transposed(),
-        ),
-    )?;
+    let mut y = repeated(elements::<T>(bias)?.slice()?, batch);
+    add_map(&mut y, x, weight, (batch, outputs, inputs))?;
     tensor(y, (batch, outputs), x)
 }
 
@@ -30,32 +21,31 @@ pub(super) fn tangent<T: Real>(
     dweight: &Tensor,
     dbias: &Tensor,
 ) -> Result<Tensor> {
-    let (vectors, outputs, inputs) = dweight.dims3()?;
-    let batch = x.dim(0)?;
-    let (x_values, dweight, dbias) = (elements::<T>(x)?, elements(dweight)?, elements(dbias)?);
-    let mut dy = repeated(dbias.slice()?, batch);
-    accumulate(
-        &mut dy,
-        Extent::row_major(batch, vectors * outputs),
-        (x_values.slice()?, Extent::row_major(batch, inputs)),
-        (
-            dweight.slice()?,
-            Extent::row_major(vectors * outputs, inputs).transposed(),
-        ),
-    )?;
+    let ((vectors, outputs, inputs), batch) = (dweight.dims3()?, x.dim(0)?);
+    let mut dy = repeated(elements::<T>(dbias)?.slice()?, batch);
+    add_map(&mut dy, x, dweight, (batch, vectors * outputs, inputs))?;
     if let Some(dx) = dx {
-        let (dx, weight) = (elements(dx)?, elements(weight)?);
-        accumulate(
-            &mut dy,
-            Extent::row_major(batch * vectors, outputs),
-            (dx.slice()?, Extent::row_major(batch * vectors, inputs)),
-            (
-                weight.slice()?,
-                Extent::row_major(outputs, inputs).transposed(),
-            ),
-        )?;
+        add_map(&mut dy, dx, weight, (batch * vectors, outputs, inputs))?;
     }
     tensor(dy, (batch, vectors, outputs), x)
+}
+
+/// y (rows, outputs) += x Wᵀ of x (rows, inputs), W (outputs, inputs).
+fn add_map<T: Real>(
+    y: &mut [T],
+    x: &Tensor,
+    weight: &Tensor,
+    (rows, outputs, inputs): (usize, usize, usize),
+) -> Result<()> {
+    let (x, weight) = (elements(x)?, elements(weight)?);
+    let map = Extent::row_major(outputs, inputs).transposed();
+    let x = (x.slice()?, Extent::row_major(rows, inputs));
+    accumulate(
+        y,
+        Extent::row_major(rows, outputs),
+        x,
+        (weight.slice()?, map),
+    )
 }
 
 pub(super) fn input_cotangent<T: Real>(weight: &Tensor, cotangent: &Tensor) -> Result<Tensor> {
@@ -77,11 +67,11 @@ fn repeated<T: Real>(row: &[T], times: usize) -> Vec<T> {
     rows
 }
 
-/// W̄ (V, O, I) += ȳᵀ x of ȳ (B, V, O), x (B, I).
-pub(super) fn add_outer<T: Real>(
+pub(super) fn accumulate_cotangent<T: Real>(
     x: &Tensor,
     cotangent: &Tensor,
     weight_sum: &Tensor,
+    bias_sum: &Tensor,
 ) -> Result<()> {
     let ((batch, vectors, outputs), inputs) = (cotangent.dims3()?, x.dim(1)?);
     let (x_values, cotangents) = (elements::<T>(x)?, elements::<T>(cotangent)?);
@@ -94,13 +84,7 @@ pub(super) fn add_outer<T: Real>(
             (cotangents, Extent::row_major(batch, columns).transposed()),
             (x_values, Extent::row_major(batch, inputs)),
         )
-    })
-}
-
-/// b̄ (V, O) += Σ ȳ of ȳ (B, V, O).
-pub(super) fn add_rows<T: Real>(cotangent: &Tensor, bias_sum: &Tensor) -> Result<()> {
-    let cotangents = elements::<T>(cotangent)?;
-    let cotangents = cotangents.slice()?;
+    })?;
     update_with(bias_sum, &[cotangent], |sum: &mut [T]| {
         for row in cotangents.chunks_exact(sum.len().max(1)) {
             add_to(sum, row.iter().copied());
@@ -109,8 +93,7 @@ pub(super) fn add_rows<T: Real>(cotangent: &Tensor, bias_sum: &Tensor) -> Result
     })
 }
 
-/// W̄ (V, O, I) += ȳᵀ ẋ of ȳ (B, O), ẋ (B, V, I).
-pub(super) fn add_outer_block<T: Real>(
+pub(super) fn accumulate_second_order<T: Real>(
     cotangent: &Tensor,
     dx: &Tensor,
     weight_sum: &Tensor,
@@ -130,8 +113,7 @@ pub(super) fn add_outer_block<T: Real>(
     })
 }
 
-/// x̄ (B, V, I) += ȳ Ẇ of ȳ (B, O), Ẇ (V, O, I).
-pub(super) fn add_input_block<T: Real>(
+pub(super) fn add_second_order<T: Real>(
     cotangent: &Tensor,
     dweight: &Tensor,
     input_sum: &Tensor,

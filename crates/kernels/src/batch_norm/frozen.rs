@@ -10,35 +10,23 @@
 
 use candle_core::{Result, Tensor};
 
-use super::passes::{self, Combination, Normalised};
-use super::{double, expect_channels};
+use super::passes::{self, Combination};
+use super::{Point, double, expect_channels};
 use crate::elementwise::add_in_place;
 use crate::real::expect_shape;
 
 /// ẏ = γ r ẋ + γ̇ x̂ + β̇, (B, V, C, H, W). Without `dx` the input has no tangent.
-///
-/// # Errors
-/// Shapes that do not fit, tensors that are not contiguous, or a device error.
 pub fn tangent(
-    x: &Tensor,
-    mean: &Tensor,
-    r: &Tensor,
-    gamma: &Tensor,
+    at: Point<'_>,
     dx: Option<&Tensor>,
     dgamma: &Tensor,
     dbeta: &Tensor,
 ) -> Result<Tensor> {
-    let ((batch, channels, height, width), vectors) = (x.dims4()?, dgamma.dim(0)?);
-    expect_channels(channels, &[("mean", mean), ("r", r), ("gamma", gamma)])?;
-    expect_shape("gamma tangents", dgamma, &[vectors, channels])?;
-    expect_shape("beta tangents", dbeta, &[vectors, channels])?;
-    if let Some(dx) = dx {
-        let expected = [batch, vectors, channels, height, width];
-        expect_shape("input tangents", dx, &expected)?;
-    }
-    let r = double(r)?;
+    let parameters = [("gamma tangents", dgamma), ("beta tangents", dbeta)];
+    at.expect(dgamma.dim(0)?, &parameters, &[("input tangents", dx)])?;
+    let r = double(at.r)?;
     let block = match dx {
-        Some(dx) => Some((dx, (double(gamma)? * &r)?)),
+        Some(dx) => Some((dx, (double(at.gamma)? * &r)?)),
         None => None,
     };
     let combination = Combination {
@@ -46,13 +34,10 @@ pub fn tangent(
         slope: double(dgamma)?.broadcast_mul(&r)?,
         shift: double(dbeta)?,
     };
-    passes::combine(Normalised { x, mean }, &combination)
+    passes::combine(at.normalised(), &combination)
 }
 
 /// x̄ = γ r ȳ, (B, V, C, H, W), of `cotangent` ȳ (B, V, C, H, W).
-///
-/// # Errors
-/// As [`tangent`].
 pub fn input_cotangent(r: &Tensor, gamma: &Tensor, cotangent: &Tensor) -> Result<Tensor> {
     let channels = cotangent.dims5()?.2;
     expect_channels(channels, &[("r", r), ("gamma", gamma)])?;
@@ -60,34 +45,26 @@ pub fn input_cotangent(r: &Tensor, gamma: &Tensor, cotangent: &Tensor) -> Result
 }
 
 /// γ̄ += Σ ȳ x̂ and β̄ += Σ ȳ, (V, C) each and in place, of `cotangent` ȳ (B, V, C, H, W).
-///
-/// # Errors
-/// As [`tangent`].
 pub fn accumulate_cotangent(
-    x: &Tensor,
-    mean: &Tensor,
-    r: &Tensor,
+    at: Point<'_>,
     cotangent: &Tensor,
     gamma_sum: &Tensor,
     beta_sum: &Tensor,
 ) -> Result<()> {
-    let ((batch, channels, height, width), vectors) = (x.dims4()?, cotangent.dim(1)?);
-    expect_channels(channels, &[("mean", mean), ("r", r)])?;
-    let expected = [batch, vectors, channels, height, width];
-    expect_shape("cotangents", cotangent, &expected)?;
-    expect_shape("gamma sum", gamma_sum, &[vectors, channels])?;
-    expect_shape("beta sum", beta_sum, &[vectors, channels])?;
-    let [sum, product] = passes::sums(Normalised { x, mean }, cotangent)?;
-    let gamma_term = product.broadcast_mul(&double(r)?)?;
+    let parameters = [("gamma sum", gamma_sum), ("beta sum", beta_sum)];
+    at.expect(
+        cotangent.dim(1)?,
+        &parameters,
+        &[("cotangents", Some(cotangent))],
+    )?;
+    let [sum, product] = passes::sums(at.normalised(), cotangent)?;
+    let gamma_term = product.broadcast_mul(&double(at.r)?)?;
     add_in_place(gamma_sum, &gamma_term.to_dtype(gamma_sum.dtype())?)?;
     add_in_place(beta_sum, &sum.to_dtype(beta_sum.dtype())?)
 }
 
 /// γ̄ += Σ ȳ r ẋ in place, (V, C), of the primal `cotangent` ȳ (B, C, H, W) and the tangent `dx`
 /// (B, V, C, H, W).
-///
-/// # Errors
-/// As [`tangent`].
 pub fn accumulate_second_order(
     r: &Tensor,
     cotangent: &Tensor,
@@ -105,9 +82,6 @@ pub fn accumulate_second_order(
 
 /// x̄ += r γ̇ ȳ in place, (B, V, C, H, W), of the primal `cotangent` ȳ (B, C, H, W) and the tangent
 /// `dgamma` (V, C).
-///
-/// # Errors
-/// As [`tangent`].
 pub fn add_second_order(
     r: &Tensor,
     cotangent: &Tensor,

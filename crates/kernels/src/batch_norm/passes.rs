@@ -7,7 +7,7 @@ mod plain;
 
 use candle_core::{Result, Tensor};
 
-use crate::real::{dispatch, on_cpu};
+use crate::real::by_path;
 
 /// What stands for x̂ in a pass: x - mean, whose r is in the coefficients.
 #[derive(Clone, Copy)]
@@ -30,42 +30,27 @@ pub(super) struct Combination<'a> {
 
 /// Mean and biased variance of every channel, (C).
 pub(super) fn moments(x: &Tensor) -> Result<(Tensor, Tensor)> {
-    if on_cpu(x) {
-        return dispatch!(x.dtype(), cpu::moments(x));
-    }
-    plain::moments(x)
+    by_path!(x, moments(x))
 }
 
 /// Σ b and Σ b (x - mean), (V, C) each, of a block b (B, V, C, H, W).
 pub(super) fn sums(normalised: Normalised<'_>, block: &Tensor) -> Result<[Tensor; 2]> {
-    if on_cpu(block) {
-        return dispatch!(block.dtype(), cpu::sums(normalised, block));
-    }
-    plain::sums(normalised, block)
+    by_path!(block, sums(normalised, block))
 }
 
 /// Σ ȳ b, (V, C), of ȳ (B, C, H, W) and a block b (B, V, C, H, W).
 pub(super) fn inner(cotangent: &Tensor, block: &Tensor) -> Result<Tensor> {
-    if on_cpu(block) {
-        return dispatch!(block.dtype(), cpu::inner(cotangent, block));
-    }
-    plain::inner(cotangent, block)
+    by_path!(block, inner(cotangent, block))
 }
 
 /// scale · b of a block b (B, V, C, H, W) and `scale` (C).
 pub(super) fn scale(block: &Tensor, scale: &Tensor) -> Result<Tensor> {
-    if on_cpu(block) {
-        return dispatch!(block.dtype(), cpu::scale(block, scale));
-    }
-    plain::scale(block, scale)
+    by_path!(block, scale(block, scale))
 }
 
 /// The combination, (B, V, C, H, W).
 pub(super) fn combine(normalised: Normalised<'_>, combination: &Combination<'_>) -> Result<Tensor> {
-    if on_cpu(normalised.x) {
-        return dispatch!(normalised.x.dtype(), cpu::combine(normalised, combination));
-    }
-    plain::combine(normalised, combination)
+    by_path!(normalised.x, combine(normalised, combination))
 }
 
 /// sum (B, V, C, H, W) += weight (V, C) · ȳ (B, C, H, W), and a combination where it is given.
@@ -75,8 +60,5 @@ pub(super) fn add(
     weight: &Tensor,
     combination: Option<(Normalised<'_>, &Combination<'_>)>,
 ) -> Result<()> {
-    if on_cpu(sum) {
-        return dispatch!(sum.dtype(), cpu::add(sum, cotangent, weight, combination));
-    }
-    plain::add(sum, cotangent, weight, combination)
+    by_path!(sum, add(sum, cotangent, weight, combination))
 }

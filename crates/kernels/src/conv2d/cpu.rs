@@ -95,11 +95,11 @@ pub(super) fn input_cotangent<T: Vectors>(
     tensor(x_bar, (batch, vectors, inputs, input.0, input.1), weight)
 }
 
-/// W̄ (V, O, I, kh, kw) += ȳ x of `x` (B, I, H, W) and `cotangent` (B, V, O, H', W').
-pub(super) fn accumulate_kernel<T: Vectors>(
+pub(super) fn accumulate_cotangent<T: Vectors>(
     x: &Tensor,
     cotangent: &Tensor,
     weight_sum: &Tensor,
+    bias_sum: Option<&Tensor>,
     window: Window,
 ) -> Result<()> {
     let (batch, inputs, height, width) = x.dims4()?;
@@ -112,7 +112,11 @@ pub(super) fn accumulate_kernel<T: Vectors>(
     let cotangents = Images::packed(cotangents.slice()?, length);
     update_with(weight_sum, &[x, cotangent], |sum| {
         accumulate_gradient(&extents, images, cotangents, batch, sum)
-    })
+    })?;
+    match bias_sum {
+        Some(sum) => accumulate_bias::<T>(cotangent, sum),
+        None => Ok(()),
+    }
 }
 
 /// W̄ (V, O, I, kh, kw) += ȳ ẋ of `cotangent` (B, O, H', W') and `dx` (B, V, I, H, W).
@@ -158,7 +162,7 @@ pub(super) fn add_second_order<T: Vectors>(
 }
 
 /// b̄ (V, O) += Σ ȳ of `cotangent` (B, V, O, H', W').
-pub(super) fn accumulate_bias<T: Vectors>(cotangent: &Tensor, bias_sum: &Tensor) -> Result<()> {
+fn accumulate_bias<T: Vectors>(cotangent: &Tensor, bias_sum: &Tensor) -> Result<()> {
     let (_, vectors, outputs, height, width) = cotangent.dims5()?;
     let (pixels, cotangents) = (height * width, elements::<T>(cotangent)?);
     let cotangents = cotangents.slice()?;

@@ -268,12 +268,8 @@ impl<T: Vectors> WithSimd for Apply<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Direct {
-            image,
-            outputs,
-            pixels,
-            phases,
-        } = self.direct;
+        let (image, phases) = (&self.direct.image, &self.direct.phases);
+        let (outputs, pixels) = (self.direct.outputs, self.direct.pixels);
         let scratch = self.scratch;
         let bordered = room(&mut scratch.image, image.length());
         bordered.fill(T::ZERO);
@@ -288,11 +284,11 @@ impl<T: Vectors> WithSimd for Apply<'_, T> {
                 }
                 let first = panel * T::WIDTH;
                 transpose(
-                    (*pixels, T::WIDTH.min(outputs - first)),
+                    (pixels, T::WIDTH.min(outputs - first)),
                     result,
                     T::WIDTH,
                     &mut planes[first * pixels..],
-                    *pixels,
+                    pixels,
                     self.store,
                 );
             }

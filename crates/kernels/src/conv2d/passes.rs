@@ -33,40 +33,44 @@ enum Way<'a, T> {
 impl<'a, T: Vectors> Correlation<'a, T> {
     /// y = W * x + b.
     pub(super) fn forward(extents: Extents, taps: Taps<'a, T>, bias: Option<&[T]>) -> Self {
-        let mut start = vec![T::ZERO; extents.outputs.next_multiple_of(T::WIDTH)];
+        let mut forward = Self::new(extents, taps, Order::Kept);
         if let Some(bias) = bias {
-            start[..extents.outputs].copy_from_slice(bias);
+            forward.start[..extents.outputs].copy_from_slice(bias);
         }
-        let way = if extents.is_pointwise() {
-            Way::Pointwise(pointwise::pack(&extents, taps))
-        } else if extents.suits_winograd() {
-            let kernel = kernel(&extents, taps, Order::Kept);
-            Way::Winograd(Tiling::forward(&extents), kernel)
-        } else {
-            Way::Direct(direct::Direct::forward(&extents, taps))
-        };
-        Self {
-            extents,
-            start,
-            way,
-        }
+        forward
     }
 
     /// x̄ = Wᵀ * ȳ: `extents` are those of the forward pass but for the channels, those of ȳ, and
     /// the outputs, those of x̄.
     pub(super) fn backward(extents: Extents, taps: Taps<'a, T>) -> Self {
-        let start = vec![T::ZERO; extents.outputs.next_multiple_of(T::WIDTH)];
+        Self::new(extents, taps, Order::Flipped)
+    }
+
+    fn new(extents: Extents, taps: Taps<'a, T>, order: Order) -> Self {
+        let forward = order == Order::Kept;
         let way = if extents.is_pointwise() {
             Way::Pointwise(pointwise::pack(&extents, taps))
         } else if extents.suits_winograd() {
-            let kernel = kernel(&extents, taps, Order::Flipped);
-            Way::Winograd(Tiling::backward(&extents), kernel)
+            let tiling = if forward {
+                Tiling::forward
+            } else {
+                Tiling::backward
+            };
+            let kernel = Kernel {
+                channels: extents.channels,
+                outputs: extents.outputs,
+                taps,
+                order,
+            };
+            Way::Winograd(tiling(&extents), kernel)
+        } else if forward {
+            Way::Direct(direct::Direct::forward(&extents, taps))
         } else {
             Way::Direct(direct::Direct::backward(&extents, taps))
         };
         Self {
             extents,
-            start,
+            start: vec![T::ZERO; extents.outputs.next_multiple_of(T::WIDTH)],
             way,
         }
     }
@@ -129,7 +133,9 @@ impl<'a, T: Vectors> Correlation<'a, T> {
                 let planes = out.chunks_exact_mut(out.len() / count);
                 if cut_by_outputs::<T>(tiling, count) {
                     let planes = by_panels(tiling, planes);
-                    return each_part(planes, |panels, mut out| apply(0..count, panels, &mut out));
+                    let all =
+                        each_part(planes, |panels, mut out| apply(0..count, panels, &mut out));
+                    return all.map(drop);
                 }
                 let mut planes: Vec<_> = planes.collect();
                 fill_parts(&mut planes, count, |range, out| {
@@ -151,15 +157,6 @@ impl<'a, T: Vectors> Correlation<'a, T> {
                 Ok(())
             }),
         }
-    }
-}
-
-fn kernel<'a, T>(extents: &Extents, taps: Taps<'a, T>, order: Order) -> Kernel<'a, T> {
-    Kernel {
-        channels: extents.channels,
-        outputs: extents.outputs,
-        taps,
-        order,
     }
 }
 
@@ -250,12 +247,13 @@ fn winograd_gradient<T: Vectors>(
     };
     if cut_by_outputs::<T>(tiling, count) || threads() < 2 {
         let sums = by_panels(tiling, std::iter::once(sum));
-        return each_part(sums, |panels, mut sums| {
+        let added = each_part(sums, |panels, mut sums| {
             for sum in &mut sums {
                 gradient(0..count, panels.clone(), Target::Sum(sum));
             }
             Ok(())
         });
+        return added.map(drop);
     }
     let size = PLACES * channels * all * T::WIDTH;
     let parts = map_parts(count, |range| {

@@ -41,14 +41,15 @@ fn a_sum_that_shares_storage_with_its_addend_is_an_error_and_unchanged() {
 #[test]
 fn what_does_not_fit_is_an_error() {
     let sum = uniform((2, 3), 1, DType::F64);
-    for shape in [&[3, 2][..], &[6], &[2, 3, 1], &[2, 2]] {
-        assert!(add_in_place(&sum, &uniform(shape, 2, DType::F64)).is_err());
+    // As many elements in other axes.
+    for shape in [&[3, 2][..], &[6], &[2, 3, 1]] {
+        let other = uniform(shape, 2, DType::F64);
+        assert!(add_in_place(&sum, &other).is_err() && add(&sum, &other).is_err());
     }
-    assert!(add_in_place(&sum, &uniform((2, 3), 2, DType::F32)).is_err());
+    let single = uniform((2, 3), 2, DType::F32);
+    assert!(add_in_place(&sum, &single).is_err() && add(&sum, &single).is_err());
     let strided = uniform((3, 2), 1, DType::F64).t().unwrap();
     assert!(add_in_place(&strided, &sum).is_err());
-    let half = sum.to_dtype(DType::F16).unwrap();
-    assert!(add_in_place(&half, &half.copy().unwrap()).is_err());
 }
 
 #[test]
@@ -65,16 +66,5 @@ fn sums_equal_a_loop_for_any_layout_and_threads() {
                 assert!((got - expected).abs() <= 1e-7 * expected.abs(), "{dtype:?}");
             }
         }
-    }
-}
-
-#[test]
-fn other_shapes_and_number_types_are_refused() {
-    let a = uniform((2, 3), 1, DType::F64);
-    for b in [
-        uniform((3, 2), 2, DType::F64),
-        uniform((2, 3), 2, DType::F32),
-    ] {
-        assert!(add(&a, &b).is_err());
     }
 }

@@ -14,7 +14,7 @@ use candle_core::{Result, Tensor, WithDType, bail};
 use pulp::NullaryFnOnce;
 
 use super::{Update, share_storage};
-use crate::real::{Real, elements};
+use crate::real::{Real, elements, expect_shape};
 use crate::vectorised::vectorised;
 
 /// f, for N targets and M sources.
@@ -57,13 +57,7 @@ where
     const { assert!(N > 0, "an update has a target") };
     let first = targets[0];
     for tensor in targets.iter().chain(&sources) {
-        if tensor.shape() != first.shape() {
-            bail!(
-                "expected shape {:?}, got {:?}",
-                first.shape(),
-                tensor.shape()
-            );
-        }
+        expect_shape("a tensor", tensor, first.dims())?;
         if !tensor.device().is_cpu() {
             bail!("expected a CPU tensor");
         }

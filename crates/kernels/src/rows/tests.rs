@@ -19,10 +19,8 @@ const SHAPES: [(usize, usize, usize); 6] = [
 fn inner_products_are_those_of_loops() {
     for (height, count, dim) in SHAPES {
         for (dtype, bound) in NUMBER_TYPES {
-            let (rows, vectors) = (
-                uniform((height, dim), 1, dtype),
-                uniform((count, dim), 2, dtype),
-            );
+            let rows = uniform((height, dim), 1, dtype);
+            let vectors = uniform((count, dim), 2, dtype);
             let got = inner_products(&rows, &vectors).unwrap();
             let (rows, vectors) = (values(&rows), values(&vectors));
             let mut expected = Vec::new();
@@ -35,10 +33,8 @@ fn inner_products_are_those_of_loops() {
             // Rounding grows no faster than the root of the length.
             let bound = bound * (dim as f64).sqrt();
             for (got, expected) in got.iter().zip(&expected) {
-                assert!(
-                    (got - expected).abs() <= bound,
-                    "{height} {count} {dim} {dtype:?}"
-                );
+                let error = (got - expected).abs();
+                assert!(error <= bound, "{height} {count} {dim} {dtype:?}");
             }
         }
     }
@@ -67,10 +63,7 @@ fn combinations_are_taken_away_in_place() {
 
 #[test]
 fn operands_that_do_not_fit_are_refused() {
-    let [rows, vectors] = [
-        uniform((2, 5), 1, DType::F64),
-        uniform((3, 5), 2, DType::F64),
-    ];
+    let [rows, vectors] = [(2, 5), (3, 5)].map(|shape| uniform(shape, 1, DType::F64));
     let short = vectors.narrow(1, 0, 4).unwrap();
     assert!(inner_products(&rows, &short).is_err());
     assert!(subtract_combinations(&rows, &[0.0; 6], &short).is_err());

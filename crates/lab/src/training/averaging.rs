@@ -5,14 +5,14 @@ use std::num::NonZeroUsize;
 use anyhow::{Context, Result};
 use candle_core::Tensor;
 use flatness_curvature::MeanLoss;
-use flatness_optim::{Average, ExponentialAverage, State, TailAverage, UniformAverage};
+use flatness_optim::{Average, State};
 use flatness_records::{AverageSpec, Interval};
 
 use flatness_engine::Weights;
 
 /// An average that takes its iterates at the times of a spec.
 pub(super) struct Averaging {
-    average: Box<dyn Average>,
+    average: Average,
     every: Interval,
     from_epoch: u32,
 }
@@ -23,7 +23,7 @@ impl Averaging {
         Ok(match *spec {
             AverageSpec::Uniform { from_epoch, every } => Self {
                 // The iterates that do not count are not given to it.
-                average: Box::new(UniformAverage::new(0, theta)?),
+                average: Average::uniform(0, theta)?,
                 every,
                 from_epoch,
             },
@@ -32,14 +32,14 @@ impl Averaging {
                 from_epoch,
                 every,
             } => Self {
-                average: Box::new(ExponentialAverage::new(decay, theta)?),
+                average: Average::exponential(decay, theta)?,
                 every,
                 from_epoch,
             },
             AverageSpec::Tail { window, every } => {
                 let window = NonZeroUsize::new(window).context("the window is empty")?;
                 Self {
-                    average: Box::new(TailAverage::new(window, theta)?),
+                    average: Average::tail(window, theta)?,
                     every,
                     from_epoch: 0,
                 }

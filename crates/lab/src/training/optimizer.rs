@@ -5,10 +5,7 @@ use std::ops::Range;
 use anyhow::Result;
 use candle_core::Tensor;
 use flatness_layers::{Network, ParamLayout};
-use flatness_optim::{
-    Adam, AmsGrad, CoupledL2, DecoupledDecay, MomentSettings, Momentum, Optimizer, Padam, Schedule,
-    Sgd,
-};
+use flatness_optim::{Adam, MomentSettings, Momentum, Optimizer, Schedule, Sgd};
 use flatness_records::{Decay, DecayExclusion, MomentSpec, OptimizerSpec, ScheduleSpec, TrainSpec};
 
 /// The optimiser of `train` for vectors like `theta` (P).
@@ -19,40 +16,34 @@ pub(super) fn optimizer(
 ) -> Result<Box<dyn Optimizer>> {
     let excluded = excluded(network, &train.decay_excludes);
     let (coefficient, kind) = train.optimizer.weight_decay();
-    match kind {
-        Decay::Coupled => {
-            let decay = CoupledL2::new(coefficient)?.excluding(excluded)?;
-            with_decay(&train.optimizer, decay, theta)
-        }
-        Decay::Decoupled => {
-            let decay = DecoupledDecay::new(coefficient)?.excluding(excluded)?;
-            with_decay(&train.optimizer, decay, theta)
-        }
-    }
-}
-
-fn with_decay<D: flatness_optim::Decay + 'static>(
-    optimizer: &OptimizerSpec,
-    decay: D,
-    theta: &Tensor,
-) -> Result<Box<dyn Optimizer>> {
-    Ok(match *optimizer {
+    let decay = match kind {
+        Decay::Coupled => flatness_optim::Decay::coupled(coefficient),
+        Decay::Decoupled => flatness_optim::Decay::decoupled(coefficient),
+    };
+    let decay = decay?.excluding(excluded)?;
+    Ok(match train.optimizer {
         OptimizerSpec::Sgd {
             momentum,
             nesterov,
             dampening,
             ..
-        } => Box::new(Sgd::new(kind(momentum, nesterov, dampening), decay, theta)?),
+        } => Box::new(Sgd::new(
+            momentum_of(momentum, nesterov, dampening),
+            decay,
+            theta,
+        )?),
         OptimizerSpec::Adam(moments) => Box::new(Adam::new(settings(moments), decay, theta)?),
-        OptimizerSpec::Amsgrad(moments) => Box::new(AmsGrad::new(settings(moments), decay, theta)?),
+        OptimizerSpec::Amsgrad(moments) => {
+            Box::new(Adam::amsgrad(settings(moments), decay, theta)?)
+        }
         OptimizerSpec::Padam(padam) => {
             let settings = settings(padam.moments());
-            Box::new(Padam::new(settings, padam.partial, decay, theta)?)
+            Box::new(Adam::padam(settings, padam.partial, decay, theta)?)
         }
     })
 }
 
-fn kind(coefficient: f64, nesterov: bool, dampening: f64) -> Momentum {
+fn momentum_of(coefficient: f64, nesterov: bool, dampening: f64) -> Momentum {
     if nesterov {
         return Momentum::Nesterov(coefficient);
     }

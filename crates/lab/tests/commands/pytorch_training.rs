@@ -8,7 +8,7 @@ use flatness_data::mnist::{self, EmbeddedMnist};
 use flatness_data::{Dataset, Normalization, Order};
 use flatness_layers::{Loss, Network, Parameter, Workers};
 use flatness_models::Architecture;
-use flatness_optim::{Adam, CoupledL2, MomentSettings, Momentum, Optimizer, Sgd};
+use flatness_optim::{Adam, Decay, MomentSettings, Momentum, Optimizer, Sgd};
 use flatness_records::Streams;
 
 use crate::common::flatness;
@@ -64,7 +64,7 @@ fn initial(parameters: &[Parameter]) -> Tensor {
 }
 
 fn optimizer(name: &str, theta: &Tensor) -> (Box<dyn Optimizer>, f64) {
-    let decay = CoupledL2::new(1e-3).expect("in range");
+    let decay = Decay::coupled(1e-3).expect("in range");
     match name {
         "sgd" => {
             let sgd = Sgd::new(Momentum::HeavyBall(0.9), decay, theta);

@@ -41,11 +41,11 @@ impl ParamLayout {
             }
         }
         let mut ranges: Vec<Range<usize>> = Vec::new();
-        for (range, _) in self
+        let selected = self
             .ranges()
             .zip(selected)
-            .filter(|(_, selected)| *selected)
-        {
+            .filter(|(_, selected)| *selected);
+        for (range, _) in selected {
             match ranges.last_mut() {
                 Some(last) if last.end == range.start => last.end = range.end,
                 _ => ranges.push(range),

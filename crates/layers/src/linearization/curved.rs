@@ -1,7 +1,8 @@
 //! H v = G v + R v with R v = Σ ȳ d²f (ẋ, θ̇): what Hessian products need besides the forward sweep.
 //!
 //! R v is the sweep of H v with the curvature of the loss left out: it starts from zero at the logits.
-//! The primal cotangents ȳ are swept back once and serve the products of every block.
+//! The primal cotangents ȳ are swept back once and serve the products of every block. The products fail
+//! as those of [`Linearization`] do.
 
 use candle_core::Tensor;
 
@@ -66,20 +67,12 @@ impl<'n> CurvedLinearization<'n> {
     }
 
     /// Adds H v for the block `tangents` to `sums`.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] and [`Error::NumberType`] for pieces that do not fit, or a tensor operation
-    /// that fails.
     pub fn add_hessian_product(&self, tangents: &[Tensor], sums: &[Tensor]) -> Result<(), Error> {
         let loss = &self.linearization.loss;
         self.sweep(tangents, sums, |logits| loss.hessian_product(logits))
     }
 
     /// Adds R v = H v − G v for the block `tangents` to `sums`, without the difference.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] and [`Error::NumberType`] for pieces that do not fit, or a tensor operation
-    /// that fails.
     pub fn add_residual_product(&self, tangents: &[Tensor], sums: &[Tensor]) -> Result<(), Error> {
         self.sweep(tangents, sums, |logits| Ok(logits.zeros_like()?))
     }

@@ -2,11 +2,8 @@
 
 use candle_core::{Device, Tensor};
 use flatness_layers::Loss;
-use flatness_optim::{
-    Adam, AmsGrad, Average, CoupledL2, DecoupledDecay, ExponentialAverage, MomentSettings,
-    Momentum, Optimizer, Padam, Sgd, TailAverage, UniformAverage,
-};
-use flatness_testkit::{Activation, Autograd, values};
+use flatness_optim::{Adam, Average, Decay, Error, MomentSettings, Momentum, Optimizer, Sgd};
+use flatness_testkit::{Activation, Autograd, Oracle, values};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -61,20 +58,23 @@ enum Rule {
         dampening: f64,
         nesterov: bool,
     },
-    Adam {
-        beta1: f64,
-        beta2: f64,
-        epsilon: f64,
-    },
-    AmsGrad {
-        beta1: f64,
-        beta2: f64,
-        epsilon: f64,
-    },
+    Adam(Moments),
+    AmsGrad(Moments),
     Padam {
         partial: f64,
     },
 }
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(remote = "MomentSettings")]
+struct Remote {
+    beta1: f64,
+    beta2: f64,
+    epsilon: f64,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+struct Moments(#[serde(with = "Remote")] MomentSettings);
 
 #[derive(Deserialize)]
 pub(crate) struct AverageRun {
@@ -149,16 +149,12 @@ impl Run {
             decay, ref rule, ..
         } = self.optimizer;
         let ranges = self.excluded.iter().map(|&[start, end]| start..end);
-        match self.optimizer.decay_kind {
-            DecayKind::Coupled => {
-                let decay = CoupledL2::new(decay).and_then(|decay| decay.excluding(ranges));
-                make(rule, decay.unwrap(), theta)
-            }
-            DecayKind::Decoupled => {
-                let decay = DecoupledDecay::new(decay).and_then(|decay| decay.excluding(ranges));
-                make(rule, decay.unwrap(), theta)
-            }
-        }
+        let decay = match self.optimizer.decay_kind {
+            DecayKind::Coupled => Decay::coupled(decay),
+            DecayKind::Decoupled => Decay::decoupled(decay),
+        };
+        let decay = decay.and_then(|decay| decay.excluding(ranges)).unwrap();
+        make(rule, decay, theta).unwrap()
     }
 
     pub(crate) fn describe(&self) -> String {
@@ -174,12 +170,8 @@ impl Run {
     }
 }
 
-fn make<D: flatness_optim::Decay + 'static>(
-    rule: &Rule,
-    decay: D,
-    theta: &Tensor,
-) -> Box<dyn Optimizer> {
-    match *rule {
+fn make(rule: &Rule, decay: Decay, theta: &Tensor) -> Result<Box<dyn Optimizer>, Error> {
+    Ok(match *rule {
         Rule::Sgd {
             momentum,
             dampening,
@@ -195,45 +187,24 @@ fn make<D: flatness_optim::Decay + 'static>(
             } else {
                 Momentum::HeavyBall(momentum)
             };
-            Box::new(Sgd::new(momentum, decay, theta).unwrap())
+            Box::new(Sgd::new(momentum, decay, theta)?)
         }
-        Rule::Adam {
-            beta1,
-            beta2,
-            epsilon,
-        } => {
-            let settings = MomentSettings {
-                beta1,
-                beta2,
-                epsilon,
-            };
-            Box::new(Adam::new(settings, decay, theta).unwrap())
-        }
-        Rule::AmsGrad {
-            beta1,
-            beta2,
-            epsilon,
-        } => {
-            let settings = MomentSettings {
-                beta1,
-                beta2,
-                epsilon,
-            };
-            Box::new(AmsGrad::new(settings, decay, theta).unwrap())
-        }
+        Rule::Adam(Moments(settings)) => Box::new(Adam::new(settings, decay, theta)?),
+        Rule::AmsGrad(Moments(settings)) => Box::new(Adam::amsgrad(settings, decay, theta)?),
         Rule::Padam { partial } => {
-            let padam = Padam::new(MomentSettings::PUBLISHED, partial, decay, theta);
-            Box::new(padam.unwrap())
+            let published = MomentSettings::PUBLISHED;
+            Box::new(Adam::padam(published, partial, decay, theta)?)
         }
-    }
+    })
 }
 
 impl AverageKind {
-    pub(crate) fn make(&self, theta: &Tensor) -> Box<dyn Average> {
-        match *self {
-            Self::Uniform { start } => Box::new(UniformAverage::new(start, theta).unwrap()),
-            Self::Exponential { decay } => Box::new(ExponentialAverage::new(decay, theta).unwrap()),
-            Self::Tail { window } => Box::new(TailAverage::new(window, theta).unwrap()),
-        }
+    pub(crate) fn make(&self, theta: &Tensor) -> Average {
+        let average = match *self {
+            Self::Uniform { start } => Average::uniform(start, theta),
+            Self::Exponential { decay } => Average::exponential(decay, theta),
+            Self::Tail { window } => Average::tail(window, theta),
+        };
+        average.unwrap()
     }
 }

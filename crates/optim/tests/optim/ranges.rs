@@ -1,181 +1,140 @@
 //! Hyper-parameters outside their ranges are named with their values.
 
+use std::ops::Range;
+
 use flatness_optim::{
-    Adam, CoupledL2, DecoupledDecay, Error, ExponentialAverage, MomentSettings, Momentum,
-    Optimizer, Padam, Schedule, Sgd, SharpnessAware, clip_by_norm,
+    Adam, Average, Decay, Error, MomentSettings, Momentum, Schedule, Sgd, SharpnessAware,
+    clip_by_norm,
 };
 use flatness_testkit::gaussian;
 
-/// Every value is refused under the name, and the last one that is not is accepted.
-#[track_caller]
-fn check_range(named: &str, refused: &[f64], accepted: &[f64], of: impl Fn(f64) -> Option<Error>) {
-    for &value in refused {
-        match of(value) {
-            Some(Error::Range { name, got, .. }) => {
-                assert_eq!(name, named);
-                assert!(
-                    got == value || got.is_nan() && value.is_nan(),
-                    "{named}: {got}"
-                );
+use crate::optimizers;
+
+/// Numbers that are refused and that are taken.
+type Kind = (&'static [f64], &'static [f64]);
+const NAN: f64 = f64::NAN;
+const NOT_NEGATIVE: Kind = (&[-1e-9, NAN, f64::INFINITY], &[0.0, 2.0]);
+const POSITIVE: Kind = (&[0.0, -1.0, NAN, f64::INFINITY], &[30.0]);
+const ABOVE_ZERO: Kind = (&[0.0, -1.0, NAN], &[1.0]);
+const BELOW_ONE: Kind = (&[-0.1, 1.0, NAN], &[0.0, 0.999]);
+const OPEN: Kind = (&[0.0, 1.0, NAN], &[0.5]);
+const CLOSED: Kind = (&[-0.1, 1.1, NAN], &[0.0, 1.0]);
+const TO_HALF: Kind = (&[0.0, 0.51, NAN], &[0.125, 0.3, 0.5]);
+
+/// A parameter's name, its range, and what has it.
+type Case<'a> = (&'a str, Kind, &'a dyn Fn(f64) -> Option<Error>);
+
+fn check(cases: &[Case<'_>]) {
+    for &(named, (refused, accepted), of) in cases {
+        for &value in refused {
+            match of(value) {
+                Some(Error::Range { name, got, .. }) => {
+                    assert_eq!(name, named);
+                    let same = got == value || got.is_nan() && value.is_nan();
+                    assert!(same, "{named}: {got}");
+                }
+                other => panic!("{named} = {value}: {other:?}"),
             }
-            other => panic!("{named} = {value}: {other:?}"),
+        }
+        for &value in accepted {
+            assert!(of(value).is_none(), "{named} = {value}");
         }
     }
-    for &value in accepted {
-        assert!(of(value).is_none(), "{named} = {value}");
-    }
 }
-
-const BELOW_ZERO: [f64; 3] = [-1e-9, f64::NAN, f64::INFINITY];
-const OUTSIDE_UNIT: [f64; 3] = [-0.1, 1.0, f64::NAN];
 
 #[test]
 fn numbers_outside_their_ranges_are_errors() {
     let theta = gaussian(3, 1);
-    let none = || CoupledL2::new(0.0).unwrap();
+    let none = || Decay::coupled(0.0).unwrap();
     let sgd = |momentum| Sgd::new(momentum, none(), &theta).err();
-    let dampened = |coefficient, dampening| Momentum::Dampened {
-        coefficient,
-        dampening,
-    };
-    check_range("the momentum", &OUTSIDE_UNIT, &[0.0, 0.9], |mu| {
-        sgd(Momentum::HeavyBall(mu))
-    });
-    check_range("the momentum", &OUTSIDE_UNIT, &[0.0, 0.9], |mu| {
-        sgd(Momentum::Nesterov(mu))
-    });
-    check_range(
-        "the dampened momentum",
-        &[0.0, 1.0, f64::NAN],
-        &[0.5],
-        |mu| sgd(dampened(mu, 0.5)),
-    );
-    check_range(
-        "the dampening",
-        &[-0.1, 1.1, f64::NAN],
-        &[0.0, 1.0],
-        |tau| sgd(dampened(0.5, tau)),
-    );
-    check_range("the weight decay", &BELOW_ZERO, &[0.0, 1e-4], |wd| {
-        CoupledL2::new(wd).err()
-    });
-    check_range("the weight decay", &BELOW_ZERO, &[0.0, 0.25], |wd| {
-        DecoupledDecay::new(wd).err()
-    });
-
-    let published = MomentSettings::PUBLISHED;
-    let adam = |settings| Adam::new(settings, none(), &theta).err();
-    check_range("beta1", &OUTSIDE_UNIT, &[0.0], |beta1| {
-        adam(MomentSettings { beta1, ..published })
-    });
-    check_range("beta2", &OUTSIDE_UNIT, &[0.0], |beta2| {
-        adam(MomentSettings { beta2, ..published })
-    });
-    check_range("epsilon", &BELOW_ZERO, &[0.0], |epsilon| {
-        adam(MomentSettings {
-            epsilon,
-            ..published
+    let dampened = |coefficient, dampening| {
+        sgd(Momentum::Dampened {
+            coefficient,
+            dampening,
         })
-    });
-    let padam = |partial| Padam::new(published, partial, none(), &theta).err();
-    check_range(
-        "the partial exponent",
-        &[0.0, 0.51, f64::NAN],
-        &[0.125, 0.3, 0.5],
-        padam,
-    );
-
-    check_range("the learning rate", &BELOW_ZERO, &[0.0, 0.1], |rate| {
-        let mut sgd = Sgd::new(Momentum::HeavyBall(0.9), none(), &theta).unwrap();
-        sgd.step(&theta, &gaussian(3, 2), rate).err()
-    });
-    check_range(
-        "the decay of the average",
-        &OUTSIDE_UNIT,
-        &[0.0, 0.999],
-        |decay| ExponentialAverage::new(decay, &theta).err(),
-    );
-    check_range("the largest norm", &[0.0, -1.0, f64::NAN], &[1.0], |norm| {
-        clip_by_norm(&gaussian(3, 2), norm).err()
-    });
-    check_range("the radius", &BELOW_ZERO, &[0.0, 0.05], |radius| {
-        SharpnessAware::new(radius).err()
-    });
+    };
+    let published = MomentSettings::PUBLISHED;
+    let adam = |beta1, beta2, epsilon| {
+        let settings = MomentSettings {
+            beta1,
+            beta2,
+            epsilon,
+        };
+        Adam::new(settings, none(), &theta).err()
+    };
+    let partial = |p| Adam::padam(published, p, none(), &theta).err();
+    let rate = |rate| {
+        let mut steps = optimizers(&none(), &theta).into_iter();
+        steps.find_map(|mut optimizer| optimizer.step(&theta, &gaussian(3, 2), rate).err())
+    };
+    let average = |decay| Average::exponential(decay, &theta).err();
+    let largest = |norm| clip_by_norm(&gaussian(3, 2), norm).err();
+    check(&[
+        ("the momentum", BELOW_ONE, &|x| sgd(Momentum::HeavyBall(x))),
+        ("the momentum", BELOW_ONE, &|x| sgd(Momentum::Nesterov(x))),
+        ("the dampened momentum", OPEN, &|x| dampened(x, 0.5)),
+        ("the dampening", CLOSED, &|x| dampened(0.5, x)),
+        ("the weight decay", NOT_NEGATIVE, &|x| {
+            Decay::coupled(x).err()
+        }),
+        ("the weight decay", NOT_NEGATIVE, &|x| {
+            Decay::decoupled(x).err()
+        }),
+        ("beta1", BELOW_ONE, &|x| adam(x, 0.999, 1e-8)),
+        ("beta2", BELOW_ONE, &|x| adam(0.9, x, 1e-8)),
+        ("epsilon", NOT_NEGATIVE, &|x| adam(0.9, 0.999, x)),
+        ("the partial exponent", TO_HALF, &partial),
+        ("the learning rate", NOT_NEGATIVE, &rate),
+        ("the decay of the average", BELOW_ONE, &average),
+        ("the largest norm", ABOVE_ZERO, &largest),
+        ("the radius", NOT_NEGATIVE, &|x| {
+            SharpnessAware::new(x).err()
+        }),
+    ]);
 }
 
 #[test]
 fn schedules_outside_their_ranges_are_errors() {
-    let not_positive = [0.0, -1.0, f64::NAN, f64::INFINITY];
-    let ratio = "the ratio of the rates";
-    check_range(ratio, &BELOW_ZERO, &[0.0, 2.0], |r| {
-        Schedule::paper(r).err()
-    });
-    check_range(ratio, &BELOW_ZERO, &[0.0], |r| {
-        Schedule::averaging(161.0, r).err()
-    });
-    check_range(ratio, &BELOW_ZERO, &[0.0], |r| Schedule::cosine(r).err());
-    check_range("the start of averaging", &not_positive, &[161.0], |start| {
-        Schedule::averaging(start, 0.5).err()
-    });
-    check_range(
-        "the length of a step of the rate",
-        &not_positive,
-        &[30.0],
-        |every| Schedule::steps(every, 0.1).err(),
-    );
-    check_range("the factor of the rate", &BELOW_ZERO, &[0.0], |factor| {
-        Schedule::steps(30.0, factor).err()
-    });
-    check_range(
-        "the length of the warm-up",
-        &not_positive,
-        &[5.0],
-        |length| Schedule::constant().after_warm_up(length, 0.0).err(),
-    );
-    check_range(
-        "the first factor of the warm-up",
-        &[-0.1, 1.1],
-        &[0.0, 1.0],
-        |from| Schedule::constant().after_warm_up(5.0, from).err(),
-    );
+    let (ratio, step) = ("the ratio of the rates", "the length of a step of the rate");
+    let averaging = |start, ratio| Schedule::averaging(start, ratio).err();
+    let steps = |every, factor| Schedule::steps(every, factor).err();
+    let warm_up = |length, from| Schedule::constant().after_warm_up(length, from).err();
+    check(&[
+        (ratio, NOT_NEGATIVE, &|x| Schedule::paper(x).err()),
+        (ratio, NOT_NEGATIVE, &|x| averaging(161.0, x)),
+        (ratio, NOT_NEGATIVE, &|x| Schedule::cosine(x).err()),
+        ("the start of averaging", POSITIVE, &|x| averaging(x, 0.5)),
+        (step, POSITIVE, &|x| steps(x, 0.1)),
+        ("the factor of the rate", NOT_NEGATIVE, &|x| steps(30.0, x)),
+        ("the length of the warm-up", POSITIVE, &|x| warm_up(x, 0.0)),
+        ("the first factor of the warm-up", CLOSED, &|x| {
+            warm_up(5.0, x)
+        }),
+    ]);
 }
 
 #[test]
 fn ranges_without_decay_lie_in_order_inside_the_vector() {
-    let decay = |ranges: &[std::ops::Range<usize>]| {
-        CoupledL2::new(0.1).and_then(|decay| decay.excluding(ranges.iter().cloned()))
+    let decay = |ranges: &[Range<usize>]| {
+        Decay::coupled(0.1).and_then(|decay| decay.excluding(ranges.iter().cloned()))
     };
-    // The ranges, and the one that is refused.
-    let out_of_order = [
-        (vec![2..4, 0..1], 0..1),
-        (vec![0..3, 2..4], 2..4),
-        (
-            vec![std::ops::Range { start: 3, end: 2 }],
-            std::ops::Range { start: 3, end: 2 },
-        ),
-    ];
-    for (ranges, refused) in out_of_order {
+    let reversed = Range { start: 3, end: 2 };
+    // The ranges, of which the last is refused.
+    for ranges in [vec![2..4, 0..1], vec![0..3, 2..4], vec![reversed]] {
         let error = decay(&ranges).unwrap_err();
-        assert!(
-            matches!(&error, Error::Excluded { range, .. } if *range == refused),
-            "{error}"
-        );
+        let refused = ranges.last();
+        let fits = matches!(&error, Error::Excluded { range, .. } if Some(range) == refused);
+        assert!(fits, "{error}");
     }
     let beyond = decay(&[1..2, 3..5]).unwrap();
     let error = Sgd::new(Momentum::HeavyBall(0.9), beyond, &gaussian(4, 1)).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the range 3..5 without decay: expected ascending disjoint ranges up to 4"
-    );
+    let expected = "the range 3..5 without decay: expected ascending disjoint ranges up to 4";
+    assert_eq!(error.to_string(), expected);
 }
 
 #[test]
 fn the_sentence_names_the_number_and_the_range() {
-    let error = Sgd::new(
-        Momentum::HeavyBall(1.5),
-        CoupledL2::new(0.0).unwrap(),
-        &gaussian(3, 1),
-    );
-    let message = error.unwrap_err().to_string();
-    assert_eq!(message, "the momentum is 1.5, expected a number in [0, 1)");
+    let message = Decay::coupled(-1.5).unwrap_err().to_string();
+    let range = "expected a number that is finite and at least 0";
+    assert_eq!(message, format!("the weight decay is -1.5, {range}"));
 }

@@ -1,13 +1,11 @@
 //! States: going on from one, and those that do not fit.
 
 use candle_core::{DType, Tensor};
-use flatness_optim::{
-    Adam, AmsGrad, Average, CoupledL2, Error, ExponentialAverage, MomentSettings, Momentum,
-    Optimizer, Padam, Sgd, State, TailAverage, UniformAverage,
-};
+use flatness_optim::{Average, Decay, Error, Optimizer, State};
 use flatness_testkit::{gaussian, values};
 
 use crate::golden::golden;
+use crate::optimizers;
 
 /// A run cut in two by saving θ and the state has the same bits as one in a piece.
 #[test]
@@ -17,9 +15,8 @@ fn a_restored_optimiser_goes_on_where_it_was_left() {
         let steps = |optimizer: &mut dyn Optimizer, theta: &Tensor| {
             for step in 1..=5 {
                 let gradient = golden.gradient(&run.objective, theta);
-                optimizer
-                    .step(theta, &gradient, golden.rate(run, step))
-                    .unwrap();
+                let rate = golden.rate(run, step);
+                optimizer.step(theta, &gradient, rate).unwrap();
             }
         };
         let theta = run.start();
@@ -35,14 +32,10 @@ fn a_restored_optimiser_goes_on_where_it_was_left() {
     }
 }
 
-fn averages(like: &Tensor) -> [Box<dyn Average>; 4] {
-    let window = |window| std::num::NonZeroUsize::new(window).unwrap();
-    [
-        Box::new(UniformAverage::new(3, like).unwrap()),
-        Box::new(ExponentialAverage::new(0.7, like).unwrap()),
-        Box::new(TailAverage::new(window(3), like).unwrap()),
-        Box::new(TailAverage::new(window(30), like).unwrap()),
-    ]
+fn averages(like: &Tensor) -> [Average; 4] {
+    let tail = |window| Average::tail(std::num::NonZeroUsize::new(window).unwrap(), like);
+    let (uniform, exponential) = (Average::uniform(3, like), Average::exponential(0.7, like));
+    [uniform, exponential, tail(3), tail(30)].map(Result::unwrap)
 }
 
 #[test]
@@ -69,74 +62,45 @@ fn a_restored_average_goes_on_where_it_was_left() {
     }
 }
 
+/// An optimiser or an average.
+enum One {
+    Optimizer(Box<dyn Optimizer>),
+    Average(Average),
+}
+
+impl One {
+    fn advance(&mut self, theta: &Tensor) {
+        match self {
+            Self::Optimizer(one) => one.step(theta, &gaussian(4, 9), 0.1).unwrap(),
+            Self::Average(one) => one.add(theta).unwrap(),
+        }
+    }
+
+    fn saved(&self) -> State {
+        match self {
+            Self::Optimizer(one) => one.state().unwrap(),
+            Self::Average(one) => one.state().unwrap(),
+        }
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), Error> {
+        match self {
+            Self::Optimizer(one) => one.restore(state),
+            Self::Average(one) => one.restore(state),
+        }
+    }
+}
+
 /// Optimisers and averages of θ with the names of the vectors of their states after one step.
-fn everything(theta: &Tensor) -> Vec<(Vec<&'static str>, Box<dyn Restorable>)> {
-    let decay = || CoupledL2::new(0.1).unwrap();
-    let moments = vec!["first_moment", "second_moment"];
-    let with_largest = vec!["first_moment", "largest_second_moment", "second_moment"];
-    let published = MomentSettings::PUBLISHED;
-    let sgd = Sgd::new(Momentum::HeavyBall(0.9), decay(), theta).unwrap();
-    let adam = Adam::new(published, decay(), theta).unwrap();
-    let ams_grad = AmsGrad::new(published, decay(), theta).unwrap();
-    let padam = Padam::new(published, 0.125, decay(), theta).unwrap();
-    let window = std::num::NonZeroUsize::new(3).unwrap();
-    vec![
-        (vec!["velocity"], Box::new(Stepped(sgd))),
-        (moments, Box::new(Stepped(adam))),
-        (with_largest.clone(), Box::new(Stepped(ams_grad))),
-        (with_largest, Box::new(Stepped(padam))),
-        (
-            vec!["mean"],
-            Box::new(Averaged(UniformAverage::new(0, theta).unwrap())),
-        ),
-        (
-            vec!["mean"],
-            Box::new(Averaged(ExponentialAverage::new(0.9, theta).unwrap())),
-        ),
-        (
-            vec!["iterate_0"],
-            Box::new(Averaged(TailAverage::new(window, theta).unwrap())),
-        ),
-    ]
-}
-
-/// What both kinds of state have in common.
-trait Restorable {
-    fn advance(&mut self, theta: &Tensor);
-    fn state(&self) -> State;
-    fn restore(&mut self, state: &State) -> Result<(), Error>;
-}
-
-struct Stepped<O>(O);
-
-impl<O: Optimizer> Restorable for Stepped<O> {
-    fn advance(&mut self, theta: &Tensor) {
-        self.0.step(theta, &gaussian(4, 9), 0.1).unwrap();
-    }
-
-    fn state(&self) -> State {
-        self.0.state().unwrap()
-    }
-
-    fn restore(&mut self, state: &State) -> Result<(), Error> {
-        self.0.restore(state)
-    }
-}
-
-struct Averaged<A>(A);
-
-impl<A: Average> Restorable for Averaged<A> {
-    fn advance(&mut self, theta: &Tensor) {
-        self.0.add(theta).unwrap();
-    }
-
-    fn state(&self) -> State {
-        self.0.state().unwrap()
-    }
-
-    fn restore(&mut self, state: &State) -> Result<(), Error> {
-        self.0.restore(state)
-    }
+fn everything(theta: &Tensor) -> impl Iterator<Item = (Vec<&'static str>, One)> {
+    let optimizers = optimizers(&Decay::coupled(0.1).unwrap(), theta).into_iter();
+    let averages = averages(theta).into_iter();
+    let all = (optimizers.map(One::Optimizer)).chain(averages.map(One::Average));
+    let with_largest = "first_moment largest_second_moment second_moment";
+    let names = ["velocity", "velocity", "first_moment second_moment"];
+    let names = names.into_iter().chain([with_largest; 2]);
+    let names = names.chain(["mean", "mean", "iterate_0", "iterate_0"]);
+    names.map(|names| names.split(' ').collect()).zip(all)
 }
 
 fn contents(state: &State) -> Vec<(String, Vec<f64>)> {
@@ -151,39 +115,28 @@ fn a_state_that_does_not_fit_is_named_and_changes_nothing() {
     let theta = gaussian(4, 1);
     for (names, mut one) in everything(&theta) {
         one.advance(&theta);
-        let state = one.state();
+        let state = one.saved();
         assert_eq!(state.vectors.keys().collect::<Vec<_>>(), names);
+        // The state without `name`, with `vector` in its place where there is one.
+        let mut refused = |name: &str, vector: Option<Tensor>| {
+            let mut wrong = state.clone();
+            wrong.vectors.remove(name);
+            let vector = vector.map(|vector| (name.to_owned(), vector));
+            wrong.vectors.extend(vector);
+            one.restore(&wrong).unwrap_err()
+        };
         for name in names {
-            let mut missing = state.clone();
-            missing.vectors.remove(name);
-            let error = one.restore(&missing).unwrap_err();
-            assert!(
-                matches!(&error, Error::Missing { name: got } if got == name),
-                "{error}"
-            );
-
-            for wrong in [
-                gaussian(3, 2),
-                gaussian((2, 2), 2),
-                gaussian(4, 2).to_dtype(DType::F32).unwrap(),
-            ] {
-                let mut misshaped = state.clone();
-                misshaped.vectors.insert(name.to_owned(), wrong);
-                let error = one.restore(&misshaped).unwrap_err();
-                assert!(
-                    matches!(&error, Error::Vector { place, .. } if place == name),
-                    "{error}"
-                );
+            let error = refused(name, None);
+            assert!(matches!(&error, Error::Missing { name: got } if got == name));
+            let single = gaussian(4, 2).to_dtype(DType::F32).unwrap();
+            for wrong in [gaussian(3, 2), gaussian((2, 2), 2), single] {
+                let error = refused(name, Some(wrong));
+                assert!(matches!(&error, Error::Vector { place, .. } if place == name));
             }
         }
-        let mut unexpected = state.clone();
-        unexpected.vectors.insert("more".to_owned(), theta.clone());
-        let error = one.restore(&unexpected).unwrap_err();
-        assert!(
-            matches!(&error, Error::Unexpected { name } if name == "more"),
-            "{error}"
-        );
-        assert_eq!(contents(&one.state()), contents(&state));
+        let error = refused("more", Some(theta.clone()));
+        assert!(matches!(&error, Error::Unexpected { name } if name == "more"));
+        assert_eq!(contents(&one.saved()), contents(&state));
     }
 }
 
@@ -192,7 +145,7 @@ fn states_are_copies_both_ways() {
     let theta = gaussian(4, 1);
     for (names, mut one) in everything(&theta) {
         one.advance(&theta);
-        let state = one.state();
+        let state = one.saved();
         let before = contents(&state);
         one.advance(&theta);
         assert_eq!(contents(&state), before, "{names:?}");

@@ -5,18 +5,14 @@ use std::collections::BTreeMap;
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::{Optimizer as _, VarMap};
 use flatness_optim::{
-    Adam, Average, DecoupledDecay, Error, MomentSettings, Optimizer, SharpnessAware, State,
-    UniformAverage, VarOptimizer, VarSettings,
+    Adam, Average, Decay, Error, MomentSettings, Optimizer, SharpnessAware, State, VarOptimizer,
+    VarSettings,
 };
 use flatness_testkit::{assert_close, gaussian, values};
 
 fn adam(theta: &Tensor) -> Result<Box<dyn Optimizer>, Error> {
-    let decay = DecoupledDecay::new(0.1)?;
-    Ok(Box::new(Adam::new(
-        MomentSettings::PUBLISHED,
-        decay,
-        theta,
-    )?))
+    let (published, decay) = (MomentSettings::PUBLISHED, Decay::decoupled(0.1)?);
+    Ok(Box::new(Adam::new(published, decay, theta)?))
 }
 
 fn settings() -> VarSettings {
@@ -24,6 +20,17 @@ fn settings() -> VarSettings {
         learning_rate: 0.1,
         make: Box::new(adam),
     }
+}
+
+/// Over `vars`, and Adam at their flat vector.
+fn both(vars: &Vars) -> (VarOptimizer, Tensor, Box<dyn Optimizer>) {
+    let theta = Tensor::new(flat(vars), &Device::Cpu).unwrap();
+    let flat_adam = adam(&theta).unwrap();
+    (over(vars), theta, flat_adam)
+}
+
+fn over(vars: &Vars) -> VarOptimizer {
+    VarOptimizer::new(vars.clone(), settings()).unwrap()
 }
 
 type Vars = BTreeMap<String, Var>;
@@ -57,9 +64,7 @@ fn gradient(theta: &[f64]) -> Tensor {
 #[test]
 fn variables_move_as_the_flat_vector_does() {
     let vars = vars();
-    let theta = Tensor::new(flat(&vars), &Device::Cpu).unwrap();
-    let mut flat_adam = adam(&theta).unwrap();
-    let mut optimizer = VarOptimizer::new(vars.clone(), settings()).unwrap();
+    let (mut optimizer, theta, mut flat_adam) = both(&vars);
     for step in 0..4 {
         let rate = 0.1 / f64::from(step + 1);
         optimizer.set_learning_rate(rate);
@@ -76,18 +81,14 @@ fn variables_move_as_the_flat_vector_does() {
 #[test]
 fn a_sharpness_aware_step_is_that_of_the_flat_vector() {
     let vars = vars();
-    let theta = Tensor::new(flat(&vars), &Device::Cpu).unwrap();
-    let mut flat_adam = adam(&theta).unwrap();
-    let mut optimizer = VarOptimizer::new(vars.clone(), settings()).unwrap();
+    let (mut optimizer, theta, mut flat_adam) = both(&vars);
     let sharpness_aware = SharpnessAware::new(0.3).unwrap();
     for _ in 0..3 {
-        optimizer
-            .sharpness_aware_step(sharpness_aware, || loss(&vars))
-            .unwrap();
+        let step = optimizer.sharpness_aware_step(sharpness_aware, || loss(&vars));
+        step.unwrap();
         let gradient = |at: &Tensor| Ok::<_, Error>(gradient(&values(at)));
-        sharpness_aware
-            .step(&mut *flat_adam, &theta, 0.1, gradient)
-            .unwrap();
+        let step = sharpness_aware.step(&mut *flat_adam, &theta, 0.1, gradient);
+        step.unwrap();
         assert_close("θ", &flat(&vars), &values(&theta), 1e-13);
     }
 }
@@ -96,7 +97,7 @@ fn a_sharpness_aware_step_is_that_of_the_flat_vector() {
 fn variables_are_as_before_when_the_second_loss_fails() {
     let vars = vars();
     let before = flat(&vars);
-    let mut optimizer = VarOptimizer::new(vars.clone(), settings()).unwrap();
+    let mut optimizer = over(&vars);
     let calls = std::cell::Cell::new(0);
     let result = optimizer.sharpness_aware_step(SharpnessAware::new(0.3).unwrap(), || {
         calls.set(calls.get() + 1);
@@ -112,17 +113,12 @@ fn variables_are_as_before_when_the_second_loss_fails() {
 #[test]
 fn a_vector_written_back_must_fit() {
     let vars = vars();
-    let optimizer = VarOptimizer::new(vars.clone(), settings()).unwrap();
+    let optimizer = over(&vars);
     let before = flat(&vars);
-    for wrong in [
-        gaussian(10, 1),
-        gaussian(11, 1).to_dtype(DType::F32).unwrap(),
-    ] {
+    let single = gaussian(11, 1).to_dtype(DType::F32).unwrap();
+    for wrong in [gaussian(10, 1), single] {
         let error = optimizer.set_theta(&wrong).unwrap_err();
-        assert!(
-            matches!(&error, Error::Vector { place, .. } if place == "parameters"),
-            "{error}"
-        );
+        assert!(matches!(&error, Error::Vector { place, .. } if place == "parameters"));
     }
     assert_eq!(flat(&vars), before);
     let theta = gaussian(11, 7);
@@ -136,7 +132,7 @@ fn only_floats_are_optimised() {
     let mut vars = vars();
     let counter = Tensor::new(&[3u32], &Device::Cpu).unwrap();
     vars.insert("b.count".to_owned(), Var::from_tensor(&counter).unwrap());
-    let optimizer = VarOptimizer::new(vars, settings()).unwrap();
+    let optimizer = over(&vars);
     assert_eq!(optimizer.theta().unwrap().elem_count(), 11);
 }
 
@@ -144,11 +140,8 @@ fn only_floats_are_optimised() {
 /// iterate in different orders.
 fn varmap(reversed: bool) -> VarMap {
     let varmap = VarMap::new();
-    let mut seeds: Vec<u64> = (0..6).collect();
-    if reversed {
-        seeds.reverse();
-    }
-    for seed in seeds {
+    for index in 0..6 {
+        let seed = if reversed { 5 - index } else { index };
         let var = Var::from_tensor(&gaussian(2, seed)).unwrap();
         let mut data = varmap.data().lock().unwrap();
         data.insert(format!("layer.{seed}"), var);
@@ -172,7 +165,7 @@ fn steep_loss(varmap: &VarMap) -> Tensor {
 /// One process trains and averages for three steps, writes its files, and another goes on with them.
 #[test]
 fn a_state_finds_its_variables_in_another_map() {
-    let walk = |varmap: &VarMap, optimizer: &mut VarOptimizer, average: &mut UniformAverage| {
+    let walk = |varmap: &VarMap, optimizer: &mut VarOptimizer, average: &mut Average| {
         for _ in 0..3 {
             optimizer.backward_step(&steep_loss(varmap)).unwrap();
             average.add(&optimizer.theta().unwrap()).unwrap();
@@ -180,7 +173,7 @@ fn a_state_finds_its_variables_in_another_map() {
     };
     let start = |varmap: &VarMap| {
         let optimizer = VarOptimizer::from_varmap(varmap, settings()).unwrap();
-        let average = UniformAverage::new(0, &optimizer.theta().unwrap()).unwrap();
+        let average = Average::uniform(0, &optimizer.theta().unwrap()).unwrap();
         (optimizer, average)
     };
     let first = varmap(false);
@@ -207,11 +200,8 @@ fn a_state_finds_its_variables_in_another_map() {
             .unwrap();
         walk(&second, &mut resumed, &mut resumed_average);
         for (name, var) in first.data().lock().unwrap().iter() {
-            assert_eq!(
-                values(var),
-                values(&second.data().lock().unwrap()[name]),
-                "{name}"
-            );
+            let other = &second.data().lock().unwrap()[name];
+            assert_eq!(values(var), values(other), "{name}");
         }
         let [whole, parts] = [&average, &resumed_average].map(|average| average.average().unwrap());
         assert_eq!(values(&whole), values(&parts));
@@ -221,72 +211,51 @@ fn a_state_finds_its_variables_in_another_map() {
 #[test]
 fn a_state_of_other_variables_is_refused_and_changes_nothing() {
     let vars = vars();
-    let mut optimizer = VarOptimizer::new(vars.clone(), settings()).unwrap();
+    let mut optimizer = over(&vars);
     optimizer.backward_step(&loss(&vars).unwrap()).unwrap();
     let state = optimizer.state().unwrap();
     let before: Vec<_> = state.vectors.values().map(values).collect();
     // What the message names, the vector to be taken out and the one to be put in.
-    let (moment, other) = (|| gaussian((2, 3), 1), || gaussian((3, 2), 1));
+    let (moment, other) = (gaussian((2, 3), 1), gaussian((3, 2), 1));
+    let (a, d) = ("first_moment/a", "first_moment/d");
     for (named, removed, inserted) in [
-        ("no vector first_moment/a;", "first_moment/a", None),
+        ("no vector first_moment/a;", a, None),
+        ("a vector first_moment/d;", "", Some((d, &moment))),
+        ("a vector first_moment/d;", a, Some((d, &moment))),
+        ("a vector velocity;", "", Some(("velocity", &moment))),
+        ("no vector velocity/b;", "", Some(("velocity/a", &moment))),
         (
-            "a vector first_moment/d;",
+            "moment/a: expected [2, 3], got [3, 2]",
             "",
-            Some(("first_moment/d", moment())),
-        ),
-        (
-            "a vector first_moment/d;",
-            "first_moment/a",
-            Some(("first_moment/d", moment())),
-        ),
-        ("a vector velocity;", "", Some(("velocity", moment()))),
-        ("no vector velocity/b;", "", Some(("velocity/a", moment()))),
-        (
-            "first_moment/a: expected [2, 3], got [3, 2]",
-            "",
-            Some(("first_moment/a", other())),
+            Some((a, &other)),
         ),
     ] {
         let mut wrong = state.clone();
         wrong.vectors.remove(removed);
-        wrong
-            .vectors
-            .extend(inserted.map(|(name, tensor)| (name.to_owned(), tensor)));
+        let inserted = inserted.map(|(name, tensor)| (name.to_owned(), tensor.clone()));
+        wrong.vectors.extend(inserted);
         let message = optimizer.restore(&wrong).unwrap_err().to_string();
         assert!(message.contains(named), "{named} {message}");
     }
     let after = optimizer.state().unwrap();
-    assert_eq!(
-        after.vectors.values().map(values).collect::<Vec<_>>(),
-        before
-    );
-    let short = UniformAverage::new(0, &gaussian(10, 1))
-        .unwrap()
-        .state()
-        .unwrap();
-    let error = optimizer.named(&short).unwrap_err();
+    let after: Vec<_> = after.vectors.values().map(values).collect();
+    assert_eq!(after, before);
+    let short = Average::uniform(0, &gaussian(10, 1)).and_then(|average| average.state());
+    let error = optimizer.named(&short.unwrap()).unwrap_err();
     assert_eq!(error.to_string(), "mean: expected [11], got [10]");
 }
 
 #[test]
 fn bytes_that_are_not_the_file_of_a_state_are_refused() {
     let vars = vars();
-    let file = VarOptimizer::new(vars.clone(), settings())
-        .unwrap()
-        .state()
-        .unwrap()
-        .to_bytes()
-        .unwrap();
+    let file = over(&vars).state().unwrap().to_bytes().unwrap();
     for bytes in [&[][..], b"no safetensors", &file[..file.len() - 1]] {
         let error = State::from_bytes(bytes, &Device::Cpu).unwrap_err();
-        assert!(
-            matches!(error, Error::File(_) | Error::Candle(_)),
-            "{error}"
-        );
+        let is_file = matches!(error, Error::File(_) | Error::Candle(_));
+        assert!(is_file, "{error}");
     }
-    let named = vars
-        .iter()
-        .map(|(name, var)| (name, var.as_tensor().clone()));
+    let named = vars.iter();
+    let named = named.map(|(name, var)| (name, var.as_tensor().clone()));
     let weights = safetensors::serialize(named.collect::<Vec<_>>(), None).unwrap();
     let error = State::from_bytes(&weights, &Device::Cpu).unwrap_err();
     assert!(matches!(error, Error::Steps), "{error}");
@@ -305,9 +274,7 @@ fn every_variable_has_a_name_of_its_own() {
     assert_eq!(state.vectors["first_moment/b"].dims(), [2, 3]);
     for names in [&["a", "b"][..], &["a", "b", "c", "d"], &["a", "b", "a"]] {
         let message = make(names).unwrap_err().to_string();
-        assert!(
-            message.contains("one name for each of 3 variables"),
-            "{message}"
-        );
+        let expected = "one name for each of 3 variables";
+        assert!(message.contains(expected), "{message}");
     }
 }

@@ -11,7 +11,7 @@
 use candle_core::{Result, Tensor};
 use flatness_layers::Loss;
 
-use super::{Pieces, gradient, hessian_product, summed_loss, value};
+use super::{Oracle, Pieces, summed_loss};
 use crate::Residual;
 
 /// What batch-norm normalises by.
@@ -35,40 +35,8 @@ pub struct ResidualAutograd {
     pub loss: Loss,
 }
 
-impl ResidualAutograd {
-    /// The summed loss at `theta` (P) of `inputs` (B, 2, 4, 4) and u32 `labels` (B).
-    ///
-    /// # Panics
-    /// When a shape does not fit.
-    #[must_use]
-    pub fn loss(&self, theta: &[f64], inputs: &Tensor, labels: &Tensor) -> f64 {
-        value(theta, |theta| self.graph(theta, inputs, labels))
-    }
-
-    /// The gradient (P) of the summed loss.
-    ///
-    /// # Panics
-    /// When a shape does not fit.
-    #[must_use]
-    pub fn gradient(&self, theta: &[f64], inputs: &Tensor, labels: &Tensor) -> Vec<f64> {
-        gradient(theta, |theta| self.graph(theta, inputs, labels))
-    }
-
-    /// The Hessian of the summed loss times `vector` (P).
-    ///
-    /// # Panics
-    /// When a shape does not fit, or candle detaches gradients in this process.
-    #[must_use]
-    pub fn hessian_product(
-        &self,
-        theta: &[f64],
-        vector: &[f64],
-        inputs: &Tensor,
-        labels: &Tensor,
-    ) -> Vec<f64> {
-        hessian_product(theta, vector, |theta| self.graph(theta, inputs, labels))
-    }
-
+/// Of inputs (B, 2, 4, 4).
+impl Oracle for ResidualAutograd {
     fn graph(&self, theta: &Tensor, inputs: &Tensor, labels: &Tensor) -> Result<Tensor> {
         let mut sweep = Sweep {
             form: self.form,

@@ -34,14 +34,10 @@ pub(super) struct Case<'l> {
 
 impl<'l> Case<'l> {
     pub(super) fn new(layer: &'l dyn Layer, input_shape: &[usize], seed: u64) -> Self {
-        let output_shape = layer
-            .output_shape(input_shape)
-            .expect("a shape that the layer takes");
-        let shapes: Vec<Vec<usize>> = layer
-            .parameters()
-            .into_iter()
-            .map(|parameter| parameter.shape)
-            .collect();
+        let output_shape = layer.output_shape(input_shape);
+        let output_shape = output_shape.expect("a shape that the layer takes");
+        let parameters = layer.parameters().into_iter();
+        let shapes: Vec<Vec<usize>> = parameters.map(|parameter| parameter.shape).collect();
         let mut next_seed = seed;
         let mut draw = |shape: Vec<usize>| {
             next_seed += 1;
@@ -52,10 +48,7 @@ impl<'l> Case<'l> {
             x: gaussian_away_from_zero(shape(&[EXAMPLES], input_shape), GAP, seed),
             parameters: shapes.iter().map(|own| draw(own.clone())).collect(),
             dx: draw(shape(&[EXAMPLES, VECTORS], input_shape)),
-            dparameters: shapes
-                .iter()
-                .map(|own| draw(shape(&[VECTORS], own)))
-                .collect(),
+            dparameters: (shapes.iter().map(|own| draw(shape(&[VECTORS], own)))).collect(),
             primal: draw(shape(&[EXAMPLES], &output_shape)),
             cotangent: draw(shape(&[EXAMPLES, VECTORS], &output_shape)),
             input_shape: input_shape.to_vec(),
@@ -78,24 +71,16 @@ impl<'l> Case<'l> {
         let (_, saved) = self.forward(x, parameters);
         let at = self.point(parameters, &saved);
         let sums = self.sums(cotangent.dims()[1], 0.0);
-        self.layer
-            .vjp_parameters(at, cotangent, &sums)
-            .expect("vjp of the parameters");
-        let input = self
-            .layer
-            .vjp_input(at, cotangent)
-            .expect("vjp of the input");
-        once(input).chain(sums).collect()
+        let added = self.layer.vjp_parameters(at, cotangent, &sums);
+        added.expect("vjp of the parameters");
+        let input = self.layer.vjp_input(at, cotangent);
+        once(input.expect("vjp of the input")).chain(sums).collect()
     }
 
     /// (x̄, θ̄) of the second-order rule alone, starting from zero.
     pub(super) fn second_order(&self, tangent: Tangent<'_>, vectors: usize) -> Vec<Tensor> {
-        let input = Tensor::zeros(
-            shape(&[EXAMPLES, vectors], &self.input_shape),
-            DType::F64,
-            &Device::Cpu,
-        )
-        .expect("zeros");
+        let shape = shape(&[EXAMPLES, vectors], &self.input_shape);
+        let input = Tensor::zeros(shape, DType::F64, &Device::Cpu).expect("zeros");
         let sums = self.sums(vectors, 0.0);
         if let SecondOrder::Terms(rule) = self.layer.second_order() {
             let (_, saved) = self.forward(&self.x, &self.parameters);

@@ -29,14 +29,7 @@ impl<T: Vectors> WithSimd for Gradient<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self {
-            scratch,
-            extents,
-            images,
-            cotangents,
-            range,
-            sum,
-        } = self;
+        let (scratch, extents) = (self.scratch, self.extents);
         let image = bordered(extents);
         let starts = starts(extents, &image);
         let (pixels, panels) = (extents.output_pixels(), extents.outputs.div_ceil(T::WIDTH));
@@ -44,9 +37,9 @@ impl<T: Vectors> WithSimd for Gradient<'_, T> {
         let bordered = room(&mut scratch.image, image.length());
         bordered.fill(T::ZERO);
         let right = room(&mut scratch.right, panels * pixels * T::WIDTH);
-        for index in range {
-            image.fill(images.get(index), bordered);
-            panels_of(cotangents.get(index), pixels, right);
+        for index in self.range {
+            image.fill(self.images.get(index), bordered);
+            panels_of(self.cotangents.get(index), pixels, right);
             for (block, starts) in starts.chunks(PIXELS).enumerate() {
                 for row in 0..extents.kernel.0 {
                     for panel in 0..panels {
@@ -61,7 +54,7 @@ impl<T: Vectors> WithSimd for Gradient<'_, T> {
                                 bordered,
                                 |pixel| starts[pixel] + left,
                                 right,
-                                sum,
+                                self.sum,
                                 |index| (to + index) * T::WIDTH,
                                 Store::Add,
                             );

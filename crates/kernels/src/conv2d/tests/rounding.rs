@@ -15,10 +15,8 @@ fn relative_error(single: &Tensor, double: &Tensor) -> f64 {
 
 #[test]
 fn single_precision_loses_no_digits_on_the_layers_of_residual_networks() {
-    let window = Window {
-        stride: 1,
-        padding: 1,
-    };
+    let (stride, padding) = (1, 1);
+    let window = Window { stride, padding };
     for (channels, size) in [(16, 32), (64, 8), (160, 8)] {
         let run = |dtype: DType| {
             // The same numbers in both types, so that only the arithmetic differs.

@@ -31,17 +31,8 @@ impl<T: Vectors> WithSimd for Apply<'_, '_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self {
-            scratch,
-            tiling,
-            kernel,
-            images,
-            range,
-            panels,
-            start,
-            out,
-            store,
-        } = self;
+        let (scratch, tiling, kernel) = (self.scratch, self.tiling, self.kernel);
+        let (images, range, panels) = (self.images, self.range, self.panels);
         let (channels, outputs, pitch) = (tiling.channels, tiling.outputs, tiling.pitch::<T>());
         let (pixels, image_pixels) = (tiling.output_pixels(), tiling.image_pixels());
         let (group, rows) = tiling.block(range.len(), pitch + T::WIDTH);
@@ -56,7 +47,7 @@ impl<T: Vectors> WithSimd for Apply<'_, '_, T> {
                 kernel.pack(simd, panel, packed);
             }
         }
-        for (first, planes) in range.clone().step_by(group).zip(out.chunks_mut(group)) {
+        for (first, planes) in range.clone().step_by(group).zip(self.out.chunks_mut(group)) {
             let here = first..range.end.min(first + group);
             let image = &mut image[..(here.len() * image_pixels + 1) * pitch];
             channels_last(&images, here.clone(), channels, image_pixels, pitch, image);
@@ -92,14 +83,14 @@ impl<T: Vectors> WithSimd for Apply<'_, '_, T> {
                             );
                         }
                     }
-                    let start = &start[panel * T::WIDTH..][..T::WIDTH];
+                    let start = &self.start[panel * T::WIDTH..][..T::WIDTH];
                     gather(simd, tiling, (&block, &tiles), products, start, result);
                     let lanes = T::WIDTH.min(outputs - panel * T::WIDTH);
                     let plane = index * T::WIDTH * pixels + pixel_rows.start * tiling.output.1;
                     let results = result.chunks_exact(run * T::WIDTH);
                     for (planes, result) in planes.iter_mut().zip(results) {
                         let target = &mut planes[plane..];
-                        transpose((run, lanes), result, T::WIDTH, target, pixels, store);
+                        transpose((run, lanes), result, T::WIDTH, target, pixels, self.store);
                     }
                 }
             }

@@ -35,15 +35,7 @@ impl<T: Vectors> WithSimd for Gradient<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self {
-            scratch,
-            tiling,
-            images,
-            cotangents,
-            range,
-            panels: span,
-            target,
-        } = self;
+        let (scratch, tiling, range, span) = (self.scratch, self.tiling, self.range, self.panels);
         let (channels, pitch) = (tiling.channels, tiling.pitch::<T>());
         let (pixels, image_pixels) = (tiling.output_pixels(), tiling.image_pixels());
         let panels = tiling.panels::<T>();
@@ -51,11 +43,11 @@ impl<T: Vectors> WithSimd for Gradient<'_, T> {
         let image = room(&mut scratch.image, (group * image_pixels + 1) * pitch);
         let once = group >= range.len() && rows >= tiling.tiles.0;
         let size = PLACES * channels * T::WIDTH;
-        let kept = match target {
+        let kept = match self.target {
             Target::Sum(_) if once => 1,
             _ => span.len(),
         };
-        let (packed, mut sum) = match target {
+        let (packed, mut sum) = match self.target {
             Target::Packed(packed) => (packed, None),
             Target::Sum(sum) => (room(&mut scratch.gradient, kept * size), Some(sum)),
         };
@@ -63,13 +55,20 @@ impl<T: Vectors> WithSimd for Gradient<'_, T> {
         for first in range.clone().step_by(group) {
             let here = first..range.end.min(first + group);
             let image = &mut image[..(here.len() * image_pixels + 1) * pitch];
-            channels_last(&images, here.clone(), channels, image_pixels, pitch, image);
+            channels_last(
+                &self.images,
+                here.clone(),
+                channels,
+                image_pixels,
+                pitch,
+                image,
+            );
             let planes = room(&mut scratch.result, here.len() * panels * pixels * T::WIDTH);
             for (index, planes) in here
                 .clone()
                 .zip(planes.chunks_exact_mut(panels * pixels * T::WIDTH))
             {
-                panels_of(cotangents.get(index), pixels, planes);
+                panels_of(self.cotangents.get(index), pixels, planes);
             }
             for block in tiling.blocks(here.len(), rows) {
                 let tiles = tiling.tiles(&block);

@@ -39,47 +39,30 @@ impl<'p> Machine<'p> {
     }
 
     fn step(&mut self, opcode: u8) -> Result<(), String> {
+        // What stands behind the opcode: a key, a number, or the length of what follows.
+        let argument: u32 = match opcode {
+            0x80 | b'q' | b'h' | b'K' | 0x8a | 0x8c | b'C' | b'U' => self.byte()?.into(),
+            b'M' => self.array().map(u16::from_le_bytes)?.into(),
+            b'r' | b'j' | b'J' | b'X' | b'B' | b'T' => self.array().map(u32::from_le_bytes)?,
+            _ => 0,
+        };
+        let length = argument as usize;
         match opcode {
             // PROTO, FRAME: nothing to do.
-            0x80 => drop(self.take(1)?),
+            0x80 => {}
             0x95 => drop(self.take(8)?),
             // MARK, POP.
             b'(' => self.stack.push(None),
             b'0' => drop(self.stack.pop()),
             // The memo: (LONG_)BINPUT, MEMOIZE, (LONG_)BINGET.
-            b'q' => {
-                let key = self.byte()?.into();
-                self.remember(key)?;
-            }
-            b'r' => {
-                let key = self.word()?;
-                self.remember(key)?;
-            }
+            b'q' | b'r' => self.remember(argument)?,
             0x94 => self.remember(self.memo.len() as u32)?,
-            b'h' => {
-                let key = self.byte()?.into();
-                self.recall(key)?;
-            }
-            b'j' => {
-                let key = self.word()?;
-                self.recall(key)?;
-            }
+            b'h' | b'j' => self.recall(argument)?,
             // Integers: BININT, BININT1, BININT2, LONG1.
-            b'J' => {
-                let value = self.array().map(i32::from_le_bytes)?;
-                self.push(Object::Int(value.into()));
-            }
-            b'K' => {
-                let value = self.byte()?;
-                self.push(Object::Int(value.into()));
-            }
-            b'M' => {
-                let value = self.array().map(u16::from_le_bytes)?;
-                self.push(Object::Int(value.into()));
-            }
+            b'J' => self.push(Object::Int(argument.cast_signed().into())),
+            b'K' | b'M' => self.push(Object::Int(argument.into())),
             0x8a => {
-                let length = self.byte()?;
-                let value = long(self.take(length.into())?);
+                let value = long(self.take(length)?);
                 self.push(value.map_or(Object::Other, Object::Int));
             }
             // NONE, NEWTRUE, NEWFALSE, BINFLOAT.
@@ -89,23 +72,13 @@ impl<'p> Machine<'p> {
                 self.push(Object::Other);
             }
             // BINUNICODE, SHORT_BINUNICODE.
-            b'X' => {
-                let length = self.word()?;
-                self.text(length as usize)?;
+            b'X' | 0x8c => {
+                let text = String::from_utf8_lossy(self.take(length)?).into_owned();
+                self.push(Object::Text(text));
             }
-            0x8c => {
-                let length = self.byte()?;
-                self.text(length.into())?;
-            }
-            // BINBYTES, SHORT_BINBYTES, and the strings of Python 2.
-            b'B' | b'T' => {
-                let length = self.word()?;
-                self.take(length as usize)?;
-                self.push(Object::Other);
-            }
-            b'C' | b'U' => {
-                let length = self.byte()?;
-                self.take(length.into())?;
+            // (SHORT_)BINBYTES, and the strings of Python 2.
+            b'B' | b'T' | b'C' | b'U' => {
+                self.take(length)?;
                 self.push(Object::Other);
             }
             // EMPTY_TUPLE, TUPLE1, TUPLE2, TUPLE3, TUPLE.
@@ -188,10 +161,6 @@ impl<'p> Machine<'p> {
         self.array().map(|[byte]: [u8; 1]| byte)
     }
 
-    fn word(&mut self) -> Result<u32, String> {
-        self.array().map(u32::from_le_bytes)
-    }
-
     fn array<const N: usize>(&mut self) -> Result<[u8; N], String> {
         let (taken, rest) = self
             .program
@@ -207,12 +176,6 @@ impl<'p> Machine<'p> {
         let line = self.take(end.ok_or("its pickle ends early")? + 1)?;
         let text = String::from_utf8_lossy(line).trim_end().to_owned();
         Ok(self.keep(Object::Text(text)))
-    }
-
-    fn text(&mut self, length: usize) -> Result<(), String> {
-        let text = String::from_utf8_lossy(self.take(length)?).into_owned();
-        self.push(Object::Text(text));
-        Ok(())
     }
 
     /// Whether calling `callable` gives an empty dict.

@@ -2,8 +2,11 @@
 
 use flatness_kernels::{Elementwise, Real};
 
-/// The constants of one step in the number type of θ.
-pub(super) struct Step<T, R> {
+/// In place of a number of roots: the power `exponent`.
+pub(super) const ANY: usize = usize::MAX;
+
+/// The constants of one step in the number type of θ; 2p is that many roots of roots.
+pub(super) struct Step<T, const ROOTS: usize> {
     pub(super) coupled: T,
     pub(super) keep: T,
     /// 1 - β1.
@@ -16,55 +19,11 @@ pub(super) struct Step<T, R> {
     pub(super) epsilon: T,
     /// a.
     pub(super) step: T,
-    pub(super) root: R,
+    /// 2p.
+    pub(super) exponent: T,
 }
 
-/// x^{2p} for one exponent.
-pub(super) trait Root<T>: Copy + Sync {
-    fn of(&self, x: T) -> T;
-}
-
-#[derive(Clone, Copy)]
-pub(super) struct One;
-
-#[derive(Clone, Copy)]
-pub(super) struct Half;
-
-#[derive(Clone, Copy)]
-pub(super) struct Quarter;
-
-#[derive(Clone, Copy)]
-pub(super) struct Power<T>(pub(super) T);
-
-impl<T: Real> Root<T> for One {
-    #[inline(always)]
-    fn of(&self, x: T) -> T {
-        x
-    }
-}
-
-impl<T: Real> Root<T> for Half {
-    #[inline(always)]
-    fn of(&self, x: T) -> T {
-        x.sqrt()
-    }
-}
-
-impl<T: Real> Root<T> for Quarter {
-    #[inline(always)]
-    fn of(&self, x: T) -> T {
-        x.sqrt().sqrt()
-    }
-}
-
-impl<T: Real> Root<T> for Power<T> {
-    #[inline(always)]
-    fn of(&self, x: T) -> T {
-        x.powf(self.0)
-    }
-}
-
-impl<T: Real, R: Root<T>> Step<T, R> {
+impl<T: Real, const ROOTS: usize> Step<T, ROOTS> {
     #[inline(always)]
     fn moments(&self, [theta, first, second]: [T; 3], gradient: T) -> [T; 2] {
         let gradient = gradient + self.coupled * theta;
@@ -76,12 +35,18 @@ impl<T: Real, R: Root<T>> Step<T, R> {
 
     #[inline(always)]
     fn moved(&self, theta: T, first: T, square: T) -> T {
-        let root = self.root.of(square.sqrt() * self.scale + self.epsilon);
-        self.keep * theta - self.step * first / root
+        let root = square.sqrt() * self.scale + self.epsilon;
+        let denominator = match ROOTS {
+            0 => root,
+            1 => root.sqrt(),
+            2 => root.sqrt().sqrt(),
+            _ => root.powf(self.exponent),
+        };
+        self.keep * theta - self.step * first / denominator
     }
 }
 
-impl<T: Real, R: Root<T>> Elementwise<3, 1> for Step<T, R> {
+impl<T: Real, const ROOTS: usize> Elementwise<3, 1> for Step<T, ROOTS> {
     type Target = T;
     type Source = T;
 
@@ -92,7 +57,7 @@ impl<T: Real, R: Root<T>> Elementwise<3, 1> for Step<T, R> {
     }
 }
 
-impl<T: Real, R: Root<T>> Elementwise<4, 1> for Step<T, R> {
+impl<T: Real, const ROOTS: usize> Elementwise<4, 1> for Step<T, ROOTS> {
     type Target = T;
     type Source = T;
 

@@ -1,0 +1,185 @@
+//! Every kernel with the operands that fit, those that do not, and on another device.
+
+mod table;
+
+use candle_core::{DType, Device, Result, Tensor};
+use flatness_testkit::{cuda, gaussian, values};
+use table::{Kernel, Sizes, kernels};
+
+/// Both number types with what a device's results may differ by from those of the CPU path, whose own
+/// oracles are the loops of the unit tests, relative to the largest of them. The two sum in different
+/// orders, and the device's matrix products are blocked: this leaves a hundred times the rounding of
+/// sums of up to a thousand products.
+const NUMBER_TYPES: [(DType, f64); 2] = [(DType::F64, 1e-10), (DType::F32, 1e-4)];
+
+/// Sizes that differ in every axis, and of more than one but for the vectors less one.
+const SIZES: Sizes = Sizes {
+    batch: 3,
+    vectors: 2,
+    inputs: 4,
+    outputs: 5,
+    image: (7, 6),
+    kernel: 3,
+    stride: 1,
+    padding: 1,
+};
+
+impl Kernel {
+    fn operands(&self, sizes: Sizes) -> Vec<Tensor> {
+        let axes = self.operands.iter().zip(1..);
+        axes.map(|(axes, seed)| gaussian(sizes.shape(axes), seed))
+            .collect()
+    }
+
+    /// The results, those in place last.
+    fn run(&self, operands: &[Tensor], sizes: Sizes) -> Result<Vec<Tensor>> {
+        let (read, sums) = operands.split_at(operands.len() - self.sums);
+        let sums = sums.iter().map(Tensor::copy).collect::<Result<Vec<_>>>()?;
+        let mut results = (self.run)(&[read, &sums].concat(), sizes)?;
+        results.extend(sums);
+        Ok(results)
+    }
+
+    /// Whether every operand must be of one number type and contiguous. Without a tangent of the input
+    /// nothing looks at the weight.
+    fn is_product(&self) -> bool {
+        let product = self.name.starts_with("affine") || self.name.starts_with("conv2d");
+        product && !self.name.ends_with("of parameters")
+    }
+}
+
+/// Runs `kernel` with operand `place` replaced by what `change` makes of it.
+fn changed(kernel: &Kernel, place: usize, change: impl Fn(&Tensor) -> Result<Tensor>) -> bool {
+    let mut operands = kernel.operands(SIZES);
+    operands[place] = change(&operands[place]).unwrap();
+    kernel.run(&operands, SIZES).is_ok()
+}
+
+#[test]
+fn an_operand_that_does_not_fit_is_an_error() {
+    for kernel in &kernels() {
+        let (name, axes) = (kernel.name, &kernel.operands);
+        kernel.run(&kernel.operands(SIZES), SIZES).expect(name);
+        for (place, own) in axes.iter().enumerate() {
+            for (axis, letter) in own.char_indices() {
+                // Nothing holds the length of an axis that no other operand has, but for the window.
+                let holders = axes.iter().filter(|axes| axes.contains(letter)).count();
+                if holders == 1 && letter.is_uppercase() {
+                    continue;
+                }
+                let fits = SIZES.shape(own);
+                for length in [fits[axis] - 1, fits[axis] + 1] {
+                    let mut shape = fits.clone();
+                    shape[axis] = length;
+                    let accepted = changed(kernel, place, |_| Ok(gaussian(shape.as_slice(), 1)));
+                    assert!(!accepted, "{name}: operand {place} {shape:?}");
+                }
+            }
+            let accepted = changed(kernel, place, |operand| operand.unsqueeze(0));
+            assert!(!accepted, "{name}: operand {place} with another axis");
+        }
+    }
+}
+
+#[test]
+fn an_operand_of_another_number_type_or_layout_is_an_error() {
+    for kernel in &kernels() {
+        let half = kernel.operands(SIZES);
+        let half = half.iter().map(|operand| operand.to_dtype(DType::F16));
+        let half = half.collect::<Result<Vec<_>>>().unwrap();
+        assert!(kernel.run(&half, SIZES).is_err(), "{}", kernel.name);
+        for place in 0..half.len() {
+            let single = |operand: &Tensor| operand.to_dtype(DType::F32);
+            let strided = |operand: &Tensor| {
+                let pairs = Tensor::stack(&[operand, operand], operand.rank())?;
+                pairs.narrow(operand.rank(), 0, 1)?.squeeze(operand.rank())
+            };
+            let accepted = changed(kernel, place, single) || changed(kernel, place, strided);
+            assert!(
+                !(kernel.is_product() && accepted),
+                "{}: operand {place}",
+                kernel.name
+            );
+        }
+    }
+}
+
+#[test]
+fn empty_batches_and_blocks_are_no_panic() {
+    for kernel in &kernels() {
+        for (batch, vectors) in [(0, 3), (2, 0)] {
+            let sizes = Sizes {
+                batch,
+                vectors,
+                ..SIZES
+            };
+            let results = kernel.run(&kernel.operands(sizes), sizes);
+            // A channel without entries has no moments, and candle changes nothing of (B, 0, ...) in
+            // place.
+            let moments = kernel.name == "batch_norm::moments" && batch == 0;
+            let sums = &kernel.operands[kernel.operands.len() - kernel.sums..];
+            let in_place = vectors == 0 && sums.iter().any(|axes| axes.starts_with("BV"));
+            let fits = !moments && !in_place;
+            assert_eq!(results.is_ok(), fits, "{}: {results:?}", kernel.name);
+        }
+    }
+}
+
+/// What differs first, where anything does.
+fn difference(got: &[f64], expected: &[f64], tolerance: f64) -> Option<String> {
+    if got.len() != expected.len() {
+        let (got, expected) = (got.len(), expected.len());
+        return Some(format!("{got} elements, expected {expected}"));
+    }
+    let scale = expected.iter().fold(0.0, |most: f64, x| most.max(x.abs()));
+    let mut pairs = got.iter().zip(expected).enumerate();
+    let (index, (got, expected)) = pairs.find(|(_, (got, expected))| {
+        // Written so that NaN differs.
+        let close = (*got - *expected).abs() <= tolerance * scale;
+        !close
+    })?;
+    Some(format!(
+        "element {index} is {got:e}, expected {expected:e} within {tolerance:e} of {scale:e}"
+    ))
+}
+
+#[test]
+fn every_kernel_gives_the_numbers_of_its_cpu_path_on_a_device() {
+    let Some(device) = cuda() else {
+        return;
+    };
+    // One run of the test tells of every kernel.
+    let (kernels, mut differences) = (kernels(), Vec::new());
+    // (B, V): one of each, a batch and a block.
+    for (batch, vectors) in [(1, 1), (3, 1), (4, 3)] {
+        for (kernel, sizes) in kernels.iter().flat_map(|kernel| {
+            let forms = Sizes::forms(kernel.name);
+            forms.into_iter().map(move |form| (kernel, form))
+        }) {
+            let sizes = Sizes {
+                batch,
+                vectors,
+                ..sizes
+            };
+            for (dtype, tolerance) in NUMBER_TYPES {
+                let results = |device: &Device| -> Result<Vec<Vec<f64>>> {
+                    let operands = kernel.operands(sizes).into_iter();
+                    let there = operands.map(|operand| operand.to_dtype(dtype)?.to_device(device));
+                    let results = kernel.run(&there.collect::<Result<Vec<_>>>()?, sizes)?;
+                    Ok(results.iter().map(values).collect())
+                };
+                let expected = results(&Device::Cpu).expect("operands that fit");
+                let what = format!("{} {sizes:?} {dtype:?}", kernel.name);
+                match results(&device) {
+                    Ok(got) if got.len() == expected.len() => {
+                        let pairs = got.iter().zip(&expected);
+                        let apart = pairs.filter_map(|(a, b)| difference(a, b, tolerance));
+                        differences.extend(apart.map(|apart| format!("{what}: {apart}")));
+                    }
+                    other => differences.push(format!("{what}: {other:?}")),
+                }
+            }
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
