@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use flatness_curvature::{Retention, Selection};
 use flatness_data::{Examples, LabelledTensors, class_labels};
 use flatness_engine::{Weights, curvature_matrix};
