@@ -97,8 +97,8 @@ fn a_function_of_too_few_steps_asks_for_more() {
         assert!(row.ends_with(said), "{table}");
         // The rows of the matrix come after those of the network, which have no such column. The number ends where its
         // head does.
-        let heads = table.lines().filter(|line| line.starts_with("measure "));
-        let start = heads.last().and_then(|head| head.find("step error"));
+        let mut heads = table.lines().filter(|line| line.starts_with("measure "));
+        let start = heads.next_back().and_then(|head| head.find("step error"));
         let cell = &row[..start.expect("a column") + "step error".len()];
         assert!(cell.ends_with(&format!(" {step_error:.2e}")), "{table}");
         let table = place.table(&format!("{options} --each layer"));
