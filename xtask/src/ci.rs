@@ -7,6 +7,7 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context, Result};
 
 use crate::cargo::cargo;
+use crate::progress::say;
 
 struct Step {
     name: &'static str,
@@ -138,11 +139,11 @@ pub(crate) fn ci() -> Result<ExitCode> {
     let count = CHECKS.len() + 1;
     let path = path_with_nvcc()?;
     for (number, step) in (1..).zip(CHECKS.iter().chain([&tests])) {
-        eprintln!(
-            "\n[{number}/{count}] {}: cargo {}",
-            step.name,
-            step.arguments.join(" ")
-        );
+        let arguments = step.arguments.join(" ");
+        say(&format!(
+            "\n[{number}/{count}] {}: cargo {arguments}",
+            step.name
+        ));
         let mut command = cargo();
         command
             .args(step.arguments)
