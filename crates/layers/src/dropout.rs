@@ -27,6 +27,12 @@ impl Dropout {
         }
         Err(Error::DropoutRate { got: rate })
     }
+
+    /// Probability with which an element is dropped.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        self.rate
+    }
 }
 
 impl Layer for Dropout {

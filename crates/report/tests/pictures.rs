@@ -9,7 +9,8 @@ use flatness_report::{
 };
 use roxmltree::Document;
 
-use synthetic::{record, sgd};
+use serde_json::json;
+use synthetic::{record, sgd, with};
 
 const X: [f64; 3] = [0.1, 1.0, 10.0];
 
@@ -103,7 +104,10 @@ fn lengths_that_differ_are_refused() {
 
 /// Train loss `scale`/epoch, test loss 1 more; an average has half the train loss from epoch 3 on.
 fn run(label: &str, train: &str, seed: u64, scale: f64) -> TrainedRun {
-    let record = record("vgg <16>", seed, train);
+    let record = with(
+        record("vgg <16>", seed, train),
+        &json!({ "spectral_norm": 7.0 }),
+    );
     let averaged = record.spec.train.average.is_some();
     let split = |loss| SplitEvaluation {
         loss,
@@ -185,11 +189,5 @@ fn the_numbers_of_curves_are_rows() {
     assert_eq!(value(["SGD", "3", "last", "train.loss"]), 1.0);
     assert_eq!(value(["<SWA>", "4", "average", "test.loss"]), 1.125);
     assert!(value(["SGD", "4", "last", "test.accuracy"]) == 0.25);
-    let measured = runs()[0].record.measurements[0]
-        .measured
-        .number("spectral_norm")
-        .expect("a norm")
-        .value;
-    let epoch = runs()[0].record.measurements[0].epoch.to_string();
-    assert_eq!(value(["SGD", &epoch, "last", "spectral_norm"]), measured);
+    assert_eq!(value(["SGD", "10", "last", "spectral_norm"]), 7.0);
 }

@@ -144,6 +144,7 @@ fn lines_that_lack_an_epoch_are_refused() {
 
 #[test]
 fn runs_are_listed_and_compared() {
+    let spec = |epochs| spec(epochs).replace("[train]", "[train]\nevaluate_every = 1");
     let place = Place::new(&spec(1));
     place.finish("runs");
     fs::write(
@@ -218,7 +219,7 @@ fn runs_are_listed_and_compared() {
         output(&["compare", &one, &three, "--out", &file]);
         fs::read_to_string(file).expect("a file")
     });
-    assert!(drawn[0].contains("epochs 3, seed 5"), "{}", drawn[0]);
+    assert!(drawn[0].contains("seed 5, epochs 3"), "{}", drawn[0]);
     assert!(
         drawn[1].starts_with("run,label,epoch,weights,number,value"),
         "{}",
