@@ -7,27 +7,12 @@ use candle_core::{DType, Device, Tensor};
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
-use crate::common::{flatness, program, refused};
+use crate::common::{ended, flatness, program, refused};
 use crate::{json, write_mnist};
 
-/// The files of CIFAR-100 with 6 training and 2 test examples of classes 0 and 1, both in superclass 3.
+/// Six training examples, grey all over.
 fn write_cifar100(directory: &Path) {
-    let records = |count: u8| {
-        let record = |index: u8| [vec![3, index % 2], vec![40 * index; 3072]].concat();
-        (0..count).map(record).collect::<Vec<_>>().concat()
-    };
-    let names = |count: usize| {
-        let lines = (0..count).map(|index| format!("name-{index}\n"));
-        lines.collect::<String>().into_bytes()
-    };
-    for (name, content) in [
-        ("train.bin", records(6)),
-        ("test.bin", records(2)),
-        ("fine_label_names.txt", names(100)),
-        ("coarse_label_names.txt", names(20)),
-    ] {
-        std::fs::write(directory.join(name), content).expect("writable");
-    }
+    crate::cifar::write_cifar100(directory, 6, |index, _| 40 * index);
 }
 
 /// Port 9 of the loopback address: nothing listens there.
@@ -43,16 +28,15 @@ fn a_download_that_cannot_be_had_is_one_sentence() {
         let unusable = format!("the proxy \"{proxy}\" cannot be used");
         for (proxy, expected) in [("", file), (proxy, &unusable)] {
             let directory = tempdir().expect("a temporary directory");
-            let output = program()
+            let child = program()
                 .args(["data", "fetch", set, "--quiet", "--mirror", NOWHERE, "--to"])
                 .arg(directory.path())
                 .env_remove("HTTPS_PROXY")
                 .env_remove("https_proxy")
                 .env("ALL_PROXY", proxy)
-                .output()
-                .expect("the binary runs");
-            let error = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+                .spawn();
+            let (code, output, error) = ended(child.expect("the binary starts"));
+            assert_eq!((code, output.as_str()), (2, ""));
             assert_eq!(error.trim_end().lines().count(), 1, "{error}");
             assert!(error.contains(expected), "{error}");
             let left = std::fs::read_dir(directory.path())
