@@ -59,23 +59,21 @@ fn check_names_what_a_directory_holds() {
         summary["test"]["content"],
         "the 10,000 test examples of MNIST"
     );
-    assert_eq!(
-        [&summary["canonical"], &summary["complete"]],
-        [false, false].each_ref()
-    );
+    for field in ["canonical", "complete"] {
+        assert_eq!(summary[field], false, "{field}");
+    }
     let counts = summary["test"]["class_counts"].as_array().expect("counts");
     assert_eq!(counts.iter().filter_map(Value::as_u64).sum::<u64>(), 10_000);
 
     for set in ["mnist", "cifar-100"] {
+        let check = format!("data check {set}");
         refused(
-            &format!("data check {set} no-such-directory"),
+            &format!("{check} no-such-directory"),
             &["no-such-directory"],
         );
         // Nor is there a cache.
-        refused(
-            &format!("data check {set}"),
-            &[&format!("`flatness data fetch {set}` gets it")],
-        );
+        let hint = format!("`flatness data fetch {set}` gets it");
+        refused(&check, &[&hint]);
     }
 }
 
@@ -87,16 +85,13 @@ fn check_tells_the_classes_and_the_completeness_of_cifar_100() {
     let summary = json(&format!("{line} --json"));
     assert_eq!(summary["set"], "cifar-100-like (unknown digest)");
     let train = &summary["train"];
-    assert_eq!(
-        [&train["examples"], &train["class_counts"][1]],
-        [6, 3].each_ref()
-    );
+    assert_eq!(train["examples"], 6);
+    assert_eq!(train["class_counts"][1], 3);
     assert_eq!(train["shape"], json!([3, 32, 32]));
     assert_eq!(summary["test"]["content"], Value::Null);
-    assert_eq!(
-        [&summary["canonical"], &summary["complete"]],
-        [false, false].each_ref()
-    );
+    for field in ["canonical", "complete"] {
+        assert_eq!(summary[field], false, "{field}");
+    }
     assert_eq!(summary["files"].as_array().map(Vec::len), Some(4));
     let superclass = json!({ "name": "name-3", "classes": ["name-0", "name-1"] });
     assert_eq!(summary["superclasses"][3], superclass);
@@ -203,10 +198,8 @@ fn another_normalisation_is_another_network_and_is_recorded() {
     }
     let largest = |report: &Value| report["matrices"][0]["numbers"]["lambda_max"]["value"].as_f64();
     assert_ne!(default["loss"], other["loss"]);
-    assert_ne!(
-        largest(&default).expect("a number"),
-        largest(&other).expect("a number")
-    );
+    let [before, after] = [&default, &other].map(|report| largest(report).expect("a number"));
+    assert_ne!(before, after);
     let deviation = "deviation must be 1 finite positive numbers";
     for (options, expected) in [
         (
