@@ -47,13 +47,7 @@ pub(crate) fn build_binary() -> Result<PathBuf> {
 /// The release binary of an earlier build, if there is one.
 pub(crate) fn built_binary() -> Option<PathBuf> {
     let output = cargo()
-        .args([
-            "metadata",
-            "--no-deps",
-            "--offline",
-            "--format-version",
-            "1",
-        ])
+        .args("metadata --no-deps --offline --format-version 1".split(' '))
         .output()
         .ok()?;
     let metadata: Value = serde_json::from_slice(&output.stdout).ok()?;

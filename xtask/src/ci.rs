@@ -9,124 +9,45 @@ use anyhow::{Context, Result};
 use crate::cargo::cargo;
 use crate::progress::say;
 
-struct Step {
-    name: &'static str,
-    arguments: &'static [&'static str],
-}
+/// Name and arguments of cargo.
+type Step = (&'static str, &'static str);
 
 /// What the features `hub`, `cuda` and `cudnn` add is outside the default ones, so it has steps of its own.
 const CHECKS: [Step; 8] = [
-    Step {
-        name: "formatting",
-        arguments: &["fmt", "--all", "--check"],
-    },
-    Step {
-        name: "lints",
-        arguments: &[
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--locked",
-            "--",
-            "-D",
-            "warnings",
-        ],
-    },
-    Step {
-        name: "lints of the feature `hub`",
-        arguments: &[
-            "clippy",
-            "-p",
-            "flatness-data",
-            "--all-targets",
-            "--features",
-            "hub",
-            "--locked",
-            "--",
-            "-D",
-            "warnings",
-        ],
-    },
-    Step {
-        name: "types of the feature `cuda`",
+    ("formatting", "fmt --all --check"),
+    (
+        "lints",
+        "clippy --workspace --all-targets --locked -- -D warnings",
+    ),
+    (
+        "lints of the feature `hub`",
+        "clippy -p flatness-data --all-targets --features hub --locked -- -D warnings",
+    ),
+    (
+        "types of the feature `cuda`",
         // A directory of its own, so that the stand-in's empty outputs are never linked.
-        arguments: &[
-            "check",
-            "-p",
-            "flatness-kernels",
-            "-p",
-            "flatness-curvature",
-            "-p",
-            "flatness-lab",
-            "--tests",
-            "--features",
-            "cuda",
-            "--locked",
-            "--target-dir",
-            "target/cuda",
-        ],
-    },
-    Step {
-        name: "types of the feature `cudnn`",
+        "check -p flatness-kernels -p flatness-curvature -p flatness-lab --tests --features cuda --locked \
+         --target-dir target/cuda",
+    ),
+    (
+        "types of the feature `cudnn`",
         // Its library is looked up when a program starts: no build needs it.
-        arguments: &[
-            "check",
-            "-p",
-            "flatness-kernels",
-            "-p",
-            "flatness-curvature",
-            "-p",
-            "flatness-lab",
-            "--tests",
-            "--features",
-            "cudnn",
-            "--locked",
-            "--target-dir",
-            "target/cuda",
-        ],
-    },
-    Step {
-        name: "documentation",
-        arguments: &["doc", "--workspace", "--no-deps", "--locked"],
-    },
-    Step {
-        name: "examples",
-        arguments: &["test", "--doc", "--workspace", "--locked"],
-    },
-    Step {
-        name: "tests of the feature `hub`",
+        "check -p flatness-kernels -p flatness-curvature -p flatness-lab --tests --features cudnn --locked \
+         --target-dir target/cuda",
+    ),
+    ("documentation", "doc --workspace --no-deps --locked"),
+    ("examples", "test --doc --workspace --locked"),
+    (
+        "tests of the feature `hub`",
         // Its 270 more crates are not worth optimising for a handful of small tests.
-        arguments: &[
-            "test",
-            "-p",
-            "flatness-data",
-            "--features",
-            "hub",
-            "--tests",
-            "--locked",
-            "--config",
-            "profile.dev.package.\"*\".opt-level=0",
-        ],
-    },
+        "test -p flatness-data --features hub --tests --locked --config profile.dev.package.\"*\".opt-level=0",
+    ),
 ];
 
-const TESTS_BY_NEXTEST: Step = Step {
-    name: "tests",
-    arguments: &["nextest", "run", "--workspace", "--locked"],
-};
+const TESTS_BY_NEXTEST: Step = ("tests", "nextest run --workspace --locked");
 
 /// The examples have had their step.
-const TESTS_BY_CARGO: Step = Step {
-    name: "tests",
-    arguments: &[
-        "test",
-        "--workspace",
-        "--lib",
-        "--bins",
-        "--tests",
-        "--locked",
-    ],
-};
+const TESTS_BY_CARGO: Step = ("tests", "test --workspace --lib --bins --tests --locked");
 
 /// Runs every check and stops at the first that fails, with its exit code. The summary of the test
 /// runner, with the reasons of tests that skip themselves, is the last output.
@@ -138,15 +59,11 @@ pub(crate) fn ci() -> Result<ExitCode> {
     };
     let count = CHECKS.len() + 1;
     let path = path_with_nvcc()?;
-    for (number, step) in (1..).zip(CHECKS.iter().chain([&tests])) {
-        let arguments = step.arguments.join(" ");
-        say(&format!(
-            "\n[{number}/{count}] {}: cargo {arguments}",
-            step.name
-        ));
+    for (number, (name, arguments)) in (1..).zip(CHECKS.into_iter().chain([tests])) {
+        say(&format!("\n[{number}/{count}] {name}: cargo {arguments}"));
         let mut command = cargo();
         command
-            .args(step.arguments)
+            .args(arguments.split_whitespace())
             .env("RUSTDOCFLAGS", "-Dwarnings")
             .env("PATH", &path)
             // Without a GPU nobody else says which generation the kernels are for.

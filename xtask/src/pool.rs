@@ -101,15 +101,9 @@ impl Setting {
             if let Some(data) = &self.data {
                 command.arg("--data").arg(data);
             }
-            let threads = self.threads.to_string();
-            command.args([
-                "--device",
-                &self.device,
-                "--threads",
-                &threads,
-                "--quiet",
-                "--until-eof",
-            ]);
+            command.args(["--device", &self.device]);
+            command.args(["--threads", &self.threads.to_string()]);
+            command.args(["--quiet", "--until-eof"]);
             command
                 .stdin(Stdio::piped())
                 .stdout(self.lock.try_clone()?)

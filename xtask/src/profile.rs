@@ -351,59 +351,30 @@ schedule = { kind = "constant" }
         assert_eq!(error.to_string(), "profile p has no claim `C2`; it has C1");
     }
 
+    /// What is replaced in the profile, what comes in its place, and the beginning of the error behind the profile's name.
+    const WRONG: &str = r#"
+seeds = 2             | seeds = 0              | : seeds must be at least 1, got 0
+seeds = 2             | seed = 2               | , line 3: unknown field `seed`
+seeds = 3             | seeds = 0              | , experiment decay: seeds must be at least 1
+[0.0, 5e-4]           | []                     | , experiment decay: what is varied must have values
+5e-4]                 | 0.0]                   | , experiment decay: logistic, SGD, decay 0, seed 0 is there twice
+learning_rate = 0.1   | learning_rate = -0.1   | , experiment decay: train.optimizer.learning_rate
+"train.epochs"        | "train.epoch"          | , experiment decay: unknown field `epoch`
+"train.epochs"        | "train.epochs.x"       | , experiment decay: `epochs` of `train.epochs.x` is no table
+name = "other"        | name = "decay"         | , experiment decay: its tables must have the same claims
+"#;
+
     #[test]
     fn wrong_profiles_are_refused_with_their_place() {
-        for (old, new, expected) in [
-            (
-                "seeds = 2",
-                "seeds = 0",
-                "profile p: seeds must be at least 1, got 0",
-            ),
-            (
-                "seeds = 2",
-                "seed = 2",
-                "profile p, line 3: unknown field `seed`",
-            ),
-            (
-                "seeds = 3",
-                "seeds = 0",
-                "profile p, experiment decay: seeds must be at least 1",
-            ),
-            (
-                "[0.0, 5e-4]",
-                "[]",
-                "profile p, experiment decay: what is varied must have values",
-            ),
-            (
-                "5e-4]",
-                "0.0]",
-                "profile p, experiment decay: logistic, SGD, decay 0, seed 0 is there twice",
-            ),
-            (
-                "learning_rate = 0.1",
-                "learning_rate = -0.1",
-                "profile p, experiment decay: train.optimizer.learning_rate",
-            ),
-            (
-                "\"train.epochs\"",
-                "\"train.epoch\"",
-                "profile p, experiment decay: unknown field `epoch`",
-            ),
-            (
-                "\"train.epochs\"",
-                "\"train.epochs.x\"",
-                "profile p, experiment decay: `epochs` of `train.epochs.x` is no table",
-            ),
-            (
-                "name = \"other\"",
-                "name = \"decay\"",
-                "profile p, experiment decay: its tables must have the same claims",
-            ),
-        ] {
-            assert!(SMALL.contains(old));
+        for row in WRONG.trim().lines() {
+            let [old, new, expected] = row.split('|').map(str::trim).collect::<Vec<_>>()[..] else {
+                panic!("{row}");
+            };
+            assert!(SMALL.contains(old), "{old}");
             let profile = Profile::from_toml(&SMALL.replacen(old, new, 1), "p");
             let error = profile.and_then(|profile| profile.grids("p")).unwrap_err();
-            assert!(error.to_string().starts_with(expected), "{error}");
+            let expected = format!("profile p{expected}");
+            assert!(error.to_string().starts_with(&expected), "{error}");
         }
         let error = Profile::load("slow").unwrap_err().to_string();
         assert!(

@@ -1,6 +1,6 @@
 //! `cargo xtask reproduce`: a profile in, verdicts and a report out.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -156,11 +156,9 @@ fn dry_run(options: &ReproduceOptions, grids: &[Grid], jobs: usize) -> Result<Ex
         }
     }
     let runs: usize = grids.iter().map(|grid| grid.runs.len()).sum();
-    let claims = options.only.join(",");
-    let claims = if claims.is_empty() {
-        "all claims".to_owned()
-    } else {
-        claims
+    let claims = match options.only.as_slice() {
+        [] => "all claims".to_owned(),
+        only => only.join(","),
     };
     put(&format!("\n{runs} runs for {claims}, {jobs} at a time."));
     put(&match total {
@@ -322,27 +320,18 @@ fn write_report(
     verdicts: &[ClaimVerdict],
 ) -> Result<()> {
     let figures = figures(reproduction, claims, verdicts);
-    let mut files: Vec<(PathBuf, String)> = figures
-        .iter()
-        .map(|figure| {
-            (
-                out.join("plots").join(format!("{}.svg", figure.id)),
-                figure.standalone(),
-            )
-        })
-        .collect();
-    files.push((out.join("results.csv"), results_csv(reproduction)));
-    files.push((
-        out.join("results.json"),
-        results_json(reproduction, verdicts)?,
-    ));
-    files.push((out.join("results.md"), results_markdown(claims, verdicts)));
-    files.push((
-        out.join("report.html"),
-        report_html(reproduction, claims, verdicts, &figures)?,
-    ));
-    for (path, text) in files {
-        write_atomic(&path, text.as_bytes()).context("the runs are done, but the report is not")?;
+    let plots = figures.iter();
+    let plots = plots.map(|figure| (format!("plots/{}.svg", figure.id), figure.standalone()));
+    let page = report_html(reproduction, claims, verdicts, &figures)?;
+    let results = [
+        ("results.csv", results_csv(reproduction)),
+        ("results.json", results_json(reproduction, verdicts)?),
+        ("results.md", results_markdown(claims, verdicts)),
+        ("report.html", page),
+    ];
+    for (name, text) in plots.chain(results.map(|(name, text)| (name.to_owned(), text))) {
+        let written = write_atomic(&out.join(name), text.as_bytes());
+        written.context("the runs are done, but the report is not")?;
     }
     Ok(())
 }

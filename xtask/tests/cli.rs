@@ -3,9 +3,10 @@
 use assert_cmd::Command;
 use assert_cmd::cargo::cargo_bin_cmd;
 
-fn xtask(arguments: &[&str]) -> Command {
+/// `xtask` with the arguments in `line`, separated by blanks.
+fn xtask(line: &str) -> Command {
     let mut command = cargo_bin_cmd!("xtask");
-    command.args(arguments);
+    command.args(line.split_whitespace());
     command
 }
 
@@ -16,25 +17,13 @@ fn standard_output(mut command: Command) -> String {
 
 #[test]
 fn help_names_every_command_and_option() {
-    let help = standard_output(xtask(&["--help"]));
+    let help = standard_output(xtask("--help"));
     for command in ["reproduce", "ci", "bench"] {
         assert!(help.contains(command), "{help}");
     }
-    let help = standard_output(xtask(&["reproduce", "--help"]));
-    for option in [
-        "--only",
-        "--profile",
-        "--seeds",
-        "--data",
-        "--device",
-        "--binary",
-        "--jobs",
-        "--out",
-        "--dry-run",
-        "--report-only",
-        "--strict",
-        "Exit code",
-    ] {
+    let help = standard_output(xtask("reproduce --help"));
+    let options = "--only --profile --seeds --data --device --binary --jobs --out --dry-run --report-only --strict";
+    for option in options.split(' ').chain(["Exit code"]) {
         assert!(help.contains(option), "{option} is missing from\n{help}");
     }
     for line in help.lines() {
@@ -47,20 +36,21 @@ fn what_cannot_run_says_so_in_one_sentence_with_code_2() {
     let directory = tempfile::tempdir().unwrap();
     let broken = directory.path().join("broken.toml");
     std::fs::write(&broken, "description = \"d\"\nseeds = 0\nexperiment = []\n").unwrap();
-    let broken = broken.to_str().expect("a UTF-8 path");
-    let out = directory.path().to_str().expect("a UTF-8 path");
-    for (arguments, expected) in [
+    let (broken, out) = (broken.display(), directory.path().display());
+    for (options, expected) in [
         (
-            vec!["--dry-run", "--profile", "slow"],
+            "--dry-run --profile slow",
             "there is no profile `slow`; name one of quick, mnist, cpu, paper",
         ),
-        (vec!["--report-only", "--out", out], "no run in"),
-        (vec!["--profile", "none.toml"], "cannot read none.toml"),
-        (vec!["--profile", broken], "seeds must be at least 1, got 0"),
-        (vec!["--only", "C9"], "profile quick has no claim `C9`"),
+        (&format!("--report-only --out {out}"), "no run in"),
+        ("--profile none.toml", "cannot read none.toml"),
+        (
+            &format!("--profile {broken}"),
+            "seeds must be at least 1, got 0",
+        ),
+        ("--only C9", "profile quick has no claim `C9`"),
     ] {
-        let arguments = [vec!["reproduce"], arguments].concat();
-        let assertion = xtask(&arguments).assert().code(2);
+        let assertion = xtask(&format!("reproduce {options}")).assert().code(2);
         let said = String::from_utf8_lossy(&assertion.get_output().stderr).into_owned();
         assert!(
             said.starts_with("error: ") && said.contains(expected),
@@ -74,15 +64,7 @@ fn what_cannot_run_says_so_in_one_sentence_with_code_2() {
 fn a_dry_run_shows_the_grid_and_writes_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("out");
-    let mut command = xtask(&[
-        "reproduce",
-        "--dry-run",
-        "--only",
-        "C1,C2,C3",
-        "--jobs",
-        "2",
-        "--out",
-    ]);
+    let mut command = xtask("reproduce --dry-run --only C1,C2,C3 --jobs 2 --out");
     command.arg(&out);
     let shown = standard_output(command);
     for expected in [

@@ -150,7 +150,7 @@ pub(crate) struct RequestOptions {
     )]
     each: Option<Vec<String>>,
     /// Split whose mean loss is measured [default: train]
-    #[arg(long, help_heading = "Data", value_name = "SPLIT", value_parser = split())]
+    #[arg(long, help_heading = "Data", value_name = "SPLIT", value_parser = named::<Split>(&["train", "validation", "test"]))]
     split: Option<Split>,
     /// Take the first N examples of the split only
     #[arg(long, help_heading = "Data", value_name = "N")]
@@ -243,14 +243,6 @@ fn batch_norm() -> impl TypedValueParser<Value = BatchNorm> {
     named(&["frozen", "batch"])
 }
 
-fn retention() -> impl TypedValueParser<Value = Retention> {
-    named(&["retain: Kept", "recompute: Computed anew"])
-}
-
-fn split() -> impl TypedValueParser<Value = Split> {
-    named(&["train", "validation", "test"])
-}
-
 #[derive(Debug, Args)]
 #[command(
     after_help = "The data file holds `x` (N, ...) float32, `y` (N) integer, and `v.<parameter>`, the vector.\n\
@@ -288,7 +280,7 @@ pub(crate) struct ProductOptions {
     #[arg(long, value_parser = number_type(), default_value = "f32")]
     pub(crate) dtype: Dtype,
     /// Keep the activations between products, or compute them anew inside the timed product
-    #[arg(long, value_parser = retention(), default_value = "retain")]
+    #[arg(long, value_parser = named::<Retention>(&["retain: Kept", "recompute: Computed anew"]), default_value = "retain")]
     pub(crate) retention: Retention,
     /// Timed products, after one that is not timed
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]

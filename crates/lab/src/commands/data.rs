@@ -21,29 +21,19 @@ pub(crate) fn data(options: &DataOptions) -> Result<()> {
     }
 }
 
-/// How the command line and messages call a data set, and its directory in the cache.
-fn name(set: DataSet) -> &'static str {
+/// How command line, messages and cache call a data set, its title, and where it comes from.
+fn known(set: DataSet) -> (&'static str, &'static str, Manifest) {
     match set {
-        DataSet::Mnist => "mnist",
-        DataSet::Cifar100 => "cifar-100",
-    }
-}
-
-fn manifest(set: DataSet) -> Manifest {
-    match set {
-        DataSet::Mnist => mnist::manifest(),
-        DataSet::Cifar100 => cifar100::manifest(),
+        DataSet::Mnist => ("mnist", "MNIST", mnist::manifest()),
+        DataSet::Cifar100 => ("cifar-100", "CIFAR-100", cifar100::manifest()),
     }
 }
 
 fn fetch(options: &FetchOptions) -> Result<()> {
-    let set = name(options.set);
-    let directory = options
-        .to
-        .clone()
-        .or_else(|| environment::cache_directory().map(|cache| cache.join(set)))
-        .context("this platform names no cache directory; give --to DIR")?;
-    let mut manifest = manifest(options.set);
+    let (set, _, mut manifest) = known(options.set);
+    let cached = || environment::cache_directory().map(|cache| cache.join(set));
+    let directory = options.to.clone().or_else(cached);
+    let directory = directory.context("this platform names no cache directory; give --to DIR")?;
     if !options.mirror.is_empty() {
         manifest.mirrors.clone_from(&options.mirror);
     }
@@ -77,7 +67,7 @@ fn fetch(options: &FetchOptions) -> Result<()> {
 }
 
 fn check(options: &CheckOptions) -> Result<()> {
-    let set = name(options.set);
+    let (set, title, _) = known(options.set);
     let absent =
         || format!("no {set} at hand; `flatness data fetch {set}` gets it, or name its directory");
     let loaded = match &options.directory {
@@ -90,17 +80,16 @@ fn check(options: &CheckOptions) -> Result<()> {
                     error => matches!(error, Error::Absent { .. }),
                 };
                 let error = anyhow::Error::new(error);
-                if is_absent {
-                    error.context(absent())
-                } else {
-                    error
+                match is_absent {
+                    true => error.context(absent()),
+                    false => error,
                 }
             })?
         }
     };
     put(&match options.json {
         true => object(&loaded)?.to_string(),
-        false => text(options.set, &loaded)?,
+        false => text(title, &loaded)?,
     })
 }
 
@@ -171,7 +160,7 @@ fn object(loaded: &Loaded) -> Result<serde_json::Value> {
     Ok(object)
 }
 
-fn text(set: DataSet, loaded: &Loaded) -> Result<String> {
+fn text(title: &str, loaded: &Loaded) -> Result<String> {
     let mut lines = Vec::new();
     for path in &loaded.files {
         let (bytes, sha256) = file_digest(path)?;
@@ -194,12 +183,7 @@ fn text(set: DataSet, loaded: &Loaded) -> Result<String> {
     }
     let superclasses = superclasses.into_iter();
     lines.extend(superclasses.map(|(name, classes)| format!("{name}: {}", classes.join(", "))));
-    let title = match set {
-        DataSet::Mnist => "MNIST",
-        DataSet::Cifar100 => "CIFAR-100",
-    };
-    lines.push(String::new());
-    lines.push(format!("{title}: {}", loaded.completeness));
+    lines.extend([String::new(), format!("{title}: {}", loaded.completeness)]);
     Ok(lines.join("\n"))
 }
 

@@ -257,15 +257,12 @@ mod tests {
             epochs: 5,
             from: 0.1,
         };
+        let paper = || train(ScheduleSpec::Paper { ratio: 0.01 }, None);
         for (spec, epoch, expected) in [
-            (train(ScheduleSpec::Paper { ratio: 0.01 }, None), 150, 0.1),
+            (paper(), 150, 0.1),
             // t = 0.7, half-way from 1 to 0.01.
-            (
-                train(ScheduleSpec::Paper { ratio: 0.01 }, None),
-                210,
-                0.0505,
-            ),
-            (train(ScheduleSpec::Paper { ratio: 0.01 }, None), 299, 0.001),
+            (paper(), 210, 0.0505),
+            (paper(), 299, 0.001),
             (train(averaging.clone(), None), 80, 0.1),
             (train(averaging, None), 161, 0.05),
             (train(step.clone(), None), 199, 0.01),

@@ -7,27 +7,12 @@ use candle_core::{DType, Device, Tensor};
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
-use crate::common::{flatness, program, refused};
+use crate::common::{ended, flatness, program, refused};
 use crate::{json, write_mnist};
 
-/// The files of CIFAR-100 with 6 training and 2 test examples of classes 0 and 1, both in superclass 3.
+/// Six training examples, grey all over.
 fn write_cifar100(directory: &Path) {
-    let records = |count: u8| {
-        let record = |index: u8| [vec![3, index % 2], vec![40 * index; 3072]].concat();
-        (0..count).map(record).collect::<Vec<_>>().concat()
-    };
-    let names = |count: usize| {
-        let lines = (0..count).map(|index| format!("name-{index}\n"));
-        lines.collect::<String>().into_bytes()
-    };
-    for (name, content) in [
-        ("train.bin", records(6)),
-        ("test.bin", records(2)),
-        ("fine_label_names.txt", names(100)),
-        ("coarse_label_names.txt", names(20)),
-    ] {
-        std::fs::write(directory.join(name), content).expect("writable");
-    }
+    crate::cifar::write_cifar100(directory, 6, |index, _| 40 * index);
 }
 
 /// Port 9 of the loopback address: nothing listens there.
@@ -43,16 +28,15 @@ fn a_download_that_cannot_be_had_is_one_sentence() {
         let unusable = format!("the proxy \"{proxy}\" cannot be used");
         for (proxy, expected) in [("", file), (proxy, &unusable)] {
             let directory = tempdir().expect("a temporary directory");
-            let output = program()
+            let child = program()
                 .args(["data", "fetch", set, "--quiet", "--mirror", NOWHERE, "--to"])
                 .arg(directory.path())
                 .env_remove("HTTPS_PROXY")
                 .env_remove("https_proxy")
                 .env("ALL_PROXY", proxy)
-                .output()
-                .expect("the binary runs");
-            let error = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+                .spawn();
+            let (code, output, error) = ended(child.expect("the binary starts"));
+            assert_eq!((code, output.as_str()), (2, ""));
             assert_eq!(error.trim_end().lines().count(), 1, "{error}");
             assert!(error.contains(expected), "{error}");
             let left = std::fs::read_dir(directory.path())
@@ -75,23 +59,21 @@ fn check_names_what_a_directory_holds() {
         summary["test"]["content"],
         "the 10,000 test examples of MNIST"
     );
-    assert_eq!(
-        [&summary["canonical"], &summary["complete"]],
-        [false, false].each_ref()
-    );
+    for field in ["canonical", "complete"] {
+        assert_eq!(summary[field], false, "{field}");
+    }
     let counts = summary["test"]["class_counts"].as_array().expect("counts");
     assert_eq!(counts.iter().filter_map(Value::as_u64).sum::<u64>(), 10_000);
 
     for set in ["mnist", "cifar-100"] {
+        let check = format!("data check {set}");
         refused(
-            &format!("data check {set} no-such-directory"),
+            &format!("{check} no-such-directory"),
             &["no-such-directory"],
         );
         // Nor is there a cache.
-        refused(
-            &format!("data check {set}"),
-            &[&format!("`flatness data fetch {set}` gets it")],
-        );
+        let hint = format!("`flatness data fetch {set}` gets it");
+        refused(&check, &[&hint]);
     }
 }
 
@@ -103,16 +85,13 @@ fn check_tells_the_classes_and_the_completeness_of_cifar_100() {
     let summary = json(&format!("{line} --json"));
     assert_eq!(summary["set"], "cifar-100-like (unknown digest)");
     let train = &summary["train"];
-    assert_eq!(
-        [&train["examples"], &train["class_counts"][1]],
-        [6, 3].each_ref()
-    );
+    assert_eq!(train["examples"], 6);
+    assert_eq!(train["class_counts"][1], 3);
     assert_eq!(train["shape"], json!([3, 32, 32]));
     assert_eq!(summary["test"]["content"], Value::Null);
-    assert_eq!(
-        [&summary["canonical"], &summary["complete"]],
-        [false, false].each_ref()
-    );
+    for field in ["canonical", "complete"] {
+        assert_eq!(summary[field], false, "{field}");
+    }
     assert_eq!(summary["files"].as_array().map(Vec::len), Some(4));
     let superclass = json!({ "name": "name-3", "classes": ["name-0", "name-1"] });
     assert_eq!(summary["superclasses"][3], superclass);
@@ -219,10 +198,8 @@ fn another_normalisation_is_another_network_and_is_recorded() {
     }
     let largest = |report: &Value| report["matrices"][0]["numbers"]["lambda_max"]["value"].as_f64();
     assert_ne!(default["loss"], other["loss"]);
-    assert_ne!(
-        largest(&default).expect("a number"),
-        largest(&other).expect("a number")
-    );
+    let [before, after] = [&default, &other].map(|report| largest(report).expect("a number"));
+    assert_ne!(before, after);
     let deviation = "deviation must be 1 finite positive numbers";
     for (options, expected) in [
         (

@@ -2,6 +2,8 @@
 
 mod bad_input;
 mod batch_norm;
+#[path = "../common/cifar.rs"]
+mod cifar;
 #[path = "../common/mod.rs"]
 mod common;
 mod data;

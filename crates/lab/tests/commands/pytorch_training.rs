@@ -11,7 +11,7 @@ use flatness_models::Architecture;
 use flatness_optim::{Adam, Decay, MomentSettings, Momentum, Optimizer, Sgd};
 use flatness_records::Streams;
 
-use crate::common::flatness;
+use crate::json;
 
 const BATCH: usize = 32;
 
@@ -115,11 +115,7 @@ fn every_loss_of_a_hundred_steps_is_that_of_pytorch() {
     let cases: Vec<Case> = serde_json::from_str(golden).expect("JSON");
     let workers = Workers::new(1).expect("one thread");
     for case in cases {
-        let Case {
-            network: name,
-            optimizer: rule,
-            losses: expected,
-        } = case;
+        let (name, rule, expected) = (case.network, case.optimizer, case.losses);
         let network = network(&name);
         let examples = examples(BATCH * expected.len());
         let mean_loss = mean_loss(&network, &examples, &workers);
@@ -160,18 +156,12 @@ fn the_binary_takes_the_same_steps() {
         let path = directory.path().join("spec.toml");
         std::fs::write(&path, spec).expect("writable");
         let runs = directory.path().join(rule);
-        let line = format!(
-            "run {} --quiet --threads 2 --runs {}",
-            path.display(),
-            runs.display()
-        );
-        let (code, _, error) = flatness(&line);
-        assert_eq!(code, 0, "{error}");
-        let run = std::fs::read_dir(&runs)
-            .expect("runs")
-            .next()
-            .expect("one run");
-        let metrics = std::fs::read_to_string(run.expect("one run").path().join("metrics.jsonl"));
+        let (path, at) = (path.display(), runs.display());
+        let record = json(&format!(
+            "run {path} --quiet --json --threads 2 --runs {at}"
+        ));
+        let run = runs.join(record["id"].as_str().expect("a name"));
+        let metrics = std::fs::read_to_string(run.join("metrics.jsonl"));
 
         let streams = Streams::new(seed);
         let layout = network.layout();

@@ -1,10 +1,10 @@
 //! The program as a user calls it.
 
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
-/// The binary with a home of its own, so that no cached data set takes the place of the fixture.
-pub(crate) fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_flatness"));
+/// `program` with a home of its own, so that no cached data set takes the place of the fixture.
+pub(crate) fn command(program: &str) -> Command {
+    let mut command = Command::new(program);
     command
         .env("HOME", env!("CARGO_TARGET_TMPDIR"))
         .env_remove("XDG_CACHE_HOME")
@@ -13,16 +13,26 @@ pub(crate) fn program() -> Command {
     command
 }
 
-/// Exit code, standard output and standard error of the program with the arguments in `line`, separated by blanks.
-pub(crate) fn flatness(line: &str) -> (i32, String, String) {
-    let output = program().args(line.split_whitespace()).output();
-    let output = output.expect("the binary runs");
+pub(crate) fn program() -> Command {
+    command(env!("CARGO_BIN_EXE_flatness"))
+}
+
+/// Exit code, standard output and standard error; a process that a signal has killed has the code -1.
+pub(crate) fn ended(child: Child) -> (i32, String, String) {
+    let output = child.wait_with_output().expect("the binary ends");
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = output;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (
-        output.status.code().expect("it ends by itself"),
-        text(&output.stdout),
-        text(&output.stderr),
-    )
+    (status.code().unwrap_or(-1), text(&stdout), text(&stderr))
+}
+
+/// What the program does with the arguments in `line`, separated by blanks.
+pub(crate) fn flatness(line: &str) -> (i32, String, String) {
+    let child = program().args(line.split_whitespace()).spawn();
+    ended(child.expect("the binary starts"))
 }
 
 /// Asserts that the arguments in `line` are refused in one sentence with all that is `expected`; it.

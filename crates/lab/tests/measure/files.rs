@@ -6,8 +6,9 @@ use std::path::Path;
 use candle_core::{Device, safetensors};
 use serde_json::Value;
 
+use crate::common::ended;
 use crate::oracle::{Block, Digits, Of};
-use crate::program::{Place, assert_within, ended, quantity};
+use crate::program::{Place, assert_within, quantity};
 
 /// Rows of numbers under the heading of a CSV file.
 fn rows(path: &Path, heading: &str) -> Vec<Vec<f64>> {

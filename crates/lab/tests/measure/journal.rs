@@ -6,7 +6,8 @@ use std::process::Child;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::program::{Place, ended};
+use crate::common::ended;
+use crate::program::Place;
 
 /// Moments at which it is killed.
 const KILLS: u32 = 8;

@@ -1,6 +1,7 @@
 //! `--vector-memory`: less of it changes no number, and too little is refused with what would fit.
 
-use crate::program::{Place, all_products, ended, number, quantity};
+use crate::common::flatness;
+use crate::program::{Place, all_products, number, quantity};
 
 /// Vectors of 9,960 doubles, of which a mebibyte holds thirteen.
 const MODEL: &str = "mlp";
@@ -40,10 +41,8 @@ fn a_lowered_basis_is_said_but_not_with_quiet() {
     let line = "--examples 5 --what top --vector-memory 2";
     // It asserts that nothing is said.
     place.table(line);
-    let mut loud = crate::common::program();
-    loud.arg("measure").arg(place.checkpoint());
-    let child = loud.args(line.split_whitespace()).spawn();
-    let (code, _, said) = ended(child.expect("the binary starts"));
+    let checkpoint = place.checkpoint();
+    let (code, _, said) = flatness(&format!("measure {} {line}", checkpoint.display()));
     assert_eq!(code, 0, "{said}");
     assert!(
         said.contains("vectors, not 43, to fit --vector-memory"),

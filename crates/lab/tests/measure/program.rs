@@ -1,7 +1,7 @@
 //! The program, a checkpoint for it, and what it prints.
 
 use std::path::PathBuf;
-use std::process::{Child, Command, Output};
+use std::process::{Child, Command};
 
 use candle_core::{DType, Device, Tensor};
 use flatness_layers::Network;
@@ -9,7 +9,7 @@ use flatness_models::{Architecture, checkpoint};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::common::{program, refused};
+use crate::common::{ended, program, refused};
 
 /// A checkpoint in a directory of its own.
 pub(crate) struct Place {
@@ -89,18 +89,6 @@ impl Place {
     pub(crate) fn json(&self, line: &str) -> Value {
         serde_json::from_str(&self.text(line)).expect("one JSON object")
     }
-}
-
-/// Exit code, standard output and standard error; a process that a signal has killed has the code -1.
-pub(crate) fn ended(child: Child) -> (i32, String, String) {
-    let output = child.wait_with_output().expect("the binary ends");
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = output;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (status.code().unwrap_or(-1), text(&stdout), text(&stderr))
 }
 
 /// The number of that name, with all that is said of it, of the network, else of the first matrix; `report` may be one

@@ -1,25 +1,25 @@
 //! Averages against plain sums over the checkpoints of all epochs, and batch-norm against plain loops.
 
-use std::path::Path;
+use crate::program::{BATCH_NORM, CIFAR_EXAMPLES, Place, network, pixel, trained, weights};
 
-use crate::program::{BATCH_NORM, CIFAR_EXAMPLES, Place, network, pixel, weights};
+const UNIFORM: &str = r#"kind = "uniform", from_epoch = 2, every = "epoch""#;
 
-/// Parameters after each of the epochs, the last iterate's file standing for the last.
-fn iterates(directory: &Path, epochs: u32, model: &flatness_layers::Network) -> Vec<Vec<f64>> {
-    let path = |epoch| directory.join(format!("checkpoint-{epoch}.safetensors"));
-    let of = |epoch| weights(&path(epoch), model).0;
-    (1..=epochs).map(of).collect()
+fn spec(average: &str) -> String {
+    include_str!("averages.toml").replace("AVERAGE", &format!("{{ {average} }}"))
 }
 
+/// The average is that of the iterates by their `shares`.
 fn check_average(average: &str, shares: &[f64]) {
-    let spec = include_str!("averages.toml").replace("AVERAGE", average);
-    let place = Place::new(&spec);
+    let place = Place::new(&spec(average));
     let finished = place.finish("runs");
     let directory = place.run_directory("runs");
     let model = network("logistic", &[1, 28, 28], 10);
-    let epochs = u32::try_from(shares.len()).expect("small");
-    let iterates = iterates(&directory, epochs, &model);
-    let got = weights(&directory.join("average.safetensors"), &model).0;
+    let of = |name: &str| weights(&directory.join(format!("{name}.safetensors")), &model).0;
+    let epochs = 1..=shares.len();
+    let iterates: Vec<_> = epochs
+        .map(|epoch| of(&format!("checkpoint-{epoch}")))
+        .collect();
+    let got = of("average");
     for (place, got) in got.iter().enumerate() {
         let terms = iterates.iter().zip(shares);
         let expected: f64 = terms.map(|(iterate, share)| share * iterate[place]).sum();
@@ -29,7 +29,7 @@ fn check_average(average: &str, shares: &[f64]) {
             "{average}, {place}: {got}, {expected}"
         );
     }
-    let last = weights(&directory.join("checkpoint.safetensors"), &model).0;
+    let last = of("checkpoint");
     assert_eq!(iterates.last(), Some(&last));
     let measured = finished.record["measurements"].as_array().expect("a list");
     let of = |measurement: &serde_json::Value| {
@@ -47,30 +47,29 @@ fn check_average(average: &str, shares: &[f64]) {
 
 #[test]
 fn averages_are_plain_sums_over_the_epochs() {
-    check_average(
-        "{ kind = \"uniform\", from_epoch = 2, every = \"epoch\" }",
-        &[0.0, 0.0, 1.0 / 3.0, 1.0 / 3.0, 1.0 / 3.0],
-    );
-    check_average(
-        "{ kind = \"exponential\", decay = 0.75, from_epoch = 1, every = \"epoch\" }",
-        &[0.0, 0.421_875, 0.140_625, 0.187_5, 0.25],
-    );
-    check_average(
-        "{ kind = \"tail\", window = 2, every = \"epoch\" }",
-        &[0.0, 0.0, 0.0, 0.5, 0.5],
-    );
-    // One batch per epoch, so that steps are epochs.
-    check_average(
-        "{ kind = \"uniform\", from_epoch = 3, every = \"step\" }",
-        &[0.0, 0.0, 0.0, 0.5, 0.5],
-    );
+    let third = 1.0 / 3.0;
+    let of_two = [0.0, 0.0, 0.0, 0.5, 0.5];
+    for (average, shares) in [
+        (UNIFORM, [0.0, 0.0, third, third, third]),
+        (
+            r#"kind = "exponential", decay = 0.75, from_epoch = 1, every = "epoch""#,
+            [0.0, 0.421_875, 0.140_625, 0.187_5, 0.25],
+        ),
+        (r#"kind = "tail", window = 2, every = "epoch""#, of_two),
+        // One batch per epoch, so that steps are epochs.
+        (
+            r#"kind = "uniform", from_epoch = 3, every = "step""#,
+            of_two,
+        ),
+    ] {
+        check_average(average, &shares);
+    }
 }
 
 #[test]
 fn evaluations_along_training_end_with_what_is_measured() {
-    let average = "{ kind = \"uniform\", from_epoch = 2, every = \"epoch\" }";
-    let spec = include_str!("averages.toml").replace("AVERAGE", average);
-    let place = Place::new(&spec.replace("[train]\n", "[train]\nevaluate_every = 2\n"));
+    let spec = spec(UNIFORM).replace("[train]\n", "[train]\nevaluate_every = 2\n");
+    let place = Place::new(&spec);
     let finished = place.finish("runs");
     let metrics = std::fs::read_to_string(place.run_directory("runs").join("metrics.jsonl"));
     let lines: Vec<serde_json::Value> = (metrics.expect("a file").lines())
@@ -107,8 +106,7 @@ fn evaluations_along_training_end_with_what_is_measured() {
 
 #[test]
 fn running_statistics_of_an_average_are_those_of_its_own_training_pass() {
-    let spec = BATCH_NORM.split("[measure]").next().expect("a part");
-    let place = Place::new(spec);
+    let place = Place::new(trained(BATCH_NORM));
     place.finish("runs");
     let directory = place.run_directory("runs");
     let model = network("preresnet-8", &[3, 32, 32], 100);

@@ -3,18 +3,18 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::program::{MLP, Place, command, ended, states};
+use crate::common::{command, ended};
+use crate::program::{Place, assert_says, kill, mlp, states};
 
 /// A killed run with two states, the older first.
 fn killed() -> (Place, [PathBuf; 2]) {
     // Without measurements, whose lines are longer than those of the metrics.
-    let spec = MLP.split("[measure]").next().expect("a part");
+    let spec = mlp(24);
     loop {
-        let place = Place::new(spec);
-        let mut child = place.start("runs", &["--quiet", "--save-every", "0"]);
+        let place = Place::new(&spec);
+        let child = place.start("runs", &["--quiet", "--save-every", "0"]);
         place.wait_for("runs", "metrics.jsonl");
-        child.kill().expect("the child is ours");
-        child.wait().expect("the child is ours");
+        kill(child);
         let states = states(&place.run_directory("runs"));
         // A kill between a new state and the removal of the oldest leaves three.
         if let [oldest, _, _] = states.as_slice() {
@@ -49,14 +49,10 @@ fn a_damaged_state_is_passed_over_for_the_one_before() {
         let (place, [older, newest]) = killed();
         let bytes = fs::read(&newest).expect("readable");
         fs::write(&newest, damage(&bytes)).expect("writable");
-        let (code, error) = place.run("runs", &["--quiet"]);
-        assert_eq!(code, 0, "{error}");
-        assert_eq!(error.trim_end().lines().count(), 1, "{error}");
         let newest = newest.display().to_string();
-        assert!(
-            error.starts_with("warning: ") && error.contains(&newest),
-            "{error}"
-        );
+        let ended = place.run("runs", &["--quiet"]);
+        let error = assert_says(ended, 0, &[&newest]);
+        assert!(error.starts_with("warning: "), "{error}");
         assert!(!error.contains(&older.display().to_string()), "{error}");
         assert_eq!(place.finish("runs"), place.finish("whole"));
     }
@@ -68,15 +64,12 @@ fn two_damaged_states_are_one_sentence_and_stay_as_they_are() {
     for state in &states {
         fs::write(state, b"something else").expect("writable");
     }
-    let (code, error) = place.run("runs", &["--quiet"]);
-    assert_eq!(code, 2, "{error}");
-    assert_eq!(error.trim_end().lines().count(), 1, "{error}");
+    let error = assert_says(place.run("runs", &["--quiet"]), 2, &["delete them"]);
     for state in &states {
         assert!(error.contains(&state.display().to_string()), "{error}");
         assert_eq!(fs::read(state).expect("there"), b"something else");
         fs::remove_file(state).expect("removable");
     }
-    assert!(error.contains("delete them"), "{error}");
     assert_eq!(place.finish("runs"), place.finish("whole"));
 }
 
@@ -87,28 +80,23 @@ fn limited(place: &Place, blocks: usize, more: &[&str]) -> (i32, String) {
     let child = command("sh")
         .args(["-c", &script, env!("CARGO_BIN_EXE_flatness")])
         .args(place.arguments("runs", more))
-        .spawn()
-        .expect("sh starts");
-    ended(child)
+        .spawn();
+    let (code, _, error) = ended(child.expect("sh starts"));
+    (code, error)
 }
 
 #[test]
 fn a_state_that_does_not_fit_on_the_disk_leaves_the_one_before_whole() {
     let (place, states) = killed();
-    let before = states
-        .each_ref()
-        .map(|state| fs::read(state).expect("there"));
-    let (code, error) = limited(&place, 100, &["--quiet", "--save-every", "0"]);
-    assert_eq!(code, 2, "{error}");
-    assert!(
-        error.contains("cannot write") && error.contains("state-"),
-        "{error}"
-    );
-    assert_eq!(error.trim_end().lines().count(), 1, "{error}");
-    let after = states
-        .each_ref()
-        .map(|state| fs::read(state).expect("there"));
-    assert!(before == after, "a state has changed");
+    let bytes = || {
+        states
+            .each_ref()
+            .map(|state| fs::read(state).expect("there"))
+    };
+    let before = bytes();
+    let ended = limited(&place, 100, &["--quiet", "--save-every", "0"]);
+    assert_says(ended, 2, &["cannot write", "state-"]);
+    assert!(before == bytes(), "a state has changed");
     assert_eq!(place.finish("runs"), place.finish("whole"));
 }
 
@@ -119,12 +107,8 @@ fn half_a_line_of_metrics_is_repaired() {
     let length = || fs::metadata(&metrics).expect("there").len();
     // Room for some lines more, and for a part of one.
     let blocks = usize::try_from(length() / 512 + 2).expect("small");
-    let (code, error) = limited(&place, blocks, &["--quiet", "--save-every", "1000"]);
-    assert_eq!(code, 2, "{error}");
-    assert!(
-        error.contains("cannot write") && error.contains("metrics.jsonl"),
-        "{error}"
-    );
+    let ended = limited(&place, blocks, &["--quiet", "--save-every", "1000"]);
+    assert_says(ended, 2, &["cannot write", "metrics.jsonl"]);
     assert_eq!(length(), 512 * blocks as u64);
     let text = fs::read_to_string(&metrics).expect("there");
     assert!(!text.ends_with('\n'), "the last line is whole");

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::common::{flatness, refused};
-use crate::program::{BATCH_NORM, MLP, Place, record};
+use crate::program::{BATCH_NORM, Place, mlp, record};
 
 /// What there is to measure of an MLP, in the words of a spec and of the command line.
 const REQUEST: [(&str, &str); 8] = [
@@ -25,14 +25,12 @@ const REQUEST: [(&str, &str); 8] = [
 
 /// A spec of a short training that measures [`REQUEST`].
 fn spec() -> String {
-    let trained = MLP.split("[measure]").next().expect("a part");
-    let trained = trained.replace("epochs = 24", "epochs = 2");
     let field = |(name, value): (&str, &str)| match name {
         "what" | "matrices" => format!("{name} = [\"{}\"]\n", value.replace(',', "\", \"")),
         "split" => format!("{name} = \"{value}\"\n"),
         _ => format!("{name} = {value}\n"),
     };
-    format!("{trained}[measure]\n{}", REQUEST.map(field).concat())
+    format!("{}[measure]\n{}", mlp(2), REQUEST.map(field).concat())
 }
 
 /// [`REQUEST`] as options.
@@ -51,17 +49,8 @@ fn measured(line: &str) -> Value {
 /// Asserts that all that was measured is the same to the last bit; what only a run knows is left out.
 #[track_caller]
 fn assert_same(report: &Value, measurement: &Value) {
-    for field in [
-        "examples",
-        "sampled_from",
-        "loss",
-        "retention",
-        "numbers",
-        "matrices",
-        "curves",
-        "undefined",
-        "cost",
-    ] {
+    let fields = "examples sampled_from loss retention numbers matrices curves undefined cost";
+    for field in fields.split(' ') {
         let mut expected = measurement[field].clone();
         if let Some(numbers) = expected.as_object_mut() {
             numbers.remove("distance_from_initialization");
@@ -86,11 +75,11 @@ fn a_run_is_measured_as_it_measured_itself() {
         panic!("{measurements:?}");
     };
     let run = directory.display();
-    let checkpoint = directory.join("checkpoint.safetensors");
-    let checkpoint = checkpoint.display();
+    let path = directory.join("checkpoint.safetensors");
+    let checkpoint = path.display();
     // The directory, the file in it, and a copy elsewhere of which all is said that the record says.
     let copy = place.path("copy.safetensors");
-    fs::copy(directory.join("checkpoint.safetensors"), &copy).expect("writable");
+    fs::copy(&path, &copy).expect("writable");
     assert_same(&measured(&run.to_string()), of_run);
     assert_same(&measured(&checkpoint.to_string()), of_run);
     let told = format!("--seed 3 --train-examples 500 {}", options());
@@ -103,9 +92,8 @@ fn a_run_is_measured_as_it_measured_itself() {
         // Only the run knows the L2 term that the loss in the balls has.
         let [found, known] = [&mut report, &mut expected].map(|measured| {
             let curves = measured["curves"].as_array_mut().expect("curves");
-            let ball = curves
-                .iter()
-                .position(|curve| curve["name"] == "keskar.ball");
+            let mut names = curves.iter().map(|curve| &curve["name"]);
+            let ball = names.position(|name| name == "keskar.ball");
             let ball = curves.remove(ball.expect("a ball"));
             measured["cost"].take();
             ball["points"][0]["numbers"]["predicted"]["value"].as_f64()
@@ -115,14 +103,9 @@ fn a_run_is_measured_as_it_measured_itself() {
     }
     // What is given replaces what the spec says, and nothing else.
     let other = measured(&format!("{run} --examples 40 --matrices residual"));
-    assert_eq!(
-        [
-            &other["examples"],
-            &other["matrices"][0]["matrix"],
-            &other["request"]["split"]
-        ],
-        [&Value::from(40), &"residual".into(), &"test".into()]
-    );
+    assert_eq!(other["examples"], 40);
+    assert_eq!(other["matrices"][0]["matrix"], "residual");
+    assert_eq!(other["request"]["split"], "test");
     assert!(other.get("sampled_from").is_none());
 }
 
@@ -135,16 +118,11 @@ fn every_checkpoint_of_a_run_is_measured_as_the_run_did() {
     let [along, last, average]: [Value; 3] = measurements(&directory).try_into().expect("three");
     let measured = |file: &str, options: &str| {
         let (path, data) = (directory.join(file), place.path("data"));
-        measured(&format!(
-            "{} --data {} {options}",
-            path.display(),
-            data.display()
-        ))
+        let (path, data) = (path.display(), data.display());
+        measured(&format!("{path} --data {data} {options}"))
     };
-    assert_eq!(
-        (&along["epoch"], &average["weights"]),
-        (&2.into(), &"average".into())
-    );
+    assert_eq!(along["epoch"], 2);
+    assert_eq!(average["weights"], "average");
     assert_same(&measured("checkpoint-2.safetensors", "--what top"), &along);
     assert_same(&measured("checkpoint.safetensors", ""), &last);
     assert_same(&measured("", ""), &average);
@@ -155,26 +133,14 @@ fn other_data_than_the_runs_are_refused() {
     let place = Place::new(BATCH_NORM);
     place.finish("runs");
     let directory = place.run_directory("runs");
-    let path = place.path("data").join("train.bin");
-    let mut other = fs::read(&path).expect("readable");
-    other[100] ^= 1;
-    fs::write(&path, other).expect("writable");
-    let line = format!(
-        "{} --data {}",
-        directory.display(),
-        place.path("data").display()
-    );
+    place.change_data();
+    let (run, data) = (directory.display(), place.path("data"));
+    let line = format!("{run} --data {}", data.display());
     let digest = record(&directory)["data"]["digest"].clone();
     let digest = digest.as_str().expect("a digest");
-    refused(
-        &format!("measure {line} --quiet"),
-        &[
-            "belongs to a run on other data",
-            digest,
-            "--data",
-            "--ignore-run",
-        ],
-    );
+    let other = "belongs to a run on other data";
+    let quiet = format!("measure {line} --quiet");
+    refused(&quiet, &[other, digest, "--data", "--ignore-run"]);
     let report = measured(&format!(
         "{line} --ignore-run --data-set cifar-100 --what top --budget 4 --batch-size 12"
     ));

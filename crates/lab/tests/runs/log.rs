@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::program::{MLP, Place};
+use crate::program::{Place, kill, mlp};
 
 fn lines(directory: &Path) -> Vec<String> {
     let text = fs::read_to_string(directory.join("flatness.log")).expect("the log");
@@ -12,12 +12,10 @@ fn lines(directory: &Path) -> Vec<String> {
 
 #[test]
 fn the_log_has_the_start_the_epochs_the_saves_and_the_resumes() {
-    let spec = MLP.split("[measure]").next().expect("a part");
-    let place = Place::new(&spec.replace("epochs = 24", "epochs = 60"));
+    let place = Place::new(&mlp(60));
     let mut child = place.start("runs", &["--quiet", "--save-every", "0"]);
     place.wait_for_step(&mut child, "runs", 30);
-    child.kill().expect("ours");
-    child.wait().expect("ours");
+    kill(child);
     let directory = place.run_directory("runs");
     let first = lines(&directory);
     let (code, error) = place.run("runs", &["--quiet", "--save-every", "0"]);
@@ -44,9 +42,8 @@ fn the_log_has_the_start_the_epochs_the_saves_and_the_resumes() {
 
 #[test]
 fn without_a_level_there_is_no_log() {
-    let spec = MLP.split("[measure]").next().expect("a part");
     for (level, expected) in [("off", None), ("warn", Some(0)), ("error", Some(0))] {
-        let place = Place::new(&spec.replace("epochs = 24", "epochs = 1"));
+        let place = Place::new(&mlp(1));
         let (code, error) = place.run("runs", &["--quiet", "--log-level", level]);
         assert_eq!(code, 0, "{error}");
         let log = fs::read_to_string(place.run_directory("runs").join("flatness.log"));

@@ -1,6 +1,8 @@
 //! Runs that are killed, interrupted, refused or out of space, as real processes.
 
 mod averages;
+#[path = "../common/cifar.rs"]
+mod cifar;
 #[path = "../common/mod.rs"]
 mod common;
 mod damage;

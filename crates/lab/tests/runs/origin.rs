@@ -1,89 +1,58 @@
 //! States that go on with something else than they began with.
 
 use std::fs;
-use std::path::Path;
 use std::process::Child;
 
-use serde_json::Value;
+use crate::common::{command, ended, program};
+use crate::program::{BATCH_NORM, Place, assert_says, mlp, record, states, trained};
 
-use crate::program::{BATCH_NORM, MLP, Place, command, ended, record, states};
-
-/// Without measurements.
-fn trained(spec: &str) -> &str {
-    spec.split("[measure]").next().expect("a part")
-}
-
-/// Kills a run of `place` in `runs`, of `before` steps, when it has a state of more; whether there is one.
-fn kill(place: &Place, runs: &str, before: u64, mut child: Child) -> bool {
-    place.wait_for_step(&mut child, runs, before + 1);
-    child.kill().expect("ours");
-    child.wait().expect("ours");
-    !states(&place.run_directory(runs)).is_empty()
+/// Kills a run of `place`, of `before` steps, when it has a state of more; whether there is one.
+fn kill(place: &Place, before: u64, mut child: Child) -> bool {
+    place.wait_for_step(&mut child, "runs", before + 1);
+    crate::program::kill(child);
+    !states(&place.run_directory("runs")).is_empty()
 }
 
 /// A run with a state of at least one step.
-fn killed(spec: &str, more: &[&str]) -> Place {
+fn killed(spec: &str) -> Place {
     let place = Place::new(spec);
-    loop {
-        let child = place.start("runs", &[&["--quiet", "--save-every", "0"], more].concat());
-        if kill(&place, "runs", 0, child) {
-            return place;
-        }
+    while !kill(&place, 0, place.start("runs", &OFTEN)) {
         fs::remove_dir_all(place.path("runs")).expect("removable");
     }
+    place
 }
 
-/// Segments of a finished run: threads, commit, steps before it.
-fn segments(directory: &Path) -> Vec<Value> {
-    let record = record(directory);
-    record["provenance"]["segments"]
-        .as_array()
-        .expect("a list")
-        .clone()
-}
+/// Saves after each step.
+const OFTEN: [&str; 3] = ["--quiet", "--save-every", "0"];
 
 #[test]
 fn a_state_of_other_data_is_refused_and_stays_as_it_is() {
-    let place = killed(
-        &trained(BATCH_NORM).replace("epochs = 5", "epochs = 50"),
-        &[],
-    );
-    let path = place.path("data").join("train.bin");
-    let before = fs::read(&path).expect("readable");
-    let mut other = before.clone();
-    other[100] ^= 1;
-    fs::write(&path, other).expect("writable");
+    let place = killed(&trained(BATCH_NORM).replace("epochs = 5", "epochs = 50"));
+    let before = place.change_data();
     let directory = place.run_directory("runs");
-    let saved = || {
-        states(&directory)
-            .iter()
-            .map(|path| fs::read(path).expect("there"))
-            .collect::<Vec<_>>()
+    let saved = || -> Vec<Vec<u8>> {
+        let states = states(&directory).into_iter();
+        states.map(|path| fs::read(path).expect("there")).collect()
     };
     let states_before = saved();
     let (code, error) = place.run("runs", &["--quiet"]);
-    assert_eq!(code, 2, "{error}");
-    assert!(
-        error.contains("must be of the data digest") && error.contains("--data"),
-        "{error}"
-    );
     // The other line is that of data which nobody has published.
     let (warning, error) = error.split_once('\n').expect("two lines");
     assert!(warning.starts_with("warning: the examples of"), "{warning}");
-    assert_eq!(error.trim_end().lines().count(), 1, "{error}");
+    let expected = ["must be of the data digest", "--data"];
+    assert_says((code, error.to_owned()), 2, &expected);
     assert!(saved() == states_before, "a state has changed");
 
+    let path = place.path("data").join("train.bin");
     fs::write(&path, before).expect("writable");
     assert_eq!(place.finish("runs"), place.finish("whole"));
 }
 
 #[test]
 fn the_state_and_the_record_of_another_run_are_refused() {
-    let spec = trained(MLP).replace("epochs = 24", "epochs = 300");
-    let (place, other) = (
-        killed(&spec, &[]),
-        killed(&spec.replace("seed = 3", "seed = 5"), &[]),
-    );
+    let spec = mlp(300);
+    let [place, other] =
+        ["seed = 3", "seed = 5"].map(|seed| killed(&spec.replace("seed = 3", seed)));
     let directory = place.run_directory("runs");
     for state in states(&directory) {
         fs::remove_file(state).expect("removable");
@@ -91,12 +60,7 @@ fn the_state_and_the_record_of_another_run_are_refused() {
     let source = states(&other.run_directory("runs")).pop().expect("a state");
     let target = directory.join(source.file_name().expect("a name"));
     fs::copy(&source, &target).expect("writable");
-    let check = || {
-        let (code, error) = place.run("runs", &["--quiet"]);
-        assert_eq!(code, 2, "{error}");
-        assert!(error.contains("must be of the run"), "{error}");
-        assert_eq!(error.trim_end().lines().count(), 1, "{error}");
-    };
+    let check = || assert_says(place.run("runs", &["--quiet"]), 2, &["must be of the run"]);
     check();
     fs::remove_file(target).expect("removable");
     other.finish("runs");
@@ -107,25 +71,17 @@ fn the_state_and_the_record_of_another_run_are_refused() {
 
 #[test]
 fn other_threads_and_another_program_are_segments_of_the_record() {
-    let place = killed(&trained(MLP).replace("epochs = 24", "epochs = 300"), &[]);
+    let place = killed(&mlp(300));
     // The same again is no new segment.
     let before = place.steps_saved("runs");
-    let child = place.start("runs", &["--quiet", "--save-every", "0"]);
-    assert!(kill(&place, "runs", before, child), "the run was too short");
+    let again = place.start("runs", &OFTEN);
+    assert!(kill(&place, before, again), "the run was too short");
     let before = place.steps_saved("runs");
-    let mut arguments = place.arguments("runs", &["--quiet", "--save-every", "0"]);
-    let threads = arguments
-        .iter()
-        .position(|argument| argument == "--threads")
-        .expect("given");
-    arguments[threads + 1] = "1".to_owned();
-    let program = command(env!("CARGO_BIN_EXE_flatness"))
-        .args(&arguments)
-        .spawn();
-    assert!(
-        kill(&place, "runs", before, program.expect("it starts")),
-        "the run was too short"
-    );
+    let arguments = place.arguments("runs", &OFTEN).join(" ");
+    let arguments = arguments.replace("--threads 2", "--threads 1");
+    let arguments: Vec<&str> = arguments.split(' ').collect();
+    let alone = program().args(&arguments).spawn().expect("it starts");
+    assert!(kill(&place, before, alone), "the run was too short");
 
     // The same program with another commit in it, where it knows one.
     let state = states(&place.run_directory("runs")).pop().expect("a state");
@@ -154,21 +110,23 @@ fn other_threads_and_another_program_are_segments_of_the_record() {
     let program = command(&other.display().to_string())
         .args(&arguments)
         .spawn();
-    let (code, error) = ended(program.expect("it starts"));
+    let (code, _, error) = ended(program.expect("it starts"));
     assert_eq!(code, 0, "{error}");
-    let segments = segments(&place.run_directory("runs"));
+    // Threads, commit, steps before it.
+    let record = record(&place.run_directory("runs"));
     let of = |name: &str| {
+        let segments = record["provenance"]["segments"].as_array();
+        let segments = segments.expect("a list").iter();
         segments
-            .iter()
             .map(|segment| segment[name].clone())
             .collect::<Vec<_>>()
     };
     assert_eq!(of("threads"), [2, 1, 1]);
     assert_eq!(of("commit"), [commit, commit, turned.as_str()]);
-    let from: Vec<u64> = of("from_step")
-        .iter()
-        .map(|step| step.as_u64().expect("a number"))
-        .collect();
+    let from = of("from_step")
+        .into_iter()
+        .map(|step| step.as_u64().expect("a number"));
+    let from: Vec<u64> = from.collect();
     assert!(
         from[0] == 0 && 0 < from[1] && from[1] < from[2] && from[2] <= 3000,
         "{from:?}"

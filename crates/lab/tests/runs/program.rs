@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Child;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,9 @@ use flatness_layers::Network;
 use flatness_models::{Architecture, checkpoint};
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::cifar::write_cifar100;
+use crate::common::{ended, program};
 
 /// An MLP that is measured on its way.
 pub(crate) const MLP: &str = r#"
@@ -63,7 +66,17 @@ budget = 4
 search = 2
 "#;
 
-/// Training examples of [`write_cifar100`].
+/// The spec without measurements.
+pub(crate) fn trained(spec: &str) -> &str {
+    spec.split("[measure]").next().expect("a part")
+}
+
+/// The MLP, trained so long and not measured.
+pub(crate) fn mlp(epochs: u32) -> String {
+    trained(MLP).replace("epochs = 24", &format!("epochs = {epochs}"))
+}
+
+/// Training examples of the data like CIFAR-100.
 pub(crate) const CIFAR_EXAMPLES: u8 = 12;
 
 /// Where the runs of one test are.
@@ -78,8 +91,18 @@ impl Place {
         let place = Self { directory };
         fs::write(place.path("spec.toml"), spec).expect("writable");
         fs::create_dir(place.path("data")).expect("writable");
-        write_cifar100(&place.path("data"));
+        write_cifar100(&place.path("data"), CIFAR_EXAMPLES, pixel);
         place
+    }
+
+    /// Another bit in the first image; the bytes before.
+    pub(crate) fn change_data(&self) -> Vec<u8> {
+        let path = self.path("data").join("train.bin");
+        let before = fs::read(&path).expect("readable");
+        let mut other = before.clone();
+        other[100] ^= 1;
+        fs::write(&path, other).expect("writable");
+        before
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -101,15 +124,14 @@ impl Place {
     }
 
     pub(crate) fn start(&self, runs: &str, more: &[&str]) -> Child {
-        command(env!("CARGO_BIN_EXE_flatness"))
-            .args(self.arguments(runs, more))
-            .spawn()
-            .expect("the binary starts")
+        let child = program().args(self.arguments(runs, more)).spawn();
+        child.expect("the binary starts")
     }
 
     /// Runs to the end; exit code and standard error.
     pub(crate) fn run(&self, runs: &str, more: &[&str]) -> (i32, String) {
-        ended(self.start(runs, more))
+        let (code, _, error) = ended(self.start(runs, more));
+        (code, error)
     }
 
     /// Runs to a good end.
@@ -163,22 +185,21 @@ fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// `program` with a home of its own, so that no cached data set takes the place of the fixture.
-pub(crate) fn command(program: &str) -> Command {
-    let mut command = Command::new(program);
-    command
-        .env("HOME", env!("CARGO_TARGET_TMPDIR"))
-        .env_remove("XDG_CACHE_HOME")
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    command
+pub(crate) fn kill(mut child: Child) {
+    child.kill().expect("the child is ours");
+    child.wait().expect("the child is ours");
 }
 
-/// Exit code and standard error; a process that a signal has killed has the code -1.
-pub(crate) fn ended(child: Child) -> (i32, String) {
-    let Output { status, stderr, .. } = child.wait_with_output().expect("the binary ends");
-    let error = String::from_utf8_lossy(&stderr).into_owned();
-    (status.code().unwrap_or(-1), error)
+/// Asserts that a process has ended with `code` and one sentence with all that is `expected`; it.
+#[track_caller]
+pub(crate) fn assert_says(ended: (i32, String), code: i32, expected: &[&str]) -> String {
+    let (got, error) = ended;
+    assert_eq!(got, code, "{error}");
+    assert_eq!(error.trim_end().lines().count(), 1, "{error}");
+    for expected in expected {
+        assert!(error.contains(expected), "no `{expected}` in: {error}");
+    }
+    error
 }
 
 fn run_directory(runs: &Path) -> Option<PathBuf> {
@@ -257,11 +278,8 @@ pub(crate) fn names(directory: &Path) -> Vec<String> {
 
 /// Paths of the saved states in `directory`, the oldest first.
 pub(crate) fn states(directory: &Path) -> Vec<PathBuf> {
-    let steps = steps_saved(directory);
-    let names = steps
-        .iter()
-        .map(|steps| format!("state-{steps}.safetensors"));
-    names.map(|name| directory.join(name)).collect()
+    let path = |steps| directory.join(format!("state-{steps}.safetensors"));
+    steps_saved(directory).into_iter().map(path).collect()
 }
 
 /// Steps after which the states in `directory` were saved, the fewest first.
@@ -300,25 +318,4 @@ pub(crate) fn pixel(index: u8, place: usize) -> u8 {
     let place = u64::try_from(place).expect("small");
     let mixed = (place + 3072 * u64::from(index)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     (mixed >> 56) as u8
-}
-
-/// The files of CIFAR-100 with a few examples of classes 0 and 1, both in superclass 3.
-fn write_cifar100(directory: &Path) {
-    let records = |count: u8| {
-        let image = |index| (0..3072).map(move |place| pixel(index, place));
-        let record = |index: u8| [3, index % 2].into_iter().chain(image(index));
-        (0..count).flat_map(record).collect::<Vec<_>>()
-    };
-    let names = |count: usize| {
-        let lines = (0..count).map(|index| format!("name-{index}\n"));
-        lines.collect::<String>().into_bytes()
-    };
-    for (name, content) in [
-        ("train.bin", records(CIFAR_EXAMPLES)),
-        ("test.bin", records(2)),
-        ("fine_label_names.txt", names(100)),
-        ("coarse_label_names.txt", names(20)),
-    ] {
-        fs::write(directory.join(name), content).expect("writable");
-    }
 }

@@ -5,12 +5,19 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::program::{MLP, Place, command, ended, lives, states};
+use crate::common::{ended, program};
+use crate::program::{MLP, Place, assert_says, kill, lives, mlp};
 
 /// A run that lasts until it is stopped.
 fn endless() -> Place {
-    let spec = MLP.split("[measure]").next().expect("a part");
-    Place::new(&spec.replace("epochs = 24", "epochs = 100000"))
+    Place::new(&mlp(100_000))
+}
+
+/// How it ends after the signal; exit code and standard error.
+fn signalled(signal: &str, child: Child) -> (i32, String) {
+    send(signal, &child);
+    let (code, _, error) = ended(child);
+    (code, error)
 }
 
 fn send(signal: &str, child: &Child) {
@@ -44,23 +51,15 @@ fn a_signal_ends_a_run_behind_a_step_and_the_same_command_goes_on() {
         let place = endless();
         let child = place.start("runs", &["--quiet"]);
         place.wait_for("runs", "metrics.jsonl");
-        send(signal, &child);
-        let (got, error) = ended(child);
-        assert_eq!(got, code, "{signal}: {error}");
-        assert!(error.contains("the same command goes on"), "{error}");
-        assert_eq!(error.trim_end().lines().count(), 1, "{error}");
-        let saved = states(&place.run_directory("runs"));
-        let steps = saved.last().expect("a state").display().to_string();
-        let steps = steps.rsplit_once("state-").expect("a name").1;
-        let steps = steps.strip_suffix(".safetensors").expect("a name");
-        assert!(error.contains(&format!("after {steps} steps")), "{error}");
+        let ended = signalled(signal, child);
+        let steps = place.steps_saved("runs");
+        let after = format!("after {steps} steps");
+        assert_says(ended, code, &["the same command goes on", &after]);
 
         // Not quiet, so that it says where it goes on.
         let mut child = place.start("runs", &["--save-every", "0"]);
-        let saved: u64 = steps.parse().expect("a number");
-        place.wait_for_step(&mut child, "runs", saved + 1);
-        send("-KILL", &child);
-        let (_, error) = ended(child);
+        place.wait_for_step(&mut child, "runs", steps + 1);
+        let (_, error) = signalled("-KILL", child);
         assert!(error.contains(&format!("step {steps}\n")), "{error}");
     }
 }
@@ -68,7 +67,7 @@ fn a_signal_ends_a_run_behind_a_step_and_the_same_command_goes_on() {
 #[test]
 fn a_run_ends_with_its_standard_input_where_that_is_asked_for() {
     let place = endless();
-    let mut child = command(env!("CARGO_BIN_EXE_flatness"))
+    let mut child = program()
         .args(place.arguments("runs", &["--quiet", "--until-eof"]))
         .stdin(Stdio::piped())
         .spawn()
@@ -76,9 +75,8 @@ fn a_run_ends_with_its_standard_input_where_that_is_asked_for() {
     place.wait_for("runs", "metrics.jsonl");
     // As when the process that holds the other end is killed.
     drop(child.stdin.take());
-    let (code, error) = ended(child);
-    assert_eq!(code, 143, "{error}");
-    assert!(error.contains("the same command goes on"), "{error}");
+    let (code, _, error) = ended(child);
+    assert_says((code, error), 143, &["the same command goes on"]);
 }
 
 #[test]
@@ -96,7 +94,7 @@ fn an_interrupted_run_ends_with_the_same_bits() {
             if lives(&mut child) {
                 send("-INT", &child);
             }
-            let (code, error) = ended(child);
+            let (code, _, error) = ended(child);
             if code == 0 {
                 break;
             }
@@ -118,8 +116,7 @@ fn a_signal_ends_a_measurement_at_once() {
     let place = Place::new(&spec);
     let mut child = place.start("runs", &[]);
     wait_for_handler(&mut child);
-    send("-INT", &child);
-    let (code, error) = ended(child);
+    let (code, error) = signalled("-INT", child);
     assert_eq!(code, 130, "{error}");
     assert!(error.contains("ended at once"), "{error}");
 }
@@ -127,21 +124,16 @@ fn a_signal_ends_a_measurement_at_once() {
 #[test]
 fn a_second_process_is_refused_while_the_first_lives() {
     let place = endless();
-    let mut first = place.start("runs", &["--quiet"]);
+    let first = place.start("runs", &["--quiet"]);
     place.wait_for("runs", "metrics.jsonl");
-    let (code, error) = place.run("runs", &["--quiet"]);
-    assert_eq!(code, 2, "{error}");
     let holder = format!("in use by process {}", first.id());
-    assert!(error.contains(&holder), "{error}");
-    assert_eq!(error.trim_end().lines().count(), 1, "{error}");
+    assert_says(place.run("runs", &["--quiet"]), 2, &[&holder]);
 
-    first.kill().expect("the child is ours");
-    first.wait().expect("the child is ours");
+    kill(first);
     let lock = place.run_directory("runs").join("lock");
     assert!(lock.exists(), "the dead process has left its lock");
     let mut next = place.start("runs", &["--quiet", "--save-every", "0"]);
     place.wait_for_step(&mut next, "runs", 1);
-    send("-TERM", &next);
-    let (code, error) = ended(next);
+    let (code, error) = signalled("-TERM", next);
     assert_eq!(code, 143, "{error}");
 }

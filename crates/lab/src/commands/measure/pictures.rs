@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use candle_core::Tensor;
 use flatness_engine::{Found, NamedDiagonal};
-use flatness_records::{Density, LogDensity, MatrixRecord, write_atomic};
+use flatness_records::{MatrixRecord, write_atomic};
 use flatness_report::{
     Curve, Landscape, LossLine, density_svg, landscape_svg, loss_line_svg, png, signed_density_svg,
     stems_svg,
@@ -32,24 +32,16 @@ pub(super) fn draw(found: &Found, title: &str, out: &Path) -> Result<Vec<String>
         let place = place(diagonal.matrix.name(), diagonal.group.as_deref(), several);
         pictures.diagonal(diagonal, &place)?;
     }
-    if let Some(flatness_engine::Line {
-        steps,
-        losses,
-        quadratic,
-    }) = &found.line
-    {
-        let direction = "top eigenvector";
-        let svg = loss_line_svg(
-            title,
-            &LossLine {
-                direction,
-                steps,
-                losses,
-                quadratic,
-            },
-        )?;
-        let data = csv("step_over_norm,loss,quadratic", &[steps, losses, quadratic]);
-        pictures.keep("line", &svg, &data)?;
+    if let Some(line) = &found.line {
+        let shown = LossLine {
+            direction: "top eigenvector",
+            steps: &line.steps,
+            losses: &line.losses,
+            quadratic: &line.quadratic,
+        };
+        let svg = loss_line_svg(title, &shown)?;
+        let columns = [&line.steps, &line.losses, &line.quadratic];
+        pictures.keep("line", &svg, "step_over_norm,loss,quadratic", &columns)?;
     }
     if let Some(plane) = &found.plane {
         let landscape = Landscape {
@@ -63,8 +55,9 @@ pub(super) fn draw(found: &Found, title: &str, out: &Path) -> Result<Vec<String>
         let points = second.flat_map(|&b| plane.first.iter().map(move |&a| (a, b)));
         let (first, second): (Vec<f64>, Vec<f64>) = points.unzip();
         let columns = [&first, &second, &plane.losses];
-        let data = csv("first_over_norm,second_over_norm,loss", &columns);
-        pictures.keep("landscape", &landscape_svg(title, &landscape)?, &data)?;
+        let heading = "first_over_norm,second_over_norm,loss";
+        let svg = landscape_svg(title, &landscape)?;
+        pictures.keep("landscape", &svg, heading, &columns)?;
     }
     Ok(pictures.written)
 }
@@ -83,61 +76,31 @@ impl Pictures<'_> {
         let group = record.group.as_ref();
         let group = group.map_or_else(String::new, |group| format!(", {group}"));
         let name = &format!("{title}, {}{group}", record.matrix.name());
-        if let Some(Density {
-            grid,
-            density,
-            standard_error,
-            ..
-        }) = &record.density
-        {
-            let svg = density_svg(
-                name,
-                &Curve {
-                    x: grid,
-                    y: density,
-                    standard_error,
-                },
-            )?;
-            let columns = [grid, density, standard_error];
-            let data = csv("eigenvalue,density,standard_error", &columns);
-            self.keep(&format!("{place}density"), &svg, &data)?;
+        if let Some(of) = &record.density {
+            let columns = [&of.grid, &of.density, &of.standard_error];
+            let svg = density_svg(name, &curve(columns))?;
+            let heading = "eigenvalue,density,standard_error";
+            self.keep(&format!("{place}density"), &svg, heading, &columns)?;
         }
-        if let Some(density) = &record.log_density {
-            let LogDensity {
-                magnitude: x,
-                positive,
-                positive_error,
-                negative,
-                negative_error,
-                ..
-            } = density;
-            let above = Curve {
-                x,
-                y: positive,
-                standard_error: positive_error,
-            };
-            let below = Curve {
-                x,
-                y: negative,
-                standard_error: negative_error,
-            };
-            let svg = signed_density_svg(name, &above, &below, density.unresolved.value)?;
+        if let Some(of) = &record.log_density {
+            let above = [&of.magnitude, &of.positive, &of.positive_error];
+            let below = [&of.magnitude, &of.negative, &of.negative_error];
+            let svg = signed_density_svg(name, &curve(above), &curve(below), of.unresolved.value)?;
             let heading =
                 "magnitude,positive,positive_standard_error,negative,negative_standard_error";
-            let data = csv(
-                heading,
-                &[x, positive, positive_error, negative, negative_error],
-            );
-            self.keep(&format!("{place}log-density"), &svg, &data)?;
+            let columns = [&above[..], &below[1..]].concat();
+            self.keep(&format!("{place}log-density"), &svg, heading, &columns)?;
         }
         if !record.stems.is_empty() {
             let stems = record.stems.iter().map(|stem| (stem.value, stem.weight));
             let (values, weights): (Vec<f64>, Vec<f64>) = stems.unzip();
-            let data = csv("ritz_value,weight", &[&values, &weights]);
+            let svg = stems_svg(name, &record.stems);
+            let columns = [&values, &weights];
             self.keep(
                 &format!("{place}stems"),
-                &stems_svg(name, &record.stems),
-                &data,
+                &svg,
+                "ritz_value,weight",
+                &columns,
             )?;
         }
         Ok(())
@@ -157,17 +120,25 @@ impl Pictures<'_> {
         Ok(())
     }
 
-    /// Writes a picture as SVG and PNG with its data as CSV.
-    fn keep(&mut self, stem: &str, svg: &str, csv: &str) -> Result<()> {
+    /// Writes a picture as SVG and PNG with its data, columns under a heading, as CSV.
+    fn keep(&mut self, stem: &str, svg: &str, heading: &str, columns: &[&Vec<f64>]) -> Result<()> {
         self.write(format!("{stem}.svg"), svg.as_bytes())?;
         self.write(format!("{stem}.png"), &png(svg)?)?;
-        self.write(format!("{stem}.csv"), csv.as_bytes())
+        self.write(format!("{stem}.csv"), csv(heading, columns).as_bytes())
     }
 
     fn write(&mut self, file: String, bytes: &[u8]) -> Result<()> {
         write_atomic(&self.directory.join(&file), bytes)?;
         self.written.push(file);
         Ok(())
+    }
+}
+
+fn curve([x, y, standard_error]: [&Vec<f64>; 3]) -> Curve<'_> {
+    Curve {
+        x,
+        y,
+        standard_error,
     }
 }
 
