@@ -30,7 +30,7 @@ pub struct Expression {
 }
 
 /// Short mathematical labels; `_F` and `_max` are subscripts. What is not here is called by its name.
-const SYMBOLS: [(&str, &str); 41] = [
+const SYMBOLS: [(&str, &str); 42] = [
     ("spectral_norm", "λ₁"),
     ("lambda_max", "λ_max"),
     ("lambda_min", "λ_min"),
@@ -41,6 +41,7 @@ const SYMBOLS: [(&str, &str); 41] = [
     ("gauss-newton.spectral_norm", "λ₁(G)"),
     ("gauss-newton.frobenius", "‖G‖_F"),
     ("residual.spectral_norm", "λ₁(R)"),
+    ("residual.lambda_max", "λ_max(R)"),
     ("residual.frobenius", "‖R‖_F"),
     ("confidence_trace", "Tr A"),
     ("parameter_norm", "‖θ‖"),
