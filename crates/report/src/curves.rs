@@ -27,21 +27,34 @@ pub struct TrainedRun {
 }
 
 impl TrainedRun {
+    /// Those of the epochs, and of the measurements where there is none of their epoch.
+    fn evaluations(&self) -> Vec<(u32, Iterate, EpochEvaluation)> {
+        let of_epochs = self.metrics.iter().flat_map(|metrics| {
+            let average = (Iterate::Average, metrics.average_evaluation);
+            let both = [(Iterate::Last, metrics.evaluation), average].into_iter();
+            both.filter_map(|(weights, evaluation)| Some((metrics.epoch, weights, evaluation?)))
+        });
+        let mut evaluations: Vec<_> = of_epochs.collect();
+        for one in &self.record.measurements {
+            let is = |(epoch, weights, _): &(u32, Iterate, _)| {
+                (*epoch, *weights) == (one.epoch, one.weights)
+            };
+            if !evaluations.iter().any(is) {
+                evaluations.push((one.epoch, one.weights, one.evaluation));
+            }
+        }
+        evaluations.sort_by_key(|(epoch, ..)| *epoch);
+        evaluations
+    }
+
     /// Epoch, iterate, name and value of everything that was evaluated, and then of everything measured.
     fn numbers(&self) -> Vec<(u32, Iterate, String, f64)> {
         let mut numbers = Vec::new();
-        for metrics in &self.metrics {
-            let last = (Iterate::Last, metrics.evaluation);
-            for (weights, evaluation) in [last, (Iterate::Average, metrics.average_evaluation)] {
-                let Some(EpochEvaluation { train, test, .. }) = evaluation else {
-                    continue;
-                };
-                for (split, of) in [("train", train), ("test", test)] {
-                    let values = [("loss", of.loss), ("accuracy", of.accuracy)];
-                    numbers.extend(values.map(|(name, value)| {
-                        (metrics.epoch, weights, format!("{split}.{name}"), value)
-                    }));
-                }
+        for (epoch, weights, EpochEvaluation { train, test, .. }) in self.evaluations() {
+            for (split, of) in [("train", train), ("test", test)] {
+                let values = [("loss", of.loss), ("accuracy", of.accuracy)];
+                let values = values.map(|(name, value)| (format!("{split}.{name}"), value));
+                numbers.extend(values.map(|(name, value)| (epoch, weights, name, value)));
             }
         }
         for measurement in &self.record.measurements {
