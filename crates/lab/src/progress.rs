@@ -179,47 +179,19 @@ mod tests {
 
     #[test]
     fn a_line_has_the_rate_of_this_process_and_the_time_left_of_the_work() {
-        for (total, lowered, skipped, done, seconds, expected) in [
-            (100, 100, 0, 0, 5, "training: 0/100 epochs"),
-            (
-                100,
-                100,
-                0,
-                2,
-                12,
-                "training: 2/100 epochs, 6.0 s each, 10 min left",
-            ),
-            (
-                100,
-                100,
-                40,
-                20,
-                10,
-                "training: 60/100 epochs, 2.0/s, 20 s left",
-            ),
-            (
-                1000,
-                66,
-                0,
-                66,
-                66,
-                "training: 66/66 epochs, 1.0 s each, 0.0 s left",
-            ),
-            (
-                1000,
-                66,
-                70,
-                6,
-                3,
-                "training: 76/66 epochs, 2.0/s, 0.0 s left",
-            ),
+        for (lowered, skipped, done, seconds, expected) in [
+            (100, 0, 0, 5, "0/100 epochs"),
+            (100, 0, 2, 12, "2/100 epochs, 6.0 s each, 10 min left"),
+            (100, 40, 20, 10, "60/100 epochs, 2.0/s, 20 s left"),
+            (66, 0, 66, 66, "66/66 epochs, 1.0 s each, 0.0 s left"),
+            (66, 70, 6, 3, "76/66 epochs, 2.0/s, 0.0 s left"),
         ] {
-            let stage = Progress::Quiet.stage("training", "epochs", total);
+            let stage = Progress::Quiet.stage("training", "epochs", 100);
             stage.skip(skipped);
             stage.advance(done, "");
             stage.set_total(lowered);
             let line = stage.state.borrow().line(Duration::from_secs(seconds));
-            assert_eq!(line, expected);
+            assert_eq!(line, format!("training: {expected}"));
         }
     }
 }
