@@ -131,55 +131,48 @@ impl<'a> Trainer<'a> {
         let epochs = self.spec().epochs;
         let stage = (self.setup.progress).stage("training", "epochs", u64::from(epochs));
         stage.skip(u64::from(self.position.epoch));
-        while self.position.epoch < epochs {
+        let mut outcome = Outcome::Completed;
+        while self.position.epoch < epochs && outcome == Outcome::Completed {
             if self.position.batch == 0 {
                 self.measure()?;
             }
-            if let Some(outcome) = self.epoch()? {
-                set_stepping(false);
-                self.position.train_seconds += self.position.epoch_seconds;
-                let evaluation = (self.setup.evaluate)(&self.before)?;
-                return Ok(self.end(evaluation, None, outcome));
+            match self.epoch()? {
+                Some(diverged) => {
+                    outcome = diverged;
+                    self.position.train_seconds += self.position.epoch_seconds;
+                }
+                None => stage.advance(1, &message(&self.end_epoch()?)),
             }
-            let metrics = self.end_epoch()?;
-            stage.advance(1, &message(&metrics));
         }
-        self.save()?;
+        if outcome == Outcome::Completed {
+            self.save()?;
+            set_stepping(false);
+            self.pause()?;
+        }
         set_stepping(false);
-        self.pause()?;
-        let evaluation = (self.setup.evaluate)(&self.weights)?;
-        if let Some(loss) = not_finite(&evaluation.splits) {
+        // At the beginning of an epoch its parameters are those before it, too.
+        let evaluation = (self.setup.evaluate)(&self.before)?;
+        if let (Outcome::Completed, Some(loss)) = (&outcome, not_finite(&evaluation.splits)) {
             let rate = optimizer::rate(self.spec(), epochs - 1)?;
             let norm = norm(&self.weights.theta)?;
-            let outcome = diverged(epochs, self.position.steps, rate, loss, norm);
-            return Ok(self.end(evaluation, None, outcome));
+            outcome = diverged(epochs, self.position.steps, rate, loss, norm);
         }
-        let average = match &self.averaging {
-            None => None,
-            Some(averaging) => {
+        let average = match (&self.averaging, &outcome) {
+            (Some(averaging), Outcome::Completed) => {
                 let weights = averaging.weights(self.setup.mean_loss, &self.weights)?;
                 let evaluation = (self.setup.evaluate)(&weights)?;
                 Some((weights, evaluation))
             }
+            _ => None,
         };
-        Ok(self.end(evaluation, average, Outcome::Completed))
-    }
-
-    /// At the beginning of an epoch its parameters are those before it, too.
-    fn end(
-        self,
-        evaluation: Evaluated,
-        average: Option<(Weights, Evaluated)>,
-        outcome: Outcome,
-    ) -> Trained {
-        Trained {
+        Ok(Trained {
             weights: self.before,
             evaluation,
             average,
             position: self.position,
             segments: self.segments,
             outcome,
-        }
+        })
     }
 
     fn spec(&self) -> &'a TrainSpec {

@@ -143,9 +143,7 @@ pub(crate) fn dose(train: &TrainSpec, steps_per_epoch: u64, steps: u64) -> Resul
 #[cfg(test)]
 mod tests {
     use flatness_models::Architecture;
-    use flatness_records::{
-        Decay, DecayExclusion, MomentSpec, OptimizerSpec, ScheduleSpec, TrainSpec, WarmUpSpec,
-    };
+    use flatness_records::{DecayExclusion, TrainSpec};
 
     use super::{dose, excluded, rate};
 
@@ -181,59 +179,37 @@ mod tests {
         }
     }
 
-    fn train(schedule: ScheduleSpec, warm_up: Option<WarmUpSpec>) -> TrainSpec {
-        TrainSpec {
-            epochs: 300,
-            batch_size: 128,
-            optimizer: sgd(0.9, 0.0, Decay::Coupled),
-            schedule,
-            warm_up,
-            clip_norm: None,
-            decay_excludes: Vec::new(),
-            sharpness_aware: None,
-            average: None,
-            augmentation: None,
-            evaluate_every: None,
-            checkpoint_every: None,
-        }
-    }
-
-    fn sgd(momentum: f64, dampening: f64, decay: Decay) -> OptimizerSpec {
-        OptimizerSpec::Sgd {
-            learning_rate: 0.1,
-            momentum,
-            nesterov: false,
-            dampening,
-            weight_decay: 5e-4,
-            decay,
-        }
+    fn train(epochs: u32, optimizer: &str, schedule: &str) -> TrainSpec {
+        toml::from_str(&format!(
+            "epochs = {epochs}\nbatch_size = 128\nschedule = {{ kind = {schedule} }}\n\
+             optimizer = {{ learning_rate = 0.1, weight_decay = 5e-4, kind = {optimizer} }}"
+        ))
+        .expect("TOML")
     }
 
     #[test]
     fn the_dose_is_the_sum_over_the_steps() {
-        let adam = |decay| OptimizerSpec::Adam(MomentSpec::published(0.1, 5e-4, decay));
         // Rates 0.1 in two epochs and 0.01 in the third, of 4 steps each, as far as they were done.
-        let all =
-            5e-4 * (0.1 + 0.1 + 0.1 + 0.1 + 0.1 + 0.1 + 0.1 + 0.1 + 0.01 + 0.01 + 0.01 + 0.01);
-        let nine = 5e-4 * (0.1 + 0.1 + 0.1 + 0.1 + 0.1 + 0.1 + 0.1 + 0.1 + 0.01);
+        let all = 5e-4 * (8.0 * 0.1 + 4.0 * 0.01);
+        let nine = 5e-4 * (8.0 * 0.1 + 0.01);
         for (optimizer, steps, expected) in [
-            (sgd(0.9, 0.0, Decay::Coupled), 12, all / 0.1),
-            (sgd(0.9, 0.0, Decay::Coupled), 9, nine / 0.1),
-            (sgd(0.5, 0.2, Decay::Coupled), 12, all * 0.8 / 0.5),
-            (sgd(0.0, 0.0, Decay::Coupled), 12, all),
-            (sgd(0.9, 0.0, Decay::Decoupled), 12, all),
-            (adam(Decay::Coupled), 12, all),
-            (adam(Decay::Decoupled), 12, all),
+            ("'sgd', nesterov = false, momentum = 0.9", 12, all / 0.1),
+            ("'sgd', nesterov = false, momentum = 0.9", 9, nine / 0.1),
+            (
+                "'sgd', nesterov = false, momentum = 0.5, dampening = 0.2",
+                12,
+                all * 0.8 / 0.5,
+            ),
+            ("'sgd', nesterov = false, momentum = 0.0", 12, all),
+            (
+                "'sgd', nesterov = false, momentum = 0.9, decay = 'decoupled'",
+                12,
+                all,
+            ),
+            ("'adam'", 12, all),
+            ("'adam', decay = 'decoupled'", 12, all),
         ] {
-            let step = ScheduleSpec::Step {
-                every_epochs: 2,
-                factor: 0.1,
-            };
-            let spec = TrainSpec {
-                epochs: 3,
-                optimizer,
-                ..train(step, None)
-            };
+            let spec = train(3, optimizer, "'step', every_epochs = 2, factor = 0.1");
             let got = dose(&spec, 4, steps).expect("in range");
             // A few roundings.
             assert!(
@@ -245,34 +221,22 @@ mod tests {
 
     #[test]
     fn rates_are_those_of_the_published_runs() {
-        let averaging = ScheduleSpec::Averaging {
-            start_epoch: 161,
-            ratio: 0.5,
-        };
-        let step = ScheduleSpec::Step {
-            every_epochs: 100,
-            factor: 0.1,
-        };
-        let warm_up = WarmUpSpec {
-            epochs: 5,
-            from: 0.1,
-        };
-        let paper = || train(ScheduleSpec::Paper { ratio: 0.01 }, None);
-        for (spec, epoch, expected) in [
-            (paper(), 150, 0.1),
+        let warm = "'step', every_epochs = 100, factor = 0.1 }\nwarm_up = { epochs = 5, from = 0.1";
+        for (schedule, epoch, expected) in [
+            ("'paper', ratio = 0.01", 150, 0.1),
             // t = 0.7, half-way from 1 to 0.01.
-            (paper(), 210, 0.0505),
-            (paper(), 299, 0.001),
-            (train(averaging.clone(), None), 80, 0.1),
-            (train(averaging, None), 161, 0.05),
-            (train(step.clone(), None), 199, 0.01),
-            (train(ScheduleSpec::Cosine { ratio: 0.0 }, None), 150, 0.05),
-            (train(step.clone(), Some(warm_up.clone())), 0, 0.01),
-            (train(step, Some(warm_up)), 5, 0.1),
+            ("'paper', ratio = 0.01", 210, 0.0505),
+            ("'paper', ratio = 0.01", 299, 0.001),
+            ("'averaging', start_epoch = 161, ratio = 0.5", 80, 0.1),
+            ("'averaging', start_epoch = 161, ratio = 0.5", 161, 0.05),
+            ("'step', every_epochs = 100, factor = 0.1", 199, 0.01),
+            ("'cosine', ratio = 0.0", 150, 0.05),
+            (warm, 0, 0.01),
+            (warm, 5, 0.1),
         ] {
-            let got = rate(&spec, epoch).expect("in range");
+            let got = rate(&train(300, "'adam'", schedule), epoch).expect("in range");
             // A few roundings.
-            assert!((got - expected).abs() < 1e-12, "{spec:?}: {got}");
+            assert!((got - expected).abs() < 1e-12, "{schedule}: {got}");
         }
     }
 }
