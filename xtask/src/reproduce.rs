@@ -96,10 +96,11 @@ const STOPPED: u8 = 130;
 /// Sets `stop` at the first signal that asks for the end; the second ends this program.
 #[cfg(unix)]
 fn listen(stop: &Arc<AtomicBool>) -> Result<()> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    use signal_hook::consts::{SIGINT, SIGTERM};
     use signal_hook::flag::{register, register_conditional_default};
 
-    for signal in [SIGHUP, SIGINT, SIGTERM] {
+    // The end of a terminal is left to `nohup`.
+    for signal in [SIGINT, SIGTERM] {
         register_conditional_default(signal, stop.clone())?;
         register(signal, stop.clone())?;
     }
