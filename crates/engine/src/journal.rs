@@ -14,7 +14,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -42,7 +42,7 @@ pub enum JournalError {
     /// The file cannot be used.
     #[error("cannot {doing} the journal {}: {source}", path.display())]
     File {
-        /// `open`, `read`, `write` or `remove`.
+        /// `open`, `lock`, `read`, `write` or `remove`.
         doing: &'static str,
         /// The file.
         path: PathBuf,
@@ -113,10 +113,12 @@ impl Journal {
         path: &Path,
         identity: &str,
     ) -> Result<Self, JournalError> {
-        let failed = |source| JournalError::File {
-            doing: "open",
-            path: path.to_owned(),
-            source,
+        let failed = |doing| {
+            move |source| JournalError::File {
+                doing,
+                path: path.to_owned(),
+                source,
+            }
         };
         let file = OpenOptions::new()
             .read(true)
@@ -124,17 +126,18 @@ impl Journal {
             .create(true)
             .truncate(false)
             .open(path)
-            .map_err(failed)?;
-        if file.try_lock().is_err() {
-            return Err(JournalError::InUse(path.to_owned()));
-        }
+            .map_err(failed("open"))?;
+        file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => JournalError::InUse(path.to_owned()),
+            TryLockError::Error(source) => failed("lock")(source),
+        })?;
         let element = operator.dtype().size_in_bytes() as u64;
         let mut header = MAGIC.to_vec();
         header.extend(Sha256::digest(identity));
         header.extend((operator.dim() as u64).to_le_bytes());
         header.extend(element.to_le_bytes());
         let row = element * operator.dim() as u64;
-        match State::open(file, &header, row).map_err(failed)? {
+        match State::open(file, &header, row).map_err(failed("open"))? {
             None => Err(JournalError::Foreign(path.to_owned())),
             Some((state, recorded)) => Ok(Self {
                 path: path.to_owned(),

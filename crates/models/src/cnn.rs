@@ -10,7 +10,7 @@ use flatness_layers::{
 };
 
 use crate::Error;
-use crate::zoo::{activated, named, sequential, word};
+use crate::zoo::{Width, activated, named, sequential, word};
 
 /// Every pixel stays in its place under a kernel of 3 x 3.
 pub(crate) const SAME: Window = Window {
@@ -45,27 +45,45 @@ impl Cnn {
 }
 
 /// All-CNN-C: convolutions alone, with dropout and no batch norm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct AllCnn(pub(crate) Activation);
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct AllCnn {
+    activation: Activation,
+    width: Width,
+}
 
 impl AllCnn {
+    /// `all-cnn-c[@<width>]`.
+    pub(crate) fn parse(name: &str, activation: Activation) -> Result<Self, &'static str> {
+        let expected = "the form is all-cnn-c, then @<width> for a factor of all numbers of channels, from 0.015625 to 16";
+        let (_, width) = Width::split(name).ok_or(expected)?;
+        Ok(Self { activation, width })
+    }
+
     pub(crate) fn summary(self) -> String {
-        let activation = word(self.0);
-        format!("All-CNN-C: nine convolutions, {activation}, dropout, no batch norm")
+        let (activation, channels) = (word(self.activation), self.width.channels(96));
+        format!(
+            "All-CNN-C: nine convolutions from {channels} channels on, {activation}, dropout, no batch norm"
+        )
     }
 
     pub(crate) fn network(self, input_shape: &[usize], classes: usize) -> Result<Network, Error> {
         let halved = Window { stride: 2, ..SAME };
         let unpadded = Window { padding: 0, ..SAME };
-        let last = [(192, 3), (192, 1), (classes, 1)];
+        let [narrow, wide] = [96, 192].map(|channels| self.width.channels(channels));
         // (outputs, kernel, window)
         let stages = [
-            (0.2, vec![(96, 3, SAME), (96, 3, SAME), (96, 3, halved)]),
-            (0.5, vec![(192, 3, SAME), (192, 3, SAME), (192, 3, halved)]),
+            (
+                0.2,
+                [(narrow, 3, SAME), (narrow, 3, SAME), (narrow, 3, halved)],
+            ),
+            (0.5, [(wide, 3, SAME), (wide, 3, SAME), (wide, 3, halved)]),
             (
                 0.5,
-                last.map(|(outputs, kernel)| (outputs, kernel, unpadded))
-                    .to_vec(),
+                [
+                    (wide, 3, unpadded),
+                    (wide, 1, unpadded),
+                    (classes, 1, unpadded),
+                ],
             ),
         ];
         let mut features: Vec<Box<dyn Layer>> = Vec::new();
@@ -75,7 +93,7 @@ impl AllCnn {
             for (outputs, kernel, window) in convolutions {
                 let convolution = Conv2d::new(inputs, outputs, kernel, window);
                 features.push(Box::new(convolution.xavier_normal().constant_bias(0.1)));
-                features.push(Box::new(self.0));
+                features.push(Box::new(self.activation));
                 inputs = outputs;
             }
         }

@@ -9,15 +9,11 @@ use flatness_layers::{Affine, BatchNorm, Conv2d, Dropout, Flatten, Layer, MaxPoo
 
 use crate::Error;
 use crate::cnn::SAME;
-use crate::zoo::{named, sequential};
+use crate::zoo::{Width, named, sequential};
 
 /// What is wrong with a name that has no VGG.
 const EXPECTED: &str = "the form is vgg-11 or vgg-16, then -bn for batch norm, then @<width> for \
                         a factor of all numbers of channels, from 0.015625 to 16";
-
-/// Factors of the numbers of channels: from one channel in the first convolution on, and far above
-/// every published network.
-const WIDTHS: std::ops::RangeInclusive<f64> = 1.0 / 64.0..=16.0;
 
 /// Channels of the convolutions between the poolings.
 const STAGES_11: [&[usize]; 5] = [&[64], &[128], &[256, 256], &[512, 512], &[512, 512]];
@@ -34,8 +30,7 @@ const STAGES_16: [&[usize]; 5] = [
 pub(crate) struct Vgg {
     stages: [&'static [usize]; 5],
     normalization: Normalization,
-    /// Factor of all numbers of channels.
-    width: f64,
+    width: Width,
 }
 
 /// What stands between a convolution and its ReLU.
@@ -48,10 +43,7 @@ enum Normalization {
 impl Vgg {
     /// `<11 or 16>[-bn][@<width>]`.
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
-        let (text, width) = match text.split_once('@') {
-            Some((text, width)) => (text, width.parse().map_err(|_| EXPECTED)?),
-            None => (text, 1.0),
-        };
+        let (text, width) = Width::split(text).ok_or(EXPECTED)?;
         let (depth, normalization) = match text.strip_suffix("-bn") {
             Some(depth) => (depth, Normalization::Batch),
             None => (text, Normalization::None),
@@ -61,9 +53,6 @@ impl Vgg {
             "16" => STAGES_16,
             _ => return Err(EXPECTED),
         };
-        if !WIDTHS.contains(&width) {
-            return Err(EXPECTED);
-        }
         Ok(Self {
             stages,
             normalization,
@@ -77,13 +66,8 @@ impl Vgg {
             Normalization::None => "no batch norm",
             Normalization::Batch => "batch norm",
         };
-        let channels = self.channels(64);
+        let channels = self.width.channels(64);
         format!("{convolutions} convolutions from {channels} channels on, {normalization}, dropout")
-    }
-
-    /// `channels` times the width factor, rounded down.
-    fn channels(self, channels: usize) -> usize {
-        (channels as f64 * self.width) as usize
     }
 
     pub(crate) fn network(self, input_shape: &[usize], classes: usize) -> Result<Network, Error> {
@@ -91,7 +75,7 @@ impl Vgg {
         let mut inputs = 3;
         for stage in self.stages {
             for &channels in stage {
-                let outputs = self.channels(channels);
+                let outputs = self.width.channels(channels);
                 let convolution = Conv2d::new(inputs, outputs, 3, SAME);
                 features.push(Box::new(convolution.he_normal().constant_bias(0.0)));
                 if self.normalization == Normalization::Batch {

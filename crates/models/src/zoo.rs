@@ -1,5 +1,7 @@
 //! The architectures and their names.
 
+use std::ops::RangeInclusive;
+
 use flatness_layers::{Activation, Layer, Network};
 
 use crate::Error;
@@ -35,7 +37,7 @@ pub const ZOO: &[&str] = &[
 
 /// The families, of which any member can be named; see [`Architecture::find`].
 pub const FORMS: &str = "mlp-pooled-<units>, preresnet-<depth>, wrn-<depth>-<widen>, vgg-<11 or 16>[-bn][@<width>], \
-     <mlp..., cnn or all-cnn-c>-softplus";
+     all-cnn-c[@<width>], <mlp..., cnn or all-cnn-c>-softplus";
 
 /// Ends the names of networks with softplus in place of ReLU.
 const SOFTPLUS: &str = "-softplus";
@@ -76,9 +78,11 @@ impl Form {
         if let Some(units) = name.strip_prefix("mlp-pooled-") {
             return Some(Mlp::pooled(units, activation).map(Self::Mlp));
         }
+        if name.split('@').next() == Some("all-cnn-c") {
+            return Some(AllCnn::parse(name, activation).map(Self::AllCnn));
+        }
         let hidden: &[usize] = match name {
             "cnn" => return Some(Ok(Self::Cnn(Cnn(activation)))),
-            "all-cnn-c" => return Some(Ok(Self::AllCnn(AllCnn(activation)))),
             "mlp" => &[10, 100],
             "mlp-deep" => &[5, 200, 50],
             "mlp-medium" => &[15, 150],
@@ -111,7 +115,7 @@ impl Architecture {
     /// - `preresnet-<depth>`, of depth 6n + 2 below 44 and 9n + 2 from 44 on,
     /// - `wrn-<depth>-<widen>`, of depth 6n + 4,
     /// - `vgg-11` and `vgg-16`, then `-bn` for batch norm, then `@<width>` for a factor of all
-    ///   numbers of channels,
+    ///   numbers of channels; `all-cnn-c`, then `@<width>`,
     /// - the perceptrons, `cnn` and `all-cnn-c` with `-softplus` behind the name: softplus in place of
     ///   ReLU, parameters and initial values those of the network with ReLU.
     ///
@@ -170,6 +174,29 @@ impl Architecture {
             Form::PreResNet(form) => form.network(input_shape, classes),
             Form::WideResNet(form) => form.network(input_shape, classes),
         }
+    }
+}
+
+/// A factor of all numbers of channels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Width(f64);
+
+impl Width {
+    /// From one channel of 64 on, and far above every published network.
+    const RANGE: RangeInclusive<f64> = 1.0 / 64.0..=16.0;
+
+    /// `text` before its `@<width>`, and that width; 1 where there is none.
+    pub(crate) fn split(text: &str) -> Option<(&str, Self)> {
+        let Some((text, width)) = text.split_once('@') else {
+            return Some((text, Self(1.0)));
+        };
+        let width = width.parse().ok()?;
+        Self::RANGE.contains(&width).then_some((text, Self(width)))
+    }
+
+    /// `channels` times the factor, rounded down.
+    pub(crate) fn channels(self, channels: usize) -> usize {
+        (channels as f64 * self.0) as usize
     }
 }
 

@@ -28,6 +28,13 @@ fn members_that_there_are_not_are_one_sentence() {
              all numbers of channels, from 0.015625 to 16",
         ),
         (
+            "all-cnn-c@",
+            " 0 17 nan 0.5@1 0.5-bn",
+            "",
+            "the form is all-cnn-c, then @<width> for a factor of all numbers of channels, from \
+             0.015625 to 16",
+        ),
+        (
             "mlp-pooled-",
             " 0 4097 -1 8.5",
             "",
@@ -58,8 +65,8 @@ fn an_unknown_name_is_an_error_that_lists_the_known_ones() {
     let names = ZOO.join(", ");
     let expected = format!(
         "there is no model `resnet`; choose one of {names}, or of the forms mlp-pooled-<units>, \
-         preresnet-<depth>, wrn-<depth>-<widen>, vgg-<11 or 16>[-bn][@<width>], <mlp..., cnn or \
-         all-cnn-c>-softplus"
+         preresnet-<depth>, wrn-<depth>-<widen>, vgg-<11 or 16>[-bn][@<width>], \
+         all-cnn-c[@<width>], <mlp..., cnn or all-cnn-c>-softplus"
     );
     assert_eq!(message, expected);
     for name in "MLP  - mlp- resnet-20 vgg16 -softplus resnet-20-softplus".split(' ') {

@@ -155,13 +155,19 @@ fn families_have_all_their_members() {
         let weights = within.filter(|(name, _)| name.ends_with(".weight")).count();
         assert_eq!(weights, blocks * convolutions, "{name}");
     }
-    for (name, same) in [("vgg-16@1", "vgg-16"), ("vgg-11-bn@1.0", "vgg-11-bn")] {
+    for (name, same) in [
+        ("vgg-16@1", "vgg-16"),
+        ("vgg-11-bn@1.0", "vgg-11-bn"),
+        ("all-cnn-c@1-softplus", "all-cnn-c"),
+    ] {
         let (network, expected) = (built(name), built(same));
         assert_eq!(network.layout(), expected.layout());
     }
     // 0.3 x 64 = 19.2, rounded down.
     let narrow = built("vgg-11@0.3");
     assert_eq!(narrow.layout().parameters()[0].shape, [19, 3, 3, 3]);
+    // Of 48 and 96 channels: the sum over the convolutions by hand.
+    assert_eq!(built("all-cnn-c@0.5").layout().dim(), 352_612);
     for (name, _) in COUNTS {
         let (input_shape, _) = Architecture::find(name).unwrap().default_input();
         for classes in [1, 7, 100] {
