@@ -1,8 +1,8 @@
 //! All eigenvalues of an operator of a few thousand dimensions: A row by row from its products with
 //! the unit vectors, then Householder and bisection on (A + Aᵀ)/2 in double precision.
 //!
-//! It takes dim products, dim² elements of memory a few times over and about 4/3 dim³ operations: under
-//! two seconds, products included, at a dimension of 1,666.
+//! It takes dim products, dim² elements of memory a few times over and about 4/3 n³ operations, n the rows
+//! that are not all zeros: under two seconds, products included, at a dimension of 1,666.
 //!
 //! The number of eigenvalues below x is that of negative pivots of T − x I,
 //!
@@ -83,9 +83,18 @@ pub fn dense_spectrum(
     let transpose = matrix.transpose();
     let asymmetry = (&matrix - &transpose).norm() / 2.0;
     let symmetric = (matrix + transpose) * 0.5;
-    let (diagonal, off_diagonal) = SymmetricTridiagonal::new(symmetric).unpack_tridiagonal();
+    // A row of zeros, as of a weight on a pixel that is always blank, has the eigenvalue 0 already.
+    let is_zero = |&row: &usize| symmetric.column(row).iter().all(|&entry| entry == 0.0);
+    let (zeros, others): (Vec<_>, Vec<_>) = (0..dim).partition(is_zero);
+    let mut spectrum = vec![0.0; zeros.len()];
+    if !others.is_empty() {
+        let rest = symmetric.select_columns(&others).select_rows(&others);
+        let (diagonal, off_diagonal) = SymmetricTridiagonal::new(rest).unpack_tridiagonal();
+        spectrum.extend(eigenvalues(diagonal.as_slice(), off_diagonal.as_slice()));
+    }
+    spectrum.sort_by(|a, b| b.total_cmp(a));
     Ok(DenseSpectrum {
-        eigenvalues: eigenvalues(diagonal.as_slice(), off_diagonal.as_slice()),
+        eigenvalues: spectrum,
         products: dim,
         asymmetry,
     })
