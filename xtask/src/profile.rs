@@ -25,10 +25,11 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 /// Name and text of the profiles of this workspace.
-const EMBEDDED: [(&str, &str); 4] = [
+const EMBEDDED: [(&str, &str); 5] = [
     ("quick", include_str!("../profiles/quick.toml")),
     ("mnist", include_str!("../profiles/mnist.toml")),
     ("cpu", include_str!("../profiles/cpu.toml")),
+    ("cpu-more", include_str!("../profiles/cpu-more.toml")),
     ("paper", include_str!("../profiles/paper.toml")),
 ];
 
@@ -378,7 +379,7 @@ name = "other"        | name = "decay"         | , experiment decay: its tables 
         }
         let error = Profile::load("slow").unwrap_err().to_string();
         assert!(
-            error.starts_with("there is no profile `slow`; name one of quick, mnist, cpu, paper"),
+            error.starts_with("there is no profile `slow`; name one of quick, mnist, cpu, cpu-more, paper"),
             "{error}"
         );
     }

@@ -135,7 +135,7 @@ fn dry_run(options: &ReproduceOptions, grids: &[Grid], jobs: usize) -> Result<Ex
         }
     };
     put(&format!(
-        "{:<12}{:<14}{:<46}{:>6}{:>14}",
+        "{:<12}{:<18}{:<46}{:>6}{:>12}",
         "experiment", "model", "weight decay or optimiser", "runs", "one core"
     ));
     let mut total = Some(0.0);
@@ -147,7 +147,7 @@ fn dry_run(options: &ReproduceOptions, grids: &[Grid], jobs: usize) -> Result<Ex
                 .sum();
             total = total.zip(group_seconds).map(|(sum, seconds)| sum + seconds);
             put(&format!(
-                "{:<12}{:<14}{:<46}{:>6}{:>14}",
+                "{:<12}{:<18}{:<46}{:>6}{:>12}",
                 grid.name,
                 group.first().map_or("", |run| &run.spec().model.name),
                 varied(&group),

@@ -40,7 +40,7 @@ fn what_cannot_run_says_so_in_one_sentence_with_code_2() {
     for (options, expected) in [
         (
             "--dry-run --profile slow",
-            "there is no profile `slow`; name one of quick, mnist, cpu, paper",
+            "there is no profile `slow`; name one of quick, mnist, cpu, cpu-more, paper",
         ),
         (&format!("--report-only --out {out}"), "no run in"),
         ("--profile none.toml", "cannot read none.toml"),
