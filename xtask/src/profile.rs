@@ -379,7 +379,9 @@ name = "other"        | name = "decay"         | , experiment decay: its tables 
         }
         let error = Profile::load("slow").unwrap_err().to_string();
         assert!(
-            error.starts_with("there is no profile `slow`; name one of quick, mnist, cpu, cpu-more, paper"),
+            error.starts_with(
+                "there is no profile `slow`; name one of quick, mnist, cpu, cpu-more, paper"
+            ),
             "{error}"
         );
     }

@@ -1,5 +1,7 @@
 //! The report as one HTML file: styles and plots inside, no request to anywhere; a short script sorts the table of runs.
 
+use std::collections::BTreeSet;
+
 use flatness_records::{Outcome, Record, Segment};
 
 use crate::number::{MISSING, percent, significant};
@@ -126,7 +128,18 @@ fn facts(reproduction: &Reproduction) -> String {
         distinct(segments.map(of)).join("; ")
     };
     let seeds = distinct(records().map(|record| record.spec.seed)).len();
-    let machine = |one: &Segment| format!("{}, {}, {} threads", one.cpu, one.device, one.threads);
+    let counts = |of: fn(&Record) -> usize| {
+        let counts: BTreeSet<usize> = records().map(of).collect();
+        let counts: Vec<String> = counts.iter().map(usize::to_string).collect();
+        counts.join(", ")
+    };
+    let machine = |one: &Segment| {
+        let plural = if one.threads == 1 { "" } else { "s" };
+        format!(
+            "{}, {}, {} thread{plural}",
+            one.cpu, one.device, one.threads
+        )
+    };
     let program = |one: &Segment| {
         let changed = if one.dirty { " with changes" } else { "" };
         let commit = one.commit.get(..12).unwrap_or(&one.commit);
@@ -142,12 +155,9 @@ fn facts(reproduction: &Reproduction) -> String {
         ),
         (
             "Training images",
-            words(|record| record.data.train_examples.to_string(), ", "),
+            counts(|record| record.data.train_examples),
         ),
-        (
-            "Test images",
-            words(|record| record.data.test_examples.to_string(), ", "),
-        ),
+        ("Test images", counts(|record| record.data.test_examples)),
         ("Seeds", format!("up to {seeds} of each run")),
         ("Runs", records().count().to_string()),
         ("Machine", segments(machine)),
