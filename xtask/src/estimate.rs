@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use anyhow::{Context, Result, bail};
 use flatness_records::{Run, write_atomic};
@@ -32,6 +32,16 @@ pub(crate) fn write_specs(directory: &Path, runs: &[&Run]) -> Result<()> {
     Ok(())
 }
 
+/// Why a program failed: the last line of what it said, behind its warnings.
+pub(crate) fn said(output: &Output) -> String {
+    let said = String::from_utf8_lossy(&output.stderr);
+    let last = said.lines().rev().find(|line| !line.trim().is_empty());
+    last.map_or_else(
+        || format!("ended with {} and said nothing", output.status),
+        |line| line.trim_start_matches("error: ").to_owned(),
+    )
+}
+
 /// What the program says of `runs`, whose specs are in `directory`; its own sentence where it refuses one.
 pub(crate) fn seconds(
     binary: &Path,
@@ -50,8 +60,7 @@ pub(crate) fn seconds(
         .output()
         .with_context(|| format!("cannot start {}", binary.display()))?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        bail!("{}", said.trim().trim_start_matches("error: "));
+        bail!("{}", said(&output));
     }
     let estimates: Vec<Estimate> = serde_json::from_slice(&output.stdout).with_context(|| {
         format!(

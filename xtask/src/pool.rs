@@ -17,7 +17,7 @@ use anyhow::{Context, Result};
 
 use flatness_records::{Outcome, Record, Run, read_json};
 
-use crate::estimate::spec_path;
+use crate::estimate::{said, spec_path};
 use crate::progress::say;
 
 /// How often is looked whether to stop.
@@ -128,12 +128,7 @@ impl Setting {
         if output.status.success() {
             return Ending::Done;
         }
-        let said = String::from_utf8_lossy(&output.stderr);
-        let last = said.lines().rev().find(|line| !line.trim().is_empty());
-        let sentence = last.map_or_else(
-            || format!("ended with {} and said nothing", output.status),
-            |line| line.trim_start_matches("error: ").to_owned(),
-        );
+        let sentence = said(output);
         let diverged = || -> Result<bool, flatness_records::Error> {
             let record: Record = read_json(
                 &run_directory(&self.out, run).join("record.json"),
@@ -213,7 +208,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::estimate::write_specs;
+    use crate::estimate::{seconds, write_specs};
     use crate::profile::{Profile, label};
 
     fn runs() -> Vec<Run> {
@@ -246,6 +241,17 @@ mod tests {
             seconds: f64::from(number),
         };
         (0..).zip(runs).map(job).collect()
+    }
+
+    #[test]
+    fn what_cannot_be_estimated_says_why_behind_its_warnings() {
+        let out = tempfile::tempdir().unwrap();
+        let runs = runs();
+        let lines = "echo 'warning: other images' >&2\necho 'error: too wide' >&2\nexit 2";
+        let setting = setting(out.path(), lines, &runs, 1);
+        let runs: Vec<&Run> = runs.iter().collect();
+        let error = seconds(&setting.binary, None, "cpu", &setting.specs(), &runs).unwrap_err();
+        assert_eq!(error.to_string(), "too wide");
     }
 
     #[test]

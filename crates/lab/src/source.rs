@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use flatness_data::cifar100;
 use flatness_data::mnist::{self, EmbeddedMnist};
 use flatness_data::{Dataset, Error, Loaded, Normalization};
@@ -68,13 +68,15 @@ fn at_hand<T>(
     spec: &DataSpec,
     directory: Option<&Path>,
 ) -> Result<T> {
+    let set = &spec.set;
     found.map_err(|error| match (&error, directory) {
-        (Error::Absent { .. }, None) => {
-            let set = &spec.set;
-            anyhow::Error::new(error).context(format!(
-                "no complete {set} at hand; `flatness data fetch {set}` gets it, or --data names its directory"
-            ))
-        }
+        (Error::Absent { .. }, None) => anyhow::Error::new(error).context(format!(
+            "no complete {set} at hand; `flatness data fetch {set}` gets it, or --data names its directory"
+        )),
+        (_, Some(directory)) if !directory.exists() => anyhow!(
+            "there is no directory {}; name that of the data, or `flatness data fetch {set} --to DIR` gets them",
+            directory.display()
+        ),
         _ => error.into(),
     })
 }

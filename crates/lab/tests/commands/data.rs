@@ -152,6 +152,14 @@ fn cifar_100_that_is_not_there_is_one_sentence_that_says_how_to_get_it() {
     ];
     let line = "train --model logistic --data-set cifar-100 --runs";
     refused(&format!("{line} {}", runs.display()), &expected);
+    let line = format!("{line} {0} --data {0}", runs.display());
+    refused(
+        &line,
+        &[
+            "there is no directory",
+            "flatness data fetch cifar-100 --to",
+        ],
+    );
     assert!(!runs.exists());
 }
 
