@@ -25,6 +25,21 @@ pub enum Error {
         /// Batch size asked for.
         got: usize,
     },
+    /// A batch with a tensor of more elements than a kernel of the device counts.
+    #[error(
+        "a batch of {examples} examples has a tensor of {elements} elements, but kernels of the device count up to \
+         {allowed}; a batch_size of {fits} fits"
+    )]
+    Elements {
+        /// Examples that go through the network together.
+        examples: usize,
+        /// Elements of the largest tensor.
+        elements: usize,
+        /// [`flatness_kernels::ELEMENTS_AT_MOST`].
+        allowed: usize,
+        /// The largest batch without such a tensor.
+        fits: usize,
+    },
     /// Settings with a number type that has no exact arithmetic here.
     #[error("the settings of the mean loss: expected the number type f32 or f64, got {got}")]
     SettingsType {

@@ -60,11 +60,13 @@ pub enum Selection<'i> {
 }
 
 impl<'a> MeanLoss<'a> {
-    /// Puts a network, a data set and a loss together.
+    /// Puts a network, a data set and a loss together. On a device other than the CPU one of the `workers` is at work, the
+    /// caller's own thread: the device has one stream.
     ///
     /// # Errors
-    /// [`Error::Fit`] when shapes or classes do not fit, [`Error::BatchSize`], and
-    /// [`Error::SettingsType`] for a number type other than f32 and f64.
+    /// [`Error::Fit`] when shapes or classes do not fit, [`Error::BatchSize`],
+    /// [`Error::SettingsType`] for a number type other than f32 and f64, and [`Error::Elements`] for a batch that is too
+    /// large for the device.
     pub fn new(
         network: &'a Network,
         data: &'a dyn Examples,
@@ -98,6 +100,11 @@ impl<'a> MeanLoss<'a> {
             return Err(Error::SettingsType {
                 got: settings.dtype.as_str(),
             });
+        }
+        if !settings.device.is_cpu() {
+            let coupled = network.couples_examples();
+            let examples = if coupled { settings.batch_size } else { 1 };
+            chunks::check_elements(examples, network.largest_tensor())?;
         }
         Ok(Self {
             network,

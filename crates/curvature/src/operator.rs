@@ -99,6 +99,12 @@ impl<'c> CurvatureOperator<'c> {
     }
 
     pub(crate) fn product(&self, vectors: &Tensor) -> Result<Tensor, Error> {
+        let at_a_time = self.curvature.mean_loss().vectors_per_sweep();
+        by_parts(vectors, at_a_time, |part| self.sweep(part))
+    }
+
+    /// The product with as many vectors as may go through a sweep together.
+    fn sweep(&self, vectors: &Tensor) -> Result<Tensor, Error> {
         let Self {
             curvature, matrix, ..
         } = *self;
@@ -168,5 +174,48 @@ impl LinearOperator for CurvatureOperator<'_> {
         check_block(self, vectors)?;
         let product = self.product(vectors);
         product.map_err(flatness_operator::Error::from_source)
+    }
+}
+
+/// The `product` of a block of vectors (V, P), at most so many of them at a time.
+fn by_parts(
+    vectors: &Tensor,
+    at_a_time: usize,
+    product: impl Fn(&Tensor) -> Result<Tensor, Error>,
+) -> Result<Tensor, Error> {
+    let count = vectors.dim(0)?;
+    if count <= at_a_time {
+        return product(vectors);
+    }
+    let part = |first| product(&vectors.narrow(0, first, at_a_time.min(count - first))?);
+    let parts = (0..count).step_by(at_a_time).map(part);
+    Ok(Tensor::cat(&parts.collect::<Result<Vec<_>, _>>()?, 0)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_in_parts_is_the_block_and_no_part_is_larger_than_allowed() {
+        let block = Tensor::arange(0f64, 21.0, &Device::Cpu).unwrap();
+        let block = block.reshape((7, 3)).unwrap();
+        for at_a_time in [1, 3, 7, usize::MAX] {
+            let squares = by_parts(&block, at_a_time, |part| {
+                assert!(part.dim(0)? <= at_a_time);
+                Ok(part.sqr()?)
+            });
+            let apart = (squares.unwrap() - block.sqr().unwrap()).unwrap();
+            assert_eq!(
+                apart
+                    .abs()
+                    .unwrap()
+                    .max_all()
+                    .unwrap()
+                    .to_scalar::<f64>()
+                    .unwrap(),
+                0.0
+            );
+        }
     }
 }

@@ -64,12 +64,15 @@ pub fn hessian_product(probabilities: &Tensor, block: &Tensor) -> Result<Tensor>
 /// One-hot rows (B, C) of `labels` (B) in the number type and on the device of `like`.
 pub fn one_hot(labels: &Tensor, classes: usize, like: &Tensor) -> Result<Tensor> {
     check_labels(&labels.to_vec1::<u32>()?, classes)?;
-    let columns = Tensor::arange(0u32, classes as u32, labels.device())?;
-    labels
-        .unsqueeze(1)?
-        .broadcast_eq(&columns.unsqueeze(0)?)?
+    columns_of(labels, classes)?
         .to_dtype(like.dtype())?
         .to_device(like.device())
+}
+
+/// 1 in the column of each label and 0 elsewhere, (B, C) of u8; a row of zeros for a label that is not below C.
+fn columns_of(labels: &Tensor, classes: usize) -> Result<Tensor> {
+    let columns = Tensor::arange(0u32, classes as u32, labels.device())?;
+    labels.unsqueeze(1)?.broadcast_eq(&columns.unsqueeze(0)?)
 }
 
 fn expect_labels(logits: &Tensor, labels: &Tensor) -> Result<()> {

@@ -5,7 +5,7 @@
 //! grant it more by [`with_threads`]. [`update_elements`], [`dot`], [`inner_products`] and
 //! [`subtract_combinations`] are for vectors that belong to no example, and take the threads of the pool
 //! that they are called in. On every other device a function is a composition of
-//! candle operations. Both paths give the same numbers up to rounding.
+//! candle operations. Both paths give the same numbers up to rounding. A CUDA device is opened by [`open_cuda`].
 //!
 //! Tangents and cotangents are *blocks*: an axis of V vectors stands directly behind the batch
 //! axis, (B, V, ...). So a block of V tangents folds into the batch of an ordinary product without
@@ -49,7 +49,8 @@
 //! In `product`, since the `gemm` crate takes raw pointers, and writing a product straight into
 //! spare capacity saves a pass over memory: that module checks every extent against the slices it
 //! is given before it hands out a pointer. In `collect`, for the same saving in elementwise passes:
-//! that module counts the elements written before it calls them a vector's.
+//! that module counts the elements written before it calls them a vector's. In `device`, to turn off events between streams
+//! where there is one stream, and to let a device's memory pool keep what it has.
 
 mod activation;
 pub mod affine;
@@ -59,6 +60,7 @@ mod bilinear;
 mod collect;
 pub mod conv2d;
 pub mod cross_entropy;
+mod device;
 mod dot;
 mod elementwise;
 mod parallel;
@@ -72,6 +74,7 @@ mod vectorised;
 mod vectors;
 
 pub use activation::Activation;
+pub use device::{ELEMENTS_AT_MOST, free_memory, open_cuda};
 pub use dot::{dot, norm};
 pub use elementwise::{Elementwise, add, add_in_place, scale_in_place, update_elements};
 pub use parallel::with_threads;

@@ -54,12 +54,13 @@ pub(crate) struct Computing {
     /// Device: cpu, cuda, cuda:N or auto (CUDA where there is one)
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     pub(crate) device: String,
-    /// Worker threads [default: all cores]; the bits of a result depend on their number
+    /// Worker threads [default: all cores; on CUDA one]; the bits of a result depend on their number
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) threads: Option<u16>,
-    /// Memory for activations kept between products, in MiB; beyond it they are computed anew
-    #[arg(long, value_name = "MIB", default_value_t = 512)]
-    pub(crate) memory_budget: usize,
+    /// Memory for activations kept between products, in MiB; beyond it they are computed anew [default: 512; on
+    /// CUDA a quarter of what is free]
+    #[arg(long, value_name = "MIB")]
+    pub(crate) memory_budget: Option<u64>,
 }
 
 /// What to say, and how.

@@ -2,13 +2,13 @@
 
 use anyhow::{Result, bail};
 use candle_core::Device;
+use flatness_kernels::open_cuda;
 
 /// Opens `cpu`, `cuda`, `cuda:N` or `auto`.
 pub(crate) fn open(name: &str) -> Result<Device> {
     let index = match name {
         "cpu" => return Ok(Device::Cpu),
-        "auto" if !candle_core::utils::cuda_is_available() => return Ok(Device::Cpu),
-        "auto" => return Ok(Device::new_cuda(0).unwrap_or(Device::Cpu)),
+        "auto" => return Ok(open_cuda(0).unwrap_or(Device::Cpu)),
         "cuda" => 0,
         _ => match name.strip_prefix("cuda:").map(str::parse) {
             Some(Ok(index)) => index,
@@ -17,10 +17,11 @@ pub(crate) fn open(name: &str) -> Result<Device> {
     };
     if !candle_core::utils::cuda_is_available() {
         bail!(
-            "--device {name} cannot be had: this program was built without CUDA; use --device cpu"
+            "--device {name} cannot be had: this program was built without CUDA; build it with --features cuda, as \
+             docs/CUDA.md says, or use --device cpu"
         );
     }
-    Device::new_cuda(index).map_err(|error| {
+    open_cuda(index).map_err(|error| {
         anyhow::anyhow!("--device {name} cannot be had: {error}; use --device cpu")
     })
 }
@@ -31,5 +32,52 @@ pub(crate) fn name(device: &Device) -> String {
         candle_core::DeviceLocation::Cpu => "cpu".to_owned(),
         candle_core::DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
         candle_core::DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
+    }
+}
+
+/// Starts this program anew with TF32 forbidden, unless it is: cuDNN would round the operands of f32 convolutions to 10 bits
+/// of mantissa, candle gives no way to tell it otherwise, and NVIDIA's libraries look at the environment once.
+#[cfg(all(feature = "cudnn", unix))]
+pub(crate) fn forbid_tf32() -> Result<()> {
+    use std::os::unix::process::CommandExt;
+
+    const VARIABLE: &str = "NVIDIA_TF32_OVERRIDE";
+    if std::env::var_os(VARIABLE).is_some_and(|value| value == "0") {
+        return Ok(());
+    }
+    let mut anew = std::process::Command::new(std::env::current_exe()?);
+    anew.args(std::env::args_os().skip(1)).env(VARIABLE, "0");
+    bail!("cannot start anew with {VARIABLE}=0: {}", anew.exec())
+}
+
+/// Nothing to forbid without cuDNN.
+#[cfg(not(all(feature = "cudnn", unix)))]
+pub(crate) fn forbid_tf32() -> Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn auto_is_the_cpu_where_no_device_can_be_had() {
+        let device = open("auto").unwrap();
+        assert_eq!(device.is_cpu(), open("cuda").is_err());
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    #[test]
+    fn a_build_without_cuda_says_how_to_build_one() {
+        for name in ["cuda", "cuda:1"] {
+            let said = open(name).unwrap_err().to_string();
+            let expected =
+                format!("--device {name} cannot be had: this program was built without CUDA");
+            assert!(said.starts_with(&expected), "{said}");
+            assert!(
+                said.contains("--features cuda, as docs/CUDA.md says"),
+                "{said}"
+            );
+        }
     }
 }

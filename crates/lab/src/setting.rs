@@ -5,6 +5,7 @@ use candle_core::{DType, Device, Tensor};
 use flatness_curvature::{MeanLoss, Settings};
 use flatness_data::Examples;
 use flatness_engine::{JournalFile, Resources, Weights};
+use flatness_kernels::free_memory;
 use flatness_layers::{Loss, Network, Workers};
 use flatness_models::Architecture;
 use flatness_records::{BatchNorm, Dtype, ModelRecord, ModelSpec};
@@ -20,25 +21,45 @@ pub(crate) struct Machine {
     activations: usize,
     /// Memory for vectors in bytes.
     vectors: u64,
+    /// Memory where it is computed in bytes, as far as the system says: that of the host or what is free on the device.
+    pub(crate) memory: Option<u64>,
 }
 
-/// The share of the machine's memory that vectors take where the user does not say: data, activations and other programs
-/// have the rest.
+/// The share of the memory that vectors take where the user does not say: data, activations and other programs have the rest.
 const SHARE: u64 = 2;
 
 /// What vectors take where the system does not say how much memory there is.
 const UNKNOWN: u64 = 4 << 30;
 
+/// The share of a device's memory that kept activations take where the user does not say. With the vectors' it leaves a
+/// quarter to the sweep at work.
+const DEVICE_SHARE: u64 = 4;
+
+/// What kept activations take of a host's memory where the user does not say, in MiB.
+const ACTIVATIONS: u64 = 512;
+
+/// Bytes for kept activations and for vectors: what is said in MiB, else shares of what is free on the `device`, or of the
+/// memory of the `host` where there is no other device.
+fn budgets(said: [Option<u64>; 2], device: Option<u64>, host: Option<u64>) -> (u64, u64) {
+    let bytes = |mebibytes: u64| mebibytes.saturating_mul(1 << 20);
+    let [activations, vectors] = said.map(|said| said.map(bytes));
+    let share = device.map_or(bytes(ACTIVATIONS), |free| free / DEVICE_SHARE);
+    let half = device.or(host).map_or(UNKNOWN, |there| there / SHARE);
+    (activations.unwrap_or(share), vectors.unwrap_or(half))
+}
+
 impl Machine {
     /// As `computing` says, with so many MiB for vectors, or a share of what there is.
     pub(crate) fn new(computing: &Computing, vector_memory: Option<u64>) -> Result<Self> {
-        let share = || environment::memory().map_or(UNKNOWN, |bytes| bytes / SHARE);
+        let device = device::open(&computing.device)?;
+        let (free, host) = (free_memory(&device)?, environment::memory());
+        let (activations, vectors) = budgets([computing.memory_budget, vector_memory], free, host);
         Ok(Self {
-            workers: workers(computing.threads)?,
-            device: device::open(&computing.device)?,
-            activations: computing.memory_budget.saturating_mul(1 << 20),
-            vectors: vector_memory
-                .map_or_else(share, |mebibytes| mebibytes.saturating_mul(1 << 20)),
+            workers: workers(computing.threads, &device)?,
+            device,
+            activations: usize::try_from(activations).unwrap_or(usize::MAX),
+            vectors,
+            memory: free.or(host),
         })
     }
 
@@ -59,15 +80,15 @@ impl Machine {
     }
 }
 
-/// As many workers as asked for, or one per core. Passes over vectors of P elements, which belong to no
-/// share, have as many threads.
-pub(crate) fn workers(threads: Option<u16>) -> Result<Workers> {
+/// As many workers as asked for, or one per core; one on a `device` other than the CPU, which has one stream. Passes over
+/// vectors of P elements on the CPU, which belong to no share, have as many threads as asked for.
+fn workers(threads: Option<u16>, device: &Device) -> Result<Workers> {
     let threads = threads.map_or_else(environment::cores, usize::from);
     // A pool that is there already costs time at most: no bit depends on its size.
     let _ = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build_global();
-    Ok(Workers::new(threads)?)
+    Ok(Workers::new(if device.is_cpu() { threads } else { 1 })?)
 }
 
 /// A number type by its name in specs, as candle calls it.
@@ -178,11 +199,25 @@ impl Model {
 
 #[cfg(test)]
 mod tests {
-    use super::workers;
+    use super::{ACTIVATIONS, Device, UNKNOWN, budgets, workers};
+
+    #[test]
+    fn budgets_are_what_is_said_and_shares_of_the_device_that_computes() {
+        const MIB: u64 = 1 << 20;
+        let (free, host) = (Some(80 << 30), Some(16 << 30));
+        assert_eq!(budgets([None; 2], free, host), (20 << 30, 40 << 30));
+        assert_eq!(budgets([None; 2], None, host), (ACTIVATIONS * MIB, 8 << 30));
+        assert_eq!(budgets([None; 2], None, None), (ACTIVATIONS * MIB, UNKNOWN));
+        assert_eq!(budgets([Some(0), Some(3)], free, host), (0, 3 * MIB));
+        assert_eq!(
+            budgets([Some(5), Some(u64::MAX)], None, None),
+            (5 * MIB, u64::MAX)
+        );
+    }
 
     #[test]
     fn passes_over_vectors_take_the_threads_asked_for() {
-        let workers = workers(Some(3)).expect("three threads");
+        let workers = workers(Some(3), &Device::Cpu).expect("three threads");
         assert_eq!(workers.threads(), 3);
         assert_eq!(rayon::current_num_threads(), 3);
     }

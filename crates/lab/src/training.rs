@@ -230,6 +230,10 @@ impl<'a> Trainer<'a> {
             }
             self.position.batch += 1;
         }
+        let started = Instant::now();
+        // A device may still be at the last step, whose loss alone was waited for.
+        self.weights.theta.device().synchronize()?;
+        self.position.epoch_seconds += started.elapsed().as_secs_f64();
         let norm = norm(&self.weights.theta)?;
         let step = self.position.steps;
         Ok((!norm.is_finite()).then(|| diverged(epoch + 1, step, rate, loss, norm)))

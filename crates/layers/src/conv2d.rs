@@ -112,6 +112,17 @@ impl Layer for Conv2d {
         (self.outputs * self.inputs * self.kernel * self.kernel * pixels) as u64
     }
 
+    fn patches(&self, input: &[usize]) -> usize {
+        let Ok(output) = self.output_shape(input) else {
+            return 0;
+        };
+        let pixels = |shape: &[usize]| shape[1] * shape[2];
+        // The kernel's gradient is a correlation of all offsets up to the stride, of which those of the kernel are kept.
+        let taps = [self.kernel, self.kernel + self.window.stride - 1].map(|taps| taps * taps);
+        let of_cotangents = self.outputs * taps[0] * pixels(input);
+        of_cotangents.max(self.inputs * taps[1] * pixels(&output))
+    }
+
     fn forward(&self, parameters: &[Tensor], x: &Tensor) -> Result<(Tensor, Vec<Tensor>), Error> {
         let y = conv2d::forward(x, &parameters[0], parameters.get(1), self.window)?;
         Ok((y, vec![x.clone()]))

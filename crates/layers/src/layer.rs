@@ -77,6 +77,12 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
         0
     }
 
+    /// Elements per example and vector of the largest tensor that a rule lays out beside its operands and results, on a
+    /// device; none unless said otherwise.
+    fn patches(&self, _input: &[usize]) -> usize {
+        0
+    }
+
     /// y = f(x; θ) and the tensors that the other rules need.
     fn forward(&self, parameters: &[Tensor], x: &Tensor) -> Result<(Tensor, Vec<Tensor>), Error>;
 

@@ -138,6 +138,17 @@ impl Network {
         outputs.map(|shape| shape.iter().product::<usize>()).sum()
     }
 
+    /// Elements per example and vector of the largest tensor in a sweep on a device, where a convolution lays out its
+    /// patches.
+    #[must_use]
+    pub fn largest_tensor(&self) -> usize {
+        let activations = self.shapes.iter().map(|shape| shape.iter().product());
+        let patches = self
+            .layers()
+            .map(|node| node.layer.patches(&node.input_shape));
+        activations.chain(patches).max().unwrap_or(0)
+    }
+
     /// The same network with the statistics of its batch-norm layers fixed at `buffers` (Q), in the
     /// order of [`Network::buffers`]. Its examples are independent.
     ///

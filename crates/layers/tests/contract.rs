@@ -84,6 +84,11 @@ fn layers_announce_their_shapes_and_refuse_others() {
     assert_eq!(Relu.multiply_adds(&[6]), 0);
     let multiply_adds = conv([3, 8, 3], 2, 1).multiply_adds(&[3, 9, 32]);
     assert_eq!(multiply_adds, 8 * 3 * 9 * 5 * 16);
+    assert_eq!(Relu.patches(&[6]), 0);
+    // Of the cotangents, 3 × 3 around each pixel of the input; of the inputs, 4 × 4 offsets at each output.
+    let patches = |sizes: [usize; 3]| conv(sizes, 2, 1).patches(&[sizes[0], 9, 32]);
+    assert_eq!(patches([3, 8, 3]), 8 * 9 * (9 * 32));
+    assert_eq!(patches([64, 1, 3]), 64 * 16 * (5 * 16));
 }
 
 /// The only layer of a network in front of a head that lets each channel through.

@@ -50,6 +50,14 @@ fn built(name: &str) -> Network {
     architecture.network(&input_shape, classes).unwrap()
 }
 
+#[test]
+fn the_largest_tensor_of_a_sweep_is_that_of_the_patches() {
+    // 64 channels under 3 × 3 kernels on 32 × 32 pixels.
+    assert_eq!(built("vgg-16-bn").largest_tensor(), 64 * 9 * 1024);
+    // 784 pixels of the input, no convolution.
+    assert_eq!(built("mlp-400").largest_tensor(), 784);
+}
+
 fn names_and_shapes(layout: &ParamLayout) -> Vec<(String, Vec<usize>)> {
     let parameters = layout.parameters().iter();
     parameters

@@ -5,7 +5,7 @@
 //! for: once for the coefficients and once to take the combinations away (`flatness-kernels`).
 
 use candle_core::{Device, Tensor};
-use flatness_kernels::{inner_products, norm, subtract_combinations};
+use flatness_kernels::{ELEMENTS_AT_MOST, inner_products, norm, subtract_combinations};
 use nalgebra::DMatrix;
 
 use crate::Error;
@@ -70,9 +70,15 @@ impl Basis {
         self.vectors.device()
     }
 
-    /// Writes vectors (rows, dim) from `index` on.
+    /// Writes vectors (rows, dim) from `index` on, as many at a time as the kernels of a device count.
     pub(crate) fn set(&self, index: usize, vectors: &Tensor) -> Result<(), Error> {
-        Ok(self.vectors.slice_set(&vectors.contiguous()?, 0, index)?)
+        let (rows, vectors) = (vectors.dim(0)?, vectors.contiguous()?);
+        let at_a_time = (ELEMENTS_AT_MOST / self.dim().max(1)).max(1);
+        for first in (0..rows).step_by(at_a_time) {
+            let part = vectors.narrow(0, first, at_a_time.min(rows - first))?;
+            self.vectors.slice_set(&part, 0, index + first)?;
+        }
+        Ok(())
     }
 
     /// The first `count` vectors, (count, dim): a view.

@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use candle_core::Tensor;
 use flatness_data::{Batch, Examples};
+use flatness_kernels::ELEMENTS_AT_MOST;
 use flatness_layers::{Parameter, Sums};
 
 use super::{MeanLoss, Selection, Settings};
@@ -24,6 +25,36 @@ const CHUNK_EXAMPLES: usize = 64;
 /// Bytes that a chunk of so many examples may have on the CPU; wide networks take fewer.
 const CHUNK_BYTES_AT_MOST: usize = 128 << 20;
 
+/// Vectors that go through a chunk together on a device, at the least: beyond, there is little left to share.
+const DEVICE_VECTORS: usize = 8;
+
+/// Examples of a chunk on a device, of `elements` per example and vector in the largest tensor.
+fn device_examples(batch_size: usize, elements: usize) -> usize {
+    let fits = ELEMENTS_AT_MOST / (DEVICE_VECTORS * elements.max(1));
+    fits.clamp(1, batch_size)
+}
+
+/// Vectors of length `dim` that may go through a chunk of so many examples together on a device.
+fn device_vectors(examples: usize, elements: usize, dim: usize) -> usize {
+    // The gradient of a kernel of stride two has up to four times its elements before it is cut.
+    let largest = (examples * elements).max(4 * dim).max(1);
+    (ELEMENTS_AT_MOST / largest).max(1)
+}
+
+/// Refuses examples that must go through the network together and have too large a tensor for a device.
+pub(super) fn check_elements(examples: usize, elements: usize) -> Result<(), Error> {
+    let (elements, each) = (examples.saturating_mul(elements), elements);
+    if elements > ELEMENTS_AT_MOST {
+        return Err(Error::Elements {
+            examples,
+            elements,
+            allowed: ELEMENTS_AT_MOST,
+            fits: ELEMENTS_AT_MOST / each,
+        });
+    }
+    Ok(())
+}
+
 impl<'a> MeanLoss<'a> {
     /// Most examples in one sweep.
     #[must_use]
@@ -34,11 +65,25 @@ impl<'a> MeanLoss<'a> {
     /// Sweeps over all examples that go on at a time.
     #[must_use]
     pub fn sweeps_at_a_time(&self) -> usize {
-        if self.kernels_prevail() {
+        if self.on_device() || self.kernels_prevail() {
             return 1;
         }
         let chunks = self.data.len().div_ceil(self.examples_per_sweep());
         self.workers.threads().min(chunks)
+    }
+
+    /// Vectors that may go through a sweep together: any number on the CPU.
+    pub(crate) fn vectors_per_sweep(&self) -> usize {
+        if !self.on_device() {
+            return usize::MAX;
+        }
+        let (examples, dim) = (self.examples_per_sweep(), self.network.layout().dim());
+        device_vectors(examples, self.network.largest_tensor(), dim)
+    }
+
+    /// Whether the arithmetic is done elsewhere than on the CPU.
+    fn on_device(&self) -> bool {
+        !self.settings.device.is_cpu()
     }
 
     /// Contiguous chunks of `count` examples.
@@ -61,12 +106,15 @@ impl<'a> MeanLoss<'a> {
     }
 
     /// Calls `work` once per share of the `chunks`; results in order. Where the work on the weights
-    /// prevails there is one share, and the threads meet in its kernels.
+    /// prevails there is one share, and the threads meet in its kernels; on a device there is one, of this thread.
     pub(crate) fn shares<T: Send>(
         &self,
         chunks: usize,
         work: impl Fn(Range<usize>) -> Result<T, Error> + Sync + Send,
     ) -> Result<Vec<T>, Error> {
+        if self.on_device() {
+            return Ok(vec![work(0..chunks)?]);
+        }
         if self.kernels_prevail() {
             return Ok(vec![self.workers.together(|| work(0..chunks))?]);
         }
@@ -116,15 +164,16 @@ impl<'a> MeanLoss<'a> {
     }
 
     /// Examples per chunk: a whole batch where examples are coupled, else on the CPU small enough for
-    /// the cache and for every worker to have one.
+    /// the cache and for every worker to have one, and on a device for its kernels to count.
     fn chunk_examples(&self, count: usize) -> usize {
         let Settings {
-            dtype,
-            device,
-            batch_size,
+            dtype, batch_size, ..
         } = &self.settings;
-        if !device.is_cpu() || self.network.couples_examples() {
+        if self.network.couples_examples() {
             return *batch_size;
+        }
+        if self.on_device() {
+            return device_examples(*batch_size, self.network.largest_tensor());
         }
         let threads = self.workers.threads();
         let (threads, shares) = if self.kernels_prevail() {
@@ -137,5 +186,48 @@ impl<'a> MeanLoss<'a> {
         let spread = threads * CHUNK_EXAMPLES.min(CHUNK_BYTES_AT_MOST / bytes);
         let cached = (CHUNK_BYTES / bytes).max(spread);
         cached.min(*batch_size).min(count.div_ceil(shares)).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Elements of an image's patches under the second convolution of vgg-16-bn, and its parameters.
+    const VGG: (usize, usize) = (64 * 9 * 32 * 32, 15_299_748);
+
+    #[test]
+    fn sweeps_of_vgg_16_bn_fit_a_device_and_no_larger_ones_do() {
+        let (elements, dim) = VGG;
+        let examples = device_examples(1000, elements);
+        assert!(8 * examples * elements <= ELEMENTS_AT_MOST);
+        assert!(8 * (examples + 1) * elements > ELEMENTS_AT_MOST);
+        let vectors = device_vectors(examples, elements, dim);
+        assert_eq!(vectors, 8);
+        // A batch that batch-norm holds together has fewer vectors at a time instead.
+        let vectors = device_vectors(1000, elements, dim);
+        assert!(vectors * 1000 * elements <= ELEMENTS_AT_MOST);
+        assert!((vectors + 1) * 1000 * elements > ELEMENTS_AT_MOST);
+    }
+
+    #[test]
+    fn small_networks_have_whole_batches_and_no_size_is_zero() {
+        assert_eq!(device_examples(1000, 784), 1000);
+        assert_eq!(device_examples(7, 0), 7);
+        assert_eq!(device_examples(7, ELEMENTS_AT_MOST), 1);
+        assert_eq!(device_vectors(1, ELEMENTS_AT_MOST, 1), 1);
+        assert_eq!(device_vectors(1, 1, ELEMENTS_AT_MOST), 1);
+    }
+
+    #[test]
+    fn a_batch_that_no_kernel_can_count_is_refused_with_one_that_fits() {
+        let (elements, _) = VGG;
+        check_elements(1000, elements).unwrap();
+        let error = check_elements(4000, elements).unwrap_err();
+        let Error::Elements { fits, .. } = error else {
+            panic!("{error}");
+        };
+        check_elements(fits, elements).unwrap();
+        assert!(check_elements(fits + 1, elements).is_err());
     }
 }

@@ -1,16 +1,18 @@
-//! Softmax cross-entropy as candle operations, for every device.
+//! Softmax cross-entropy as candle operations, for every device. Labels are checked with the numbers that are read
+//! anyway: every look at a tensor of a device waits for all that was asked of it before.
 
 use candle_core::{D, DType, Result, Tensor};
 
-use super::{Correct, Evaluation, check_labels, one_hot};
+use super::{Correct, Evaluation, check_labels, columns_of};
 
 pub(super) fn evaluate(logits: &Tensor, labels: &Tensor) -> Result<Evaluation> {
     let classes = logits.dim(1)?;
-    let targets = one_hot(labels, classes, logits)?;
+    let one_hot = |labels: &Tensor| columns_of(labels, classes)?.to_dtype(logits.dtype());
+    let targets = one_hot(labels)?;
     let shifted = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?)?;
     let best = logits.argmax(D::Minus1)?;
     let exponentials = shifted.exp()?;
-    let others = (&exponentials - one_hot(&best, classes, logits)?)?.sum_keepdim(D::Minus1)?;
+    let others = (&exponentials - one_hot(&best)?)?.sum_keepdim(D::Minus1)?;
     let normalizer = (&others + 1.0)?;
     let probabilities = exponentials.broadcast_div(&normalizer)?;
     // log1p(s) = log(u) + (s - (u - 1)) / u with u = 1 + s rounded: candle has no log1p, and log(u)
@@ -18,11 +20,9 @@ pub(super) fn evaluate(logits: &Tensor, labels: &Tensor) -> Result<Evaluation> {
     let others = others.to_dtype(DType::F64)?;
     let rounded = (&others + 1.0)?;
     let lost = ((&others - (&rounded - 1.0)?)? / &rounded)?;
-    let log_normalizer = (rounded.log()? + lost)?.sum_all()?.to_scalar::<f64>()?;
-    let label_logits = (shifted * &targets)?
-        .to_dtype(DType::F64)?
-        .sum_all()?
-        .to_scalar::<f64>()?;
+    let log_normalizer = (rounded.log()? + lost)?.sum_all()?;
+    let label_logits = (shifted * &targets)?.to_dtype(DType::F64)?.sum_all()?;
+    let [log_normalizer, label_logits] = read([log_normalizer, label_logits], labels, classes)?;
     // p_c - y_c off the label, minus the sum of the others' p_c on it.
     let off_label = (&probabilities * targets.affine(-1.0, 1.0)?)?;
     let on_label = targets.broadcast_mul(&off_label.sum_keepdim(D::Minus1)?)?;
@@ -35,17 +35,29 @@ pub(super) fn evaluate(logits: &Tensor, labels: &Tensor) -> Result<Evaluation> {
 
 pub(super) fn count_correct(logits: &Tensor, labels: &Tensor) -> Result<Correct> {
     let classes = logits.dim(1)?;
-    check_labels(&labels.to_vec1::<u32>()?, classes)?;
-    let count = |hits: Tensor| -> Result<usize> {
-        Ok(hits.to_dtype(DType::F64)?.sum_all()?.to_scalar::<f64>()? as usize)
-    };
-    let own = logits.gather(&labels.unsqueeze(1)?, D::Minus1)?;
+    let count = |hits: Tensor| hits.to_dtype(DType::F64)?.sum_all();
+    // Sums with zeros compare as their other term does; a product with one-hot rows would make infinities NaN.
+    let own = columns_of(labels, classes)?
+        .where_cond(logits, &logits.zeros_like()?)?
+        .sum_keepdim(D::Minus1)?;
     let not_larger = logits.broadcast_le(&own)?.to_dtype(DType::F32)?;
     let larger = not_larger.sum(D::Minus1)?.affine(-1.0, classes as f64)?;
-    Ok(Correct {
-        first: count(logits.argmax(D::Minus1)?.eq(labels)?)?,
-        among_five: count(larger.lt(5f32)?)?,
-    })
+    let counts = [
+        count(logits.argmax(D::Minus1)?.eq(labels)?)?,
+        count(larger.lt(5f32)?)?,
+    ];
+    let [first, among_five] = read(counts, labels, classes)?.map(|count| count as usize);
+    Ok(Correct { first, among_five })
+}
+
+/// The values of two f64 scalars in one reading, which also shows whether every label is below `classes`.
+fn read([first, second]: [Tensor; 2], labels: &Tensor, classes: usize) -> Result<[f64; 2]> {
+    let largest = labels.to_dtype(DType::F64)?.max(0)?;
+    let values = Tensor::stack(&[first, second, largest], 0)?.to_vec1::<f64>()?;
+    if values[2] >= classes as f64 {
+        check_labels(&labels.to_vec1::<u32>()?, classes)?;
+    }
+    Ok([values[0], values[1]])
 }
 
 pub(super) fn hessian_product(probabilities: &Tensor, block: &Tensor) -> Result<Tensor> {

@@ -55,7 +55,7 @@ pub(crate) fn product(options: &ProductOptions) -> Result<()> {
     let computing = Computing {
         device: options.device.clone(),
         threads: options.threads,
-        memory_budget: 0,
+        memory_budget: Some(0),
     };
     let machine = Machine::new(&computing, None)?;
     let weights = options.weights.display().to_string();
@@ -93,7 +93,7 @@ pub(crate) fn product(options: &ProductOptions) -> Result<()> {
     drop(tensors);
     let network = model.measured(batch_norm, &buffers)?;
     let mean_loss = model.mean_loss(&network, &examples, &machine, batch_size)?;
-    let ((loss, gradient), gradient_seconds) = timed(options.repeat, || {
+    let ((loss, gradient), gradient_seconds) = timed(options.repeat, &machine.device, || {
         Ok(mean_loss.gradient(&theta, Selection::All)?)
     })?;
     let retention = match options.retention {
@@ -103,11 +103,8 @@ pub(crate) fn product(options: &ProductOptions) -> Result<()> {
     let curvature = mean_loss.curvature(&theta, retention)?;
     let operator = &curvature.operator(curvature_matrix(options.matrix))?;
     let block = block(operator, &given, usize::from(options.vectors))?;
-    let (product, seconds) = timed(options.repeat, || {
-        let product = operator.apply_block(&block)?;
-        // On an accelerator the clock stops when the result is there, not when it is asked for.
-        machine.device.synchronize()?;
-        Ok(product)
+    let (product, seconds) = timed(options.repeat, &machine.device, || {
+        Ok(operator.apply_block(&block)?)
     })?;
     let first = product.get(0)?;
     let record = model.record(batch_norm);
@@ -200,13 +197,19 @@ struct Seconds {
     median: f64,
 }
 
-/// Does `work` once untimed and `repeat` times timed; the last result.
-fn timed<T>(repeat: u16, mut work: impl FnMut() -> Result<T>) -> Result<(T, Seconds)> {
-    let mut last = work()?;
+/// Does `work` once untimed and `repeat` times timed; the last result. The clock stops when the result is there on the
+/// `device`, not when it is asked for.
+fn timed<T>(repeat: u16, device: &Device, work: impl Fn() -> Result<T>) -> Result<(T, Seconds)> {
+    let done = || {
+        let result = work()?;
+        device.synchronize()?;
+        Ok::<_, anyhow::Error>(result)
+    };
+    let mut last = done()?;
     let mut seconds = Vec::with_capacity(usize::from(repeat));
     for _ in 0..repeat {
         let started = Instant::now();
-        last = work()?;
+        last = done()?;
         seconds.push(started.elapsed().as_secs_f64());
     }
     seconds.sort_by(f64::total_cmp);

@@ -60,7 +60,9 @@ pub(crate) fn execute(
             "train.batch_size must be at most the {examples} training examples, got {batch_size}"
         );
     }
-    training::check_memory(spec, &model.network)?;
+    if computing.device == "cpu" {
+        training::check_memory(spec, &model.network, environment::memory())?;
+    }
     let normalization = splits.train.normalization();
     let origin = Origin {
         run: run.id(),
@@ -75,6 +77,7 @@ pub(crate) fn execute(
         }
         Found::Open(directory) => {
             let machine = Machine::new(computing, None)?;
+            training::check_memory(spec, &model.network, machine.memory)?;
             let done = work(run, &model, places, &splits, &machine, &directory, progress);
             done.map_err(end_if_interrupted)?
         }

@@ -7,11 +7,9 @@ use anyhow::{Result, bail};
 use flatness_layers::Network;
 use flatness_records::{AverageSpec, Dtype, OptimizerSpec, Spec};
 
-use crate::environment;
-
-/// Refuses `spec` for `network` where the system says that there is less memory.
-pub(crate) fn check(spec: &Spec, network: &Network) -> Result<()> {
-    let (needed, there) = (least(spec, network), environment::memory());
+/// Refuses `spec` for `network` where less memory is `there`, in bytes.
+pub(crate) fn check(spec: &Spec, network: &Network, there: Option<u64>) -> Result<()> {
+    let needed = least(spec, network);
     let Some(there) = there.filter(|&there| needed > there as f64) else {
         return Ok(());
     };

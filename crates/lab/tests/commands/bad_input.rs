@@ -101,7 +101,8 @@ fn what_is_not_there_and_what_cannot_be_written_are_named() {
     assert_eq!(fs::read(&blocked).expect("it is still there"), b"");
     fs::remove_file(&blocked).expect("removable");
     for (device, expected) in [
-        ("cuda", "use --device cpu"),
+        ("cuda:4095", "use --device cpu"),
+        ("cuda:x", "must be cpu, cuda, cuda:N or auto"),
         ("tpu", "must be cpu, cuda, cuda:N or auto"),
     ] {
         refused(&format!("{line} --device {device}"), &[expected]);

@@ -93,7 +93,7 @@ fn what_does_not_fit_is_one_sentence() {
         ("--classes 7", "fc.weight"),
         ("--classes 3", "label"),
         ("--classes 10 --n 7", "--n must be in 1..=6"),
-        ("--classes 10 --device cuda", "cannot be had"),
+        ("--classes 10 --device cuda:4095", "cannot be had"),
     ] {
         refused(&product(directory.path(), options), &[expected]);
     }
