@@ -40,7 +40,8 @@ pub(crate) enum Command {
     cargo xtask reproduce                       the quick profile on the data at hand\n  \
     cargo xtask reproduce --dry-run             what that would run, and for how long\n  \
     cargo xtask reproduce --only C1,C8          these claims only\n  \
-    cargo xtask reproduce --data DIR --seeds 5  on the data set in DIR, with more seeds"
+    cargo xtask reproduce --data DIR --seeds 5  on the data set in DIR, with more seeds\n  \
+    cargo xtask reproduce --device cuda         on a GPU (docs/CUDA.md)"
 )]
 pub(crate) struct ReproduceOptions {
     /// Try these claims only, and run only what they need
@@ -55,13 +56,13 @@ pub(crate) struct ReproduceOptions {
     /// Directory with the data set [default: the cache directory, else the embedded fixture]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
-    /// Device: cpu, cuda, cuda:N or auto
+    /// Device: cpu, cuda, cuda:N or auto (CUDA where toolkit, driver and GPU are there)
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     pub(crate) device: String,
     /// Program `flatness` that does the runs [default: it is built]
     #[arg(long, value_name = "PATH")]
     pub(crate) binary: Option<PathBuf>,
-    /// Runs at a time, the cores divided among them [default: one per core]
+    /// Runs at a time, the cores divided among them [default: one per core; on CUDA one]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: Option<u16>,
     /// Directory to write to [default: `reproduction` in the workspace]

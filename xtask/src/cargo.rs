@@ -1,10 +1,13 @@
 //! Running cargo, and finding what it has built.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
+
+use crate::cuda::{Toolkit, in_front};
 
 const BINARY: &str = "flatness";
 
@@ -25,11 +28,38 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// Builds the release binary, showing cargo's own progress, and returns its path.
-pub(crate) fn build_binary() -> Result<PathBuf> {
-    let output = cargo()
-        .args(["build", "--release", "-p", "flatness-lab", "--locked"])
-        .arg("--message-format=json-render-diagnostics")
+/// Directory in `target` of builds with CUDA, so that they and the others do not replace each other.
+const WITH_CUDA: &str = "gpu";
+
+/// Builds the release binary, with CUDA where a `toolkit` is given, showing cargo's own progress, and returns its path.
+pub(crate) fn build_binary(toolkit: Option<&Toolkit>) -> Result<PathBuf> {
+    let mut command = cargo();
+    command
+        .args("rustc --release -p flatness-lab --bin flatness --locked".split(' '))
+        .arg("--message-format=json-render-diagnostics");
+    if let Some(toolkit) = toolkit {
+        let target = target_directory()?.join(WITH_CUDA);
+        let links = target.join("libraries");
+        toolkit.link_libraries(&links)?;
+        command
+            .args(["--features", toolkit.feature, "--target-dir"])
+            .arg(&target)
+            .env("CUDA_HOME", &toolkit.root)
+            .env("PATH", in_front("PATH", &toolkit.root.join("bin"))?)
+            .env("LIBRARY_PATH", in_front("LIBRARY_PATH", &links)?)
+            .arg("--");
+        // The older kind of search path also serves the libraries that a library loads.
+        let mut options: Vec<OsString> = vec!["--disable-new-dtags".into()];
+        for directory in toolkit.directories() {
+            options.extend(["-rpath".into(), directory.into()]);
+        }
+        for option in options {
+            let mut argument = OsString::from("-Clink-arg=");
+            argument.push(option);
+            command.args(["-Clink-arg=-Xlinker".into(), argument]);
+        }
+    }
+    let output = command
         .stderr(Stdio::inherit())
         .output()
         .context("cannot start cargo")?;
@@ -44,14 +74,22 @@ pub(crate) fn build_binary() -> Result<PathBuf> {
         .context("cargo has built flatness-lab, but no executable called `flatness`")
 }
 
-/// The release binary of an earlier build, if there is one.
-pub(crate) fn built_binary() -> Option<PathBuf> {
+/// The release binary of an earlier build, with CUDA or without, if there is one.
+pub(crate) fn built_binary(toolkit: Option<&Toolkit>) -> Option<PathBuf> {
+    let target = target_directory().ok()?;
+    let target = toolkit.map_or(target.clone(), |_| target.join(WITH_CUDA));
+    let name = format!("{BINARY}{}", std::env::consts::EXE_SUFFIX);
+    let path = target.join("release").join(name);
+    path.is_file().then_some(path)
+}
+
+/// Where cargo builds.
+fn target_directory() -> Result<PathBuf> {
     let output = cargo()
         .args("metadata --no-deps --offline --format-version 1".split(' '))
         .output()
-        .ok()?;
-    let metadata: Value = serde_json::from_slice(&output.stdout).ok()?;
-    let directory = Path::new(metadata["target_directory"].as_str()?).join("release");
-    let path = directory.join(format!("{BINARY}{}", std::env::consts::EXE_SUFFIX));
-    path.is_file().then_some(path)
+        .context("cannot start cargo")?;
+    let metadata: Value = serde_json::from_slice(&output.stdout)?;
+    let target = metadata["target_directory"].as_str().map(PathBuf::from);
+    target.context("cargo does not say where it builds")
 }

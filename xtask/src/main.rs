@@ -6,6 +6,7 @@
 mod arguments;
 mod cargo;
 mod ci;
+mod cuda;
 mod estimate;
 mod pool;
 mod profile;

@@ -15,6 +15,7 @@ use flatness_report::{
 
 use crate::arguments::ReproduceOptions;
 use crate::cargo::{build_binary, built_binary, workspace_root};
+use crate::cuda::{Places, Toolkit, resolve};
 use crate::estimate::{Seconds, seconds, spec_path, write_specs};
 use crate::pool::{Job, Setting, execute, lock, run_directory};
 use crate::profile::{Grid, Profile, decimal, label};
@@ -29,9 +30,20 @@ pub(crate) fn reproduce(options: &ReproduceOptions) -> Result<ExitCode> {
     }
     let grids = profile.grids(&options.profile)?;
     let cores = available_parallelism().map_or(1, usize::from);
-    let jobs = options.jobs.map_or(cores, usize::from);
+    let (device, toolkit) = match &options.binary {
+        // What the program can do is its own affair.
+        Some(_) => (options.device.clone(), None),
+        None if options.report_only => (options.device.clone(), None),
+        None => resolve(&options.device, &Places::of_this_machine())?,
+    };
+    // Runs on one GPU wait for each other, and share its memory.
+    let at_a_time = if device.starts_with("cuda") { 1 } else { cores };
+    let jobs = options.jobs.map_or(at_a_time, usize::from);
+    if options.device == "auto" && device != "auto" {
+        say(&format!("--device auto: {device}"));
+    }
     if options.dry_run {
-        return dry_run(options, &grids, jobs);
+        return dry_run(options, &device, toolkit.as_ref(), &grids, jobs);
     }
     let out = match &options.out {
         Some(out) => out.clone(),
@@ -41,11 +53,14 @@ pub(crate) fn reproduce(options: &ReproduceOptions) -> Result<ExitCode> {
     let mut failure = None;
     if !options.report_only {
         let setting = Setting {
-            binary: options.binary.clone().map_or_else(build_binary, Ok)?,
+            binary: match &options.binary {
+                Some(binary) => binary.clone(),
+                None => build_binary(toolkit.as_ref())?,
+            },
             lock: lock(&out)?,
             out: out.clone(),
             data: options.data.clone(),
-            device: options.device.clone(),
+            device,
             jobs,
             threads: (cores / jobs).max(1),
             stop: stop.clone(),
@@ -122,15 +137,21 @@ fn distinct(grids: &[Grid]) -> Vec<&Run> {
 }
 
 /// Prints the grid with its time; without a binary of this state nobody knows the sizes of the models.
-fn dry_run(options: &ReproduceOptions, grids: &[Grid], jobs: usize) -> Result<ExitCode> {
-    let known = match options.binary.clone().or_else(built_binary) {
+fn dry_run(
+    options: &ReproduceOptions,
+    device: &str,
+    toolkit: Option<&Toolkit>,
+    grids: &[Grid],
+    jobs: usize,
+) -> Result<ExitCode> {
+    let binary = options.binary.clone();
+    let known = match binary.or_else(|| built_binary(toolkit)) {
         None => None,
         Some(binary) => {
             let specs = tempfile::tempdir()?;
             let runs = distinct(grids);
             write_specs(specs.path(), &runs)?;
             let data = options.data.as_deref();
-            let device = &options.device;
             Some(seconds(&binary, data, device, specs.path(), &runs)?)
         }
     };

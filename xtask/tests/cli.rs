@@ -49,6 +49,10 @@ fn what_cannot_run_says_so_in_one_sentence_with_code_2() {
             "seeds must be at least 1, got 0",
         ),
         ("--only C9", "profile quick has no claim `C9`"),
+        (
+            "--device tpu",
+            "--device must be cpu, cuda, cuda:N or auto, got tpu",
+        ),
     ] {
         let assertion = xtask(&format!("reproduce {options}")).assert().code(2);
         let said = String::from_utf8_lossy(&assertion.get_output().stderr).into_owned();
@@ -84,4 +88,28 @@ fn a_dry_run_shows_the_grid_and_writes_nothing() {
         assert!(line.chars().count() <= 100, "{line}");
     }
     assert!(!out.exists());
+}
+
+#[test]
+fn a_gpu_that_is_not_there_is_one_sentence_before_anything_is_written() {
+    if ["/dev/nvidiactl", "/dev/dxg"].map(|file| std::path::Path::new(file).exists()) != [false; 2]
+    {
+        eprintln!("skipped: there is a GPU");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("out");
+    for device in ["cuda", "cuda:1"] {
+        let mut command = xtask(&format!("reproduce --device {device} --out"));
+        command.arg(&out);
+        let assertion = command.assert().code(2);
+        let said = String::from_utf8_lossy(&assertion.get_output().stderr).into_owned();
+        let expected = format!("error: --device {device} cannot be had: ");
+        assert!(
+            said.starts_with(&expected) && said.contains(" of "),
+            "{said}"
+        );
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(!out.exists());
+    }
 }
