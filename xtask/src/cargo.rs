@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::cuda::Toolkit;
+use crate::cuda::{Toolkit, in_front};
 
 const BINARY: &str = "flatness";
 
@@ -45,21 +45,18 @@ pub(crate) fn build_binary(toolkit: Option<&Toolkit>) -> Result<PathBuf> {
             .args(["--features", toolkit.feature, "--target-dir"])
             .arg(&target)
             .env("CUDA_HOME", &toolkit.root)
-            .env(
-                "PATH",
-                Toolkit::in_front("PATH", &toolkit.root.join("bin"))?,
-            )
-            .env("LIBRARY_PATH", Toolkit::in_front("LIBRARY_PATH", &links)?)
+            .env("PATH", in_front("PATH", &toolkit.root.join("bin"))?)
+            .env("LIBRARY_PATH", in_front("LIBRARY_PATH", &links)?)
             .arg("--");
         // The older kind of search path also serves the libraries that a library loads.
-        let paths = toolkit
-            .directories()
-            .into_iter()
-            .flat_map(|directory| [OsString::from("-rpath"), directory.into_os_string()]);
-        for option in std::iter::once("--disable-new-dtags".into()).chain(paths) {
-            let mut option_of_linker = OsString::from("-Clink-arg=");
-            option_of_linker.push(option);
-            command.args(["-Clink-arg=-Xlinker".into(), option_of_linker]);
+        let mut options: Vec<OsString> = vec!["--disable-new-dtags".into()];
+        for directory in toolkit.directories() {
+            options.extend(["-rpath".into(), directory.into()]);
+        }
+        for option in options {
+            let mut argument = OsString::from("-Clink-arg=");
+            argument.push(option);
+            command.args(["-Clink-arg=-Xlinker".into(), argument]);
         }
     }
     let output = command

@@ -1,9 +1,13 @@
 //! Where CUDA is on this machine: the toolkit that compiles kernels, the libraries, the driver and a device.
 //!
 //! A toolkit is a directory with `bin/nvcc`, installed by the system, by conda or from the wheels that PyTorch uses
-//! (`nvidia/cu13`), whose libraries lie beside each other. What the linker is given are links of the names that it looks for,
-//! since wheels have `libcublas.so.13` only, and the driver's `libcuda.so.1` comes with the driver.
+//! (`nvidia/cu13`), whose libraries lie beside each other. The linker is given links of the names that it looks for, since
+//! wheels have `libcublas.so.13` only, and a driver `libcuda.so.1`.
 
+#[cfg(test)]
+mod tests;
+
+use std::env::{split_paths, var_os};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -17,24 +21,19 @@ const DRIVER: &str = "cuda";
 const CUDNN: &str = "cudnn";
 
 /// Variables that name a toolkit.
-const VARIABLES: [&str; 4] = [
-    "CUDA_HOME",
-    "CUDA_PATH",
-    "CUDA_ROOT",
-    "CUDA_TOOLKIT_ROOT_DIR",
-];
+const VARIABLES: [&str; 3] = ["CUDA_HOME", "CUDA_PATH", "CUDA_ROOT"];
 
 /// Where is looked.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug)]
 pub(crate) struct Places {
-    /// Directories that may have `bin/nvcc`, in order, with the reason where it is not the path.
-    pub(crate) toolkits: Vec<(String, PathBuf)>,
+    /// Directories that may have `bin/nvcc`, in order.
+    toolkits: Vec<PathBuf>,
     /// Directories of the system's libraries.
-    pub(crate) libraries: Vec<PathBuf>,
+    libraries: Vec<PathBuf>,
     /// Files that are there where there is a device.
-    pub(crate) devices: Vec<PathBuf>,
+    devices: Vec<PathBuf>,
     /// Whether the generation of the device is known: `CUDA_COMPUTE_CAP`, or `nvidia-smi`, which says it.
-    pub(crate) generation: bool,
+    generation: bool,
 }
 
 /// What a build with CUDA takes.
@@ -43,7 +42,7 @@ pub(crate) struct Toolkit {
     /// The directory of `bin/nvcc`.
     pub(crate) root: PathBuf,
     /// Each library by the name that the linker knows.
-    pub(crate) libraries: Vec<(&'static str, PathBuf)>,
+    libraries: Vec<(&'static str, PathBuf)>,
     /// `cudnn`, where its library is there, else `cuda`.
     pub(crate) feature: &'static str,
 }
@@ -51,53 +50,44 @@ pub(crate) struct Toolkit {
 /// The device that `name` means on this machine, and the toolkit to build with where it is one of CUDA. `auto` is CUDA
 /// where everything is there.
 pub(crate) fn resolve(name: &str, places: &Places) -> Result<(String, Option<Toolkit>)> {
-    let index = name.strip_prefix("cuda:").map(str::parse::<usize>);
-    match (name, index) {
-        ("cpu", _) => Ok((name.to_owned(), None)),
-        ("auto", _) => Ok(match find(places) {
-            Ok(toolkit) => ("cuda".to_owned(), Some(toolkit)),
-            Err(_) => ("cpu".to_owned(), None),
-        }),
+    let index = name.strip_prefix("cuda:").map(str::parse::<u32>);
+    let (device, toolkit) = match (name, index) {
+        ("cpu", _) => (name, None),
+        ("auto", _) => match find(places) {
+            Ok(toolkit) => ("cuda", Some(toolkit)),
+            Err(_) => ("cpu", None),
+        },
         ("cuda", _) | (_, Some(Ok(_))) => {
-            let found = find(places);
-            let toolkit = found.with_context(|| format!("--device {name} cannot be had"))?;
-            Ok((name.to_owned(), Some(toolkit)))
+            let cannot = || format!("--device {name} cannot be had");
+            (name, Some(find(places).with_context(cannot)?))
         }
         _ => bail!("--device must be cpu, cuda, cuda:N or auto, got {name}"),
-    }
+    };
+    Ok((device.to_owned(), toolkit))
 }
 
-/// The first toolkit, its libraries and a device, or one sentence about the first of them that is missing.
-pub(crate) fn find(places: &Places) -> Result<Toolkit> {
-    let compiler = |root: &Path| ["nvcc", "nvcc.exe"].map(|name| root.join("bin").join(name));
-    let has_compiler = |root: &Path| compiler(root).iter().any(|path| path.is_file());
-    let toolkits = places.toolkits.iter();
-    let Some((_, root)) = toolkits.clone().find(|(_, root)| has_compiler(root)) else {
-        let looked = toolkits.map(|(from, root)| match from.as_str() {
-            "" => root.display().to_string(),
-            _ => format!("{} ({from})", root.display()),
-        });
+/// The first toolkit with its libraries, or one sentence about the first thing that is missing.
+fn find(places: &Places) -> Result<Toolkit> {
+    let mut toolkits = places.toolkits.iter();
+    let Some(root) = toolkits.find(|root| root.join("bin/nvcc").is_file()) else {
         bail!(
-            "there is no CUDA toolkit, since bin/nvcc is in none of {}; docs/CUDA.md says what to install",
-            looked.collect::<Vec<_>>().join(", ")
+            "there is no CUDA toolkit, since bin/nvcc is in none of {}; set CUDA_HOME, or install one as docs/CUDA.md says",
+            joined(&places.toolkits)
         );
     };
-    let own = own_libraries(root);
-    let in_any = |directories: &[PathBuf], name| library(directories, name);
+    let directories = [own_libraries(root), places.libraries.clone()].concat();
     let mut libraries = Vec::new();
     for name in LIBRARIES {
-        let found = in_any(&own, name).or_else(|| in_any(&places.libraries, name));
-        let Some(found) = found else {
+        let Some(found) = library(&directories, name) else {
             bail!(
-                "the CUDA toolkit in {} lacks lib{name}.so, which is neither in {} nor in {}",
+                "the CUDA toolkit in {} lacks lib{name}.so, which is in none of {}",
                 root.display(),
-                joined(&own),
-                joined(&places.libraries)
+                joined(&directories)
             );
         };
         libraries.push((name, found));
     }
-    let Some(driver) = in_any(&places.libraries, DRIVER) else {
+    let Some(driver) = library(&places.libraries, DRIVER) else {
         bail!(
             "there is no NVIDIA driver, since libcuda.so.1 is in none of {}",
             joined(&places.libraries)
@@ -105,22 +95,19 @@ pub(crate) fn find(places: &Places) -> Result<Toolkit> {
     };
     libraries.push((DRIVER, driver));
     if !places.devices.iter().any(|file| file.exists()) {
-        bail!(
-            "there is no NVIDIA GPU, since none of {} exists",
-            joined(&places.devices)
-        );
+        let looked = joined(&places.devices);
+        bail!("there is no NVIDIA GPU, since none of {looked} exists");
     }
     if !places.generation {
         bail!(
-            "the generation of the GPU is unknown, since nvidia-smi is not on PATH; set CUDA_COMPUTE_CAP, such as 90"
+            "nvidia-smi, which names the generation of the GPU, is not on PATH; set CUDA_COMPUTE_CAP, such as 90"
         );
     }
-    let cudnn = in_any(&own, CUDNN).or_else(|| in_any(&places.libraries, CUDNN));
+    let cudnn = library(&directories, CUDNN).map(|path| (CUDNN, path));
     let feature = if cudnn.is_some() { "cudnn" } else { "cuda" };
-    libraries.extend(cudnn.map(|path| (CUDNN, path)));
-    let root = root.clone();
+    libraries.extend(cudnn);
     Ok(Toolkit {
-        root,
+        root: root.clone(),
         libraries,
         feature,
     })
@@ -128,40 +115,31 @@ pub(crate) fn find(places: &Places) -> Result<Toolkit> {
 
 /// Directories of the libraries of the toolkit in `root`: its own and, among wheels, those of its neighbours.
 fn own_libraries(root: &Path) -> Vec<PathBuf> {
-    let machine = format!("targets/{}-linux/lib", std::env::consts::ARCH);
-    let mut directories: Vec<PathBuf> = ["lib64", "lib", &machine]
-        .map(|name| root.join(name))
-        .to_vec();
-    if let Some(wheels) = root.parent().filter(|parent| parent.ends_with("nvidia")) {
-        directories.extend(
-            below(wheels, |_| true)
-                .into_iter()
-                .map(|wheel| wheel.join("lib")),
-        );
-    }
-    directories.retain(|directory| directory.is_dir());
-    directories
+    let own = ["lib64", "lib"].map(|name| root.join(name));
+    let wheels = root.parent().filter(|parent| parent.ends_with("nvidia"));
+    let wheels = wheels.map_or_else(Vec::new, |wheels| below(wheels, |_| true));
+    let neighbours = wheels.into_iter().map(|wheel| wheel.join("lib"));
+    own.into_iter().chain(neighbours).collect()
 }
 
-/// The file of a shared library: by its plain name, or with the lowest version behind it.
+/// The file of a shared library: by its plain name, or with a version behind it.
 fn library(directories: &[PathBuf], name: &str) -> Option<PathBuf> {
     let file = format!("lib{name}.so");
-    directories.iter().find_map(|directory| {
-        let versioned = format!("{file}.");
-        let found = below(directory, |other| {
-            other == file || other.starts_with(&versioned)
-        });
-        found.into_iter().next()
-    })
+    let is_version = |of: &str| {
+        of.strip_prefix(&file)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    let found = directories
+        .iter()
+        .map(|directory| below(directory, is_version));
+    found.flatten().next()
 }
 
 /// The entries of `directory` whose name is `wanted`, sorted.
 fn below(directory: &Path, wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut found: Vec<PathBuf> = entries
-        .filter(|entry| entry.file_name().to_str().is_some_and(&wanted))
-        .map(|entry| entry.path())
-        .collect();
+    let named = entries.filter(|entry| entry.file_name().to_str().is_some_and(&wanted));
+    let mut found: Vec<PathBuf> = named.map(|entry| entry.path()).collect();
     found.sort();
     found
 }
@@ -175,33 +153,28 @@ impl Places {
     /// Those of this machine: what variables say, the compiler on the search path, where systems install it, and wheels in
     /// the environments of Python at hand and in `.cuda`.
     pub(crate) fn of_this_machine() -> Self {
-        let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-        let path = variable("PATH").unwrap_or_default();
-        let on_path = |program: &str| {
-            std::env::split_paths(&path).find(|directory| directory.join(program).is_file())
+        let path = var_os("PATH").unwrap_or_default();
+        let on_path = |program| split_paths(&path).map(move |directory| directory.join(program));
+        let named = |name: &&str| {
+            var_os(name)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
         };
-        let mut toolkits: Vec<(String, PathBuf)> = Vec::new();
-        for name in VARIABLES {
-            toolkits.extend(variable(name).map(|root| (name.to_owned(), root.into())));
-        }
-        if let Some(directory) = on_path("nvcc") {
-            let nvcc = directory.join("nvcc");
-            let nvcc = nvcc.canonicalize().unwrap_or(nvcc);
-            let root = nvcc.parent().and_then(Path::parent).unwrap_or(&directory);
-            toolkits.push(("PATH".to_owned(), root.to_owned()));
-        }
-        let usual = ["/usr/local/cuda", "/opt/cuda", "/usr/lib/cuda"];
-        toolkits.extend(usual.map(|root| (String::new(), root.into())));
-        for name in ["VIRTUAL_ENV", "CONDA_PREFIX"] {
-            if let Some(environment) = variable(name).map(PathBuf::from) {
-                toolkits.extend(wheels(&environment).map(|root| (name.to_owned(), root)));
-                toolkits.push((name.to_owned(), environment));
-            }
-        }
+        let mut toolkits: Vec<PathBuf> = VARIABLES.iter().filter_map(named).collect();
+        let compilers = on_path("nvcc").filter_map(|nvcc| nvcc.canonicalize().ok());
+        toolkits.extend(compilers.filter_map(|nvcc| Some(nvcc.parent()?.parent()?.to_owned())));
+        toolkits.extend(["/usr/local/cuda", "/opt/cuda", "/usr/lib/cuda"].map(PathBuf::from));
         let root = workspace_root();
-        toolkits.extend(wheels(&root.join(".venv")).map(|root| (String::new(), root)));
-        toolkits.push((String::new(), root.join(".cuda/nvidia/cu13")));
-        let given = variable("LD_LIBRARY_PATH").unwrap_or_default();
+        let given = ["VIRTUAL_ENV", "CONDA_PREFIX"].iter().filter_map(named);
+        for environment in given.chain([root.join(".venv")]) {
+            let versions = below(&environment.join("lib"), |name| name.starts_with("python3"));
+            let wheels = versions
+                .into_iter()
+                .map(|of| of.join("site-packages/nvidia/cu13"));
+            toolkits.extend(wheels.chain([environment]));
+        }
+        toolkits.push(root.join(".cuda/nvidia/cu13"));
+        let given = var_os("LD_LIBRARY_PATH").unwrap_or_default();
         let machine = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
         let system = [
             "/usr/local/nvidia/lib64",
@@ -210,27 +183,19 @@ impl Places {
             "/usr/lib64",
             "/usr/lib",
         ];
-        let given = std::env::split_paths(&given).filter(|directory| directory.is_absolute());
+        let given = split_paths(&given).filter(|directory| directory.is_absolute());
         Self {
             toolkits,
             libraries: given.chain(system.map(PathBuf::from)).collect(),
             devices: ["/dev/nvidiactl", "/dev/dxg"].map(PathBuf::from).to_vec(),
-            generation: variable("CUDA_COMPUTE_CAP").is_some() || on_path("nvidia-smi").is_some(),
+            generation: var_os("CUDA_COMPUTE_CAP").is_some()
+                || on_path("nvidia-smi").any(|program| program.is_file()),
         }
     }
 }
 
-/// The toolkit among the wheels of an environment of Python, one for each version of it.
-fn wheels(environment: &Path) -> impl Iterator<Item = PathBuf> {
-    let versions = below(&environment.join("lib"), |name| name.starts_with("python3"));
-    versions
-        .into_iter()
-        .map(|version| version.join("site-packages/nvidia/cu13"))
-}
-
 impl Toolkit {
     /// Makes `directory` hold a link for each library, by the name that the linker looks for.
-    #[cfg(unix)]
     pub(crate) fn link_libraries(&self, directory: &Path) -> Result<()> {
         std::fs::create_dir_all(directory)?;
         for (name, path) in &self.libraries {
@@ -238,166 +203,30 @@ impl Toolkit {
             if link.is_symlink() {
                 std::fs::remove_file(&link)?;
             }
+            #[cfg(unix)]
             std::os::unix::fs::symlink(path, &link)
                 .with_context(|| format!("cannot make the link {}", link.display()))?;
         }
         Ok(())
     }
 
-    /// Nothing: the toolkit's own names are those that the linker looks for.
-    #[cfg(not(unix))]
-    pub(crate) fn link_libraries(&self, _: &Path) -> Result<()> {
-        Ok(())
-    }
-
     /// Directories in which a program finds the libraries when it starts, each once.
-    pub(crate) fn directories(&self) -> Vec<PathBuf> {
-        let mut directories: Vec<PathBuf> = Vec::new();
-        for directory in self.libraries.iter().filter_map(|(_, path)| path.parent()) {
-            if !directories.iter().any(|other| other == directory) {
-                directories.push(directory.to_owned());
+    pub(crate) fn directories(&self) -> Vec<&Path> {
+        let parents = self.libraries.iter().filter_map(|(_, path)| path.parent());
+        parents.fold(Vec::new(), |mut directories, parent| {
+            if !directories.contains(&parent) {
+                directories.push(parent);
             }
-        }
-        directories
-    }
-
-    /// `variable`, a list of directories, with `directory` in front.
-    pub(crate) fn in_front(variable: &str, directory: &Path) -> Result<OsString> {
-        let list = std::env::var_os(variable).unwrap_or_default();
-        let others = std::env::split_paths(&list).filter(|other| !other.as_os_str().is_empty());
-        Ok(std::env::join_paths(
-            std::iter::once(directory.to_owned()).chain(others),
-        )?)
+            directories
+        })
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::fs::{create_dir_all, write};
-
-    use super::*;
-
-    /// A machine below `root` with these empty files, and `nvidia` wheels, a toolkit and system directories to look in.
-    fn machine(root: &Path, files: &[&str]) -> Places {
-        for file in files {
-            let path = root.join(file);
-            create_dir_all(path.parent().unwrap()).unwrap();
-            write(path, "").unwrap();
-        }
-        let toolkit = |name: &str| (String::new(), root.join(name));
-        Places {
-            toolkits: vec![
-                ("CUDA_HOME".to_owned(), root.join("home")),
-                toolkit("local"),
-                toolkit("site/nvidia/cu13"),
-            ],
-            libraries: vec![root.join("usr/lib")],
-            devices: vec![root.join("dev/nvidiactl")],
-            generation: true,
-        }
-    }
-
-    const LOCAL: [&str; 8] = [
-        "local/bin/nvcc",
-        "local/lib64/libcudart.so",
-        "local/lib64/libcublas.so",
-        "local/lib64/libcublasLt.so",
-        "local/lib64/libcurand.so",
-        "local/lib64/libnvrtc.so",
-        "usr/lib/libcuda.so.1",
-        "dev/nvidiactl",
-    ];
-
-    const WHEELS: [&str; 9] = [
-        "site/nvidia/cu13/bin/nvcc",
-        "site/nvidia/cu13/lib/libcudart.so.13",
-        "site/nvidia/cu13/lib/libcublas.so.13",
-        "site/nvidia/cu13/lib/libcublasLt.so.13",
-        "site/nvidia/cu13/lib/libcurand.so.10",
-        "site/nvidia/cu13/lib/libnvrtc.so.13",
-        "site/nvidia/cudnn/lib/libcudnn.so.9",
-        "usr/lib/libcuda.so.1",
-        "dev/nvidiactl",
-    ];
-
-    #[test]
-    fn a_toolkit_of_the_system_and_one_of_wheels_are_found() {
-        for (files, root, feature) in [
-            (&LOCAL[..], "local", "cuda"),
-            (&WHEELS[..], "site/nvidia/cu13", "cudnn"),
-        ] {
-            let directory = tempfile::tempdir().unwrap();
-            let places = machine(directory.path(), files);
-            for name in ["cuda", "cuda:1", "auto"] {
-                let (device, toolkit) = resolve(name, &places).unwrap();
-                assert_eq!(device, if name == "auto" { "cuda" } else { name });
-                let toolkit = toolkit.unwrap();
-                assert_eq!(toolkit.root, directory.path().join(root));
-                assert_eq!(toolkit.feature, feature);
-                // Every file but compiler and device is a library.
-                assert_eq!(toolkit.libraries.len(), files.len() - 2);
-                for (name, path) in &toolkit.libraries {
-                    let file = path.file_name().unwrap().to_str().unwrap();
-                    assert!(file.starts_with(&format!("lib{name}.so")), "{file}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn what_is_missing_is_one_sentence_with_the_places_and_auto_is_the_cpu() {
-        for (missing, expected) in [
-            ("local/bin/nvcc", "bin/nvcc is in none of "),
-            (
-                "local/lib64/libcublas.so",
-                "lacks libcublas.so, which is neither in ",
-            ),
-            ("usr/lib/libcuda.so.1", "libcuda.so.1 is in none of "),
-            ("dev/nvidiactl", "none of "),
-        ] {
-            let directory = tempfile::tempdir().unwrap();
-            let files: Vec<&str> = LOCAL.into_iter().filter(|file| *file != missing).collect();
-            let places = machine(directory.path(), &files);
-            let said = format!("{:#}", resolve("cuda", &places).unwrap_err());
-            assert!(said.starts_with("--device cuda cannot be had: "), "{said}");
-            let parent = directory.path().join(missing);
-            let place = if missing.ends_with("nvcc") {
-                "home (CUDA_HOME), ".to_owned()
-            } else {
-                parent.parent().unwrap().display().to_string()
-            };
-            assert!(said.contains(expected) && said.contains(&place), "{said}");
-            assert_eq!(resolve("auto", &places).unwrap(), ("cpu".to_owned(), None));
-        }
-        let unknown = Places {
-            generation: false,
-            ..machine(tempfile::tempdir().unwrap().path(), &[])
-        };
-        assert!(find(&unknown).is_err());
-        for name in ["tpu", "cuda:x", "cuda:"] {
-            let said = resolve(name, &unknown).unwrap_err().to_string();
-            assert!(said.contains("must be cpu, cuda, cuda:N or auto"), "{said}");
-        }
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn the_linker_finds_every_library_by_its_plain_name() {
-        let directory = tempfile::tempdir().unwrap();
-        let places = machine(directory.path(), &WHEELS);
-        let toolkit = find(&places).unwrap();
-        let links = directory.path().join("links");
-        // A second time too, over the links of the first.
-        for _ in 0..2 {
-            toolkit.link_libraries(&links).unwrap();
-            for name in LIBRARIES.into_iter().chain([DRIVER, CUDNN]) {
-                assert!(links.join(format!("lib{name}.so")).is_file(), "{name}");
-            }
-        }
-        let directories = ["site/nvidia/cu13/lib", "usr/lib", "site/nvidia/cudnn/lib"];
-        assert_eq!(
-            toolkit.directories(),
-            directories.map(|name| directory.path().join(name))
-        );
-    }
+/// The list of directories in `variable`, with `directory` in front.
+pub(crate) fn in_front(variable: &str, directory: &Path) -> Result<OsString> {
+    let list = var_os(variable).unwrap_or_default();
+    let others = split_paths(&list).filter(|other| !other.as_os_str().is_empty());
+    Ok(std::env::join_paths(
+        [directory.to_owned()].into_iter().chain(others),
+    )?)
 }
