@@ -11,13 +11,14 @@ use serde_json::Value;
 const EDGES: &str = "
 operator   <-
 kernels    <-
-data       <-
+formats    <-
+data       <- formats
 optim      <- kernels
 records    <-
 fixtures   <-
 spectrum   <- kernels operator
 layers     <- kernels
-models     <- layers
+models     <- formats layers
 curvature  <- data kernels layers operator
 measures   <- curvature kernels layers operator
 engine     <- curvature data kernels layers measures operator records spectrum

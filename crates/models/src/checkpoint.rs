@@ -1,32 +1,36 @@
 //! Checkpoints: named parameters and running statistics, the keys and shapes of PyTorch's state dict.
 //!
-//! Written as safetensors; read from safetensors and from what `torch.save` writes.
+//! Written as safetensors; read from safetensors and from what `torch.save` writes, whole state dicts or
+//! modules, wherever in the file they are. Elements are decoded only where a network asks for them.
 
-mod pickle;
+mod entry;
+mod files;
+mod find;
 mod pytorch;
+mod safetensor;
+mod walk;
+mod weights;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
-use candle_core::{DType, Device, Tensor};
-use flatness_layers::{Network, ParamLayout, Parameter};
-use safetensors::SafeTensors;
+use candle_core::{DType, Tensor};
+use flatness_formats::magic;
+use flatness_layers::Network;
 
 use crate::Error;
 
-/// Names of each kind that an error lists; the others are counted.
-const LISTED: usize = 8;
+use entry::{Bytes, Entry, Storage};
+use find::{Candidate, Names, listed};
 
-/// Counter of training batches in PyTorch's batch-norm; nothing here depends on it.
-const BATCHES: &str = "num_batches_tracked";
-
-/// What a network in a `DataParallel` has before all its names.
-const PARALLEL: &str = "module.";
-
-/// Named tensors read from a checkpoint, on the CPU.
-#[derive(Debug, Clone)]
+/// Named tensors of a checkpoint.
+#[derive(Clone)]
 pub struct Checkpoint {
-    tensors: HashMap<String, Tensor>,
+    files: Vec<Bytes>,
+    storages: Vec<Storage>,
+    entries: Vec<Entry>,
     model: Option<String>,
 }
 
@@ -65,75 +69,135 @@ pub fn encode(
     })
 }
 
-/// Reads a checkpoint: a safetensors file, or a `.pth` of `torch.save`.
+/// Reads a checkpoint: a safetensors file, one of `torch.save`, the index of several such files, or a
+/// directory that holds one.
 ///
 /// # Errors
-/// [`Error::Read`], and those of [`decode`].
+/// [`Error::Read`], [`Error::Directory`], [`Error::Index`] and those of [`decode`].
 pub fn read(path: &Path) -> Result<Checkpoint, Error> {
-    let bytes = std::fs::read(path).map_err(|source| Error::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    decode(&bytes, &path.display().to_string())
+    files::read(path)
 }
 
 /// The checkpoint in `bytes`, of either format; `origin` names them in errors.
 ///
 /// # Errors
-/// [`Error::Format`] for anything that is not a whole safetensors file, [`Error::PyTorch`] for an
-/// archive of `torch.save` without tensors to be read.
+/// [`Error::Foreign`] for bytes of a known form that is no checkpoint, [`Error::Format`] for any others
+/// that are not a whole safetensors file, [`Error::PyTorch`] for what `torch.save` wrote without tensors
+/// to be read.
 pub fn decode(bytes: &[u8], origin: &str) -> Result<Checkpoint, Error> {
-    if pytorch::recognizes(bytes) {
-        let tensors = pytorch::tensors(bytes).map_err(|reason| Error::PyTorch {
+    of(bytes.to_vec(), origin)
+}
+
+/// Whether a file that begins with `head` can be a checkpoint.
+fn admit(head: &[u8], origin: &str) -> Result<(), Error> {
+    match magic::name(head) {
+        Some(what) if !pytorch::recognizes(head) && !safetensor::recognizes(head) => {
+            Err(Error::Foreign {
+                origin: origin.to_owned(),
+                what,
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn of(bytes: Vec<u8>, origin: &str) -> Result<Checkpoint, Error> {
+    admit(&bytes[..bytes.len().min(magic::HEAD)], origin)?;
+    let (entries, storages, model) = if pytorch::recognizes(&bytes) {
+        let refused = |reason| Error::PyTorch {
             origin: origin.to_owned(),
             reason,
-        })?;
-        return Checkpoint::new(tensors, None);
-    }
-    let format = |reason: String| Error::Format {
-        origin: origin.to_owned(),
-        reason,
+        };
+        let (entries, storages) = pytorch::read(&bytes).map_err(refused)?;
+        if entries.is_empty() {
+            let reason = "it has no state dict; save `model.state_dict()`";
+            return Err(refused(reason.to_owned()));
+        }
+        (entries, storages, None)
+    } else {
+        safetensor::read(&bytes).map_err(|reason| Error::Format {
+            origin: origin.to_owned(),
+            reason,
+        })?
     };
-    let metadata = SafeTensors::read_metadata(bytes);
-    let (_, metadata) = metadata.map_err(|error| format(error.to_string()))?;
-    let entries = metadata.metadata().as_ref();
-    let model = entries.and_then(|entries| entries.get("model").cloned());
-    let tensors = candle_core::safetensors::load_buffer(bytes, &Device::Cpu);
-    Checkpoint::new(tensors.map_err(|error| format(error.to_string()))?, model)
+    Ok(Checkpoint {
+        files: vec![Arc::new(bytes)],
+        storages,
+        entries,
+        model,
+    })
+}
+
+impl fmt::Debug for Checkpoint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.entries.iter().map(|entry| &entry.name);
+        formatter.debug_list().entries(names).finish()
+    }
 }
 
 impl Checkpoint {
-    /// Takes the names and number types of PyTorch to those of a [`Network`].
-    fn new(mut tensors: HashMap<String, Tensor>, model: Option<String>) -> Result<Self, Error> {
-        tensors.retain(|name, _| name.rsplit('.').next() != Some(BATCHES));
-        if tensors.keys().all(|name| name.starts_with(PARALLEL)) {
-            let bare =
-                |(name, tensor): (String, Tensor)| (name[PARALLEL.len()..].to_owned(), tensor);
-            tensors = tensors.into_iter().map(bare).collect();
-        }
-        for tensor in tensors.values_mut() {
-            if matches!(tensor.dtype(), DType::F16 | DType::BF16) {
-                *tensor = tensor.to_dtype(DType::F32)?;
-            }
-        }
-        Ok(Self { tensors, model })
-    }
-
     /// Name of the architecture, where the writer gave one.
     #[must_use]
     pub fn model(&self) -> Option<&str> {
         self.model.as_deref()
     }
 
-    /// Parameters (P) in the order of the layout of `network`, in the checkpoint's number type;
-    /// half precision becomes `F32`.
+    /// What lies at or under `entry` alone: a key, a path of keys joined by `/`, or a prefix of names.
+    ///
+    /// # Errors
+    /// [`Error::Entry`] where nothing does.
+    pub fn entry(mut self, entry: &str, origin: &str) -> Result<Self, Error> {
+        let wanted = entry.trim_end_matches(['/', '.']);
+        let is_under = |name: &str| {
+            let behind = name.strip_prefix(wanted);
+            behind.is_some_and(|behind| behind.is_empty() || behind.starts_with(['/', '.']))
+        };
+        if !self.entries.iter().any(|entry| is_under(&entry.name)) {
+            let names: Vec<&str> = self.entries.iter().map(|entry| &*entry.name).collect();
+            return Err(Error::Entry {
+                origin: origin.to_owned(),
+                got: entry.to_owned(),
+                known: listed(&names),
+            });
+        }
+        self.entries.retain(|entry| is_under(&entry.name));
+        Ok(self)
+    }
+
+    /// Where the weights of `network` are, and what else the file holds; none where they are not behind
+    /// anything and it holds nothing else.
+    ///
+    /// # Errors
+    /// Those of [`Checkpoint::parameters`].
+    pub fn place(&self, network: &Network, origin: &str) -> Result<Option<String>, Error> {
+        let candidate = self.locate(network, origin)?;
+        let left = Names::new(&self.entries).left_over(network, &candidate);
+        let place = match (&candidate, candidate.name()) {
+            (Candidate::Vector(_), name) => Some(format!("the weights are the vector `{name}`")),
+            (Candidate::Prefix(_), "") => None,
+            (Candidate::Prefix(_), name) => Some(format!("the weights are those under `{name}`")),
+        };
+        let left = match left.len() {
+            0 => None,
+            count => Some(format!(
+                "{count} other tensors are left out: {}",
+                listed(&left)
+            )),
+        };
+        let parts: Vec<String> = place.into_iter().chain(left).collect();
+        Ok((!parts.is_empty()).then(|| parts.join("; ")))
+    }
+
+    /// Parameters (P) in the order of the layout of `network`, in the checkpoint's number type: less than
+    /// single precision becomes `F32`, single beside double precision `F64`.
     ///
     /// # Errors
     /// [`Error::Mismatch`], which lists every missing, unexpected, mis-shaped and mis-typed name of
-    /// parameters and running statistics, and [`Error::Values`] for one that is not finite.
+    /// parameters and running statistics at the place that is nearest to fitting, [`Error::Ambiguous`]
+    /// for several that fit and differ, [`Error::Tensor`], and [`Error::Values`] for one that is not finite.
     pub fn parameters(&self, network: &Network, origin: &str) -> Result<Tensor, Error> {
-        self.check(network, origin)?;
-        self.finite(network.layout(), origin)
+        let candidate = self.locate(network, origin)?;
+        self.finite(network, network.layout(), &candidate, origin)
     }
 
     /// Running statistics (Q) in the order of [`Network::buffers`], as
@@ -142,9 +206,9 @@ impl Checkpoint {
     /// # Errors
     /// Those of [`Checkpoint::parameters`], and [`Error::Values`] for a variance below zero.
     pub fn buffers(&self, network: &Network, origin: &str) -> Result<Tensor, Error> {
-        self.check(network, origin)?;
+        let candidate = self.locate(network, origin)?;
         let layout = network.buffers();
-        let buffers = self.finite(layout, origin)?;
+        let buffers = self.finite(network, layout, &candidate, origin)?;
         for (parameter, view) in layout.parameters().iter().zip(layout.views(&buffers)?) {
             let least = view.min_all()?.to_dtype(DType::F64)?.to_scalar::<f64>()?;
             if parameter.name.ends_with(".running_var") && least < 0.0 {
@@ -157,80 +221,4 @@ impl Checkpoint {
         }
         Ok(buffers)
     }
-
-    /// Holds names, shapes and number types to those of `network`.
-    fn check(&self, network: &Network, origin: &str) -> Result<(), Error> {
-        let [mut missing, mut misshaped, mut mistyped] = [const { Vec::new() }; 3];
-        let (mut known, mut dtypes) = (HashSet::new(), HashSet::new());
-        let layouts = [network.layout(), network.buffers()];
-        for Parameter { name, shape, .. } in layouts.iter().flat_map(|layout| layout.parameters()) {
-            known.insert(name);
-            let Some(tensor) = self.tensors.get(name) else {
-                missing.push(format!("{name} {shape:?}"));
-                continue;
-            };
-            if tensor.dims() != shape {
-                let got = tensor.dims();
-                misshaped.push(format!("{name} {got:?} instead of {shape:?}"));
-            }
-            match tensor.dtype() {
-                DType::F32 | DType::F64 => drop(dtypes.insert(tensor.dtype().as_str())),
-                other => mistyped.push(format!("{name} {}", other.as_str())),
-            }
-        }
-        let unexpected = self.tensors.keys().filter(|name| !known.contains(name));
-        let mut unexpected: Vec<String> = unexpected.cloned().collect();
-        unexpected.sort_unstable();
-        let kinds = [
-            ("missing", missing),
-            ("of another shape", misshaped),
-            ("of no floating-point type", mistyped),
-            ("unexpected", unexpected),
-        ];
-        let mut problems: Vec<String> = kinds
-            .into_iter()
-            .filter(|(_, names)| !names.is_empty())
-            .map(|(kind, names)| listed(kind, &names))
-            .collect();
-        if dtypes.len() > 1 {
-            problems.push("f32 and f64 side by side, where one type is wanted".to_owned());
-        }
-        if problems.is_empty() {
-            return Ok(());
-        }
-        Err(Error::Mismatch {
-            origin: origin.to_owned(),
-            problems: problems.join("; "),
-        })
-    }
-
-    /// The flat vector of `layout`, which fits.
-    fn finite(&self, layout: &ParamLayout, origin: &str) -> Result<Tensor, Error> {
-        let mut pieces = Vec::with_capacity(layout.parameters().len());
-        for Parameter { name, .. } in layout.parameters() {
-            let Some(tensor) = self.tensors.get(name) else {
-                continue;
-            };
-            let magnitudes = tensor.abs()?.to_dtype(DType::F64)?;
-            if !magnitudes.sum_all()?.to_scalar::<f64>()?.is_finite() {
-                return Err(Error::Values {
-                    origin: origin.to_owned(),
-                    name: name.clone(),
-                    fault: "has values that are not finite",
-                });
-            }
-            pieces.push(tensor.clone());
-        }
-        Ok(layout.concatenate(&pieces)?)
-    }
-}
-
-/// `<count> <kind>: <names>`.
-fn listed(kind: &str, names: &[String]) -> String {
-    let (shown, hidden) = names.split_at(names.len().min(LISTED));
-    let more = match hidden.len() {
-        0 => String::new(),
-        count => format!(" and {count} more"),
-    };
-    format!("{} {kind}: {}{more}", names.len(), shown.join(", "))
 }

@@ -39,6 +39,62 @@ pub enum Error {
         /// What the reader found.
         reason: String,
     },
+    /// The bytes are of a form that holds no weights that are read.
+    #[error("{origin} is no checkpoint but {what}")]
+    Foreign {
+        /// File or other origin of the bytes.
+        origin: String,
+        /// What it is, with an article.
+        what: &'static str,
+    },
+    /// A directory without one checkpoint, or with several.
+    #[error("{} holds {count} checkpoints; name one file", path.display())]
+    Directory {
+        /// Directory.
+        path: PathBuf,
+        /// Files that are called as checkpoints are.
+        count: usize,
+    },
+    /// An index of several files that does not name them.
+    #[error("{} is no index of a checkpoint: {reason}", path.display())]
+    Index {
+        /// File.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Nothing of that name in a checkpoint.
+    #[error("{origin} has no entry `{got}`; its tensors are {known}")]
+    Entry {
+        /// File or other origin of the tensors.
+        origin: String,
+        /// Entry asked for.
+        got: String,
+        /// Names there are; of many the first.
+        known: String,
+    },
+    /// Several sets of weights that fit.
+    #[error(
+        "{origin} has {count} sets of weights that fit and differ: {names}; choose one with --entry"
+    )]
+    Ambiguous {
+        /// File or other origin of the tensors.
+        origin: String,
+        /// How many.
+        count: usize,
+        /// Their entries; of many the first.
+        names: String,
+    },
+    /// A tensor whose elements cannot be read.
+    #[error("{origin}: its tensor {name} {reason}")]
+    Tensor {
+        /// File or other origin of the tensors.
+        origin: String,
+        /// Its name in the file.
+        name: String,
+        /// What is wrong with it, as a predicate.
+        reason: String,
+    },
     /// An archive of `torch.save` from which no tensors can be read.
     #[error("cannot read the PyTorch file {origin}: {reason}")]
     PyTorch {

@@ -112,11 +112,6 @@ fn number_types_that_do_not_fit_are_errors() {
         );
         logistic(weight.unwrap(), bias.unwrap())
     };
-    let message = read(&typed(DType::F64, DType::F32))
-        .unwrap_err()
-        .to_string();
-    let expected = "f32 and f64 side by side, where one type is wanted";
-    assert!(message.ends_with(expected), "{message}");
     for dtype in [DType::I64, DType::U8] {
         let message = read(&typed(dtype, dtype)).unwrap_err().to_string();
         let dtype = dtype.as_str();
@@ -162,7 +157,8 @@ fn values_that_are_not_finite_are_errors_that_name_the_parameter() {
 #[test]
 fn every_truncation_and_every_extension_is_a_format_error() {
     let (_, bytes) = encoded(DType::F32);
-    for length in 0..bytes.len() {
+    assert!(matches!(read(&[]), Err(Error::Foreign { .. })));
+    for length in 1..bytes.len() {
         let error = read(&bytes[..length]).unwrap_err();
         assert!(
             matches!(error, Error::Format { .. }),

@@ -16,9 +16,14 @@ use super::{Computing, NormalizationOptions, Output, named, number_type, subset}
      Of a run, whatever is not given is as in its spec. The page docs/MEASURES.md says which measure answers which\n\
      question, docs/SPEC.md has the fields of a spec, which are the same words.", What::NAMES))]
 pub(crate) struct MeasureOptions {
-    /// Parameters, a .safetensors or .pth file with PyTorch's names, or the directory of a run
+    /// Parameters, a .safetensors or .pth file with PyTorch's names, the index of several such files, or the
+    /// directory of a run or of a checkpoint
     #[arg(value_name = "CHECKPOINT")]
     pub(crate) checkpoint: PathBuf,
+    /// Take the weights at or under this key of the checkpoint, `state_dict_ema` for one [default: the only ones that
+    /// fit the network]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) entry: Option<String>,
     /// Take nothing from the record of a run beside the checkpoint
     #[arg(long)]
     pub(crate) ignore_run: bool,
@@ -255,6 +260,9 @@ pub(crate) struct ProductOptions {
     /// Parameters, a .safetensors or .pth file with PyTorch's names
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: PathBuf,
+    /// Take the weights at or under this key of the file [default: the only ones that fit the network]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) entry: Option<String>,
     /// Inputs, labels and vector, a safetensors file
     #[arg(long, value_name = "FILE")]
     pub(crate) data: PathBuf,

@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::arguments::MeasureOptions;
 use crate::evaluation;
 use crate::measuring::{self, Limits};
-use crate::output::put;
+use crate::output::{put, say};
 use crate::progress::Progress;
 use crate::setting::{Machine, Model};
 use crate::source;
@@ -45,7 +45,10 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
     let request = options.request.request(origin.request());
     check(options, &request)?;
     let file = origin.checkpoint.display().to_string();
-    let checkpoint = checkpoint::read(&origin.checkpoint)?;
+    let mut checkpoint = checkpoint::read(&origin.checkpoint)?;
+    if let Some(entry) = &options.entry {
+        checkpoint = checkpoint.entry(entry, &file)?;
+    }
     let Some(name) = options.model.as_deref().or(checkpoint.model()) else {
         bail!("{file} does not name its model; give --model");
     };
@@ -70,6 +73,10 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
     };
     let mut model = Model::new(&spec, examples)?;
     let theta = checkpoint.parameters(&model.network, &file)?;
+    let place = checkpoint.place(&model.network, &file)?;
+    if let Some(place) = place.filter(|_| !options.output.quiet) {
+        say(&format!("{file}: {place}"));
+    }
     model.dtype = match (options.dtype, theta.dtype()) {
         (Some(dtype), _) => dtype,
         (None, candle_core::DType::F64) => Dtype::F64,

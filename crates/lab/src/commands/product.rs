@@ -12,7 +12,7 @@ use flatness_engine::{Weights, curvature_matrix};
 use flatness_kernels::{dot, norm};
 use flatness_models::{Architecture, checkpoint};
 use flatness_operator::LinearOperator;
-use flatness_records::ModelSpec;
+use flatness_records::{BatchNorm, ModelSpec};
 use flatness_spectrum::Probe;
 use serde::Serialize;
 
@@ -59,7 +59,10 @@ pub(crate) fn product(options: &ProductOptions) -> Result<()> {
     };
     let machine = Machine::new(&computing, None)?;
     let weights = options.weights.display().to_string();
-    let checkpoint = checkpoint::read(&options.weights)?;
+    let mut checkpoint = checkpoint::read(&options.weights)?;
+    if let Some(entry) = &options.entry {
+        checkpoint = checkpoint.entry(entry, &weights)?;
+    }
     let tensors = candle_core::safetensors::load(&options.data, &Device::Cpu)
         .with_context(|| format!("cannot read the data {}", options.data.display()))?;
     let architecture = Architecture::find(&options.model)?;
@@ -84,7 +87,10 @@ pub(crate) fn product(options: &ProductOptions) -> Result<()> {
     };
     let given = Weights {
         theta: checkpoint.parameters(&model.network, &weights)?,
-        buffers: checkpoint.buffers(&model.network, &weights)?,
+        buffers: match options.batch_norm {
+            BatchNorm::Frozen => checkpoint.buffers(&model.network, &weights)?,
+            BatchNorm::Batch => Tensor::zeros(0, model.dtype(), &Device::Cpu)?,
+        },
     };
     let Weights { theta, buffers } = given.to(model.dtype(), &machine.device)?;
     let given = vector(&options.data, &tensors, layout)?

@@ -173,7 +173,7 @@ fn a_checkpoint_that_is_none_is_refused() {
         ("missing.safetensors".to_owned(), "missing.safetensors"),
         (
             directory.path().display().to_string(),
-            "has no average.safetensors and no checkpoint.safetensors",
+            "holds 0 checkpoints; name one file",
         ),
     ] {
         refused(&format!("measure {path} --quiet"), &[expected]);

@@ -1,239 +1,196 @@
-//! State dicts written by `torch.save`: a zip archive of one pickle and one file per storage.
+//! What `torch.save` writes: a pickle, and the elements of the storages that its tensors are views of.
 //!
 //! ```text
-//! <name>/data.pkl      {parameter: tensor of (storage, offset, size, stride)}
-//! <name>/data/<key>    elements of a storage, uncompressed
+//! zip archive       <name>/data.pkl      the object
+//!                   <name>/data/<key>    elements of a storage
+//! before 1.6        pickles of a magic number, a version, the system, the object, a list of keys;
+//!                   then for each key the number of elements (8 bytes) and the elements
 //! ```
 //!
-//! Offset and strides count elements. candle has a reader of these files too; a malformed pickle
-//! makes it panic, and what it cannot read it leaves out, so this crate has its own.
+//! Sources: `torch/serialization.py`, `_save`, `_legacy_save`. candle has a reader of the archives too; a
+//! malformed pickle makes it panic, and what it cannot read it leaves out, so this crate has its own.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::io::{Cursor, Read};
 
-use candle_core::{DType, Device, Tensor};
-use zip::ZipArchive;
+use flatness_formats::{Archive, Id, Member, Object, Pickle, magic};
 
-use super::pickle::{Id, Object, Pickle};
+use super::entry::{Entry, Storage};
+use super::walk;
 
-/// Axes of the largest tensors: far more than any layer has.
-const MAX_RANK: usize = 16;
+/// Opcode and bytes of the magic number that files from before PyTorch 1.6 begin with.
+const LEGACY: &[u8] = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
 
-/// First bytes of a zip archive.
-const ZIP: &[u8] = b"PK\x03\x04";
-
-/// First bytes of `torch.save` before PyTorch 1.6: the pickle of a magic number. No safetensors file
-/// starts so, for its first eight bytes would be an absurd length.
-const LEGACY: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46";
+/// Storage types of torch: name, number type, bytes of an element.
+const STORAGES: [(&str, &str, usize); 16] = [
+    ("FloatStorage", "f32", 4),
+    ("DoubleStorage", "f64", 8),
+    ("HalfStorage", "f16", 2),
+    ("BFloat16Storage", "bf16", 2),
+    ("LongStorage", "i64", 8),
+    ("IntStorage", "i32", 4),
+    ("ShortStorage", "i16", 2),
+    ("CharStorage", "i8", 1),
+    ("ByteStorage", "u8", 1),
+    ("BoolStorage", "bool", 1),
+    ("ComplexFloatStorage", "c64", 8),
+    ("ComplexDoubleStorage", "c128", 16),
+    ("QInt8Storage", "qint8", 1),
+    ("QUInt8Storage", "quint8", 1),
+    ("QInt32Storage", "qint32", 4),
+    ("UntypedStorage", "bytes", 1),
+];
 
 /// Whether `bytes` are of `torch.save`, old or new.
 pub(super) fn recognizes(bytes: &[u8]) -> bool {
-    bytes.starts_with(ZIP) || bytes.starts_with(LEGACY)
+    bytes.starts_with(magic::ZIP) || is_legacy(bytes)
 }
 
-/// The tensors of a state dict, on its own or under the key `state_dict`; says in a few words what
-/// is wrong with the file.
-pub(super) fn tensors(bytes: &[u8]) -> Result<HashMap<String, Tensor>, String> {
-    if bytes.starts_with(LEGACY) {
-        return Err(
-            "its format is that before PyTorch 1.6; load it and save it again with a current \
-             torch.save"
-                .to_owned(),
-        );
-    }
-    let mut archive = Archive::open(bytes)?;
-    let pickle = Pickle::parse(&archive.read("data.pkl")?)?;
-    let mut tensors = HashMap::new();
-    let mut room = bytes.len();
-    for &(key, value) in state_dict(&pickle).unwrap_or_default() {
-        let (Some(name), Some(rebuild)) = (pickle.text(key), rebuilt(&pickle, value)) else {
-            continue;
-        };
-        let reason = |reason| format!("its tensor {name} {reason}");
-        let tensor = archive.tensor(&pickle, rebuild).map_err(reason)?;
-        // Storages can be shared, but whole networks are not made of one parameter.
-        room = room
-            .checked_sub(tensor.elem_count() * tensor.dtype().size_in_bytes())
-            .ok_or("its tensors overlap")?;
-        tensors.insert(name.to_owned(), tensor);
-    }
-    if tensors.is_empty() {
-        return Err("it has no state dict; save `model.state_dict()`".to_owned());
-    }
-    Ok(tensors)
+fn is_legacy(bytes: &[u8]) -> bool {
+    // In front of the number stand the protocol and, from 4 on, the length of a frame.
+    let head = &bytes[..bytes.len().min(11 + LEGACY.len())];
+    let number = head.windows(LEGACY.len()).any(|window| window == LEGACY);
+    number && bytes[0] == 0x80
 }
 
-fn state_dict(pickle: &Pickle) -> Option<&[(Id, Id)]> {
-    let root = pickle.dict(pickle.root())?;
-    let inner = root
-        .iter()
-        .filter(|(key, _)| pickle.text(*key) == Some("state_dict"))
-        .find_map(|(_, value)| pickle.dict(*value));
-    Some(inner.unwrap_or(root))
+/// The tensors of a file and their storages.
+pub(super) fn read(bytes: &[u8]) -> Result<(Vec<Entry>, Vec<Storage>), String> {
+    match is_legacy(bytes) {
+        true => legacy(bytes),
+        false => archive(bytes),
+    }
 }
 
-/// Arguments of the call that makes a tensor; none for any other object.
-fn rebuilt(pickle: &Pickle, id: Id) -> Option<&[Id]> {
-    let call = |id: Id| match *pickle.get(id) {
-        Object::Call(callable, arguments) => {
-            Some((pickle.global(callable)?, pickle.tuple(arguments)?))
-        }
-        _ => None,
+fn archive(bytes: &[u8]) -> Result<(Vec<Entry>, Vec<Storage>), String> {
+    let mut archive = Archive::open(bytes).map_err(|error| error.to_string())?;
+    let folder = archive
+        .names()
+        .find_map(|name| Some(name.strip_suffix("data.pkl")?.to_owned()));
+    let Some(folder) = folder else {
+        return Err(other_archive(&archive).to_owned());
     };
-    match call(id)? {
-        (("torch._utils", "_rebuild_tensor_v2"), arguments) => Some(arguments),
-        (("torch._utils", "_rebuild_parameter"), &[data, ..]) => match call(data)? {
-            (("torch._utils", "_rebuild_tensor_v2"), arguments) => Some(arguments),
-            _ => None,
-        },
+    let mut member = |name: &str| archive.member(&format!("{folder}{name}"));
+    // Archives from before the entry existed are little-endian too.
+    if let Ok(order) = member("byteorder")
+        && *order.read(bytes).map_err(|error| error.to_string())? != *b"little"
+    {
+        return Err("it is not little-endian".to_owned());
+    }
+    let program = member("data.pkl").and_then(|member| member.read(bytes));
+    let program = program.map_err(|error| error.to_string())?;
+    let (pickle, _) = Pickle::parse(&program).map_err(|error| error.to_string())?;
+    let mut storages = Vec::new();
+    let mut numbers = HashMap::new();
+    let entries = walk::entries(&pickle, &mut |key| {
+        *numbers.entry(key.to_owned()).or_insert_with(|| {
+            let member = member(&format!("data/{key}")).ok()?;
+            storages.push(Storage { file: 0, member });
+            Some(storages.len() - 1)
+        })
+    });
+    Ok((entries, storages))
+}
+
+/// What an archive without the pickle of `torch.save` is.
+fn other_archive(archive: &Archive<'_>) -> &'static str {
+    let has = |end: &str| archive.names().any(|name| name.ends_with(end));
+    if has("models/model.json") {
+        "it is a program of torch.export; save `model.state_dict()`"
+    } else if has(".npy") {
+        "it is an archive of NumPy arrays; save `model.state_dict()` with torch.save"
+    } else {
+        "it is a zip archive without data.pkl; if it holds a checkpoint, unpack it"
+    }
+}
+
+fn legacy(bytes: &[u8]) -> Result<(Vec<Entry>, Vec<Storage>), String> {
+    let mut rest = bytes;
+    let mut next = || {
+        let (pickle, behind) = Pickle::parse(rest).map_err(|error| error.to_string())?;
+        rest = behind;
+        Ok::<Pickle, String>(pickle)
+    };
+    // Magic number, version, system.
+    for _ in 0..3 {
+        next()?;
+    }
+    let (pickle, keys) = (next()?, next()?);
+    let widths = widths(&pickle);
+    let ends = "it ends in the middle of its storages";
+    let mut at = bytes.len() - rest.len();
+    let (mut storages, mut numbers) = (Vec::new(), HashMap::new());
+    for &key in keys.elements(keys.root()).unwrap_or_default() {
+        let key = keys.text(key).ok_or("its list of storages is damaged")?;
+        let width = widths
+            .get(key)
+            .ok_or("its list of storages is not that of its tensors")?;
+        let count = bytes
+            .get(at..)
+            .and_then(|rest| rest.first_chunk())
+            .ok_or(ends)?;
+        let count = usize::try_from(u64::from_le_bytes(*count)).map_err(|_| ends)?;
+        let start = at + size_of::<u64>();
+        let end = count
+            .checked_mul(*width)
+            .and_then(|length| start.checked_add(length));
+        at = end.filter(|&end| end <= bytes.len()).ok_or(ends)?;
+        numbers.insert(key.to_owned(), storages.len());
+        let member = Member::stored(format!("storage {key}"), start..at);
+        storages.push(Storage { file: 0, member });
+    }
+    let entries = walk::entries(&pickle, &mut |key| numbers.get(key).copied());
+    Ok((entries, storages))
+}
+
+/// Bytes of an element of each storage that the pickle names.
+fn widths(pickle: &Pickle) -> HashMap<&str, usize> {
+    let objects = pickle.objects().iter();
+    let storages = objects.filter_map(|object| match *object {
+        Object::Persistent(id) => Place::of(pickle, id),
         _ => None,
-    }
+    });
+    storages
+        .filter_map(|place| Some((place.key, storage_type(place.class)?.1)))
+        .collect()
 }
 
-/// The open file.
-struct Archive<'b> {
-    zip: ZipArchive<Cursor<&'b [u8]>>,
-    /// Folder of all entries, with its slash.
-    folder: String,
-    /// Length of the file, which no entry exceeds.
-    length: u64,
+/// Number type of a storage type, and bytes of an element.
+pub(super) fn storage_type(class: &str) -> Option<(&'static str, usize)> {
+    let found = STORAGES.iter().find(|(name, ..)| *name == class);
+    found.map(|&(_, kind, width)| (kind, width))
 }
 
-impl<'b> Archive<'b> {
-    fn open(bytes: &'b [u8]) -> Result<Self, String> {
-        let zip = ZipArchive::new(Cursor::new(bytes)).map_err(|error| error.to_string())?;
-        let folder = (0..zip.len())
-            .filter_map(|index| zip.name_for_index(index))
-            .find_map(|name| Some(name.ok()?.strip_suffix("data.pkl")?.to_owned()))
-            .ok_or("it is a zip archive without data.pkl")?;
-        let mut archive = Self {
-            zip,
-            folder,
-            length: bytes.len() as u64,
-        };
-        // Archives from before the entry existed are little-endian too.
-        match archive.read("byteorder") {
-            Ok(order) if order != b"little" => Err("it is not little-endian".to_owned()),
-            _ => Ok(archive),
+/// Type and key of a storage.
+pub(super) struct Place<'p> {
+    pub(super) class: &'p str,
+    pub(super) key: &'p str,
+}
+
+impl<'p> Place<'p> {
+    /// From `('storage', type, key, device, elements)`, a tuple or, in protocol 0, its text.
+    pub(super) fn of(pickle: &'p Pickle, id: Id) -> Option<Self> {
+        if let Some(text) = pickle.text(id) {
+            let mut quoted = text.split('\'').skip(1).step_by(2).skip(1);
+            let class = quoted.next()?.rsplit('.').next()?;
+            return Some(Self {
+                class,
+                key: quoted.next()?,
+            });
         }
-    }
-
-    fn read(&mut self, name: &str) -> Result<Vec<u8>, String> {
-        let failed = |error: &dyn std::fmt::Display| format!("cannot read its {name}: {error}");
-        let path = format!("{}{name}", self.folder);
-        let entry = self.zip.by_name(&path).map_err(|error| failed(&error))?;
-        let mut contents = Vec::new();
-        entry
-            .take(self.length)
-            .read_to_end(&mut contents)
-            .map_err(|error| failed(&error))?;
-        Ok(contents)
-    }
-
-    fn tensor(&mut self, pickle: &Pickle, arguments: &[Id]) -> Result<Tensor, String> {
-        let Description {
-            class,
-            key,
-            offset,
-            axes,
-        } = Description::of(pickle, arguments).ok_or("is not described as torch.save does")?;
-        let dtype = match class {
-            ("torch", "FloatStorage") => DType::F32,
-            ("torch", "DoubleStorage") => DType::F64,
-            ("torch", "HalfStorage") => DType::F16,
-            ("torch", "BFloat16Storage") => DType::BF16,
-            ("torch", "LongStorage") => DType::I64,
-            (module, name) => return Err(format!("has the storage type {module}.{name}")),
-        };
-        let storage = self.read(&format!("data/{key}"))?;
-        let elements = gather(&storage, dtype.size_in_bytes(), offset, &axes)
-            .ok_or("is larger than its storage")?;
-        let shape: Vec<usize> = axes.iter().map(|&(size, _)| size).collect();
-        Tensor::from_raw_buffer(&elements, dtype, &shape, &Device::Cpu)
-            .map_err(|error| error.to_string())
-    }
-}
-
-/// Where the elements of a tensor are.
-struct Description<'p> {
-    /// Module and name of the type of the storage.
-    class: (&'p str, &'p str),
-    /// Name of the storage.
-    key: &'p str,
-    /// The first element.
-    offset: usize,
-    /// (size, stride) of every axis.
-    axes: Vec<(usize, usize)>,
-}
-
-impl<'p> Description<'p> {
-    /// From the arguments (storage, offset, size, stride, ...) of `_rebuild_tensor_v2`.
-    fn of(pickle: &'p Pickle, arguments: &[Id]) -> Option<Self> {
-        let &[storage, offset, size, stride, ..] = arguments else {
+        let &[_, class, key, ..] = pickle.elements(id)? else {
             return None;
         };
-        let &Object::Persistent(storage) = pickle.get(storage) else {
-            return None;
-        };
-        let &[_, class, key, ..] = pickle.tuple(storage)? else {
-            return None;
-        };
-        let sizes = |id| {
-            let sizes = pickle.tuple(id)?.iter().map(|&id| pickle.size(id));
-            sizes.collect::<Option<Vec<usize>>>()
-        };
-        let (size, stride) = (sizes(size)?, sizes(stride)?);
-        if size.len() != stride.len() || size.len() > MAX_RANK {
-            return None;
-        }
         Some(Self {
-            class: pickle.global(class)?,
+            class: pickle.global(class)?.1,
             key: pickle.text(key)?,
-            offset: pickle.size(offset)?,
-            axes: size.into_iter().zip(stride).collect(),
         })
     }
 }
 
-/// The elements of `width` bytes in row-major order; none where they are not in the storage or more
-/// than it has.
-fn gather(storage: &[u8], width: usize, offset: usize, axes: &[(usize, usize)]) -> Option<Vec<u8>> {
-    let elements = axes
-        .iter()
-        .try_fold(1usize, |product, &(size, _)| product.checked_mul(size))?;
-    let bytes = elements
-        .checked_mul(width)
-        .filter(|&bytes| bytes <= storage.len())?;
-    let mut gathered = Vec::with_capacity(bytes);
-    if elements > 0 {
-        let last = axes.iter().try_fold(offset, |last, &(size, stride)| {
-            last.checked_add(stride.checked_mul(size - 1)?)
-        })?;
-        if last >= storage.len() / width {
-            return None;
-        }
-        append(&mut gathered, storage, width, offset, axes);
-    }
-    Some(gathered)
-}
-
-fn append(
-    gathered: &mut Vec<u8>,
-    storage: &[u8],
-    width: usize,
-    offset: usize,
-    axes: &[(usize, usize)],
-) {
-    match axes {
-        [] => gathered.extend_from_slice(&storage[offset * width..][..width]),
-        // A run of neighbours.
-        &[(size, 1)] => {
-            gathered.extend_from_slice(&storage[offset * width..][..size * width]);
-        }
-        [(size, stride), rest @ ..] => {
-            for index in 0..*size {
-                append(gathered, storage, width, offset + index * stride, rest);
-            }
-        }
+/// Number type of a `torch.dtype` by its name.
+pub(super) fn number_type(dtype: &str) -> Cow<'static, str> {
+    match dtype {
+        "float8_e4m3fn" => Cow::Borrowed("f8e4m3"),
+        other => Cow::Owned(other.to_owned()),
     }
 }

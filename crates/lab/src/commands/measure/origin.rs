@@ -27,14 +27,16 @@ impl Origin {
         let (directory, checkpoint) = if path.is_dir() {
             let files = ["average.safetensors", "checkpoint.safetensors"];
             let mut files = files.iter().map(|file| path.join(file));
-            let found = files.find(|file| file.is_file()).with_context(|| {
-                format!(
+            match files.find(|file| file.is_file()) {
+                Some(found) => (Some(path), found),
+                None if path.join("spec.toml").is_file() => bail!(
                     "{} has no average.safetensors and no checkpoint.safetensors; name a checkpoint or the directory \
                      of a run that has trained",
                     path.display()
-                )
-            })?;
-            (Some(path), found)
+                ),
+                // Not of a run, but of whatever else keeps one there.
+                None => (None, path.to_owned()),
+            }
         } else {
             let stem = path.file_stem().unwrap_or_default().to_string_lossy();
             let of_run = OF_RUNS.iter().any(|name| stem.starts_with(name));
