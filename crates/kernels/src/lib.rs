@@ -74,7 +74,7 @@ mod vectorised;
 mod vectors;
 
 pub use activation::Activation;
-pub use device::{ELEMENTS_AT_MOST, free_memory, open_cuda};
+pub use device::{ELEMENTS_AT_MOST, free_memory, home, open_cuda};
 pub use dot::{dot, norm};
 pub use elementwise::{Elementwise, add, add_in_place, scale_in_place, update_elements};
 pub use parallel::with_threads;
