@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use candle_core::{DType, Tensor};
+use flatness_kernels::dot;
 use flatness_layers::{CurvedLinearization, Linearization};
 
 use crate::mean_loss::Selection;
@@ -204,7 +205,13 @@ impl Chunks<'_> {
 /// on the device; the elements themselves are asked only when it is not, since it may overflow.
 pub(crate) fn is_finite(tensor: &Tensor) -> Result<bool, Error> {
     let double = |tensor: &Tensor| tensor.to_dtype(DType::F64);
-    if double(&tensor.sum_all()?)?.to_scalar::<f64>()?.is_finite() {
+    let sum = if tensor.device().is_cpu() {
+        double(&tensor.sum_all()?)?.to_scalar::<f64>()?
+    } else {
+        // candle's sum keeps all but one part of a GPU waiting.
+        dot(tensor, tensor)?
+    };
+    if sum.is_finite() {
         return Ok(true);
     }
     let elements = double(&tensor.flatten_all()?)?.to_vec1::<f64>()?;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use flatness_data::Examples;
+use flatness_kernels::home;
 use flatness_layers::{Network, Workers};
 
 /// What training changes.
@@ -16,12 +17,15 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// In another number type, on another device.
+    /// In another number type, on another device; running statistics that there are none of stay on the CPU.
     ///
     /// # Errors
     /// A device error.
     pub fn to(&self, dtype: DType, device: &Device) -> Result<Self, candle_core::Error> {
-        let to = |tensor: &Tensor| tensor.to_dtype(dtype)?.to_device(device);
+        let to = |tensor: &Tensor| {
+            let home = home(tensor.elem_count(), device);
+            tensor.to_dtype(dtype)?.to_device(home)
+        };
         Ok(Self {
             theta: to(&self.theta)?,
             buffers: to(&self.buffers)?,

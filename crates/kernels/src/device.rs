@@ -22,6 +22,13 @@ pub fn open_cuda(ordinal: usize) -> Result<Device> {
     Ok(device)
 }
 
+/// Where a tensor of so many `elements` for `device` is: on the CPU if it has none, since a kernel launched for none is an
+/// error of CUDA. Networks without batch-norm have such statistics.
+#[must_use]
+pub fn home(elements: usize, device: &Device) -> &Device {
+    if elements == 0 { &Device::Cpu } else { device }
+}
+
 /// Free memory of a CUDA device in bytes, to be asked before work begins, since later the pool has some of it; `None` for
 /// the CPU.
 ///

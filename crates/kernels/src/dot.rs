@@ -37,6 +37,11 @@ pub fn dot(x: &Tensor, y: &Tensor) -> Result<f64> {
     if on_cpu(x) {
         return dispatch!(x.dtype(), on_slices(&x.contiguous()?, &y.contiguous()?));
     }
+    #[cfg(feature = "cuda")]
+    if x.device().is_cuda() {
+        let (x, y) = (x.contiguous()?, y.contiguous()?);
+        return dispatch!(x.dtype(), crate::cuda::dot(&x, &y));
+    }
     let products = (x.to_dtype(DType::F64)? * y.to_dtype(DType::F64)?)?;
     products.sum_all()?.to_scalar()
 }

@@ -50,7 +50,7 @@
 //! spare capacity saves a pass over memory: that module checks every extent against the slices it
 //! is given before it hands out a pointer. In `collect`, for the same saving in elementwise passes:
 //! that module counts the elements written before it calls them a vector's. In `device`, to turn off events between streams
-//! where there is one stream, and to let a device's memory pool keep what it has.
+//! where there is one stream, and to let a device's memory pool keep what it has. In `cuda`, to launch kernels: every argument is checked beside the launch.
 
 mod activation;
 pub mod affine;
@@ -60,6 +60,8 @@ mod bilinear;
 mod collect;
 pub mod conv2d;
 pub mod cross_entropy;
+#[cfg(any(test, feature = "cuda"))]
+mod cuda;
 mod device;
 mod dot;
 mod elementwise;
@@ -74,7 +76,7 @@ mod vectorised;
 mod vectors;
 
 pub use activation::Activation;
-pub use device::{ELEMENTS_AT_MOST, free_memory, open_cuda};
+pub use device::{ELEMENTS_AT_MOST, free_memory, home, open_cuda};
 pub use dot::{dot, norm};
 pub use elementwise::{Elementwise, add, add_in_place, scale_in_place, update_elements};
 pub use parallel::with_threads;

@@ -10,7 +10,7 @@ mod groups;
 use std::collections::HashMap;
 
 use candle_core::{DType, Device, Tensor};
-use flatness_kernels::add_in_place;
+use flatness_kernels::{add_in_place, home};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -174,7 +174,7 @@ impl ParamLayout {
         Ok(())
     }
 
-    /// Initial parameters (P), drawn in double precision from `seed`.
+    /// Initial parameters (P), drawn in double precision from `seed`; on the CPU where there are none.
     ///
     /// # Errors
     /// Memory that cannot be had on the device.
@@ -187,7 +187,7 @@ impl ParamLayout {
             .collect();
         Ok(Tensor::from_vec(values, self.dim, &Device::Cpu)?
             .to_dtype(dtype)?
-            .to_device(device)?)
+            .to_device(home(self.dim, device))?)
     }
 
     /// The flat vector whose pieces are the tensors of `named`.

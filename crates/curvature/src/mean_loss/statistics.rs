@@ -2,6 +2,7 @@
 
 use candle_core::Tensor;
 use flatness_data::Batch;
+use flatness_kernels::home;
 use flatness_layers::Linearization;
 
 use super::{MeanLoss, Selection, Settings};
@@ -34,7 +35,8 @@ impl MeanLoss<'_> {
 
     pub(super) fn zero_statistics(&self) -> Result<Tensor, Error> {
         let Settings { dtype, device, .. } = &self.settings;
-        Ok(Tensor::zeros(self.network.buffers().dim(), *dtype, device)?)
+        let length = self.network.buffers().dim();
+        Ok(Tensor::zeros(length, *dtype, home(length, device))?)
     }
 
     /// Adds the statistics of a batch of `examples` of `count` with their weight.

@@ -7,6 +7,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use flatness_curvature::{MeanLoss, Retention, Selection, Settings};
+use flatness_kernels::home;
 use flatness_layers::{Loss, Network, Workers};
 use flatness_operator::LinearOperator;
 use flatness_testkit::{
@@ -26,7 +27,7 @@ const BATCH_SIZE: usize = 5;
 
 fn on(tensor: &Tensor, dtype: DType, device: &Device) -> Tensor {
     let tensor = tensor.to_dtype(dtype).unwrap();
-    tensor.to_device(device).unwrap()
+    tensor.to_device(home(tensor.elem_count(), device)).unwrap()
 }
 
 /// ∇L, and H v and G v of a block of vectors.

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use flatness_engine::Weights;
+use flatness_kernels::home;
 
 /// The one entry of the metadata.
 const ENTRY: &str = "state";
@@ -154,7 +155,8 @@ impl State {
         }
         let mut loaded = BTreeMap::new();
         for (name, tensor) in &tensors {
-            loaded.insert(name.clone(), tensor.load(device)?);
+            let elements = tensor.shape().iter().product();
+            loaded.insert(name.clone(), tensor.load(home(elements, device))?);
         }
         let take = |place: &str| {
             let named = loaded.iter().filter_map(|(name, tensor)| {
