@@ -26,6 +26,16 @@ pub enum Error {
         /// Every place tried.
         places: Vec<PathBuf>,
     },
+    /// The data set, or another, in a form that is not read.
+    #[error("{path} is {form}; {wanted} is read, which fetching the data set gets")]
+    Form {
+        /// What was found.
+        path: PathBuf,
+        /// What it is.
+        form: &'static str,
+        /// What was looked for.
+        wanted: String,
+    },
     /// A packed file breaks off, fails a checksum, cannot be decoded, does not end, or holds another list
     /// of files.
     #[error("{file}: the {packing} is damaged ({reason}); fetch it again")]

@@ -10,9 +10,10 @@
 //! bounded by what the file really holds: nothing is allocated on the header's word alone, and inflating
 //! stops one byte after the declared end.
 
-use std::io::Read;
+use std::io::{self, Read};
 
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
+use flatness_formats::magic::{HEAD, name};
 
 use crate::error::{Error, Result};
 
@@ -100,9 +101,24 @@ fn read<const D: usize>(
     fields: [&'static str; D],
 ) -> Result<([usize; D], Vec<u8>)> {
     if bytes.starts_with(&GZIP_MAGIC) {
-        decode(file, MultiGzDecoder::new(bytes), magic, fields)
-    } else {
-        decode(file, bytes, magic, fields)
+        return decode(file, Members(GzDecoder::new(bytes)), magic, fields);
+    }
+    decode(file, bytes, magic, fields)
+}
+
+/// The members of a gzip file one behind the other; zeros behind the last are padding, as of tapes.
+struct Members<'b>(GzDecoder<&'b [u8]>);
+
+impl Read for Members<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let count = self.0.read(buffer)?;
+            let rest: &[u8] = self.0.get_ref();
+            if count > 0 || buffer.is_empty() || rest.iter().all(|&byte| byte == 0) {
+                return Ok(count);
+            }
+            self.0 = GzDecoder::new(rest);
+        }
     }
 }
 
@@ -113,14 +129,18 @@ fn decode<const D: usize>(
     fields: [&'static str; D],
 ) -> Result<([usize; D], Vec<u8>)> {
     let header_length = 4 * (1 + D);
-    let header = read_at_most(file, &mut source, header_length as u64)?;
+    let mut header = read_at_most(file, &mut source, header_length as u64)?;
     let refused = |field: &str, expected: String, got: String| {
         Err(Error::content(file, field, expected, got))
     };
     let bytes = format!("{header_length} bytes");
     let short = || Error::content(file, "header", &bytes, header.len());
     let (found, dimensions) = header.split_first_chunk::<4>().ok_or_else(short)?;
-    check_magic(file, magic, u32::from_be_bytes(*found))?;
+    let found = u32::from_be_bytes(*found);
+    if found != magic {
+        header.extend(read_at_most(file, source, HEAD as u64)?);
+        return Err(other_content(file, magic, found, &header));
+    }
     let (dimensions, _) = dimensions.as_chunks::<4>();
     let dimensions: [[u8; 4]; D] = dimensions.try_into().map_err(|_| short())?;
     let dimensions = dimensions.map(u32::from_be_bytes);
@@ -151,19 +171,18 @@ fn decode<const D: usize>(
     Ok((dimensions.map(|dimension| dimension as usize), data))
 }
 
-fn check_magic(file: &str, magic: u32, got: u32) -> Result<()> {
-    if got == magic {
-        return Ok(());
-    }
+/// What a file of other content than `magic` is, which begins with `head` and in it with `got`.
+fn other_content(file: &str, magic: u32, got: u32, head: &[u8]) -> Error {
     let mut expected = format!("IDX {}", kind(magic).unwrap_or_default());
     let got = match kind(got) {
         Some(found) => format!("IDX {found}: images and labels are swapped"),
         None => {
             expected = format!("{expected} with magic number {magic:#010x}");
-            format!("{got:#010x}")
+            let what = name(head).map(|what| format!(", {what}"));
+            format!("{got:#010x}{}", what.unwrap_or_default())
         }
     };
-    Err(Error::content(file, "content", expected, got))
+    Error::content(file, "content", expected, got)
 }
 
 /// Up to `limit` bytes; the buffer grows with what arrives, never with what was promised.

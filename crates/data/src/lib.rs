@@ -42,6 +42,7 @@ mod error;
 mod examples;
 #[cfg(feature = "fetch")]
 pub mod fetch;
+mod forms;
 #[cfg(feature = "hub")]
 pub mod hub;
 pub mod idx;

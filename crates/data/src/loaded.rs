@@ -18,6 +18,9 @@ pub enum Completeness {
     /// Both splits have as many examples of every class as the published ones, but not the same bytes in
     /// the same order.
     Complete,
+    /// Both splits have as many examples as the published ones, but of other classes, as data sets made to
+    /// take their place do.
+    Other,
     /// The files are valid, but hold something less or else.
     Partial,
 }
@@ -28,6 +31,9 @@ impl fmt::Display for Completeness {
             Self::Canonical => "complete and in order",
             Self::Complete => {
                 "complete by the counts of its classes, but not the published bytes in their order"
+            }
+            Self::Other => {
+                "this is another data set of as many examples, by the counts of its classes"
             }
             Self::Partial => "valid, but not the complete data set",
         })

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
+use crate::forms;
 use crate::idx;
 use crate::loaded::{Completeness, Loaded, content};
 use crate::normalization::Normalization;
@@ -39,6 +40,12 @@ const TEST: [(&str, &str); 1] = [(
     "5cfef7b2bb8a59ab696f81a0eaf40cb3778569d762c1ba39fc971485e040ec91",
     "the 10,000 test examples of MNIST",
 )];
+
+/// Training and test examples of each class in the complete data set, as many publications give them.
+const EXAMPLES: [[usize; CLASSES]; 2] = [
+    [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949],
+    [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009],
+];
 
 /// Four IDX files, raw or gzip, that are part of the program.
 #[derive(Clone, Copy)]
@@ -98,11 +105,14 @@ pub fn find(
 
 /// The four files of `directory`.
 fn located(directory: &Path) -> Result<[PathBuf; 4]> {
-    fs::read_dir(directory).map_err(Error::io("read", directory))?;
-    files::locate(directory)?.ok_or_else(|| Error::Absent {
-        what: format!("{} (raw or .gz)", FILE_NAMES[0]),
-        places: files::places(directory).into(),
-    })
+    let wanted = format!("{} (raw or .gz)", FILE_NAMES[0]);
+    if let Err(error) = fs::read_dir(directory) {
+        return Err(match forms::other(directory)? {
+            Some(_) => forms::absent(&wanted, &[directory.to_owned()]),
+            None => Error::io("read", directory)(error),
+        });
+    }
+    files::locate(directory)?.ok_or_else(|| forms::absent(&wanted, &files::places(directory)))
 }
 
 /// Read both splits.
@@ -135,9 +145,15 @@ pub fn load(source: Source, normalization: Normalization) -> Result<Loaded> {
         content(&TRAIN, train.digest()?),
         content(&TEST, test.digest()?),
     ];
-    let completeness = match contents == [Some(TRAIN[0].1), Some(TEST[0].1)] {
-        true => Completeness::Canonical,
-        false => Completeness::Partial,
+    let counts = [train.class_counts()?, test.class_counts()?];
+    let completeness = if contents == [Some(TRAIN[0].1), Some(TEST[0].1)] {
+        Completeness::Canonical
+    } else if counts == EXAMPLES.map(|counts| counts.to_vec()) {
+        Completeness::Complete
+    } else if [train.len(), test.len()] == EXAMPLES.map(|counts| counts.iter().sum::<usize>()) {
+        Completeness::Other
+    } else {
+        Completeness::Partial
     };
     Ok(Loaded {
         set: "mnist",

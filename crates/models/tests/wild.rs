@@ -419,6 +419,19 @@ fn a_storage_under_a_hundred_thousand_names_is_no_work() {
     assert_eq!(read(&stored(&views)).unwrap(), counted(0));
 }
 
+#[test]
+fn weights_of_many_epochs_are_listed_and_counted() {
+    let one = |first: i64| {
+        dict(&[
+            ("fc.weight", tensor("v", first, &[3, 6])),
+            ("fc.bias", tensor("b", 0, &[3])),
+        ])
+    };
+    let epochs: Vec<Vec<u8>> = (0..1000).map(|epoch| one(epoch % 3)).collect();
+    let expected = "memory has 64 sets of weights that fit and differ: 0, 1, 2, 3, 4, 5, 6, 7 and 56 more; choose one with --entry";
+    assert_eq!(message(&stored(&list(&epochs))), expected);
+}
+
 /// PyTorch's end records have 76 bytes, and so has the first entry of the directory at a stem of 21.
 #[test]
 fn archives_open_whatever_their_stem() {

@@ -9,6 +9,7 @@ use super::{
     ARCHIVE_NAME, CLASSES, DIRECTORY_NAME, EXAMPLES_PER_CLASS, FILE_NAMES, SUPERCLASSES, Source,
 };
 use crate::error::{Error, Result};
+use crate::forms;
 use crate::loaded::is_file;
 
 /// What the four files hold.
@@ -96,7 +97,7 @@ pub(super) fn places(path: &Path) -> Vec<PathBuf> {
 pub(super) fn locate(places: &[PathBuf]) -> Result<Source> {
     for place in places {
         for archive in [place, &place.join(ARCHIVE_NAME)] {
-            if is_file(archive)? {
+            if is_file(archive)? && forms::other(archive)?.is_none() {
                 return Ok(Source::Archive(archive.clone()));
             }
         }
@@ -117,10 +118,10 @@ pub(super) fn locate(places: &[PathBuf]) -> Result<Source> {
             }
         }
     }
-    Err(Error::Absent {
-        what: format!("{ARCHIVE_NAME} or unpacked {DIRECTORY_NAME}"),
-        places: places.to_owned(),
-    })
+    Err(forms::absent(
+        &format!("{ARCHIVE_NAME} or unpacked {DIRECTORY_NAME}"),
+        places,
+    ))
 }
 
 /// Read the four files of the unpacked `directory`.

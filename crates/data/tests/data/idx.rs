@@ -35,7 +35,10 @@ fn damaged_images_files_are_refused_with_the_numbers() {
         (raw[..39].to_vec(), "24 bytes|got 23|truncated"),
         ([&raw[..], &[0]].concat(), "24 bytes|got more|too long"),
         ([&[0, 0, 9, 3], &raw[4..]].concat(), "0x00000803|0x00000903"),
-        (b"<!DOCTYPE html>".to_vec(), "0x00000803|0x3c21444f"),
+        (
+            b"<!DOCTYPE html>".to_vec(),
+            "0x00000803|0x3c21444f, a web page",
+        ),
         (labels(2, &[1, 2]), "images|got IDX labels|swapped"),
         (images(0, 2, 4, &[]), "count|at least 1"),
         (images(3, 0, 4, &[]), "rows|at least 1"),
@@ -110,4 +113,25 @@ fn a_gzip_file_cut_anywhere_is_refused() {
 fn bytes_after_a_gzip_stream_are_refused() {
     let bytes = [gzip(&small_images()), b"appended".to_vec()].concat();
     check_refused(read_images("the-file", &bytes), "gzip stream is damaged");
+}
+
+#[test]
+fn what_is_no_idx_file_is_called_what_it_is() {
+    for (bytes, name) in [
+        (
+            &b"version https://git-lfs.github.com/spec/v1\n"[..],
+            "a Git LFS pointer",
+        ),
+        (&gzip(&gzip(&small_images())), "a gzip file"),
+        (b"<!DOCTYPE html><html></html>", "a web page"),
+    ] {
+        check_refused(read_labels("the-file", bytes, 10), name);
+    }
+}
+
+#[test]
+fn zeros_behind_a_gzip_stream_are_padding() {
+    let expected = read_images("the-file", &small_images()).unwrap();
+    let padded = [gzip(&small_images()), vec![0; 512]].concat();
+    assert_eq!(read_images("the-file", &padded).unwrap(), expected);
 }

@@ -269,3 +269,65 @@ fn the_embedded_bytes_stay_out_of_debug_output() {
     assert!(debug.contains(flatness_fixtures::DESCRIPTION), "{debug}");
     assert!(debug.len() < 200, "{debug}");
 }
+
+/// Files of the published sizes, of one pixel an image, with these counts of the classes.
+fn of_counts(directory: &Path, counts: [[usize; 10]; 2]) -> Completeness {
+    for (split, counts) in counts.iter().enumerate() {
+        let classes = counts.iter().enumerate();
+        let all: Vec<u8> = classes
+            .flat_map(|(class, &count)| vec![class as u8; count])
+            .collect();
+        let count = all.len() as u32;
+        fs::write(
+            directory.join(FILE_NAMES[2 * split]),
+            images(count, 1, 1, &all),
+        )
+        .unwrap();
+        fs::write(
+            directory.join(FILE_NAMES[2 * split + 1]),
+            labels(count, &all),
+        )
+        .unwrap();
+    }
+    let loaded = load(directory).unwrap();
+    assert_eq!(loaded.name(), "mnist-like (unknown digest)");
+    loaded.completeness
+}
+
+/// The counts are those of many publications.
+#[test]
+fn other_examples_of_the_published_number_are_told_from_the_published_ones() {
+    let root = tempdir().unwrap();
+    let train = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949];
+    let test = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009];
+    for (counts, expected) in [
+        ([train, test], Completeness::Complete),
+        // Those of Fashion-MNIST.
+        ([[6000; 10], [1000; 10]], Completeness::Other),
+        ([[6000; 10], [999; 10]], Completeness::Partial),
+    ] {
+        assert_eq!(of_counts(root.path(), counts), expected);
+    }
+}
+
+#[test]
+fn other_forms_are_named() {
+    for (file, form) in [
+        ("mnist.npz", "MNIST as Keras keeps it"),
+        ("mnist.pkl.gz", "MNIST as a Python pickle"),
+        (
+            "MNIST/processed/training.pt",
+            "MNIST as torchvision kept it",
+        ),
+        ("mnist/train-00000-of-00001.parquet", "the Hugging Face hub"),
+    ] {
+        let root = tempdir().unwrap();
+        let path = root.path().join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, "").unwrap();
+        for place in [root.path(), &path] {
+            let name = path.file_name().unwrap().display();
+            refused(load(place), &format!("{name} is |{form}|{}", FILE_NAMES[0]));
+        }
+    }
+}

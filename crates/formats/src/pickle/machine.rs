@@ -10,6 +10,9 @@ use crate::Error;
 /// Number of the one [`Object::Other`].
 const OTHER: Id = 0;
 
+/// Most objects, and most on the stack at a time: a hundred times those of a large training state.
+const MAX_OBJECTS: usize = 1 << 24;
+
 /// The machine: what is still to run, and its state.
 pub(super) struct Machine<'p> {
     /// What is still to run.
@@ -38,6 +41,9 @@ impl<'p> Machine<'p> {
                 return self.pop();
             }
             self.step(opcode)?;
+            if self.objects.len().max(self.stack.len()) > MAX_OBJECTS {
+                return Err(Error::Pickle("has more objects than any checkpoint"));
+            }
         }
     }
 

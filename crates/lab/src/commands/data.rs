@@ -144,7 +144,7 @@ fn object(loaded: &Loaded) -> Result<serde_json::Value> {
     let mut object = serde_json::json!({
         "set": loaded.name(),
         "canonical": loaded.completeness == Completeness::Canonical,
-        "complete": loaded.completeness != Completeness::Partial,
+        "complete": matches!(loaded.completeness, Completeness::Canonical | Completeness::Complete),
         "files": files,
         "superclasses": superclasses.collect::<Vec<_>>(),
     });

@@ -173,11 +173,14 @@ fn a_checkpoint_that_is_none_is_refused() {
         ("missing.safetensors".to_owned(), "missing.safetensors"),
         (
             directory.path().display().to_string(),
-            "holds 0 checkpoints; name one file",
+            "has no average.safetensors and no checkpoint.safetensors",
         ),
     ] {
         refused(&format!("measure {path} --quiet"), &[expected]);
     }
+    let known = run_directory(directory.path()).join("checkpoint.safetensors");
+    let line = format!("measure {} --entry other --quiet", known.display());
+    refused(&line, &["has no entry `other`; its tensors are fc"]);
     // A picture that would go nowhere is refused before the checkpoint is looked for.
     refused(
         "measure missing.safetensors --what top,landscape",

@@ -17,6 +17,9 @@ const VECTOR: &str = "mean";
 /// Counter of training batches in PyTorch's batch-norm; nothing here depends on it.
 const BATCHES: &str = "num_batches_tracked";
 
+/// Most sets of weights that are looked at, of each kind: more than one are of use to a message only.
+const MAX_CANDIDATES: usize = 64;
+
 /// Names that a message lists; the others are counted.
 const LISTED: usize = 8;
 
@@ -83,6 +86,7 @@ impl<'e> Names<'e> {
         let mut candidates: Vec<Candidate> = unique(prefixes.into_iter())
             .into_iter()
             .filter(|prefix| fits(prefix))
+            .take(MAX_CANDIDATES)
             .map(|prefix| Candidate::Prefix(prefix.to_owned()))
             .collect();
         let dim = network.layout().dim();
@@ -90,7 +94,11 @@ impl<'e> Names<'e> {
             .entries
             .iter()
             .filter(|entry| entry.shape == [dim] && prefix(&entry.name, VECTOR).is_some());
-        candidates.extend(vectors.map(|entry| Candidate::Vector(entry.name.clone())));
+        candidates.extend(
+            vectors
+                .take(MAX_CANDIDATES)
+                .map(|entry| Candidate::Vector(entry.name.clone())),
+        );
         candidates
     }
 

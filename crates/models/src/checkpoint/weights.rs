@@ -12,9 +12,6 @@ use super::entry::{Storage, View};
 use super::find::{Candidate, Names, listed};
 use crate::Error;
 
-/// Most sets of weights that are held against each other.
-const MAX_CANDIDATES: usize = 16;
-
 impl Checkpoint {
     /// The one place of the weights of `network`; several of the same values are one.
     pub(super) fn locate(&self, network: &Network, origin: &str) -> Result<Candidate, Error> {
@@ -26,8 +23,9 @@ impl Checkpoint {
         };
         let mut differing: Vec<&Candidate> = Vec::new();
         for candidate in all.iter().filter(is_whole) {
+            // Once two differ, the others are only to be listed.
             let is_known = |other: &&Candidate| self.agree(network, [other, candidate], origin);
-            if differing.len() >= MAX_CANDIDATES || !differing.iter().any(is_known) {
+            if differing.len() > 1 || !differing.iter().any(is_known) {
                 differing.push(candidate);
             }
         }

@@ -196,3 +196,27 @@ fn with_target(mut header: Vec<u8>) -> Vec<u8> {
     header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
     header
 }
+
+#[test]
+fn the_python_version_and_cifar_10_are_named() {
+    for (file, form) in [
+        ("cifar-100-python.tar.gz", "the Python version of CIFAR-100"),
+        ("cifar-100-python/train", "the Python version of CIFAR-100"),
+        ("cifar-10-binary.tar.gz", "CIFAR-10, another data set"),
+        (
+            "cifar-10-batches-py/data_batch_1",
+            "CIFAR-10, another data set",
+        ),
+    ] {
+        let root = tempdir().unwrap();
+        let path = root.path().join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, "").unwrap();
+        for place in [root.path(), &path] {
+            refused(
+                load(place),
+                &format!("{} is {form}|{ARCHIVE_NAME}", path.display()),
+            );
+        }
+    }
+}
