@@ -79,7 +79,7 @@ fn value(pickle: &Pickle, key: &str) -> Option<Id> {
     items
         .filter(|&(id, _)| is_key(id))
         .map(|(_, value)| value)
-        .last()
+        .next_back()
 }
 
 /// The records of the binary version.

@@ -2,7 +2,7 @@
 //! with the end records that PyTorch always adds.
 
 /// A text.
-pub fn text(text: &str) -> Vec<u8> {
+pub(crate) fn text(text: &str) -> Vec<u8> {
     [
         b"X",
         &(text.len() as u32).to_le_bytes()[..],
@@ -12,24 +12,24 @@ pub fn text(text: &str) -> Vec<u8> {
 }
 
 /// An integer.
-pub fn int(value: i64) -> Vec<u8> {
+pub(crate) fn int(value: i64) -> Vec<u8> {
     [&b"\x8a\x08"[..], &value.to_le_bytes()].concat()
 }
 
-pub fn tuple(elements: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn tuple(elements: &[Vec<u8>]) -> Vec<u8> {
     [b"(", &elements.concat()[..], b"t"].concat()
 }
 
-pub fn list(elements: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn list(elements: &[Vec<u8>]) -> Vec<u8> {
     [b"](", &elements.concat()[..], b"e"].concat()
 }
 
-pub fn dict(items: &[(&str, Vec<u8>)]) -> Vec<u8> {
+pub(crate) fn dict(items: &[(&str, Vec<u8>)]) -> Vec<u8> {
     [b"}", &set(items)[..]].concat()
 }
 
 /// Items for what is on top.
-pub fn set(items: &[(&str, Vec<u8>)]) -> Vec<u8> {
+pub(crate) fn set(items: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let items: Vec<Vec<u8>> = items
         .iter()
         .map(|(key, value)| [text(key), value.clone()].concat())
@@ -37,7 +37,7 @@ pub fn set(items: &[(&str, Vec<u8>)]) -> Vec<u8> {
     [b"(", &items.concat()[..], b"u"].concat()
 }
 
-pub fn call(module: &str, name: &str, arguments: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn call(module: &str, name: &str, arguments: &[Vec<u8>]) -> Vec<u8> {
     [
         format!("c{module}\n{name}\n").as_bytes(),
         &tuple(arguments),
@@ -47,13 +47,13 @@ pub fn call(module: &str, name: &str, arguments: &[Vec<u8>]) -> Vec<u8> {
 }
 
 /// An object with these attributes.
-pub fn object(module: &str, name: &str, attributes: &[(&str, Vec<u8>)]) -> Vec<u8> {
+pub(crate) fn object(module: &str, name: &str, attributes: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let class = format!("c{module}\n{name}\n)");
     [class.as_bytes(), b"\x81", &dict(attributes), b"b"].concat()
 }
 
 /// Arguments of `_rebuild_tensor_v2`.
-pub fn described(
+pub(crate) fn described(
     class: &str,
     key: &str,
     offset: i64,
@@ -79,7 +79,7 @@ pub fn described(
 }
 
 /// A tensor of f32 in row-major order: all of a storage from `offset` on.
-pub fn tensor(key: &str, offset: i64, shape: &[i64]) -> Vec<u8> {
+pub(crate) fn tensor(key: &str, offset: i64, shape: &[i64]) -> Vec<u8> {
     let strides: Vec<i64> = (1..=shape.len())
         .map(|axis| shape[axis..].iter().product())
         .collect();
@@ -92,7 +92,7 @@ pub fn tensor(key: &str, offset: i64, shape: &[i64]) -> Vec<u8> {
 
 /// How an archive packs its members.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Packing {
+pub(crate) enum Packing {
     Stored,
     Deflated,
     /// Stored, with zeros for checksums.
@@ -100,7 +100,12 @@ pub enum Packing {
 }
 
 /// The file of `torch.save(object)` since PyTorch 1.6, whose folder is `stem`.
-pub fn saved(stem: &str, object: &[u8], storages: &[(&str, Vec<u8>)], packing: Packing) -> Vec<u8> {
+pub(crate) fn saved(
+    stem: &str,
+    object: &[u8],
+    storages: &[(&str, Vec<u8>)],
+    packing: Packing,
+) -> Vec<u8> {
     let program = [b"\x80\x02", object, b"."].concat();
     let mut members = vec![
         (format!("{stem}/data.pkl"), program),
@@ -115,7 +120,7 @@ pub fn saved(stem: &str, object: &[u8], storages: &[(&str, Vec<u8>)], packing: P
 }
 
 /// The file of `torch.save(object)` before that.
-pub fn legacy(object: &[u8], storages: &[(&str, Vec<u8>)]) -> Vec<u8> {
+pub(crate) fn legacy(object: &[u8], storages: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let pickle = |object: &[u8]| [b"\x80\x02", object, b"."].concat();
     let keys: Vec<Vec<u8>> = storages.iter().map(|(key, _)| text(key)).collect();
     let mut file = [
@@ -134,7 +139,7 @@ pub fn legacy(object: &[u8], storages: &[(&str, Vec<u8>)]) -> Vec<u8> {
 }
 
 /// A zip archive with ZIP64 end records (APPNOTE.TXT 4.3.14 and 4.3.15).
-pub fn archive(members: &[(String, Vec<u8>)], packing: Packing) -> Vec<u8> {
+fn archive(members: &[(String, Vec<u8>)], packing: Packing) -> Vec<u8> {
     let (mut file, mut directory) = (Vec::new(), Vec::new());
     for (name, content) in members {
         let start = file.len() as u32;
@@ -228,7 +233,7 @@ fn deflated(content: &[u8]) -> Vec<u8> {
 }
 
 /// The checksum of ZIP, bit by bit.
-pub fn crc32(bytes: &[u8]) -> u32 {
+fn crc32(bytes: &[u8]) -> u32 {
     let step = |rest: u32| {
         if rest & 1 == 1 {
             rest >> 1 ^ 0xedb8_8320
