@@ -8,6 +8,7 @@
 
 mod archive;
 mod files;
+mod python;
 mod records;
 
 use std::fmt;
@@ -68,19 +69,23 @@ pub enum Source {
     Archive(PathBuf),
     /// A directory with the four files.
     Directory(PathBuf),
+    /// A directory with the three files of the Python version.
+    Python(PathBuf),
 }
 
 impl fmt::Display for Source {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Archive(path) => write!(formatter, "archive {}", path.display()),
-            Self::Directory(path) => write!(formatter, "directory {}", path.display()),
+            Self::Directory(path) | Self::Python(path) => {
+                write!(formatter, "directory {}", path.display())
+            }
         }
     }
 }
 
 /// Where to read CIFAR-100: the `directory` asked for, else the `cache` directory. Either holds the
-/// archive or the unpacked directory, or is one of them, or its subdirectory `cifar-100` does. Where both
+/// archive or the unpacked directory, of the binary or else of the Python version, or is one of them, or its subdirectory `cifar-100` does. Where both
 /// are there the archive is taken: it carries a checksum.
 ///
 /// # Errors
@@ -103,6 +108,10 @@ pub fn load(source: Source, normalization: Normalization) -> Result<Loaded> {
         Source::Directory(path) => {
             let files = FILE_NAMES.map(|name| path.join(name));
             (files.into(), files::read(path)?)
+        }
+        Source::Python(path) => {
+            let files = python::FILE_NAMES.map(|name| path.join(name));
+            (files.into(), python::read(path)?)
         }
     };
     let superclasses = superclasses([&read.train, &read.test])?;

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::loaded::is_file;
 
 /// Files below a directory, and what it then holds.
-const FORMS: [(&str, &str); 19] = [
+const FORMS: [(&str, &str); 18] = [
     ("mnist.npz", "MNIST as Keras keeps it"),
     ("mnist.pkl.gz", "MNIST as a Python pickle"),
     ("mnist_train.csv", "MNIST as a table"),
@@ -31,9 +31,14 @@ const FORMS: [(&str, &str); 19] = [
         "train-00000-of-00001.parquet",
         "a data set of the Hugging Face hub",
     ),
-    ("cifar-100-python.tar.gz", "the Python version of CIFAR-100"),
-    ("cifar-100-python/train", "the Python version of CIFAR-100"),
-    ("meta", "the Python version of CIFAR-100"),
+    (
+        "cifar-100-python.tar.gz",
+        "the Python version of CIFAR-100, packed",
+    ),
+    (
+        "cifar-100-python/train",
+        "a part of the Python version of CIFAR-100",
+    ),
     ("cifar-10-binary.tar.gz", "CIFAR-10, another data set"),
     ("cifar-10-python.tar.gz", "CIFAR-10, another data set"),
     (

@@ -7,6 +7,8 @@
 
 mod machine;
 
+use std::borrow::Cow;
+
 use crate::Error;
 
 use machine::Machine;
@@ -19,7 +21,9 @@ pub type Id = usize;
 pub enum Object {
     /// A text, also one of Python 2.
     Text(String),
-    /// An integer of 64 bits.
+    /// Bytes; of Python 2, those that are no text.
+    Bytes(Vec<u8>),
+    /// An integer of 64 bits, or a truth value.
     Int(i64),
     /// A tuple.
     Tuple(Vec<Id>),
@@ -33,7 +37,7 @@ pub enum Object {
     Instance(Box<Instance>),
     /// What the file keeps elsewhere under this key.
     Persistent(Id),
-    /// Any other value: none, a truth value, a float, bytes, a set.
+    /// Any other value: none, a float, a set.
     Other,
 }
 
@@ -94,6 +98,50 @@ impl Pickle {
             Object::Text(text) => Some(text),
             _ => None,
         }
+    }
+
+    /// Bytes, or those of a text; up to protocol 2 Python 3 has them made by a call.
+    #[must_use]
+    pub fn bytes(&self, id: Id) -> Option<Cow<'_, [u8]>> {
+        match self.get(id) {
+            Object::Bytes(bytes) => Some(Cow::Borrowed(bytes)),
+            Object::Text(text) => Some(Cow::Borrowed(text.as_bytes())),
+            Object::Instance(made) => {
+                match (self.global(made.callable)?, self.elements(made.arguments)?) {
+                    (("_codecs", "encode"), &[text, _]) => {
+                        let latin = self
+                            .text(text)?
+                            .chars()
+                            .map(|letter| u8::try_from(letter).ok());
+                        Some(Cow::Owned(latin.collect::<Option<Vec<u8>>>()?))
+                    }
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// Shape and elements of a NumPy array of bytes, in row-major order.
+    #[must_use]
+    pub fn array(&self, id: Id) -> Option<(Vec<usize>, Cow<'_, [u8]>)> {
+        let made = |id: Id| match self.get(id) {
+            Object::Instance(made) => Some(made),
+            _ => None,
+        };
+        let made_array = made(id)?;
+        let (module, name) = self.global(made_array.callable)?;
+        let is_array = module.ends_with("core.multiarray") && name == "_reconstruct";
+        let &[_, shape, dtype, is_fortran, elements] = self.elements(made_array.state?)? else {
+            return None;
+        };
+        let &[kind, ..] = self.elements(made(dtype)?.arguments)? else {
+            return None;
+        };
+        let is_plain = is_array && *self.bytes(kind)? == *b"u1" && self.size(is_fortran) == Some(0);
+        let shape = self.elements(shape)?.iter().map(|&size| self.size(size));
+        let shape = shape.collect::<Option<Vec<usize>>>()?;
+        is_plain.then_some((shape, self.bytes(elements)?))
     }
 
     /// A size or an offset.

@@ -33,6 +33,7 @@ fn line(pickle: &Pickle, id: Id) -> String {
             format!("{callable}{arguments}{{{}}}{state}", pairs(&made.items))
         }
         Object::Persistent(key) => format!("@{}", line(pickle, *key)),
+        Object::Bytes(bytes) => format!("b{}", bytes.escape_ascii()),
         Object::Other => "?".to_owned(),
     }
 }
@@ -51,21 +52,22 @@ fn every_opcode_makes_what_python_makes() {
         (b"\x8a\x09\0\0\0\0\0\0\0\0\x01.", "?"),
         (b"\x8b\x02\0\0\0\0\x01.", "256"),
         (b"N.", "?"),
-        (b"\x88.", "?"),
-        (b"\x89.", "?"),
+        (b"\x88.", "1"),
+        (b"\x89.", "0"),
         (b"F1.5\n.", "?"),
         (b"G\0\0\0\0\0\0\0\0.", "?"),
         (b"Va b\n.", "a b"),
         (b"S'ab'\n.", "ab"),
         (b"U\x02ab.", "ab"),
+        (b"U\x02a\xff.", "ba\\xff"),
         (b"T\x02\0\0\0ab.", "ab"),
         (b"X\x02\0\0\0ab.", "ab"),
         (b"\x8c\x02ab.", "ab"),
         (b"\x8d\x02\0\0\0\0\0\0\0ab.", "ab"),
-        (b"B\x02\0\0\0ab.", "?"),
-        (b"C\x02ab.", "?"),
-        (b"\x8e\x02\0\0\0\0\0\0\0ab.", "?"),
-        (b"\x96\x02\0\0\0\0\0\0\0ab.", "?"),
+        (b"B\x02\0\0\0ab.", "bab"),
+        (b"C\x02ab.", "bab"),
+        (b"\x8e\x02\0\0\0\0\0\0\0ab.", "bab"),
+        (b"\x96\x02\0\0\0\0\0\0\0ab.", "bab"),
         (b"\x97\x98.", "?"),
         (b"\x82\x01.", "?"),
         (b"\x83\x01\0.", "?"),
@@ -111,6 +113,36 @@ fn every_opcode_makes_what_python_makes() {
         for length in 0..program.len() {
             assert!(Pickle::parse(&program[..length]).is_err());
         }
+    }
+}
+
+/// The same bytes as Python 2 keeps them, and Python 3 in protocols 2 and 3.
+#[test]
+fn bytes_and_arrays_of_bytes_come_back() {
+    for bytes in [
+        &b"U\x02\xe9a"[..],
+        b"c_codecs\nencode\nX\x03\0\0\0\xc3\xa9aX\x06\0\0\0latin1\x86R",
+        b"C\x02\xe9a",
+    ] {
+        let (pickle, _) = Pickle::parse(&[bytes, b"."].concat()).unwrap();
+        assert_eq!(*pickle.bytes(pickle.root()).unwrap(), *b"\xe9a");
+        let array = |order: &[u8], kind: &[u8]| {
+            let dtype = [&b"cnumpy\ndtype\nX\x02\0\0\0"[..], kind, b"K\0K\x01\x87R"].concat();
+            let state = [b"(K\x01K\x01K\x02\x86", &dtype[..], order, bytes, b"t"].concat();
+            let program = [
+                b"cnumpy.core.multiarray\n_reconstruct\n)R",
+                &state[..],
+                b"b.",
+            ]
+            .concat();
+            let (pickle, _) = Pickle::parse(&program).unwrap();
+            pickle
+                .array(pickle.root())
+                .map(|(shape, elements)| (shape, elements.into_owned()))
+        };
+        assert_eq!(array(b"\x89", b"u1"), Some((vec![1, 2], b"\xe9a".to_vec())));
+        assert_eq!(array(b"\x88", b"u1"), None);
+        assert_eq!(array(b"\x89", b"f4"), None);
     }
 }
 

@@ -177,13 +177,7 @@ impl Checkpoint {
             (Candidate::Prefix(_), "") => None,
             (Candidate::Prefix(_), name) => Some(format!("the weights are those under `{name}`")),
         };
-        let left = match left.len() {
-            0 => None,
-            count => Some(format!(
-                "{count} other tensors are left out: {}",
-                listed(&left)
-            )),
-        };
+        let left = (!left.is_empty()).then(|| format!("left out: {}", listed(&left)));
         let parts: Vec<String> = place.into_iter().chain(left).collect();
         Ok((!parts.is_empty()).then(|| parts.join("; ")))
     }

@@ -279,7 +279,7 @@ fn the_nearest_is_described_where_nothing_fits() {
     let moments = dict(&[("state", dict(&[("exp_avg", tensor("w", 0, &[3, 6]))]))]);
     assert_eq!(
         message(&stored(&moments)),
-        "memory does not fit the network: 2 missing: fc.weight [3, 6], fc.bias [3]; 1 others: state/exp_avg"
+        "memory does not fit the network: 2 missing: fc.weight [3, 6], fc.bias [3]; there are state/exp_avg"
     );
 }
 

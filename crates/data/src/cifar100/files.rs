@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use super::python;
 use super::records::{Named, Records, read_names};
 use super::{
     ARCHIVE_NAME, CLASSES, DIRECTORY_NAME, EXAMPLES_PER_CLASS, FILE_NAMES, SUPERCLASSES, Source,
@@ -117,9 +118,23 @@ pub(super) fn locate(places: &[PathBuf]) -> Result<Source> {
                 Some(_) => {}
             }
         }
+        let whole = |directory: &Path| -> Result<bool> {
+            let mut files = python::FILE_NAMES
+                .iter()
+                .map(|name| is_file(&directory.join(name)));
+            files.try_fold(true, |all, one| Ok(all && one?))
+        };
+        for python in [&place.join(python::DIRECTORY_NAME), place] {
+            if whole(python)? {
+                return Ok(Source::Python(python.clone()));
+            }
+        }
     }
     Err(forms::absent(
-        &format!("{ARCHIVE_NAME} or unpacked {DIRECTORY_NAME}"),
+        &format!(
+            "{ARCHIVE_NAME}, unpacked {DIRECTORY_NAME} or {}",
+            python::DIRECTORY_NAME
+        ),
         places,
     ))
 }
@@ -141,7 +156,7 @@ pub(super) fn read(directory: &Path) -> Result<Content> {
     parts.finish(|member| absent(member.name(), directory))
 }
 
-fn absent(name: &str, directory: &Path) -> Error {
+pub(super) fn absent(name: &str, directory: &Path) -> Error {
     Error::Absent {
         what: name.to_owned(),
         places: vec![directory.to_owned()],

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::idx::check_labels;
 
 /// Bytes of the pixels of one record.
-const PIXELS: usize = EXAMPLE_SHAPE[0] * EXAMPLE_SHAPE[1] * EXAMPLE_SHAPE[2];
+pub(super) const PIXELS: usize = EXAMPLE_SHAPE[0] * EXAMPLE_SHAPE[1] * EXAMPLE_SHAPE[2];
 
 /// Bytes of one record: two labels and the pixels.
 pub(super) const RECORD_BYTES: usize = 2 + PIXELS;

@@ -94,3 +94,62 @@ pub(crate) fn write_files(directory: &Path, files: &[(&str, Vec<u8>)]) {
         std::fs::write(directory.join(name), content).unwrap();
     }
 }
+
+/// Write these files into `directory` as the Python version that Python 2 wrote: three pickles.
+pub(crate) fn write_python(directory: &Path, files: &[(&str, Vec<u8>)]) {
+    let string = |bytes: &[u8]| [&b"T"[..], &(bytes.len() as u32).to_le_bytes(), bytes].concat();
+    let list = |elements: Vec<Vec<u8>>| [b"](", &elements.concat()[..], b"e"].concat();
+    let dict = |items: [(&str, Vec<u8>); 3]| {
+        let items = items.map(|(key, value)| [string(key.as_bytes()), value].concat());
+        [b"\x80\x02}(", &items.concat()[..], b"u."].concat()
+    };
+    let split = |records: &[u8]| {
+        let records: Vec<&[u8]> = records.chunks(3074).collect();
+        let labels = |at: usize| {
+            list(
+                records
+                    .iter()
+                    .map(|record| vec![b'K', record[at]])
+                    .collect(),
+            )
+        };
+        let pixels = records.iter().map(|record| &record[2..]);
+        let shape = [b"K", &[records.len() as u8][..], b"M\x00\x0c\x86"].concat();
+        let dtype = b"cnumpy\ndtype\nU\x02u1K\0K\x01\x87R".to_vec();
+        let elements = string(&pixels.collect::<Vec<_>>().concat());
+        let state = [
+            b"(K\x01".to_vec(),
+            shape,
+            dtype,
+            b"\x89".to_vec(),
+            elements,
+            b"tb".to_vec(),
+        ]
+        .concat();
+        let array = [b"cnumpy.core.multiarray\n_reconstruct\n)R", &state[..]].concat();
+        dict([
+            ("coarse_labels", labels(0)),
+            ("fine_labels", labels(1)),
+            ("data", array),
+        ])
+    };
+    let lines = |text: &[u8]| {
+        list(
+            text.trim_ascii_end()
+                .split(|&byte| byte == b'\n')
+                .map(string)
+                .collect(),
+        )
+    };
+    let meta = dict([
+        ("fine_label_names", lines(&files[2].1)),
+        ("coarse_label_names", lines(&files[3].1)),
+        ("other", b"N".to_vec()),
+    ]);
+    let files = [
+        ("train", split(&files[0].1)),
+        ("test", split(&files[1].1)),
+        ("meta", meta),
+    ];
+    write_files(directory, &files);
+}

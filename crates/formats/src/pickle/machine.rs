@@ -105,8 +105,10 @@ impl<'p> Machine<'p> {
                 let value = text.trim_end_matches('L').parse();
                 self.push(value.map_or(Object::Other, Object::Int));
             }
-            // NONE, NEWTRUE, NEWFALSE, EMPTY_SET, NEXT_BUFFER, EXT1, EXT2, EXT4, BINFLOAT, FLOAT.
-            b'N' | 0x88 | 0x89 | 0x8f | 0x97 | 0x82..=0x84 => self.push(Object::Other),
+            // NEWTRUE, NEWFALSE.
+            0x88 | 0x89 => self.push(Object::Int((opcode == 0x88).into())),
+            // NONE, EMPTY_SET, NEXT_BUFFER, EXT1, EXT2, EXT4, BINFLOAT, FLOAT.
+            b'N' | 0x8f | 0x97 | 0x82..=0x84 => self.push(Object::Other),
             b'G' => {
                 self.take(8)?;
                 self.push(Object::Other);
@@ -115,10 +117,16 @@ impl<'p> Machine<'p> {
                 self.line()?;
                 self.push(Object::Other);
             }
-            // BINUNICODE(8), SHORT_BINUNICODE, and the (SHORT_)BINSTRING of Python 2.
-            b'X' | 0x8c | 0x8d | b'T' | b'U' => {
+            // BINUNICODE(8), SHORT_BINUNICODE.
+            b'X' | 0x8c | 0x8d => {
                 let text = String::from_utf8_lossy(self.take(length)?).into_owned();
                 self.push(Object::Text(text));
+            }
+            // The (SHORT_)BINSTRING of Python 2: texts, and whatever else are bytes.
+            b'T' | b'U' => {
+                let bytes = self.take(length)?;
+                let text = str::from_utf8(bytes).map(|text| Object::Text(text.to_owned()));
+                self.push(text.unwrap_or_else(|_| Object::Bytes(bytes.to_owned())));
             }
             // UNICODE; STRING, which stands in quotes.
             b'V' => {
@@ -131,8 +139,8 @@ impl<'p> Machine<'p> {
             }
             // (SHORT_)BINBYTES(8), BYTEARRAY8.
             b'B' | b'C' | 0x8e | 0x96 => {
-                self.take(length)?;
-                self.push(Object::Other);
+                let bytes = self.take(length)?.to_owned();
+                self.push(Object::Bytes(bytes));
             }
             // EMPTY_TUPLE, TUPLE1, TUPLE2, TUPLE3, TUPLE.
             b')' => self.push(Object::Tuple(Vec::new())),

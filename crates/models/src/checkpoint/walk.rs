@@ -49,7 +49,7 @@ pub(super) fn entries(
         let holds = |&id: &Id| {
             !matches!(
                 pickle.get(id),
-                Object::Other | Object::Text(_) | Object::Int(_)
+                Object::Other | Object::Text(_) | Object::Bytes(_) | Object::Int(_)
             )
         };
         for (key, value) in pickle.items(id) {

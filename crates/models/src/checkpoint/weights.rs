@@ -199,7 +199,7 @@ impl Checkpoint {
             .collect();
         let nested: Vec<&str> = self.entries.iter().map(|entry| &*entry.name).collect();
         if is_elsewhere && nested.iter().all(|name| name.contains('/')) {
-            problems.push(format!("{} others: {}", nested.len(), listed(&nested)));
+            problems.push(format!("there are {}", listed(&nested)));
         }
         let place = match Candidate::Prefix(prefix.to_owned()).name() {
             "" => String::new(),

@@ -139,7 +139,7 @@ pub(crate) fn legacy(object: &[u8], storages: &[(&str, Vec<u8>)]) -> Vec<u8> {
 }
 
 /// A zip archive with ZIP64 end records (APPNOTE.TXT 4.3.14 and 4.3.15).
-pub(crate) fn archive(members: &[(String, Vec<u8>)], packing: Packing) -> Vec<u8> {
+fn archive(members: &[(String, Vec<u8>)], packing: Packing) -> Vec<u8> {
     let (mut file, mut directory) = (Vec::new(), Vec::new());
     for (name, content) in members {
         let start = file.len() as u32;
@@ -233,7 +233,7 @@ fn deflated(content: &[u8]) -> Vec<u8> {
 }
 
 /// The checksum of ZIP, bit by bit.
-pub(crate) fn crc32(bytes: &[u8]) -> u32 {
+fn crc32(bytes: &[u8]) -> u32 {
     let step = |rest: u32| {
         if rest & 1 == 1 {
             rest >> 1 ^ 0xedb8_8320

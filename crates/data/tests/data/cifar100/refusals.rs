@@ -10,7 +10,7 @@ use super::load;
 use crate::check::refused;
 use crate::cifar::{
     DIRECTORY, FILE, HARD_LINK, SYMBOLIC_LINK, entries, entry, files, header, names, record, tar,
-    write_files,
+    write_files, write_python,
 };
 use crate::encode::gzip;
 
@@ -200,8 +200,14 @@ fn with_target(mut header: Vec<u8>) -> Vec<u8> {
 #[test]
 fn the_python_version_and_cifar_10_are_named() {
     for (file, form) in [
-        ("cifar-100-python.tar.gz", "the Python version of CIFAR-100"),
-        ("cifar-100-python/train", "the Python version of CIFAR-100"),
+        (
+            "cifar-100-python.tar.gz",
+            "the Python version of CIFAR-100, packed",
+        ),
+        (
+            "cifar-100-python/train",
+            "a part of the Python version of CIFAR-100",
+        ),
         ("cifar-10-binary.tar.gz", "CIFAR-10, another data set"),
         (
             "cifar-10-batches-py/data_batch_1",
@@ -218,5 +224,31 @@ fn the_python_version_and_cifar_10_are_named() {
                 &format!("{} is {form}|{ARCHIVE_NAME}", path.display()),
             );
         }
+    }
+}
+
+#[test]
+fn damaged_pickles_of_the_python_version_are_refused() {
+    let root = tempdir().unwrap();
+    for (file, content, parts) in [
+        (
+            "train",
+            &b"\x80\x02}"[..],
+            "train: the pickle is damaged (its pickle ends early)",
+        ),
+        (
+            "test",
+            b"\x80\x02}.",
+            "test: content must be a dict of CIFAR-100's Python version",
+        ),
+        (
+            "meta",
+            b"\x80\x02N.",
+            "meta: content must be a dict of CIFAR-100's Python version",
+        ),
+    ] {
+        write_python(root.path(), &files());
+        fs::write(root.path().join(file), content).unwrap();
+        refused(load(root.path()), parts);
     }
 }
