@@ -107,7 +107,7 @@ pub fn find(
 fn located(directory: &Path) -> Result<[PathBuf; 4]> {
     let wanted = format!("{} (raw or .gz)", FILE_NAMES[0]);
     if let Err(error) = fs::read_dir(directory) {
-        return Err(match forms::other(directory)? {
+        return Err(match forms::other(directory).unwrap_or(None) {
             Some(_) => forms::absent(&wanted, &[directory.to_owned()]),
             None => Error::io("read", directory)(error),
         });
