@@ -1,4 +1,4 @@
-"""Small files of torch.save, for tests/pytorch.rs: a convolution, a batch norm and an affine map.
+"""Small files of torch.save, for tests/checkpoints/pytorch.rs: a convolution, a batch norm and an affine map.
 
     python pytorch.py
 

@@ -3,14 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use flatness_layers::Network;
-use flatness_models::{Architecture, Error, checkpoint};
+use flatness_models::{Error, checkpoint};
 use flatness_testkit::{gaussian, values};
 
-fn network() -> Network {
-    let logistic = Architecture::find("logistic").unwrap();
-    logistic.network(&[1, 2, 3], 3).unwrap()
-}
+use crate::network;
 
 /// Writes weight and bias into files of their own, with an index as Hugging Face writes it; their values.
 fn sharded(directory: &Path) -> Vec<f64> {

@@ -3,19 +3,14 @@
 use std::collections::HashMap;
 
 use candle_core::{DType, Device, Tensor};
-use flatness_layers::Network;
 use flatness_models::{Architecture, Error, checkpoint};
 use flatness_testkit::{gaussian, values};
 use proptest::prelude::*;
 
+use crate::network;
+
 /// What the errors call the bytes.
 const ORIGIN: &str = "memory";
-
-/// 21 parameters: weight (3, 6) and bias (3).
-fn network() -> Network {
-    let logistic = Architecture::find("logistic").unwrap();
-    logistic.network(&[1, 2, 3], 3).unwrap()
-}
 
 fn encoded(dtype: DType) -> (Tensor, Vec<u8>) {
     let network = network();

@@ -1,6 +1,11 @@
 //! Writes what `torch.save` writes, byte by byte and without PyTorch: pickles of protocol 2, and archives
 //! with the end records that PyTorch always adds.
 
+use flatness_models::{Error, checkpoint};
+use flatness_testkit::values;
+
+use crate::network;
+
 /// A text.
 pub(crate) fn text(text: &str) -> Vec<u8> {
     [
@@ -243,4 +248,45 @@ fn crc32(bytes: &[u8]) -> u32 {
     };
     let byte = |rest: u32, &byte: &u8| (0..8).fold(rest ^ u32::from(byte), |rest, _| step(rest));
     !bytes.iter().fold(u32::MAX, byte)
+}
+
+/// 21 numbers from `first` on, of 1/8 each: storage w the first 18, storage b the others, storage v all.
+pub(crate) fn storages(first: i32) -> Vec<(&'static str, Vec<u8>)> {
+    let bytes = |range: std::ops::Range<i32>| {
+        let numbers = range.map(|number| (first + number) as f32 / 8.0);
+        numbers.flat_map(f32::to_le_bytes).collect()
+    };
+    vec![
+        ("w", bytes(0..18)),
+        ("b", bytes(18..21)),
+        ("v", bytes(0..21)),
+    ]
+}
+
+pub(crate) fn counted(first: i32) -> Vec<f64> {
+    (first..first + 21)
+        .map(|number| f64::from(number) / 8.0)
+        .collect()
+}
+
+/// The state dict, with this before its names.
+pub(crate) fn prefixed(prefix: &str) -> Vec<u8> {
+    let [weight, bias] = ["weight", "bias"].map(|name| format!("{prefix}fc.{name}"));
+    dict(&[
+        (&weight, tensor("w", 0, &[3, 6])),
+        (&bias, tensor("b", 0, &[3])),
+    ])
+}
+
+pub(crate) fn read(bytes: &[u8]) -> Result<Vec<f64>, Error> {
+    let checkpoint = checkpoint::decode(bytes, "memory")?;
+    Ok(values(&checkpoint.parameters(&network(), "memory")?))
+}
+
+pub(crate) fn message(bytes: &[u8]) -> String {
+    read(bytes).unwrap_err().to_string()
+}
+
+pub(crate) fn stored(object: &[u8]) -> Vec<u8> {
+    saved("a", object, &storages(0), Packing::Stored)
 }
