@@ -270,6 +270,8 @@ pub(crate) fn decimal(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use flatness_report::Claim;
 
     use super::*;
@@ -315,6 +317,18 @@ schedule = { kind = "constant" }
 
     fn small() -> Profile {
         Profile::from_toml(SMALL, "p").unwrap()
+    }
+
+    #[test]
+    fn the_second_night_counts_the_runs_of_the_first() {
+        let ids = |name: &str| -> BTreeSet<String> {
+            let grids = Profile::load(name).unwrap().grids(name).unwrap();
+            let runs = grids.iter().flat_map(|grid| &grid.runs);
+            runs.map(|run| run.id().to_string()).collect()
+        };
+        // Three seeds of preresnet-20 with two decays, and of the narrow VGG-16 with three optimisers.
+        let shared = ids("cpu").intersection(&ids("cpu-more")).count();
+        assert_eq!(shared, 3 * (2 + 3));
     }
 
     #[test]

@@ -85,8 +85,8 @@ impl fmt::Display for Source {
 }
 
 /// Where to read CIFAR-100: the `directory` asked for, else the `cache` directory. Either holds the
-/// archive or the unpacked directory, of the binary or else of the Python version, or is one of them, or its subdirectory `cifar-100` does. Where both
-/// are there the archive is taken: it carries a checksum.
+/// archive or the unpacked directory, of the binary or else of the Python version, or is one of them, or
+/// its subdirectory `cifar-100` does. Where both are there the archive is taken: it carries a checksum.
 ///
 /// # Errors
 /// When the one that counts does not exist, may not be read or lacks a file.

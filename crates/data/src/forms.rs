@@ -5,55 +5,46 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::loaded::is_file;
 
-/// Files below a directory, and what it then holds.
-const FORMS: [(&str, &str); 18] = [
-    ("mnist.npz", "MNIST as Keras keeps it"),
-    ("mnist.pkl.gz", "MNIST as a Python pickle"),
-    ("mnist_train.csv", "MNIST as a table"),
-    ("train.csv", "a table of Kaggle"),
+/// What a directory holds that has one of these files.
+const FORMS: [(&str, &[&str]); 10] = [
+    ("MNIST as Keras keeps it", &["mnist.npz"]),
+    ("MNIST as a Python pickle", &["mnist.pkl.gz"]),
+    ("MNIST as a table", &["mnist_train.csv"]),
+    ("a table of Kaggle", &["train.csv"]),
     (
-        "processed/training.pt",
         "MNIST as torchvision kept it before 0.10",
+        &["processed/training.pt", "MNIST/processed/training.pt"],
     ),
     (
-        "MNIST/processed/training.pt",
-        "MNIST as torchvision kept it before 0.10",
-    ),
-    (
-        "mnist/train-00000-of-00001.parquet",
         "a data set of the Hugging Face hub",
+        &[
+            "mnist/train-00000-of-00001.parquet",
+            "cifar100/train-00000-of-00001.parquet",
+            "train-00000-of-00001.parquet",
+        ],
     ),
     (
-        "cifar100/train-00000-of-00001.parquet",
-        "a data set of the Hugging Face hub",
-    ),
-    (
-        "train-00000-of-00001.parquet",
-        "a data set of the Hugging Face hub",
-    ),
-    (
-        "cifar-100-python.tar.gz",
         "the Python version of CIFAR-100, packed",
+        &["cifar-100-python.tar.gz"],
     ),
     (
-        "cifar-100-python/train",
         "a part of the Python version of CIFAR-100",
+        &["cifar-100-python/train"],
     ),
-    ("cifar-10-binary.tar.gz", "CIFAR-10, another data set"),
-    ("cifar-10-python.tar.gz", "CIFAR-10, another data set"),
     (
-        "cifar-10-batches-bin/data_batch_1.bin",
         "CIFAR-10, another data set",
+        &[
+            "cifar-10-binary.tar.gz",
+            "cifar-10-python.tar.gz",
+            "cifar-10-batches-bin/data_batch_1.bin",
+            "cifar-10-batches-py/data_batch_1",
+            "data_batch_1.bin",
+            "data_batch_1",
+        ],
     ),
     (
-        "cifar-10-batches-py/data_batch_1",
-        "CIFAR-10, another data set",
-    ),
-    ("data_batch_1.bin", "CIFAR-10, another data set"),
-    ("data_batch_1", "CIFAR-10, another data set"),
-    (
-        "emnist-digits-train-images-idx3-ubyte.gz",
         "EMNIST, another data set",
+        &["emnist-digits-train-images-idx3-ubyte.gz"],
     ),
 ];
 
@@ -75,10 +66,12 @@ pub(crate) fn absent(wanted: &str, places: &[PathBuf]) -> Error {
 
 /// What `place`, a directory or a file of one of those names, holds.
 pub(crate) fn other(place: &Path) -> Result<Option<(PathBuf, &'static str)>> {
-    for (name, form) in FORMS {
-        for path in [place.join(name), place.to_owned()] {
-            if path.ends_with(name) && is_file(&path)? {
-                return Ok(Some((path, form)));
+    for (form, names) in FORMS {
+        for name in names {
+            for path in [place.join(name), place.to_owned()] {
+                if path.ends_with(name) && is_file(&path)? {
+                    return Ok(Some((path, form)));
+                }
             }
         }
     }

@@ -60,6 +60,7 @@ pub(crate) fn execute(
             "train.batch_size must be at most the {examples} training examples, got {batch_size}"
         );
     }
+    // Here before anything is written; that of a device is known once it is open.
     if computing.device == "cpu" {
         training::check_memory(spec, &model.network, environment::memory())?;
     }

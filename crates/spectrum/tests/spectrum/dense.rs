@@ -53,6 +53,8 @@ fn a_matrix_with_many_rows_of_zeros_has_eigenvalues() {
             let product = &factor * factor.transpose();
             let operator = dense(&tensor(&product));
             let spectrum = dense_spectrum(&operator, 50, &Budget::UNLIMITED).unwrap();
+            assert_eq!(spectrum.eigenvalues.len(), dim);
+            assert!(spectrum.eigenvalues.is_sorted_by(|a, b| a >= b));
             // One that is no number makes none of the sum.
             let trace: f64 = spectrum.eigenvalues.iter().sum();
             near(
