@@ -3,26 +3,31 @@
 use candle_core::Tensor;
 use flatness_kernels::{Activation, add_in_place};
 
-use crate::{Error, Homogeneity, Layer, Point, SecondOrder, SecondOrderRule, Tangent};
+use crate::layer::{only, parameterless};
+use crate::{Cotangent, Error, Homogeneity, Layer, Point, SecondOrder, SecondOrderRule, Tangent};
 
 impl Layer for Activation {
-    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, &'static str> {
-        Ok(input.to_vec())
+    fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, &'static str> {
+        Ok(only(inputs)?.to_vec())
     }
 
-    fn forward(&self, _: &[Tensor], x: &Tensor) -> Result<(Tensor, Vec<Tensor>), Error> {
+    fn forward(&self, _: &[Tensor], inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>), Error> {
+        let x = inputs[0];
         let (y, kept) = self.evaluate(x)?;
         Ok((y, vec![kept]))
     }
 
     fn jvp(&self, at: Point<'_>, tangent: Tangent<'_>) -> Result<Option<Tensor>, Error> {
         let product = |dx| self.slope_product(&at.saved[0], dx);
-        Ok(tangent.input.map(product).transpose()?)
+        Ok(tangent.input().map(product).transpose()?)
     }
 
-    fn vjp_input(&self, at: Point<'_>, cotangent: &Tensor) -> Result<Tensor, Error> {
-        Ok(self.slope_product(&at.saved[0], cotangent)?)
+    fn vjp_input(&self, at: Point<'_>, _: usize, cotangent: &Tensor) -> Result<Cotangent, Error> {
+        let product = self.slope_product(&at.saved[0], cotangent)?;
+        Ok(Cotangent::Fresh(product))
     }
+
+    parameterless!();
 
     fn second_order(&self) -> SecondOrder<'_> {
         match self {
@@ -46,9 +51,9 @@ impl SecondOrderRule for Activation {
         cotangent: &Tensor,
         tangent: Tangent<'_>,
         _: &[Tensor],
-        input_sum: Option<&Tensor>,
+        input_sums: &[Option<&Tensor>],
     ) -> Result<(), Error> {
-        if let (Some(dx), Some(input_sum)) = (tangent.input, input_sum) {
+        if let (Some(dx), Some(input_sum)) = (tangent.input(), input_sums[0]) {
             let terms = self.curvature_product(&at.saved[0], cotangent, dx)?;
             if let Some(terms) = terms {
                 add_in_place(input_sum, &terms)?;

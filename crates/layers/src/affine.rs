@@ -6,7 +6,8 @@ use candle_core::Tensor;
 use flatness_kernels::affine;
 
 use crate::{
-    Error, Homogeneity, Initializer, Layer, Parameter, Point, SecondOrder, SecondOrderRule, Tangent,
+    Cotangent, Error, Homogeneity, Initializer, Layer, Parameter, Point, SecondOrder,
+    SecondOrderRule, Tangent,
 };
 
 /// Affine map of vectors of `inputs` elements to vectors of `outputs` elements.
@@ -40,19 +41,24 @@ impl Layer for Affine {
         ]
     }
 
-    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, &'static str> {
-        match *input {
+    fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, &'static str> {
+        match *inputs {
             _ if self.inputs == 0 || self.outputs == 0 => Err("its weight has no elements"),
-            [inputs] if inputs == self.inputs => Ok(vec![self.outputs]),
+            [&[inputs]] if inputs == self.inputs => Ok(vec![self.outputs]),
             _ => Err("it needs one axis of as many elements as its weight has columns"),
         }
     }
 
-    fn multiply_adds(&self, _: &[usize]) -> u64 {
+    fn multiply_adds(&self, _: &[&[usize]]) -> u64 {
         (self.inputs * self.outputs) as u64
     }
 
-    fn forward(&self, parameters: &[Tensor], x: &Tensor) -> Result<(Tensor, Vec<Tensor>), Error> {
+    fn forward(
+        &self,
+        parameters: &[Tensor],
+        inputs: &[&Tensor],
+    ) -> Result<(Tensor, Vec<Tensor>), Error> {
+        let x = inputs[0];
         let y = affine::forward(x, &parameters[0], &parameters[1])?;
         Ok((y, vec![x.clone()]))
     }
@@ -60,12 +66,13 @@ impl Layer for Affine {
     fn jvp(&self, at: Point<'_>, tangent: Tangent<'_>) -> Result<Option<Tensor>, Error> {
         let [dweight, dbias] = [&tangent.parameters[0], &tangent.parameters[1]];
         let (x, weight) = (&at.saved[0], &at.parameters[0]);
-        let dy = affine::tangent(x, weight, tangent.input, dweight, dbias)?;
+        let dy = affine::tangent(x, weight, tangent.input(), dweight, dbias)?;
         Ok(Some(dy))
     }
 
-    fn vjp_input(&self, at: Point<'_>, cotangent: &Tensor) -> Result<Tensor, Error> {
-        Ok(affine::input_cotangent(&at.parameters[0], cotangent)?)
+    fn vjp_input(&self, at: Point<'_>, _: usize, cotangent: &Tensor) -> Result<Cotangent, Error> {
+        let input = affine::input_cotangent(&at.parameters[0], cotangent)?;
+        Ok(Cotangent::Fresh(input))
     }
 
     fn vjp_parameters(
@@ -96,12 +103,12 @@ impl SecondOrderRule for Affine {
         cotangent: &Tensor,
         tangent: Tangent<'_>,
         sums: &[Tensor],
-        input_sum: Option<&Tensor>,
+        input_sums: &[Option<&Tensor>],
     ) -> Result<(), Error> {
-        if let Some(dx) = tangent.input {
+        if let Some(dx) = tangent.input() {
             affine::accumulate_second_order(cotangent, dx, &sums[0])?;
         }
-        if let Some(input_sum) = input_sum {
+        if let Some(input_sum) = input_sums[0] {
             affine::add_second_order(cotangent, &tangent.parameters[0], input_sum)?;
         }
         Ok(())

@@ -8,7 +8,9 @@ use candle_core::Tensor;
 use flatness_kernels::batch_norm::{self, batch, frozen};
 
 use crate::expect::{expect_float, expect_number_type};
-use crate::{Error, Initializer, Layer, Parameter, Point, SecondOrder, SecondOrderRule, Tangent};
+use crate::{
+    Cotangent, Error, Initializer, Layer, Parameter, Point, SecondOrder, SecondOrderRule, Tangent,
+};
 
 /// ε of `torch.nn.BatchNorm2d`.
 const EPSILON: f64 = 1e-5;
@@ -43,9 +45,9 @@ fn parameters(channels: usize) -> Vec<Parameter> {
     vec![parameter("weight", 1.0), parameter("bias", 0.0)]
 }
 
-fn output_shape(channels: usize, input: &[usize]) -> Result<Vec<usize>, &'static str> {
-    match *input {
-        [got, ..] if got == channels && input.len() == 3 => Ok(input.to_vec()),
+fn output_shape(channels: usize, inputs: &[&[usize]]) -> Result<Vec<usize>, &'static str> {
+    match *inputs {
+        [input @ &[got, _, _]] if got == channels => Ok(input.to_vec()),
         _ => Err("it needs (channels, height, width) with as many channels as its weight has"),
     }
 }
@@ -98,11 +100,16 @@ impl Layer for BatchNorm {
         parameters(self.channels)
     }
 
-    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, &'static str> {
-        output_shape(self.channels, input)
+    fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, &'static str> {
+        output_shape(self.channels, inputs)
     }
 
-    fn forward(&self, parameters: &[Tensor], x: &Tensor) -> Result<(Tensor, Vec<Tensor>), Error> {
+    fn forward(
+        &self,
+        parameters: &[Tensor],
+        inputs: &[&Tensor],
+    ) -> Result<(Tensor, Vec<Tensor>), Error> {
+        let x = inputs[0];
         let moments = batch_norm::moments(x)?;
         let r = reciprocal_deviation(&moments.variance)?;
         let at = point(x, &moments.mean, &r, parameters);
@@ -112,12 +119,15 @@ impl Layer for BatchNorm {
 
     fn jvp(&self, at: Point<'_>, tangent: Tangent<'_>) -> Result<Option<Tensor>, Error> {
         let [dgamma, dbeta] = [&tangent.parameters[0], &tangent.parameters[1]];
-        let dy = batch::tangent(saved(at)?, tangent.input, dgamma, dbeta)?;
+        let dy = batch::tangent(saved(at)?, tangent.input(), dgamma, dbeta)?;
         Ok(Some(dy))
     }
 
-    fn vjp_input(&self, at: Point<'_>, cotangent: &Tensor) -> Result<Tensor, Error> {
-        Ok(batch::input_cotangent(saved(at)?, cotangent)?)
+    fn vjp_input(&self, at: Point<'_>, _: usize, cotangent: &Tensor) -> Result<Cotangent, Error> {
+        Ok(Cotangent::Fresh(batch::input_cotangent(
+            saved(at)?,
+            cotangent,
+        )?))
     }
 
     fn vjp_parameters(
@@ -166,12 +176,17 @@ impl SecondOrderRule for BatchNorm {
         cotangent: &Tensor,
         tangent: Tangent<'_>,
         sums: &[Tensor],
-        input_sum: Option<&Tensor>,
+        input_sums: &[Option<&Tensor>],
     ) -> Result<(), Error> {
         let (at, dgamma) = (saved(at)?, &tangent.parameters[0]);
-        let (dx, sum) = (tangent.input, &sums[0]);
+        let (dx, sum) = (tangent.input(), &sums[0]);
         Ok(batch::add_second_order(
-            at, cotangent, dx, dgamma, sum, input_sum,
+            at,
+            cotangent,
+            dx,
+            dgamma,
+            sum,
+            input_sums[0],
         )?)
     }
 }
@@ -187,11 +202,16 @@ impl Layer for FrozenBatchNorm {
         parameters(self.channels)
     }
 
-    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, &'static str> {
-        output_shape(self.channels, input)
+    fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, &'static str> {
+        output_shape(self.channels, inputs)
     }
 
-    fn forward(&self, parameters: &[Tensor], x: &Tensor) -> Result<(Tensor, Vec<Tensor>), Error> {
+    fn forward(
+        &self,
+        parameters: &[Tensor],
+        inputs: &[&Tensor],
+    ) -> Result<(Tensor, Vec<Tensor>), Error> {
+        let x = inputs[0];
         let place = "running statistics given to `Network::freeze`";
         expect_number_type(place, &self.mean, x.dtype())?;
         let y = batch_norm::forward(self.point(x, parameters), &parameters[1])?;
@@ -201,12 +221,13 @@ impl Layer for FrozenBatchNorm {
     fn jvp(&self, at: Point<'_>, tangent: Tangent<'_>) -> Result<Option<Tensor>, Error> {
         let [dgamma, dbeta] = [&tangent.parameters[0], &tangent.parameters[1]];
         let at = self.point(&at.saved[0], at.parameters);
-        Ok(Some(frozen::tangent(at, tangent.input, dgamma, dbeta)?))
+        Ok(Some(frozen::tangent(at, tangent.input(), dgamma, dbeta)?))
     }
 
-    fn vjp_input(&self, at: Point<'_>, cotangent: &Tensor) -> Result<Tensor, Error> {
+    fn vjp_input(&self, at: Point<'_>, _: usize, cotangent: &Tensor) -> Result<Cotangent, Error> {
         let r = &self.reciprocal_deviation;
-        Ok(frozen::input_cotangent(r, &at.parameters[0], cotangent)?)
+        let input = frozen::input_cotangent(r, &at.parameters[0], cotangent)?;
+        Ok(Cotangent::Fresh(input))
     }
 
     fn vjp_parameters(
@@ -233,13 +254,13 @@ impl SecondOrderRule for FrozenBatchNorm {
         cotangent: &Tensor,
         tangent: Tangent<'_>,
         sums: &[Tensor],
-        input_sum: Option<&Tensor>,
+        input_sums: &[Option<&Tensor>],
     ) -> Result<(), Error> {
         let r = &self.reciprocal_deviation;
-        if let Some(dx) = tangent.input {
+        if let Some(dx) = tangent.input() {
             frozen::accumulate_second_order(r, cotangent, dx, &sums[0])?;
         }
-        if let Some(input_sum) = input_sum {
+        if let Some(input_sum) = input_sums[0] {
             frozen::add_second_order(r, cotangent, &tangent.parameters[0], input_sum)?;
         }
         Ok(())

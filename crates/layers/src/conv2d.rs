@@ -7,7 +7,8 @@ use candle_core::Tensor;
 use flatness_kernels::conv2d::{self, Window};
 
 use crate::{
-    Error, Homogeneity, Initializer, Layer, Parameter, Point, SecondOrder, SecondOrderRule, Tangent,
+    Cotangent, Error, Homogeneity, Initializer, Layer, Parameter, Point, SecondOrder,
+    SecondOrderRule, Tangent,
 };
 
 /// Convolution of `inputs` channels to `outputs` channels by a square kernel.
@@ -91,10 +92,10 @@ impl Layer for Conv2d {
         std::iter::once(weight).chain(bias).collect()
     }
 
-    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, &'static str> {
-        match *input {
+    fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, &'static str> {
+        match *inputs {
             _ if self.inputs * self.outputs * self.kernel == 0 => Err("its weight has no elements"),
-            [inputs, height, width] if inputs == self.inputs => {
+            [&[inputs, height, width]] if inputs == self.inputs => {
                 let output = |extent| self.window.output(extent, self.kernel);
                 let (height, width) = output(height)
                     .zip(output(width))
@@ -105,15 +106,15 @@ impl Layer for Conv2d {
         }
     }
 
-    fn multiply_adds(&self, input: &[usize]) -> u64 {
+    fn multiply_adds(&self, inputs: &[&[usize]]) -> u64 {
         let pixels = self
-            .output_shape(input)
+            .output_shape(inputs)
             .map_or(0, |shape| shape[1] * shape[2]);
         (self.outputs * self.inputs * self.kernel * self.kernel * pixels) as u64
     }
 
-    fn patches(&self, input: &[usize]) -> usize {
-        let Ok(output) = self.output_shape(input) else {
+    fn patches(&self, inputs: &[&[usize]]) -> usize {
+        let (Ok(output), &[input]) = (self.output_shape(inputs), inputs) else {
             return 0;
         };
         let pixels = |shape: &[usize]| shape[1] * shape[2];
@@ -123,27 +124,28 @@ impl Layer for Conv2d {
         of_cotangents.max(self.inputs * taps[1] * pixels(&output))
     }
 
-    fn forward(&self, parameters: &[Tensor], x: &Tensor) -> Result<(Tensor, Vec<Tensor>), Error> {
+    fn forward(
+        &self,
+        parameters: &[Tensor],
+        inputs: &[&Tensor],
+    ) -> Result<(Tensor, Vec<Tensor>), Error> {
+        let x = inputs[0];
         let y = conv2d::forward(x, &parameters[0], parameters.get(1), self.window)?;
         Ok((y, vec![x.clone()]))
     }
 
     fn jvp(&self, at: Point<'_>, tangent: Tangent<'_>) -> Result<Option<Tensor>, Error> {
-        let (x, weight, dx) = (&at.saved[0], &at.parameters[0], tangent.input);
+        let (x, weight, dx) = (&at.saved[0], &at.parameters[0], tangent.input());
         let (dweight, dbias) = (&tangent.parameters[0], tangent.parameters.get(1));
         let dy = conv2d::tangent(x, weight, dx, dweight, dbias, self.window)?;
         Ok(Some(dy))
     }
 
-    fn vjp_input(&self, at: Point<'_>, cotangent: &Tensor) -> Result<Tensor, Error> {
-        let input = (at.input_shape[1], at.input_shape[2]);
+    fn vjp_input(&self, at: Point<'_>, _: usize, cotangent: &Tensor) -> Result<Cotangent, Error> {
+        let input = (at.input_shapes[0][1], at.input_shapes[0][2]);
         let weight = &at.parameters[0];
-        Ok(conv2d::input_cotangent(
-            weight,
-            cotangent,
-            input,
-            self.window,
-        )?)
+        let input = conv2d::input_cotangent(weight, cotangent, input, self.window)?;
+        Ok(Cotangent::Fresh(input))
     }
 
     fn vjp_parameters(
@@ -175,12 +177,12 @@ impl SecondOrderRule for Conv2d {
         cotangent: &Tensor,
         tangent: Tangent<'_>,
         sums: &[Tensor],
-        input_sum: Option<&Tensor>,
+        input_sums: &[Option<&Tensor>],
     ) -> Result<(), Error> {
-        if let Some(dx) = tangent.input {
+        if let Some(dx) = tangent.input() {
             conv2d::accumulate_second_order(cotangent, dx, &sums[0], self.window)?;
         }
-        if let Some(input_sum) = input_sum {
+        if let Some(input_sum) = input_sums[0] {
             conv2d::add_second_order(cotangent, &tangent.parameters[0], input_sum, self.window)?;
         }
         Ok(())

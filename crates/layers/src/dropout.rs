@@ -7,8 +7,8 @@ use candle_core::Tensor;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::layer::linear;
-use crate::{Error, Layer, Point, Tangent};
+use crate::layer::{linear, only};
+use crate::{Cotangent, Error, Layer, Point, Tangent};
 
 /// Dropout switched off: the identity.
 #[derive(Debug, Clone, Copy)]
@@ -36,20 +36,21 @@ impl Dropout {
 }
 
 impl Layer for Dropout {
-    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, &'static str> {
-        Ok(input.to_vec())
+    fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, &'static str> {
+        Ok(only(inputs)?.to_vec())
     }
 
-    fn forward(&self, _: &[Tensor], x: &Tensor) -> Result<(Tensor, Vec<Tensor>), Error> {
+    fn forward(&self, _: &[Tensor], inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>), Error> {
+        let x = inputs[0];
         Ok((x.clone(), Vec::new()))
     }
 
     fn jvp(&self, _: Point<'_>, tangent: Tangent<'_>) -> Result<Option<Tensor>, Error> {
-        Ok(tangent.input.cloned())
+        Ok(tangent.input().cloned())
     }
 
-    fn vjp_input(&self, _: Point<'_>, cotangent: &Tensor) -> Result<Tensor, Error> {
-        Ok(cotangent.clone())
+    fn vjp_input(&self, _: Point<'_>, _: usize, cotangent: &Tensor) -> Result<Cotangent, Error> {
+        Ok(Cotangent::Shared(cotangent.clone()))
     }
 
     linear!();
@@ -110,22 +111,24 @@ impl DropoutMask {
 }
 
 impl Layer for DropoutMask {
-    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, &'static str> {
-        Ok(input.to_vec())
+    fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, &'static str> {
+        Ok(only(inputs)?.to_vec())
     }
 
-    fn forward(&self, _: &[Tensor], x: &Tensor) -> Result<(Tensor, Vec<Tensor>), Error> {
+    fn forward(&self, _: &[Tensor], inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>), Error> {
+        let x = inputs[0];
         let mask = self.mask(x)?;
         Ok(((x * &mask)?, vec![mask]))
     }
 
     fn jvp(&self, at: Point<'_>, tangent: Tangent<'_>) -> Result<Option<Tensor>, Error> {
         let masked = |dx: &Tensor| dx.broadcast_mul(&at.saved[0].unsqueeze(1)?);
-        Ok(tangent.input.map(masked).transpose()?)
+        Ok(tangent.input().map(masked).transpose()?)
     }
 
-    fn vjp_input(&self, at: Point<'_>, cotangent: &Tensor) -> Result<Tensor, Error> {
-        Ok(cotangent.broadcast_mul(&at.saved[0].unsqueeze(1)?)?)
+    fn vjp_input(&self, at: Point<'_>, _: usize, cotangent: &Tensor) -> Result<Cotangent, Error> {
+        let masked = cotangent.broadcast_mul(&at.saved[0].unsqueeze(1)?)?;
+        Ok(Cotangent::Fresh(masked))
     }
 
     linear!();

@@ -24,12 +24,15 @@ pub enum Error {
         got: &'static str,
     },
     /// A layer cannot take the output of the layer before it.
-    #[error("layer {layer} cannot take inputs of shape {input:?}: {reason}")]
+    #[error(
+        "layer {layer} cannot take inputs of shape {}: {reason}",
+        shapes(inputs)
+    )]
     Input {
         /// Name of the layer.
         layer: String,
-        /// Shape of one example.
-        input: Vec<usize>,
+        /// Shape of one example of each input.
+        inputs: Vec<Vec<usize>>,
         /// What the layer needs.
         reason: &'static str,
     },
@@ -87,4 +90,10 @@ pub enum Error {
     /// A tensor operation failed.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
+}
+
+/// `[2, 3] and [4]`.
+fn shapes(inputs: &[Vec<usize>]) -> String {
+    let shapes: Vec<String> = inputs.iter().map(|shape| format!("{shape:?}")).collect();
+    shapes.join(" and ")
 }

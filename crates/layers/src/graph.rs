@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::node::{LayerNode, Node};
-use crate::{Error, Layer, Network, ParamLayout, Parameter};
+use crate::node::Node;
+use crate::{Error, Layer, Network, ParamLayout, Parameter, Sum};
 
 /// The output of one node of a [`Graph`], or its input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,6 @@ pub struct Graph {
     nodes: Vec<Node>,
     /// Shape of one example of each value: of the input, then of each node's output.
     shapes: Vec<Vec<usize>>,
-    names: Vec<String>,
     parameters: Vec<Parameter>,
     buffers: Vec<Parameter>,
 }
@@ -43,7 +42,6 @@ impl Graph {
         Self {
             nodes: Vec::new(),
             shapes: vec![input_shape.to_vec()],
-            names: vec!["input".to_owned()],
             parameters: Vec::new(),
             buffers: Vec::new(),
         }
@@ -74,43 +72,35 @@ impl Graph {
         layer: impl Layer + 'static,
         input: Value,
     ) -> Result<Value, Error> {
-        self.shared(name, Arc::new(layer), input)
+        self.own(name, Arc::new(layer), &[input])
     }
 
-    /// As [`Graph::layer`], for a layer that is shared.
-    pub(crate) fn shared(
+    /// As [`Graph::layer`], for a layer of several inputs.
+    ///
+    /// # Errors
+    /// Those of [`Graph::layer`].
+    pub fn join(
         &mut self,
         name: &str,
-        layer: Arc<dyn Layer>,
-        input: Value,
+        layer: impl Layer + 'static,
+        inputs: &[Value],
     ) -> Result<Value, Error> {
-        let input_shape = self.shape(input)?.to_vec();
-        let output = layer
-            .output_shape(&input_shape)
-            .map_err(|reason| Error::Input {
-                layer: name.to_owned(),
-                input: input_shape.clone(),
-                reason,
-            })?;
-        let own = |parameter: Parameter| Parameter {
-            name: format!("{name}.{}", parameter.name),
-            ..parameter
-        };
-        let start = self.parameters.len();
-        self.parameters
-            .extend(layer.parameters().into_iter().map(own));
-        if let Some(normalization) = layer.batch_norm() {
-            self.buffers.extend(normalization.buffers().map(own));
-        }
-        let parameters = start..self.parameters.len();
-        let node = Node::Layer(LayerNode {
-            name: name.to_owned(),
-            layer,
-            input: input.0,
-            input_shape,
-            parameters,
-        });
-        Ok(self.push(name, node, output))
+        self.own(name, Arc::new(layer), inputs)
+    }
+
+    /// As [`Graph::join`], with whole names for the parameters, in the order of the layer's own. A name that is there already
+    /// is that parameter, used once more: tied weights.
+    ///
+    /// # Errors
+    /// Those of [`Graph::layer`], and [`Error::Names`] for another number of names and for a parameter of another shape.
+    pub fn tied(
+        &mut self,
+        name: &str,
+        layer: impl Layer + 'static,
+        inputs: &[Value],
+        parameters: &[&str],
+    ) -> Result<Value, Error> {
+        self.place(name, Arc::new(layer), inputs, parameters)
     }
 
     /// The sum of two values of one shape: a skip connection.
@@ -118,22 +108,85 @@ impl Graph {
     /// # Errors
     /// [`Error::Input`] when the shapes differ, [`Error::Value`].
     pub fn add(&mut self, name: &str, left: Value, right: Value) -> Result<Value, Error> {
-        let shape = self.shape(left)?.to_vec();
-        if self.shape(right)? != shape {
-            return Err(Error::Input {
-                layer: name.to_owned(),
-                input: self.shape(right)?.to_vec(),
-                reason: "both sides of a sum must have one shape",
-            });
-        }
-        Ok(self.push(name, Node::Add([left.0, right.0]), shape))
+        self.join(name, Sum, &[left, right])
     }
 
-    fn push(&mut self, name: &str, node: Node, shape: Vec<usize>) -> Value {
-        self.nodes.push(node);
-        self.shapes.push(shape);
-        self.names.push(name.to_owned());
-        Value(self.nodes.len())
+    /// A layer whose parameters are its own.
+    pub(crate) fn own(
+        &mut self,
+        name: &str,
+        layer: Arc<dyn Layer>,
+        inputs: &[Value],
+    ) -> Result<Value, Error> {
+        let own = layer.parameters().into_iter();
+        let own: Vec<String> = own.map(|own| format!("{name}.{}", own.name)).collect();
+        if let Some(twice) = own.iter().find(|&own| self.parameter(own).is_some()) {
+            return names(format!("there are two of {twice}"));
+        }
+        let own: Vec<&str> = own.iter().map(String::as_str).collect();
+        self.place(name, layer, inputs, &own)
+    }
+
+    /// A layer with these whole names for its parameters.
+    pub(crate) fn place(
+        &mut self,
+        name: &str,
+        layer: Arc<dyn Layer>,
+        inputs: &[Value],
+        whole_names: &[&str],
+    ) -> Result<Value, Error> {
+        let shapes = inputs.iter().map(|&input| self.shape(input));
+        let shapes = shapes.collect::<Result<Vec<_>, Error>>()?;
+        let output = layer.output_shape(&shapes).map_err(|reason| Error::Input {
+            layer: name.to_owned(),
+            inputs: shapes.iter().map(|shape| shape.to_vec()).collect(),
+            reason,
+        })?;
+        let input_shapes = shapes.into_iter().map(<[usize]>::to_vec).collect();
+        let own = layer.parameters();
+        if own.len() != whole_names.len() {
+            let (takes, got) = (own.len(), whole_names.len());
+            return names(format!("{name} takes {takes} parameters, got {got} names"));
+        }
+        let mut parameters = Vec::with_capacity(own.len());
+        for (parameter, &whole) in own.into_iter().zip(whole_names) {
+            let known = self.parameter(whole);
+            if let Some(Parameter { shape, .. }) = known.map(|index| &self.parameters[index])
+                && *shape != parameter.shape
+            {
+                let wanted = parameter.shape;
+                return names(format!("{whole} is {shape:?}, and {name} needs {wanted:?}"));
+            }
+            parameters.push(known.unwrap_or(self.parameters.len()));
+            if known.is_none() {
+                self.parameters.push(Parameter {
+                    name: whole.to_owned(),
+                    ..parameter
+                });
+            }
+        }
+        if let Some(normalization) = layer.batch_norm() {
+            let buffers = normalization.buffers();
+            self.buffers.extend(buffers.map(|buffer| Parameter {
+                name: format!("{name}.{}", buffer.name),
+                ..buffer
+            }));
+        }
+        self.nodes.push(Node {
+            name: name.to_owned(),
+            layer,
+            inputs: inputs.iter().map(|input| input.0).collect(),
+            input_shapes,
+            parameters,
+        });
+        self.shapes.push(output);
+        Ok(Value(self.nodes.len()))
+    }
+
+    /// Number of the parameter called `name`, where there is one.
+    fn parameter(&self, name: &str) -> Option<usize> {
+        let mut parameters = self.parameters.iter();
+        parameters.position(|parameter| parameter.name == name)
     }
 
     /// The network from the input to `output`.
@@ -142,7 +195,6 @@ impl Graph {
     /// [`Error::Names`] when two parameters have one name or a node leads nowhere,
     /// [`Error::NoParameters`], [`Error::Value`].
     pub fn finish(self, output: Value) -> Result<Network, Error> {
-        let names = |problems: String| Err(Error::Names { problems });
         if output.0 != self.nodes.len() {
             return Err(Error::Value);
         }
@@ -154,9 +206,18 @@ impl Graph {
         {
             return names(format!("there are two of {twice}"));
         }
-        let used: HashSet<usize> = self.nodes.iter().flat_map(Node::inputs).copied().collect();
+        let used: HashSet<usize> = self
+            .nodes
+            .iter()
+            .flat_map(|node| node.inputs.iter().copied())
+            .collect();
         if let Some(idle) = (0..output.0).find(|value| !used.contains(value)) {
-            return names(format!("the output of {} leads nowhere", self.names[idle]));
+            let name = if idle == 0 {
+                "input"
+            } else {
+                &self.nodes[idle - 1].name
+            };
+            return names(format!("the output of {name} leads nowhere"));
         }
         if self.parameters.is_empty() {
             return Err(Error::NoParameters);
@@ -168,4 +229,8 @@ impl Graph {
             ParamLayout::new(self.buffers),
         ))
     }
+}
+
+fn names<T>(problems: String) -> Result<T, Error> {
+    Err(Error::Names { problems })
 }

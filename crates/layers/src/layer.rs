@@ -7,7 +7,7 @@
 //! second order   (x̄, θ̄) += Σₖ ȳₖ d²fₖ (ẋ, θ̇)
 //! ```
 //!
-//! x is (B, ...). Tangents ẋ, ẏ and cotangents x̄, ȳ are blocks (B, V, ...), θ̇ and θ̄ (V, shape).
+//! x stands for one input or several, each (B, ...). Tangents ẋ, ẏ and cotangents x̄, ȳ are blocks (B, V, ...), θ̇ and θ̄ (V, shape).
 //! Going backward with x̄, θ̄ <- vjp(ȳ block) + second order(primal ȳ; ẋ, θ̇) gives exact Hessian
 //! products; the same loop without the second-order terms gives Gauss-Newton products. A rule fails where
 //! a tensor operation does.
@@ -23,17 +23,52 @@ pub struct Point<'a> {
     pub parameters: &'a [Tensor],
     /// Tensors kept by [`Layer::forward`].
     pub saved: &'a [Tensor],
-    /// Shape of one input example.
-    pub input_shape: &'a [usize],
+    /// Shape of one example of each input.
+    pub input_shapes: &'a [Vec<usize>],
 }
 
 /// A block of V tangents.
 #[derive(Debug, Clone, Copy)]
 pub struct Tangent<'a> {
-    /// ẋ, (B, V, input shape); absent for zero.
-    pub input: Option<&'a Tensor>,
+    /// ẋ of each input, (B, V, input shape); absent for zero.
+    pub inputs: &'a [Option<&'a Tensor>],
     /// θ̇ of each parameter, (V, shape).
     pub parameters: &'a [Tensor],
+}
+
+impl<'a> Tangent<'a> {
+    /// ẋ of the first input, the only one of most layers.
+    #[must_use]
+    pub fn input(&self) -> Option<&'a Tensor> {
+        self.inputs.first().copied().flatten()
+    }
+}
+
+/// x̄ (B, V, input shape) of one input.
+#[derive(Debug, Clone)]
+pub enum Cotangent {
+    /// A tensor whose memory nothing else holds: the sweep adds to it in place.
+    Fresh(Tensor),
+    /// A tensor that shares its memory, such as ȳ itself.
+    Shared(Tensor),
+}
+
+impl Cotangent {
+    /// The tensor, for who does not add to it.
+    #[must_use]
+    pub fn into_tensor(self) -> Tensor {
+        match self {
+            Self::Fresh(tensor) | Self::Shared(tensor) => tensor,
+        }
+    }
+
+    /// The tensor in memory of its own.
+    pub(crate) fn into_fresh(self) -> Result<Tensor, Error> {
+        match self {
+            Self::Fresh(tensor) => Ok(tensor),
+            Self::Shared(tensor) => Ok(tensor.copy()?),
+        }
+    }
 }
 
 /// Second derivative of a layer.
@@ -65,44 +100,50 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
         Vec::new()
     }
 
-    /// Shape of one output example.
+    /// Shape of one output example, of those of the inputs.
     ///
     /// # Errors
-    /// Says what the layer needs when it cannot take `input`.
-    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, &'static str>;
+    /// Says what the layer needs when it cannot take `inputs`, which may be of any number.
+    fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, &'static str>;
 
     /// Multiply-adds of the matrix products in [`Layer::forward`] per example; none unless said
     /// otherwise.
-    fn multiply_adds(&self, _input: &[usize]) -> u64 {
+    fn multiply_adds(&self, _inputs: &[&[usize]]) -> u64 {
         0
     }
 
     /// Elements per example and vector of the largest tensor that a rule lays out beside its operands and results, on a
     /// device; none unless said otherwise.
-    fn patches(&self, _input: &[usize]) -> usize {
+    fn patches(&self, _inputs: &[&[usize]]) -> usize {
         0
     }
 
-    /// y = f(x; θ) and the tensors that the other rules need.
-    fn forward(&self, parameters: &[Tensor], x: &Tensor) -> Result<(Tensor, Vec<Tensor>), Error>;
+    /// y = f(x; θ) and the tensors that the other rules need. There are as many inputs as [`Layer::output_shape`] has taken.
+    fn forward(
+        &self,
+        parameters: &[Tensor],
+        inputs: &[&Tensor],
+    ) -> Result<(Tensor, Vec<Tensor>), Error>;
 
     /// ẏ (B, V, output shape); absent for zero.
     fn jvp(&self, at: Point<'_>, tangent: Tangent<'_>) -> Result<Option<Tensor>, Error>;
 
-    /// x̄ (B, V, input shape) of ȳ (B, V, output shape); a fresh tensor that the caller may change,
-    /// unless [`Layer::second_order`] is [`SecondOrder::Zero`].
-    fn vjp_input(&self, at: Point<'_>, cotangent: &Tensor) -> Result<Tensor, Error>;
+    /// x̄ of input number `input`, of ȳ (B, V, output shape).
+    fn vjp_input(
+        &self,
+        at: Point<'_>,
+        input: usize,
+        cotangent: &Tensor,
+    ) -> Result<Cotangent, Error>;
 
     /// Adds θ̄ to `sums`, (V, shape) for each parameter, in place. Nothing to add without
     /// parameters.
     fn vjp_parameters(
         &self,
-        _at: Point<'_>,
-        _cotangent: &Tensor,
-        _sums: &[Tensor],
-    ) -> Result<(), Error> {
-        Ok(())
-    }
+        at: Point<'_>,
+        cotangent: &Tensor,
+        sums: &[Tensor],
+    ) -> Result<(), Error>;
 
     /// The second derivative. Required, so that forgetting it cannot mean zero.
     fn second_order(&self) -> SecondOrder<'_>;
@@ -124,9 +165,34 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
     }
 }
 
+/// The shape of the only input.
+pub(crate) fn only<'a>(inputs: &[&'a [usize]]) -> Result<&'a [usize], &'static str> {
+    match inputs {
+        [input] => Ok(input),
+        _ => Err("it takes one input"),
+    }
+}
+
+/// What a [`Layer`] says that has no parameters.
+macro_rules! parameterless {
+    () => {
+        fn vjp_parameters(
+            &self,
+            _: $crate::Point<'_>,
+            _: &candle_core::Tensor,
+            _: &[candle_core::Tensor],
+        ) -> Result<(), $crate::Error> {
+            Ok(())
+        }
+    };
+}
+pub(crate) use parameterless;
+
 /// What a [`Layer`] says that is linear in its inputs and has no parameters.
 macro_rules! linear {
     () => {
+        $crate::layer::parameterless!();
+
         fn second_order(&self) -> $crate::SecondOrder<'_> {
             $crate::SecondOrder::Zero
         }
@@ -140,8 +206,8 @@ pub(crate) use linear;
 
 /// The second-order terms of a layer.
 pub trait SecondOrderRule {
-    /// Adds Σₖ ȳₖ d²fₖ (ẋ, θ̇) to `sums`, (V, shape) for each parameter, and to `input_sum`,
-    /// (B, V, input shape), where that is wanted, both in place. `cotangent` is the primal ȳ
+    /// Adds Σₖ ȳₖ d²fₖ (ẋ, θ̇) to `sums`, (V, shape) for each parameter, and to `input_sums`,
+    /// (B, V, input shape) for each input where that is wanted, both in place. `cotangent` is the primal ȳ
     /// (B, output shape).
     fn add_terms(
         &self,
@@ -149,6 +215,6 @@ pub trait SecondOrderRule {
         cotangent: &Tensor,
         tangent: Tangent<'_>,
         sums: &[Tensor],
-        input_sum: Option<&Tensor>,
+        input_sums: &[Option<&Tensor>],
     ) -> Result<(), Error>;
 }

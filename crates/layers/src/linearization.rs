@@ -24,20 +24,19 @@ mod curved;
 pub use curved::CurvedLinearization;
 
 use candle_core::Tensor;
-use flatness_kernels::add;
 
 use crate::layout::form;
-use crate::node::{LayerNode, Node};
+use crate::node::Node;
 use crate::values::Values;
-use crate::{Error, LossPoint, Network, SecondOrder, Tangent};
+use crate::{Cotangent, Error, LossPoint, Network, Point, SecondOrder, Tangent};
 use cotangents::Cotangents;
 
 /// The forward sweep of one batch: serves gradients, Jacobian and Gauss-Newton products.
 #[derive(Debug)]
 pub struct Linearization<'n> {
     network: &'n Network,
-    /// Views of the parameters in their shapes.
-    parameters: Vec<Tensor>,
+    /// Views of the parameters of each node in their shapes.
+    parameters: Vec<Vec<Tensor>>,
     /// What each node keeps.
     saved: Vec<Vec<Tensor>>,
     loss: LossPoint,
@@ -46,21 +45,22 @@ pub struct Linearization<'n> {
 /// Tangents of a forward sweep, where the backward sweep wants them.
 struct Tangents<'a> {
     parameters: &'a [Tensor],
-    /// ẋ of each node; absent for zero.
-    inputs: Vec<Option<Tensor>>,
+    /// ẋ of each input of each node; absent for zero.
+    inputs: Vec<Vec<Option<Tensor>>>,
     cotangents: &'a [Option<Tensor>],
 }
 
 impl<'n> Linearization<'n> {
     pub(crate) fn new(
         network: &'n Network,
-        parameters: Vec<Tensor>,
+        parameters: &[Tensor],
         saved: Vec<Vec<Tensor>>,
         loss: LossPoint,
     ) -> Self {
+        let nodes = network.nodes().iter();
         Self {
             network,
-            parameters,
+            parameters: nodes.map(|node| node.own(parameters)).collect(),
             saved,
             loss,
         }
@@ -126,9 +126,7 @@ impl<'n> Linearization<'n> {
     pub fn batch_statistics(&self) -> Result<Tensor, Error> {
         let mut statistics = Vec::new();
         for (index, node) in self.network.nodes().iter().enumerate() {
-            if let Node::Layer(node) = node
-                && let Some(layer) = node.layer.batch_norm()
-            {
+            if let Some(layer) = node.layer.batch_norm() {
                 let moments = layer.batch_statistics(&self.saved[index]);
                 statistics.extend(moments?.ok_or_else(|| Error::OneValue {
                     layer: node.name.clone(),
@@ -138,39 +136,29 @@ impl<'n> Linearization<'n> {
         self.network.buffers().concatenate(&statistics)
     }
 
-    fn at<'a>(&'a self, index: usize, node: &'a LayerNode) -> crate::Point<'a> {
-        node.at(&self.parameters, &self.saved[index])
+    fn at<'a>(&'a self, index: usize, node: &'a Node) -> Point<'a> {
+        node.at(&self.parameters[index], &self.saved[index])
     }
 
     /// ż of the block θ̇; `keep` sees ẋ of every node in order.
     fn forward(
         &self,
         tangents: &[Tensor],
-        mut keep: impl FnMut(Option<&Tensor>),
+        mut keep: impl FnMut(&[Option<&Tensor>]),
     ) -> Result<Tensor, Error> {
         let ((vectors, _), dtype) = (form(tangents), self.loss.gradient().dtype());
         let layout = self.network.layout();
         layout.expect_pieces("tangents", tangents, &[vectors], dtype)?;
         let mut values = Values::new(self.network, None);
         for (index, node) in self.network.nodes().iter().enumerate() {
-            let dy = match node {
-                Node::Layer(node) => {
-                    let dx = values.try_get(node.input);
-                    keep(dx);
-                    let tangent = Tangent {
-                        input: dx,
-                        parameters: &tangents[node.parameters.clone()],
-                    };
-                    node.layer.jvp(self.at(index, node), tangent)?
-                }
-                Node::Add([left, right]) => {
-                    keep(None);
-                    match (values.try_get(*left), values.try_get(*right)) {
-                        (Some(left), Some(right)) => Some(add(left, right)?),
-                        (one, other) => one.or(other).cloned(),
-                    }
-                }
+            let inputs = node.inputs.iter();
+            let inputs: Vec<_> = inputs.map(|&input| values.try_get(input)).collect();
+            keep(&inputs);
+            let tangent = Tangent {
+                inputs: &inputs,
+                parameters: &node.own(tangents),
             };
+            let dy = node.layer.jvp(self.at(index, node), tangent)?;
             values.push(dy);
         }
         // There is at least one layer with parameters, and no tangent vanishes behind it.
@@ -195,37 +183,52 @@ impl<'n> Linearization<'n> {
             let Some(cotangent) = cotangents.take(index) else {
                 continue;
             };
-            let node = match node {
-                Node::Layer(node) => node,
-                Node::Add(inputs) => {
-                    cotangents.share(inputs, &cotangent)?;
-                    continue;
-                }
-            };
-            let cotangent = cotangent.tensor;
-            let (at, sums) = (self.at(index, node), &sums[node.parameters.clone()]);
-            node.layer.vjp_parameters(at, &cotangent, sums)?;
-            let input = self
-                .network
-                .differentiable(node.input)
-                .then(|| node.layer.vjp_input(at, &cotangent))
-                .transpose()?;
-            let second_order = node.layer.second_order();
-            if let (Some(tangents), SecondOrder::Terms(rule)) = (&tangents, second_order)
+            let (at, sums) = (self.at(index, node), node.own(sums));
+            node.layer.vjp_parameters(at, &cotangent, &sums)?;
+            let mut inputs = self.input_cotangents(index, node, &cotangent)?;
+            if let (Some(tangents), SecondOrder::Terms(rule)) =
+                (&tangents, node.layer.second_order())
                 && let Some(primal) = &tangents.cotangents[index]
             {
+                let own = tangents.inputs[index].iter().map(Option::as_ref);
                 let tangent = Tangent {
-                    input: tangents.inputs[index].as_ref(),
-                    parameters: &tangents.parameters[node.parameters.clone()],
+                    inputs: &own.collect::<Vec<_>>(),
+                    parameters: &node.own(tangents.parameters),
                 };
-                rule.add_terms(at, primal, tangent, sums, input.as_ref())?;
+                let fresh = inputs.into_iter();
+                let fresh = fresh.map(|input| input.map(Cotangent::into_fresh).transpose());
+                let fresh = fresh.collect::<Result<Vec<_>, Error>>()?;
+                let input_sums: Vec<_> = fresh.iter().map(Option::as_ref).collect();
+                rule.add_terms(at, primal, tangent, &sums, &input_sums)?;
+                inputs = fresh
+                    .into_iter()
+                    .map(|sum| sum.map(Cotangent::Fresh))
+                    .collect();
             }
-            if let Some(input) = input {
-                let fresh = matches!(second_order, SecondOrder::Terms(_));
-                cotangents.add(node.input, input, fresh)?;
+            for (&value, input) in node.inputs.iter().zip(inputs) {
+                if let Some(input) = input {
+                    cotangents.add(value, input)?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// x̄ of each input of a node, of ȳ `cotangent`, where parameters stand before it.
+    fn input_cotangents(
+        &self,
+        index: usize,
+        node: &Node,
+        cotangent: &Tensor,
+    ) -> Result<Vec<Option<Cotangent>>, Error> {
+        let at = self.at(index, node);
+        let inputs = node.inputs.iter().enumerate();
+        let inputs = inputs.map(|(input, &value)| {
+            let wanted = self.network.differentiable(value);
+            let rule = || node.layer.vjp_input(at, input, cotangent);
+            wanted.then(rule).transpose()
+        });
+        inputs.collect()
     }
 }
 

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use flatness_kernels::add;
 
 use crate::expect::{expect_float, expect_number_type, expect_shape};
 use crate::layout::form;
-use crate::node::{LayerNode, Node, Step};
+use crate::node::{Node, Step};
 use crate::values::Values;
 use crate::{Dropout, DropoutMask, Error, Graph, Layer, Linearization, Loss, ParamLayout};
 
@@ -43,7 +42,7 @@ impl Network {
         let mut graph = Graph::new(input_shape);
         let mut value = graph.input();
         for (name, layer) in layers {
-            value = graph.shared(&name, layer.into(), value)?;
+            value = graph.own(&name, layer.into(), &[value])?;
         }
         graph.finish(value)
     }
@@ -57,11 +56,11 @@ impl Network {
         let mut last_use = vec![nodes.len(); shapes.len()];
         let mut differentiable = vec![false; shapes.len()];
         for (index, node) in nodes.iter().enumerate() {
-            for &input in node.inputs() {
+            for &input in &node.inputs {
                 last_use[input] = index;
             }
-            differentiable[index + 1] = node.inputs().iter().any(|&input| differentiable[input])
-                || node.layer().is_some_and(|node| !node.parameters.is_empty());
+            differentiable[index + 1] = !node.parameters.is_empty()
+                || node.inputs.iter().any(|&input| differentiable[input]);
         }
         Self {
             nodes,
@@ -89,21 +88,21 @@ impl Network {
     /// Whether the examples of a batch depend on each other, through the statistics of batch-norm.
     #[must_use]
     pub fn couples_examples(&self) -> bool {
-        self.layers().any(|node| node.layer.batch_norm().is_some())
+        self.steps().any(|step| step.layer.batch_norm().is_some())
     }
 
     /// Whether there are dropout layers, which [`Network::thin`] switches on.
     #[must_use]
     pub fn has_dropout(&self) -> bool {
-        let mut dropouts = self.layers().filter_map(|node| node.layer.dropout());
+        let mut dropouts = self.steps().filter_map(|step| step.layer.dropout());
         dropouts.any(|dropout| dropout.rate() > 0.0)
     }
 
     /// The layer called `name`, where there is one.
     #[must_use]
     pub fn layer(&self, name: &str) -> Option<&dyn Layer> {
-        let node = self.layers().find(|node| node.name == name)?;
-        Some(node.layer.as_ref())
+        let step = self.steps().find(|step| step.name == name)?;
+        Some(step.layer)
     }
 
     /// The steps in order.
@@ -126,8 +125,9 @@ impl Network {
     /// Multiply-adds of the matrix products of one forward pass, per example.
     #[must_use]
     pub fn multiply_adds(&self) -> u64 {
-        self.layers()
-            .map(|node| node.layer.multiply_adds(&node.input_shape))
+        self.nodes
+            .iter()
+            .map(|node| node.layer.multiply_adds(&node.shapes()))
             .sum()
     }
 
@@ -143,9 +143,8 @@ impl Network {
     #[must_use]
     pub fn largest_tensor(&self) -> usize {
         let activations = self.shapes.iter().map(|shape| shape.iter().product());
-        let patches = self
-            .layers()
-            .map(|node| node.layer.patches(&node.input_shape));
+        let nodes = self.nodes.iter();
+        let patches = nodes.map(|node| node.layer.patches(&node.shapes()));
         activations.chain(patches).max().unwrap_or(0)
     }
 
@@ -197,17 +196,17 @@ impl Network {
     /// The same graph with other layers in it.
     fn replace(
         &self,
-        mut layer: impl FnMut(usize, &LayerNode) -> Result<Arc<dyn Layer>, Error>,
+        mut layer: impl FnMut(usize, &Node) -> Result<Arc<dyn Layer>, Error>,
     ) -> Result<Self, Error> {
         let mut graph = Graph::new(self.input_shape());
         let mut values = vec![graph.input()];
         for (index, node) in self.nodes.iter().enumerate() {
-            values.push(match node {
-                Node::Layer(node) => {
-                    graph.shared(&node.name, layer(index, node)?, values[node.input])?
-                }
-                Node::Add([left, right]) => graph.add("sum", values[*left], values[*right])?,
-            });
+            let inputs: Vec<_> = node.inputs.iter().map(|&input| values[input]).collect();
+            let names = node.parameters.iter();
+            let names: Vec<_> = names
+                .map(|&index| self.layout.parameters()[index].name.as_str())
+                .collect();
+            values.push(graph.place(&node.name, layer(index, node)?, &inputs, &names)?);
         }
         graph.finish(values[self.nodes.len()])
     }
@@ -254,7 +253,7 @@ impl Network {
         let logits = self.sweep(parameters, inputs, |kept| saved.push(kept))?;
         see(&logits)?;
         let loss = loss.evaluate(&logits, labels)?;
-        Ok(Linearization::new(self, parameters.to_vec(), saved, loss))
+        Ok(Linearization::new(self, parameters, saved, loss))
     }
 
     /// Runs the nodes in order; `keep` takes what each of them saves.
@@ -267,16 +266,9 @@ impl Network {
         self.check(parameters, inputs)?;
         let mut values = Values::new(self, Some(inputs.clone()));
         for node in &self.nodes {
-            let (y, kept) = match node {
-                Node::Layer(node) => {
-                    let x = values.get(node.input)?;
-                    node.layer
-                        .forward(&parameters[node.parameters.clone()], x)?
-                }
-                Node::Add([left, right]) => {
-                    (add(values.get(*left)?, values.get(*right)?)?, Vec::new())
-                }
-            };
+            let inputs = node.inputs.iter().map(|&input| values.get(input));
+            let inputs = inputs.collect::<Result<Vec<_>, Error>>()?;
+            let (y, kept) = node.layer.forward(&node.own(parameters), &inputs)?;
             keep(kept);
             values.push(Some(y));
         }
@@ -285,11 +277,6 @@ impl Network {
 
     pub(crate) fn nodes(&self) -> &[Node] {
         &self.nodes
-    }
-
-    /// The layers in order.
-    pub(crate) fn layers(&self) -> impl Iterator<Item = &LayerNode> {
-        self.nodes.iter().filter_map(Node::layer)
     }
 
     /// Whether parameters stand before `value`.

@@ -1,87 +1,65 @@
-//! The steps of a network: layers in their places, and sums.
+//! The steps of a network: layers in their places.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::Tensor;
 
 use crate::{Layer, Point};
 
-/// One step as the network keeps it; values are numbered as in [`Step`].
-#[derive(Debug, Clone)]
-pub(crate) enum Node {
-    /// A layer behind one value.
-    Layer(LayerNode),
-    /// The sum of two values.
-    Add([usize; 2]),
-}
-
 /// A layer in its place.
 #[derive(Debug, Clone)]
-pub(crate) struct LayerNode {
+pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) layer: Arc<dyn Layer>,
-    /// Value it takes.
-    pub(crate) input: usize,
-    /// Shape of one input example.
-    pub(crate) input_shape: Vec<usize>,
+    /// Values it takes, numbered as in [`Step`].
+    pub(crate) inputs: Vec<usize>,
+    /// Shape of one example of each.
+    pub(crate) input_shapes: Vec<Vec<usize>>,
     /// Its parameters among those of the layout.
-    pub(crate) parameters: Range<usize>,
+    pub(crate) parameters: Vec<usize>,
 }
 
-/// One step of a network. Value 0 is the input, value k + 1 the output of step k.
-#[derive(Debug, Clone)]
-pub enum Step<'n> {
-    /// A layer behind one value.
-    Layer {
-        /// Its name.
-        name: &'n str,
-        /// The layer.
-        layer: &'n dyn Layer,
-        /// Value it takes.
-        input: usize,
-        /// Its parameters among those of the layout.
-        parameters: Range<usize>,
-    },
-    /// The sum of two values.
-    Sum([usize; 2]),
-}
-
-impl LayerNode {
-    pub(crate) fn at<'a>(&'a self, parameters: &'a [Tensor], saved: &'a [Tensor]) -> Point<'a> {
-        Point {
-            parameters: &parameters[self.parameters.clone()],
-            saved,
-            input_shape: &self.input_shape,
-        }
-    }
+/// One step of a network: a layer and where it stands. Value 0 is the input, value k + 1 the output of step k.
+#[derive(Debug, Clone, Copy)]
+pub struct Step<'n> {
+    /// Its name.
+    pub name: &'n str,
+    /// The layer.
+    pub layer: &'n dyn Layer,
+    /// Values it takes.
+    pub inputs: &'n [usize],
+    /// Its parameters among those of the layout.
+    pub parameters: &'n [usize],
 }
 
 impl Node {
-    /// Values it takes.
-    pub(crate) fn inputs(&self) -> &[usize] {
-        match self {
-            Self::Layer(node) => std::slice::from_ref(&node.input),
-            Self::Add(inputs) => inputs,
+    /// Those of `all`, one for each parameter of the layout, that are its own.
+    pub(crate) fn own(&self, all: &[Tensor]) -> Vec<Tensor> {
+        self.parameters
+            .iter()
+            .map(|&index| all[index].clone())
+            .collect()
+    }
+
+    pub(crate) fn at<'a>(&'a self, parameters: &'a [Tensor], saved: &'a [Tensor]) -> Point<'a> {
+        Point {
+            parameters,
+            saved,
+            input_shapes: &self.input_shapes,
         }
     }
 
-    pub(crate) fn layer(&self) -> Option<&LayerNode> {
-        match self {
-            Self::Layer(node) => Some(node),
-            Self::Add(_) => None,
-        }
+    /// Shapes of one example of each input, as the layer takes them.
+    pub(crate) fn shapes(&self) -> Vec<&[usize]> {
+        self.input_shapes.iter().map(Vec::as_slice).collect()
     }
 
     pub(crate) fn step(&self) -> Step<'_> {
-        match self {
-            Self::Layer(node) => Step::Layer {
-                name: &node.name,
-                layer: node.layer.as_ref(),
-                input: node.input,
-                parameters: node.parameters.clone(),
-            },
-            Self::Add(inputs) => Step::Sum(*inputs),
+        Step {
+            name: &self.name,
+            layer: self.layer.as_ref(),
+            inputs: &self.inputs,
+            parameters: &self.parameters,
         }
     }
 }

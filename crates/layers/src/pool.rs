@@ -8,7 +8,7 @@ use candle_core::Tensor;
 use flatness_kernels::pool::{self, Pooling};
 
 use crate::layer::linear;
-use crate::{Error, Layer, Point, Tangent};
+use crate::{Cotangent, Error, Layer, Point, Tangent};
 
 /// Largest element of each window.
 #[derive(Debug, Clone, Copy)]
@@ -40,8 +40,8 @@ impl AveragePool {
 
 const IMAGE: &str = "it needs (channels, height, width)";
 
-fn pooled(pooling: Pooling, input: &[usize]) -> Result<Vec<usize>, &'static str> {
-    let &[channels, height, width] = input else {
+fn pooled(pooling: Pooling, inputs: &[&[usize]]) -> Result<Vec<usize>, &'static str> {
+    let &[&[channels, height, width]] = inputs else {
         return Err(IMAGE);
     };
     let (height, width) = pooling
@@ -52,70 +52,76 @@ fn pooled(pooling: Pooling, input: &[usize]) -> Result<Vec<usize>, &'static str>
 }
 
 fn image(at: Point<'_>) -> (usize, usize) {
-    (at.input_shape[1], at.input_shape[2])
+    (at.input_shapes[0][1], at.input_shapes[0][2])
 }
 
 impl Layer for MaxPool {
-    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, &'static str> {
-        pooled(self.0, input)
+    fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, &'static str> {
+        pooled(self.0, inputs)
     }
 
-    fn forward(&self, _: &[Tensor], x: &Tensor) -> Result<(Tensor, Vec<Tensor>), Error> {
+    fn forward(&self, _: &[Tensor], inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>), Error> {
+        let x = inputs[0];
         let (y, argmax) = pool::max_forward(x, self.0)?;
         Ok((y, vec![argmax]))
     }
 
     fn jvp(&self, at: Point<'_>, tangent: Tangent<'_>) -> Result<Option<Tensor>, Error> {
         let gather = |dx| pool::max_gather(&at.saved[0], dx);
-        Ok(tangent.input.map(gather).transpose()?)
+        Ok(tangent.input().map(gather).transpose()?)
     }
 
-    fn vjp_input(&self, at: Point<'_>, cotangent: &Tensor) -> Result<Tensor, Error> {
-        Ok(pool::max_scatter(&at.saved[0], cotangent, image(at))?)
+    fn vjp_input(&self, at: Point<'_>, _: usize, cotangent: &Tensor) -> Result<Cotangent, Error> {
+        let input = pool::max_scatter(&at.saved[0], cotangent, image(at))?;
+        Ok(Cotangent::Fresh(input))
     }
 
     linear!();
 }
 
 impl Layer for AveragePool {
-    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, &'static str> {
-        pooled(self.0, input)
+    fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, &'static str> {
+        pooled(self.0, inputs)
     }
 
-    fn forward(&self, _: &[Tensor], x: &Tensor) -> Result<(Tensor, Vec<Tensor>), Error> {
+    fn forward(&self, _: &[Tensor], inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>), Error> {
+        let x = inputs[0];
         Ok((pool::average(x, self.0)?, Vec::new()))
     }
 
     fn jvp(&self, _: Point<'_>, tangent: Tangent<'_>) -> Result<Option<Tensor>, Error> {
         let average = |dx| pool::average(dx, self.0);
-        Ok(tangent.input.map(average).transpose()?)
+        Ok(tangent.input().map(average).transpose()?)
     }
 
-    fn vjp_input(&self, at: Point<'_>, cotangent: &Tensor) -> Result<Tensor, Error> {
-        Ok(pool::average_transposed(cotangent, image(at), self.0)?)
+    fn vjp_input(&self, at: Point<'_>, _: usize, cotangent: &Tensor) -> Result<Cotangent, Error> {
+        let input = pool::average_transposed(cotangent, image(at), self.0)?;
+        Ok(Cotangent::Fresh(input))
     }
 
     linear!();
 }
 
 impl Layer for GlobalAveragePool {
-    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, &'static str> {
-        match *input {
-            [channels, height, width] if height * width > 0 => Ok(vec![channels]),
+    fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, &'static str> {
+        match *inputs {
+            [&[channels, height, width]] if height * width > 0 => Ok(vec![channels]),
             _ => Err(IMAGE),
         }
     }
 
-    fn forward(&self, _: &[Tensor], x: &Tensor) -> Result<(Tensor, Vec<Tensor>), Error> {
+    fn forward(&self, _: &[Tensor], inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>), Error> {
+        let x = inputs[0];
         Ok((pool::global_average(x)?, Vec::new()))
     }
 
     fn jvp(&self, _: Point<'_>, tangent: Tangent<'_>) -> Result<Option<Tensor>, Error> {
-        Ok(tangent.input.map(pool::global_average).transpose()?)
+        Ok(tangent.input().map(pool::global_average).transpose()?)
     }
 
-    fn vjp_input(&self, at: Point<'_>, cotangent: &Tensor) -> Result<Tensor, Error> {
-        Ok(pool::global_average_transposed(cotangent, image(at))?)
+    fn vjp_input(&self, at: Point<'_>, _: usize, cotangent: &Tensor) -> Result<Cotangent, Error> {
+        let input = pool::global_average_transposed(cotangent, image(at))?;
+        Ok(Cotangent::Fresh(input))
     }
 
     linear!();

@@ -30,7 +30,7 @@ impl<'n> Values<'n> {
     /// The output of the next node; what this node was the last to take is dropped.
     pub(crate) fn push(&mut self, output: Option<Tensor>) {
         let index = self.tensors.len() - 1;
-        for &input in self.network.nodes()[index].inputs() {
+        for &input in &self.network.nodes()[index].inputs {
             if self.network.last_use(input) == index {
                 self.tensors[input] = None;
             }

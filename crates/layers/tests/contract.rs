@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 use flatness_layers::{
     Affine, AveragePool, BatchNorm, Conv2d, Dropout, Flatten, GlobalAveragePool, Graph, Layer,
-    MaxPool, Network, Relu, Softplus, Tanh, Window,
+    MaxPool, Network, Relu, Softplus, Sum, Tanh, Window,
 };
 use flatness_testkit::{check_layer, check_rules, gaussian, values};
 
@@ -40,9 +40,10 @@ fn every_layer_keeps_its_contract() {
     ];
     for (layer, input_shape) in &cases {
         for seed in [1, 2] {
-            check_layer(layer.as_ref(), input_shape, seed);
+            check_layer(layer.as_ref(), &[input_shape], seed);
         }
     }
+    check_layer(&Sum, &[&[2, 3], &[2, 3]], 1);
 }
 
 /// A layer, the shape of an input example, and that of its output where the layer takes it.
@@ -77,16 +78,16 @@ fn layers_announce_their_shapes_and_refuse_others() {
         (Box::new(GlobalAveragePool), &[3, 4, 2], Some(&[3])),
     ];
     for (layer, input, output) in &cases {
-        let got = layer.output_shape(input).ok();
+        let got = layer.output_shape(&[input]).ok();
         assert_eq!(got.as_deref(), *output, "{layer:?} of {input:?}");
     }
-    assert_eq!(Affine::new(6, 3).multiply_adds(&[6]), 18);
-    assert_eq!(Relu.multiply_adds(&[6]), 0);
-    let multiply_adds = conv([3, 8, 3], 2, 1).multiply_adds(&[3, 9, 32]);
+    assert_eq!(Affine::new(6, 3).multiply_adds(&[&[6]]), 18);
+    assert_eq!(Relu.multiply_adds(&[&[6]]), 0);
+    let multiply_adds = conv([3, 8, 3], 2, 1).multiply_adds(&[&[3, 9, 32]]);
     assert_eq!(multiply_adds, 8 * 3 * 9 * 5 * 16);
-    assert_eq!(Relu.patches(&[6]), 0);
+    assert_eq!(Relu.patches(&[&[6]]), 0);
     // Of the cotangents, 3 × 3 around each pixel of the input; of the inputs, 4 × 4 offsets at each output.
-    let patches = |sizes: [usize; 3]| conv(sizes, 2, 1).patches(&[sizes[0], 9, 32]);
+    let patches = |sizes: [usize; 3]| conv(sizes, 2, 1).patches(&[&[sizes[0], 9, 32]]);
     assert_eq!(patches([3, 8, 3]), 8 * 9 * (9 * 32));
     assert_eq!(patches([64, 1, 3]), 64 * 16 * (5 * 16));
 }
@@ -110,7 +111,7 @@ fn frozen_batch_norm_keeps_its_contract() {
         let buffers = Tensor::new([mean, variance].concat(), &Device::Cpu).unwrap();
         let frozen = network.freeze(&buffers).unwrap();
         assert!(network.couples_examples() && !frozen.couples_examples());
-        check_layer(frozen.layer("layer").unwrap(), &shape, 3);
+        check_layer(frozen.layer("layer").unwrap(), &[&shape], 3);
     }
 }
 
@@ -118,12 +119,12 @@ fn frozen_batch_norm_keeps_its_contract() {
 fn switched_on_dropout_keeps_its_contract_and_its_rate() {
     let network = in_a_network(Dropout::new(0.3).unwrap(), &[400], 400);
     let thin = |seed, first| network.thin(seed, first).unwrap();
-    check_rules(thin(7, 0).layer("layer").unwrap(), &[5], 3);
+    check_rules(thin(7, 0).layer("layer").unwrap(), &[&[5]], 3);
 
     let ones = Tensor::ones((50, 400), DType::F64, &Device::Cpu).unwrap();
     let mask = |network: &Network, x: &Tensor| {
         let layer = network.layer("layer").unwrap();
-        values(&layer.forward(&[], x).unwrap().0)
+        values(&layer.forward(&[], &[x]).unwrap().0)
     };
     let drawn = mask(&thin(7, 0), &ones);
     let mut masks = drawn.iter();

@@ -30,8 +30,10 @@ fn the_sides_of_a_sum_must_have_one_shape() {
     let narrow = graph.layer("fc", Affine::new(4, 3), input).unwrap();
     for (left, right) in [(input, narrow), (narrow, input)] {
         let message = graph.add("sum", left, right).unwrap_err().to_string();
-        let shape = graph.shape(right).unwrap();
-        let expected = format!("layer sum cannot take inputs of shape {shape:?}: both sides");
+        let shapes = [left, right].map(|value| graph.shape(value).unwrap());
+        let [left, right] = shapes;
+        let expected =
+            format!("layer sum cannot take inputs of shape {left:?} and {right:?}: both sides");
         assert!(message.starts_with(&expected), "{message}");
     }
     // A value with itself is a sum like any other.
@@ -104,4 +106,40 @@ fn a_single_value_has_no_batch_statistics() {
     };
     assert!(matches!(statistics(1), Err(Error::OneValue { layer }) if layer == "bn"));
     assert_eq!(statistics(2).unwrap().dims(), [4]);
+}
+
+#[test]
+fn parameters_of_one_whole_name_are_one_parameter() {
+    let mut graph = Graph::new(&[2]);
+    let weights = ["shared.weight", "shared.bias"];
+    let x = graph.input();
+    let x = graph
+        .tied("first", Affine::new(2, 2), &[x], &weights)
+        .unwrap();
+    let x = graph.layer("relu", Relu, x).unwrap();
+    let x = graph
+        .tied("again", Affine::new(2, 2), &[x], &weights)
+        .unwrap();
+    let other = graph.tied("larger", Affine::new(2, 3), &[x], &weights);
+    let message = other.unwrap_err().to_string();
+    let expected = "shared.weight is [2, 2], and larger needs [3, 2]";
+    assert!(message.contains(expected), "{message}");
+    let few = graph.tied("few", Affine::new(2, 2), &[x], &weights[..1]);
+    let message = few.unwrap_err().to_string();
+    assert!(
+        message.contains("few takes 2 parameters, got 1 names"),
+        "{message}"
+    );
+    let network = graph.finish(x).unwrap();
+    let names = network
+        .layout()
+        .parameters()
+        .iter()
+        .map(|own| own.name.as_str());
+    assert_eq!(names.collect::<Vec<_>>(), weights);
+    assert_eq!(network.layout().dim(), 6);
+    assert_eq!(
+        network.without_dropout().unwrap().layout(),
+        network.layout()
+    );
 }

@@ -2,7 +2,7 @@
 //! traces, ranks.
 
 use candle_core::{Device, Tensor};
-use flatness_layers::Loss;
+use flatness_layers::{Affine, Graph, Loss, Network, Tanh};
 use flatness_testkit::{
     Activation, Problem, assert_close, assert_matrices, assert_small, coupled_images, gaussian,
     independent_images, values,
@@ -253,5 +253,44 @@ fn the_rank_of_gauss_newton_is_at_most_examples_times_classes_less_one() {
         let widths = [5, 10, 3];
         let problem = Problem::new(&widths, Activation::Tanh, Loss::CrossEntropy, examples, 61);
         assert_eq!(rank(&problem.gauss_newton()), 2 * examples);
+    }
+}
+
+/// Three affine maps of vectors of three elements, `names` those of their parameters, with tanh between them.
+fn three_maps(names: [&str; 3]) -> Network {
+    let mut graph = Graph::new(&[3]);
+    let mut x = graph.input();
+    for (place, name) in ["first", "second", "third"].into_iter().zip(names) {
+        let [weight, bias] = ["weight", "bias"].map(|local| format!("{name}.{local}"));
+        let map = Affine::new(3, 3);
+        x = graph.tied(place, map, &[x], &[&weight, &bias]).unwrap();
+        x = graph.layer("tanh", Tanh, x).unwrap();
+    }
+    graph.finish(x).unwrap()
+}
+
+/// A network with tied weights is one with separate weights at E θ: its gradient is Eᵀ g, its Hessian Eᵀ H E.
+#[test]
+fn tied_weights_are_separate_weights_that_move_together() {
+    let tied = three_maps(["a", "b", "a"]);
+    let tied = Problem::of(tied, Loss::CrossEntropy, 5, 71);
+    let mut apart = Problem::of(three_maps(["a", "b", "c"]), Loss::CrossEntropy, 5, 71);
+    let half = tied.dim() / 2;
+    let expansion = DMatrix::from_fn(apart.dim(), tied.dim(), |row, column| {
+        f64::from(u8::from(row % (2 * half) == column))
+    });
+    apart.theta = (&expansion * DVector::from_column_slice(&tied.theta))
+        .as_slice()
+        .to_vec();
+    let gradient = DVector::from_vec(apart.gradient(&apart.theta));
+    let expected = expansion.transpose() * gradient;
+    let gradient = tied.gradient(&tied.theta);
+    assert_close("gradient", &gradient, expected.as_slice(), ROUNDING);
+    for [together, separate] in [
+        [tied.hessian(), apart.hessian()],
+        [tied.gauss_newton(), apart.gauss_newton()],
+    ] {
+        let expected = expansion.transpose() * separate * &expansion;
+        assert_matrices("EᵀHE", &together, &expected, ROUNDING);
     }
 }

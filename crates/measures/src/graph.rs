@@ -7,36 +7,27 @@ use flatness_layers::{Homogeneity, Network, Step};
 
 use crate::Error;
 
-/// Name and parameters of a step that is affine in weights and inputs.
-pub(crate) fn weighted<'n>(step: &Step<'n>) -> Option<(&'n str, Range<usize>)> {
-    match step {
-        Step::Layer {
-            name,
-            layer,
-            parameters,
-            ..
-        } if layer.homogeneity() == Homogeneity::Affine => Some((name, parameters.clone())),
-        _ => None,
-    }
+/// Parameters of step `index` where it is affine in weights and inputs, and no other step uses them.
+pub(crate) fn weighted<'n>(steps: &[Step<'n>], index: usize) -> Option<&'n [usize]> {
+    let Step {
+        layer, parameters, ..
+    } = steps[index];
+    let others = steps[..index].iter().chain(&steps[index + 1..]);
+    let mut used = others.flat_map(|step| step.parameters);
+    let tied = used.any(|parameter| parameters.contains(parameter));
+    (layer.homogeneity() == Homogeneity::Affine && !tied).then_some(parameters)
 }
 
 /// The steps that take `value`; value k + 1 is the output of step k.
 pub(crate) fn users(steps: &[Step<'_>], value: usize) -> impl Iterator<Item = usize> {
-    (0..steps.len()).filter(move |&user| match &steps[user] {
-        Step::Layer { input, .. } => *input == value,
-        Step::Sum(inputs) => inputs.contains(&value),
-    })
+    (0..steps.len()).filter(move |&user| steps[user].inputs.contains(&value))
 }
 
-/// Elements of the flat vector that belong to these `parameters` of the layout.
-pub(crate) fn span(network: &Network, parameters: Range<usize>) -> Range<usize> {
-    let mut ranges = network
-        .layout()
-        .ranges()
-        .skip(parameters.start)
-        .take(parameters.len());
-    let first = ranges.next().unwrap_or_default();
-    first.start..ranges.last().map_or(first.end, |last| last.end)
+/// Elements of the flat vector that belong to each of these `parameters` of the layout.
+pub(crate) fn ranges(network: &Network, parameters: &[usize]) -> Vec<Range<usize>> {
+    let all: Vec<_> = network.layout().ranges().collect();
+    let ranges = parameters.iter().map(|&parameter| all[parameter].clone());
+    ranges.collect()
 }
 
 /// The diagonal (P) that multiplies the elements in these ranges and leaves the others as they are.

@@ -21,7 +21,7 @@ use flatness_layers::{Network, ParamLayout, Step};
 use flatness_operator::check_dim;
 
 use crate::Error;
-use crate::graph::{span, users, weighted};
+use crate::graph::{users, weighted};
 
 /// ‖θ‖ and its parts.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,21 +70,16 @@ pub fn weight_norms(layout: &ParamLayout, theta: &Tensor) -> Result<WeightNorms,
 #[must_use]
 pub fn scale_invariant_weights(network: &Network) -> Vec<(&str, Range<usize>)> {
     let steps: Vec<Step<'_>> = network.steps().collect();
-    let normalizes = |user: usize| match &steps[user] {
-        Step::Layer { layer, .. } => layer.batch_norm().is_some(),
-        Step::Sum(_) => false,
-    };
-    let weight = |(index, step): (usize, &Step<'_>)| {
-        let (_, parameters) = weighted(step)?;
+    let normalizes = |user: usize| steps[user].layer.batch_norm().is_some();
+    let weight = |index: usize| {
+        let weight = weighted(&steps, index)?.first()?;
         let mut users = users(&steps, index + 1).peekable();
         users.peek()?;
-        let weight = parameters.start;
-        let name = network.layout().parameters()[weight].name.as_str();
-        users
-            .all(normalizes)
-            .then(|| (name, span(network, weight..weight + 1)))
+        let name = network.layout().parameters()[*weight].name.as_str();
+        let range = network.layout().ranges().nth(*weight)?;
+        users.all(normalizes).then_some((name, range))
     };
-    steps.iter().enumerate().filter_map(weight).collect()
+    (0..steps.len()).filter_map(weight).collect()
 }
 
 /// The norm of all scale-invariant weights of `network` together at `theta` (P); zero where there are none.

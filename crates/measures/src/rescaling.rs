@@ -19,7 +19,7 @@ use flatness_layers::{Homogeneity, Network, Step};
 use flatness_operator::check_dim;
 
 use crate::Error;
-use crate::graph::{diagonal, span, users, weighted};
+use crate::graph::{diagonal, ranges, users, weighted};
 use crate::vector::check_positive;
 
 /// Two layers of one network that can be rescaled against each other.
@@ -28,7 +28,7 @@ pub struct Rescaling {
     first: String,
     second: String,
     /// W₁ and b₁ in the flat vector.
-    multiplied: Range<usize>,
+    multiplied: Vec<Range<usize>>,
     /// W₂ in the flat vector.
     divided: Range<usize>,
     /// P
@@ -47,13 +47,13 @@ impl Rescaling {
 
     /// The pair that begins with step `first`, where there is one.
     fn from(network: &Network, steps: &[Step<'_>], first: usize) -> Option<Self> {
-        let (first_name, parameters) = weighted(&steps[first])?;
-        let (second_name, weights) = next_weighted(steps, first)?;
+        let parameters = weighted(steps, first)?;
+        let (second, weights) = next_weighted(steps, first)?;
         Some(Self {
-            first: first_name.to_owned(),
-            second: second_name.to_owned(),
-            multiplied: span(network, parameters),
-            divided: span(network, weights.start..weights.start + 1),
+            first: steps[first].name.to_owned(),
+            second: steps[second].name.to_owned(),
+            multiplied: ranges(network, parameters),
+            divided: ranges(network, weights).into_iter().next()?,
             dim: network.layout().dim(),
         })
     }
@@ -86,21 +86,21 @@ impl Rescaling {
     /// [`Error::OutOfRange`] for an `alpha` that is not a positive number, or a device error.
     pub fn diagonal(&self, alpha: f64, dtype: DType, device: &Device) -> Result<Tensor, Error> {
         check_positive("alpha", alpha)?;
-        let ranges = [&self.multiplied, &self.divided].map(Range::clone);
-        let factors = ranges.into_iter().zip([alpha, 1.0 / alpha]);
-        diagonal(self.dim, factors, dtype, device)
+        let multiplied = self.multiplied.iter().map(|range| (range.clone(), alpha));
+        let divided = std::iter::once((self.divided.clone(), 1.0 / alpha));
+        diagonal(self.dim, multiplied.chain(divided), dtype, device)
     }
 }
 
-/// The layer with weights that alone takes the output of step `first`, up to a positive factor.
-fn next_weighted<'n>(steps: &[Step<'n>], first: usize) -> Option<(&'n str, Range<usize>)> {
+/// The step with weights that alone takes the output of step `first`, up to a positive factor, and its parameters.
+fn next_weighted<'n>(steps: &[Step<'n>], first: usize) -> Option<(usize, &'n [usize])> {
     let mut step = first;
     loop {
         let mut users = users(steps, step + 1);
         step = users.next().filter(|_| users.next().is_none())?;
-        match &steps[step] {
-            Step::Layer { layer, .. } if layer.homogeneity() == Homogeneity::Input => {}
-            step => return weighted(step),
+        let Step { layer, inputs, .. } = steps[step];
+        if inputs.len() > 1 || layer.homogeneity() != Homogeneity::Input {
+            return Some((step, weighted(steps, step)?));
         }
     }
 }

@@ -17,7 +17,7 @@ use flatness_layers::{Homogeneity, Network, Step};
 use flatness_operator::check_dim;
 
 use crate::Error;
-use crate::graph::{diagonal, span, weighted};
+use crate::graph::{diagonal, ranges, weighted};
 use crate::vector::check_positive;
 
 /// The scaling of one network.
@@ -38,23 +38,19 @@ impl HomogeneousScaling {
     pub fn of(network: &Network) -> Result<Self, Error> {
         let refuse = |reason: String| Err(Error::NotHomogeneous { reason });
         let (mut powers, mut depth) = (Vec::new(), 0);
-        for (index, step) in network.steps().enumerate() {
-            let (name, layer) = match step {
-                Step::Sum(_) => return refuse("it has a skip".to_owned()),
-                Step::Layer { input, .. } if input != index => {
-                    return refuse("it has a skip".to_owned());
-                }
-                Step::Layer { name, layer, .. } => (name, layer),
-            };
-            match (layer.homogeneity(), weighted(&step)) {
+        let steps: Vec<Step<'_>> = network.steps().collect();
+        for (index, step) in steps.iter().enumerate() {
+            if *step.inputs != [index] {
+                return refuse("it has a skip".to_owned());
+            }
+            match (step.layer.homogeneity(), weighted(&steps, index)) {
                 (Homogeneity::Input, _) => {}
-                (_, Some((_, parameters))) => {
+                (_, Some(parameters)) => {
                     depth += 1;
-                    let bias = parameters.start + 1;
-                    powers.push((span(network, parameters.start..bias), 1));
-                    powers.push((span(network, bias..parameters.end), depth));
+                    let of = ranges(network, parameters).into_iter();
+                    powers.extend(of.zip(std::iter::once(1).chain(std::iter::repeat(depth))));
                 }
-                (_, None) => return refuse(format!("{name} does not pass factors on")),
+                (_, None) => return refuse(format!("{} does not pass factors on", step.name)),
             }
         }
         Ok(Self {

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use candle_core::Tensor;
 use flatness_layers::{
-    Error, Initializer, Layer, Parameter, Point, SecondOrder, SecondOrderRule, Tangent,
+    Cotangent, Error, Initializer, Layer, Parameter, Point, SecondOrder, SecondOrderRule, Tangent,
 };
 use flatness_testkit::check_layer;
 
@@ -58,12 +58,17 @@ impl Layer for Parabola {
         }]
     }
 
-    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, &'static str> {
+    fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, &'static str> {
         let more = usize::from(self.defect == Defect::OutputShape);
-        Ok(vec![input[0] + more])
+        Ok(vec![inputs[0][0] + more])
     }
 
-    fn forward(&self, parameters: &[Tensor], x: &Tensor) -> Result<(Tensor, Vec<Tensor>), Error> {
+    fn forward(
+        &self,
+        parameters: &[Tensor],
+        inputs: &[&Tensor],
+    ) -> Result<(Tensor, Vec<Tensor>), Error> {
+        let x = inputs[0];
         if self.defect == Defect::FailingForward {
             return Err(candle_core::Error::msg("no forward").into());
         }
@@ -80,7 +85,7 @@ impl Layer for Parabola {
             .sqr()?
             .unsqueeze(1)?
             .broadcast_mul(&tangent.parameters[0].unsqueeze(0)?)?;
-        if let Some(dx) = tangent.input {
+        if let Some(dx) = tangent.input() {
             let slope = (x.broadcast_mul(weight)? * (2.0 * self.factor(Defect::Jvp)))?;
             let dx = match self.defect {
                 Defect::BlockMixed => dx.flip(&[1])?,
@@ -93,10 +98,12 @@ impl Layer for Parabola {
         Ok(Some(dy))
     }
 
-    fn vjp_input(&self, at: Point<'_>, cotangent: &Tensor) -> Result<Tensor, Error> {
+    fn vjp_input(&self, at: Point<'_>, _: usize, cotangent: &Tensor) -> Result<Cotangent, Error> {
         let factor = 2.0 * self.factor(Defect::InputCotangent);
         let slope = (at.saved[0].broadcast_mul(&at.parameters[0])? * factor)?;
-        Ok(cotangent.broadcast_mul(&slope.unsqueeze(1)?)?)
+        Ok(Cotangent::Fresh(
+            cotangent.broadcast_mul(&slope.unsqueeze(1)?)?,
+        ))
     }
 
     fn vjp_parameters(
@@ -125,11 +132,11 @@ impl SecondOrderRule for Parabola {
         cotangent: &Tensor,
         tangent: Tangent<'_>,
         sums: &[Tensor],
-        input_sum: Option<&Tensor>,
+        input_sums: &[Option<&Tensor>],
     ) -> Result<(), Error> {
         let (x, weight) = (&at.saved[0], &at.parameters[0]);
         let twice = (cotangent * 2.0)?;
-        if let Some(dx) = tangent.input {
+        if let Some(dx) = tangent.input() {
             // θ̄: 2 ȳ x ẋ
             let bend = (&twice * x)?.unsqueeze(1)?;
             let factor = self.factor(Defect::SecondOrderOfParameters);
@@ -139,14 +146,14 @@ impl SecondOrderRule for Parabola {
                 false,
             )?;
         }
-        let Some(input_sum) = input_sum else {
+        let Some(input_sum) = input_sums[0] else {
             return Ok(());
         };
         // x̄: 2 ȳ (w ẋ + x ẇ)
         let from_weight = x
             .unsqueeze(1)?
             .broadcast_mul(&tangent.parameters[0].unsqueeze(0)?)?;
-        let from_input = match tangent.input {
+        let from_input = match tangent.input() {
             Some(dx) => (dx.broadcast_mul(weight)? * self.factor(Defect::SecondOrderOfInput))?,
             None => from_weight.zeros_like()?,
         };
@@ -156,7 +163,7 @@ impl SecondOrderRule for Parabola {
 }
 
 fn verdict(layer: &dyn Layer, input_shape: &[usize]) -> Result<(), String> {
-    catch_unwind(AssertUnwindSafe(|| check_layer(layer, input_shape, 1))).map_err(|payload| {
+    catch_unwind(AssertUnwindSafe(|| check_layer(layer, &[input_shape], 1))).map_err(|payload| {
         payload
             .downcast_ref::<String>()
             .cloned()
@@ -189,30 +196,34 @@ fn a_right_layer_passes_and_each_defect_is_named() {
     }
 }
 
-/// y = x, said to have second-order terms, whose input cotangent may be the memory of the output's.
+/// y = x, whose input cotangent is said to be fresh and may be the memory of the output's.
 #[derive(Debug)]
 struct Identity {
     is_shared: bool,
 }
 
 impl Layer for Identity {
-    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, &'static str> {
-        Ok(input.to_vec())
+    fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, &'static str> {
+        Ok(inputs[0].to_vec())
     }
 
-    fn forward(&self, _: &[Tensor], x: &Tensor) -> Result<(Tensor, Vec<Tensor>), Error> {
-        Ok((x.clone(), Vec::new()))
+    fn forward(&self, _: &[Tensor], inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>), Error> {
+        Ok((inputs[0].clone(), Vec::new()))
     }
 
     fn jvp(&self, _: Point<'_>, tangent: Tangent<'_>) -> Result<Option<Tensor>, Error> {
-        Ok(tangent.input.cloned())
+        Ok(tangent.input().cloned())
     }
 
-    fn vjp_input(&self, _: Point<'_>, cotangent: &Tensor) -> Result<Tensor, Error> {
+    fn vjp_input(&self, _: Point<'_>, _: usize, cotangent: &Tensor) -> Result<Cotangent, Error> {
         if self.is_shared {
-            return Ok(cotangent.clone());
+            return Ok(Cotangent::Fresh(cotangent.clone()));
         }
-        Ok(cotangent.copy()?)
+        Ok(Cotangent::Fresh(cotangent.copy()?))
+    }
+
+    fn vjp_parameters(&self, _: Point<'_>, _: &Tensor, _: &[Tensor]) -> Result<(), Error> {
+        Ok(())
     }
 
     fn second_order(&self) -> SecondOrder<'_> {
@@ -227,7 +238,7 @@ impl SecondOrderRule for Identity {
         _: &Tensor,
         _: Tangent<'_>,
         _: &[Tensor],
-        _: Option<&Tensor>,
+        _: &[Option<&Tensor>],
     ) -> Result<(), Error> {
         Ok(())
     }

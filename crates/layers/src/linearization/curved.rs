@@ -8,7 +8,6 @@ use candle_core::Tensor;
 
 use super::cotangents::Cotangents;
 use super::{Linearization, Tangents, bytes};
-use crate::node::Node;
 use crate::{Error, SecondOrder};
 
 /// A linearisation with the primal cotangents that Hessian products need.
@@ -28,22 +27,17 @@ impl<'n> Linearization<'n> {
         let mut kept = vec![None; self.saved.len()];
         let mut cotangents = Cotangents::new(self.network, self.loss.gradient().unsqueeze(1)?);
         for (index, node) in self.network.nodes().iter().enumerate().rev() {
-            let cotangent = cotangents.take(index);
-            match (node, cotangent) {
-                (Node::Layer(node), Some(cotangent)) => {
-                    let terms = matches!(node.layer.second_order(), SecondOrder::Terms(_));
-                    if self.network.differentiable(node.input) {
-                        let input = node
-                            .layer
-                            .vjp_input(self.at(index, node), &cotangent.tensor)?;
-                        cotangents.add(node.input, input, terms)?;
-                    }
-                    if terms {
-                        kept[index] = Some(cotangent.tensor.squeeze(1)?);
-                    }
+            let Some(cotangent) = cotangents.take(index) else {
+                continue;
+            };
+            let inputs = self.input_cotangents(index, node, &cotangent)?;
+            for (&value, input) in node.inputs.iter().zip(inputs) {
+                if let Some(input) = input {
+                    cotangents.add(value, input)?;
                 }
-                (Node::Add(inputs), Some(cotangent)) => cotangents.share(inputs, &cotangent)?,
-                (_, None) => {}
+            }
+            if let SecondOrder::Terms(_) = node.layer.second_order() {
+                kept[index] = Some(cotangent.squeeze(1)?);
             }
         }
         Ok(CurvedLinearization {
@@ -86,10 +80,11 @@ impl<'n> CurvedLinearization<'n> {
     ) -> Result<(), Error> {
         let linearization = &self.linearization;
         let mut inputs = Vec::with_capacity(self.cotangents.len());
-        let logits = linearization.forward(tangents, |input| {
-            // Only layers with second-order terms look at it again.
+        let logits = linearization.forward(tangents, |own| {
+            // Only layers with second-order terms look at them again.
             let wanted = self.cotangents[inputs.len()].is_some();
-            inputs.push(input.filter(|_| wanted).cloned());
+            let kept = |input: &Option<&Tensor>| input.filter(|_| wanted).cloned();
+            inputs.push(own.iter().map(kept).collect());
         })?;
         let tangents = Tangents {
             parameters: tangents,

@@ -1,8 +1,6 @@
 //! A layer at a seeded point, its rules run on blocks, and blocks as flat vectors.
 
-use std::iter::once;
-
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use flatness_layers::{Layer, Point, SecondOrder, Tangent};
 
 use crate::{gaussian, gaussian_away_from_zero, values};
@@ -17,13 +15,13 @@ const GAP: f64 = 0.1;
 /// A layer, a point and two tangents of each kind.
 pub(super) struct Case<'l> {
     pub(super) layer: &'l dyn Layer,
-    pub(super) input_shape: Vec<usize>,
-    /// (B, input shape)
-    pub(super) x: Tensor,
+    pub(super) input_shapes: Vec<Vec<usize>>,
+    /// (B, input shape) of each input.
+    pub(super) inputs: Vec<Tensor>,
     /// Each in its shape.
     pub(super) parameters: Vec<Tensor>,
-    /// ẋ, (B, V, input shape)
-    pub(super) dx: Tensor,
+    /// ẋ, (B, V, input shape) of each input.
+    pub(super) dinputs: Vec<Tensor>,
     /// θ̇, each (V, shape)
     pub(super) dparameters: Vec<Tensor>,
     /// ȳ of the primal sweep, (B, output shape)
@@ -33,8 +31,8 @@ pub(super) struct Case<'l> {
 }
 
 impl<'l> Case<'l> {
-    pub(super) fn new(layer: &'l dyn Layer, input_shape: &[usize], seed: u64) -> Self {
-        let output_shape = layer.output_shape(input_shape);
+    pub(super) fn new(layer: &'l dyn Layer, input_shapes: &[&[usize]], seed: u64) -> Self {
+        let output_shape = layer.output_shape(input_shapes);
         let output_shape = output_shape.expect("a shape that the layer takes");
         let parameters = layer.parameters().into_iter();
         let shapes: Vec<Vec<usize>> = parameters.map(|parameter| parameter.shape).collect();
@@ -45,64 +43,73 @@ impl<'l> Case<'l> {
         };
         Self {
             layer,
-            x: gaussian_away_from_zero(shape(&[EXAMPLES], input_shape), GAP, seed),
+            inputs: (input_shapes.iter().zip(seed..))
+                .map(|(own, seed)| gaussian_away_from_zero(shape(&[EXAMPLES], own), GAP, seed))
+                .collect(),
             parameters: shapes.iter().map(|own| draw(own.clone())).collect(),
-            dx: draw(shape(&[EXAMPLES, VECTORS], input_shape)),
+            dinputs: (input_shapes.iter())
+                .map(|own| draw(shape(&[EXAMPLES, VECTORS], own)))
+                .collect(),
             dparameters: (shapes.iter().map(|own| draw(shape(&[VECTORS], own)))).collect(),
             primal: draw(shape(&[EXAMPLES], &output_shape)),
             cotangent: draw(shape(&[EXAMPLES, VECTORS], &output_shape)),
-            input_shape: input_shape.to_vec(),
+            input_shapes: input_shapes.iter().map(|own| own.to_vec()).collect(),
         }
     }
 
-    pub(super) fn forward(&self, x: &Tensor, parameters: &[Tensor]) -> (Tensor, Vec<Tensor>) {
-        self.layer.forward(parameters, x).expect("forward")
+    pub(super) fn forward(
+        &self,
+        inputs: &[Tensor],
+        parameters: &[Tensor],
+    ) -> (Tensor, Vec<Tensor>) {
+        let inputs: Vec<&Tensor> = inputs.iter().collect();
+        self.layer.forward(parameters, &inputs).expect("forward")
     }
 
     pub(super) fn jvp(&self, tangent: Tangent<'_>) -> Option<Tensor> {
-        let (_, saved) = self.forward(&self.x, &self.parameters);
+        let (_, saved) = self.forward(&self.inputs, &self.parameters);
         self.layer
             .jvp(self.point(&self.parameters, &saved), tangent)
             .expect("jvp")
     }
 
     /// (x̄, θ̄) of a block at (x, θ).
-    pub(super) fn vjp(&self, x: &Tensor, parameters: &[Tensor], cotangent: &Tensor) -> Vec<Tensor> {
-        let (_, saved) = self.forward(x, parameters);
+    pub(super) fn vjp(
+        &self,
+        inputs: &[Tensor],
+        parameters: &[Tensor],
+        cotangent: &Tensor,
+    ) -> Vec<Tensor> {
+        let (_, saved) = self.forward(inputs, parameters);
         let at = self.point(parameters, &saved);
         let sums = self.sums(cotangent.dims()[1], 0.0);
         let added = self.layer.vjp_parameters(at, cotangent, &sums);
         added.expect("vjp of the parameters");
-        let input = self.layer.vjp_input(at, cotangent);
-        once(input.expect("vjp of the input")).chain(sums).collect()
+        let inputs = (0..inputs.len()).map(|input| {
+            let rule = self.layer.vjp_input(at, input, cotangent);
+            rule.expect("vjp of the input").into_tensor()
+        });
+        inputs.chain(sums).collect()
     }
 
     /// (x̄, θ̄) of the second-order rule alone, starting from zero.
     pub(super) fn second_order(&self, tangent: Tangent<'_>, vectors: usize) -> Vec<Tensor> {
-        let shape = shape(&[EXAMPLES, vectors], &self.input_shape);
-        let input = Tensor::zeros(shape, DType::F64, &Device::Cpu).expect("zeros");
-        let sums = self.sums(vectors, 0.0);
+        let (inputs, sums) = (self.input_sums(vectors, 0.0), self.sums(vectors, 0.0));
         if let SecondOrder::Terms(rule) = self.layer.second_order() {
-            let (_, saved) = self.forward(&self.x, &self.parameters);
+            let (_, saved) = self.forward(&self.inputs, &self.parameters);
             let at = self.point(&self.parameters, &saved);
-            rule.add_terms(at, &self.primal, tangent, &sums, Some(&input))
+            let wanted: Vec<_> = inputs.iter().map(Some).collect();
+            rule.add_terms(at, &self.primal, tangent, &sums, &wanted)
                 .expect("second order");
         }
-        once(input).chain(sums).collect()
+        inputs.into_iter().chain(sums).collect()
     }
 
     pub(super) fn point<'a>(&'a self, parameters: &'a [Tensor], saved: &'a [Tensor]) -> Point<'a> {
         Point {
             parameters,
             saved,
-            input_shape: &self.input_shape,
-        }
-    }
-
-    pub(super) fn tangent(&self) -> Tangent<'_> {
-        Tangent {
-            input: Some(&self.dx),
-            parameters: &self.dparameters,
+            input_shapes: &self.input_shapes,
         }
     }
 
@@ -115,27 +122,43 @@ impl<'l> Case<'l> {
             .collect()
     }
 
+    pub(super) fn input_sums(&self, vectors: usize, value: f64) -> Vec<Tensor> {
+        let shapes = self.input_shapes.iter();
+        let shapes = shapes.map(|own| shape(&[EXAMPLES, vectors], own));
+        let sums = shapes.map(|shape| Tensor::full(value, shape, &Device::Cpu).expect("sums"));
+        sums.collect()
+    }
+
     /// x and θ as one flat vector, for the differences.
     pub(super) fn flat_point(&self) -> Vec<f64> {
-        concatenated(once(&self.x).chain(&self.parameters))
+        concatenated(self.inputs.iter().chain(&self.parameters))
     }
 
     /// ẋ and θ̇ of vector `index` as one flat vector.
     pub(super) fn flat_tangent(&self, index: usize) -> Vec<f64> {
-        let dx = vector(&self.dx, index, 1);
+        let dinputs = self.dinputs.iter().map(|d| vector(d, index, 1));
         let dparameters = self.dparameters.iter().map(|d| vector(d, index, 0));
-        concatenated(&once(dx).chain(dparameters).collect::<Vec<_>>())
+        concatenated(&dinputs.chain(dparameters).collect::<Vec<_>>())
     }
 
-    pub(super) fn unflatten(&self, flat: &[f64]) -> (Tensor, Vec<Tensor>) {
+    /// x̄ (B, V, ...) and θ̄ (V, ...) of vector `index` as one flat vector.
+    pub(super) fn flat_cotangent(&self, block: &[Tensor], index: usize) -> Vec<f64> {
+        let pieces = block.iter().enumerate();
+        let axis = |position| usize::from(position < self.inputs.len());
+        let pieces = pieces.map(|(position, piece)| vector(piece, index, axis(position)));
+        concatenated(&pieces.collect::<Vec<_>>())
+    }
+
+    pub(super) fn unflatten(&self, flat: &[f64]) -> (Vec<Tensor>, Vec<Tensor>) {
         let mut start = 0;
-        let mut pieces = once(&self.x).chain(&self.parameters).map(|like| {
+        let pieces = self.inputs.iter().chain(&self.parameters).map(|like| {
             let piece = &flat[start..start + like.elem_count()];
             start += like.elem_count();
             Tensor::from_slice(piece, like.shape(), &Device::Cpu).expect("a piece")
         });
-        let x = pieces.next().expect("the input");
-        (x, pieces.collect())
+        let mut inputs: Vec<Tensor> = pieces.collect();
+        let parameters = inputs.split_off(self.inputs.len());
+        (inputs, parameters)
     }
 }
 
@@ -150,13 +173,6 @@ pub(super) fn vector(block: &Tensor, index: usize, axis: usize) -> Tensor {
         .and_then(|one| one.squeeze(axis));
     one.and_then(|one| one.contiguous())
         .expect("a vector of a block")
-}
-
-/// x̄ (B, V, ...) and θ̄ (V, ...) of vector `index` as one flat vector.
-pub(super) fn flat_cotangent(block: &[Tensor], index: usize) -> Vec<f64> {
-    let pieces = block.iter().enumerate();
-    let pieces = pieces.map(|(position, piece)| vector(piece, index, usize::from(position == 0)));
-    concatenated(&pieces.collect::<Vec<_>>())
 }
 
 pub(super) fn concatenated<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> Vec<f64> {
