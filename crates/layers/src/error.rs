@@ -73,6 +73,14 @@ pub enum Error {
         /// Rate asked for.
         got: f64,
     },
+    /// An input of an embedding that is not the number of a row.
+    #[error("inputs of an embedding are whole numbers from 0 and below {rows}, got {got}")]
+    Row {
+        /// Number found.
+        got: f64,
+        /// Rows of the embedding.
+        rows: usize,
+    },
     /// A smoothing outside its range.
     #[error("label smoothing must be from 0 and below 1, got {got}")]
     Smoothing {

@@ -8,7 +8,7 @@ use candle_core::Tensor;
 use flatness_kernels::pool::{self, Pooling};
 
 use crate::layer::linear;
-use crate::{Cotangent, Error, Layer, Point, Tangent};
+use crate::{Cotangent, Error, Layer, LinearMap, Point, Tangent};
 
 /// Largest element of each window.
 #[derive(Debug, Clone, Copy)]
@@ -79,50 +79,35 @@ impl Layer for MaxPool {
     linear!();
 }
 
-impl Layer for AveragePool {
-    fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, &'static str> {
-        pooled(self.0, inputs)
+impl LinearMap for AveragePool {
+    fn image(&self, input: &[usize]) -> Result<Vec<usize>, &'static str> {
+        pooled(self.0, &[input])
     }
 
-    fn forward(&self, _: &[Tensor], inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>), Error> {
-        let x = inputs[0];
-        Ok((pool::average(x, self.0)?, Vec::new()))
+    fn apply(&self, x: &Tensor) -> Result<Tensor, Error> {
+        Ok(pool::average(x, self.0)?)
     }
 
-    fn jvp(&self, _: Point<'_>, tangent: Tangent<'_>) -> Result<Option<Tensor>, Error> {
-        let average = |dx| pool::average(dx, self.0);
-        Ok(tangent.input().map(average).transpose()?)
+    fn apply_transposed(&self, cotangent: &Tensor, input: &[usize]) -> Result<Tensor, Error> {
+        let one = cotangent.unsqueeze(1)?;
+        Ok(pool::average_transposed(&one, (input[1], input[2]), self.0)?.squeeze(1)?)
     }
-
-    fn vjp_input(&self, at: Point<'_>, _: usize, cotangent: &Tensor) -> Result<Cotangent, Error> {
-        let input = pool::average_transposed(cotangent, image(at), self.0)?;
-        Ok(Cotangent::Fresh(input))
-    }
-
-    linear!();
 }
 
-impl Layer for GlobalAveragePool {
-    fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, &'static str> {
-        match *inputs {
-            [&[channels, height, width]] if height * width > 0 => Ok(vec![channels]),
+impl LinearMap for GlobalAveragePool {
+    fn image(&self, input: &[usize]) -> Result<Vec<usize>, &'static str> {
+        match *input {
+            [channels, height, width] if height * width > 0 => Ok(vec![channels]),
             _ => Err(IMAGE),
         }
     }
 
-    fn forward(&self, _: &[Tensor], inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>), Error> {
-        let x = inputs[0];
-        Ok((pool::global_average(x)?, Vec::new()))
+    fn apply(&self, x: &Tensor) -> Result<Tensor, Error> {
+        Ok(pool::global_average(x)?)
     }
 
-    fn jvp(&self, _: Point<'_>, tangent: Tangent<'_>) -> Result<Option<Tensor>, Error> {
-        Ok(tangent.input().map(pool::global_average).transpose()?)
+    fn apply_transposed(&self, cotangent: &Tensor, input: &[usize]) -> Result<Tensor, Error> {
+        let one = cotangent.unsqueeze(1)?;
+        Ok(pool::global_average_transposed(&one, (input[1], input[2]))?.squeeze(1)?)
     }
-
-    fn vjp_input(&self, at: Point<'_>, _: usize, cotangent: &Tensor) -> Result<Cotangent, Error> {
-        let input = pool::global_average_transposed(cotangent, image(at))?;
-        Ok(Cotangent::Fresh(input))
-    }
-
-    linear!();
 }

@@ -2,10 +2,11 @@
 
 use candle_core::{DType, Device, Tensor};
 use flatness_layers::{
-    Affine, AveragePool, BatchNorm, Conv2d, Dropout, Flatten, GlobalAveragePool, Graph, Layer,
-    MaxPool, Network, Relu, Softplus, Sum, Tanh, Window,
+    Affine, AveragePool, BatchNorm, Conv2d, Dropout, Embedding, Error, Factors, Flatten,
+    GlobalAveragePool, Graph, Layer, Learned, Loss, MaxPool, Network, Offset, Pad, Reduce, Relu,
+    Reshape, Scale, Select, Shift, Softplus, Sum, Tanh, Transpose, Window,
 };
-use flatness_testkit::{check_layer, check_rules, gaussian, values};
+use flatness_testkit::{assert_close, check_layer, check_rules, gaussian, values};
 
 fn conv(sizes: [usize; 3], stride: usize, padding: usize) -> Conv2d {
     Conv2d::new(sizes[0], sizes[1], sizes[2], Window { stride, padding })
@@ -13,7 +14,12 @@ fn conv(sizes: [usize; 3], stride: usize, padding: usize) -> Conv2d {
 
 #[test]
 fn every_layer_keeps_its_contract() {
-    let cases: [(Box<dyn Layer>, &[usize]); 23] = [
+    let pad = Pad {
+        axis: 1,
+        before: 2,
+        behind: 1,
+    };
+    let cases: [(Box<dyn Layer>, &[usize]); 38] = [
         (Box::new(conv([2, 3, 3], 1, 1)), &[2, 4, 5]),
         (Box::new(conv([3, 2, 3], 2, 1).without_bias()), &[3, 5, 4]),
         (Box::new(conv([2, 4, 1], 1, 0)), &[2, 3, 3]),
@@ -37,6 +43,21 @@ fn every_layer_keeps_its_contract() {
         (Box::new(Softplus), &[2, 3]),
         (Box::new(Flatten), &[2, 3, 2]),
         (Box::new(Flatten), &[5]),
+        (Box::new(Reshape::new(&[3, 4])), &[2, 3, 2]),
+        (Box::new(Transpose::new(&[2, 0, 1])), &[2, 3, 4]),
+        (Box::new(Select::new(1, &[2, 0, 0, 1])), &[2, 3, 2]),
+        (Box::new(Select::new(0, &[1])), &[3]),
+        (Box::new(pad), &[2, 3]),
+        (Box::new(Reduce::sum(&[0, 2])), &[2, 3, 4]),
+        (Box::new(Reduce::mean(&[1])), &[2, 3]),
+        (Box::new(Factors::new(gaussian((3, 1), 5))), &[2, 3, 4]),
+        (Box::new(Factors::new(gaussian((2, 3, 4), 6))), &[3, 1]),
+        (Box::new(Shift::new(gaussian((3, 1), 7))), &[2, 3, 4]),
+        (Box::new(Learned::new(&[1, 4])), &[2, 3]),
+        (Box::new(Offset::new(&[3, 1])), &[2, 3, 4]),
+        (Box::new(Offset::new(&[2, 3])), &[2, 3]),
+        (Box::new(Scale::new(&[3, 1])), &[2, 3, 4]),
+        (Box::new(Scale::new(&[4])), &[4]),
     ];
     for (layer, input_shape) in &cases {
         for seed in [1, 2] {
@@ -145,4 +166,92 @@ fn switched_on_dropout_keeps_its_contract_and_its_rate() {
     assert_eq!(parts, drawn);
     assert_ne!(mask(&thin(8, 0), &ones), drawn);
     assert!(Dropout::new(1.0).is_err() && Dropout::new(f64::NAN).is_err());
+}
+
+/// An embedding is the affine map without bias of one-hot inputs.
+#[test]
+fn an_embedding_is_an_affine_map_of_one_hot_inputs() {
+    let head = |mut graph: Graph, x| {
+        let x = graph.layer("tanh", Tanh, x).unwrap();
+        let x = graph.layer("flat", Flatten, x).unwrap();
+        let x = graph.layer("head", Affine::new(4, 3), x).unwrap();
+        graph.finish(x).unwrap()
+    };
+    let mut graph = Graph::new(&[2]);
+    let x = graph.layer("embed", Embedding::new(5, 2), graph.input());
+    let embedded = head(graph, x.unwrap());
+    // Two symbols, one after the other, by the same weight.
+    let mut graph = Graph::new(&[2, 5]);
+    let half = |graph: &mut Graph, place: u32| {
+        let x = Select::new(0, &[place]);
+        let x = graph
+            .layer(&format!("symbol{place}"), x, graph.input())
+            .unwrap();
+        let x = graph.layer(&format!("flat{place}"), Flatten, x).unwrap();
+        let names = ["embed.weight", "embed.bias"];
+        let x = graph
+            .tied(&format!("embed{place}"), Affine::new(5, 2), &[x], &names)
+            .unwrap();
+        // Into its place among the four.
+        let (before, behind) = if place == 0 { (0, 2) } else { (2, 0) };
+        let pad = Pad {
+            axis: 0,
+            before,
+            behind,
+        };
+        graph.layer(&format!("pad{place}"), pad, x).unwrap()
+    };
+    let halves = [half(&mut graph, 0), half(&mut graph, 1)];
+    let x = graph.add("both", halves[0], halves[1]).unwrap();
+    let affine = head(graph, x);
+    let rows = [[0u8, 4], [3, 3], [1, 0]];
+    let inputs = Tensor::new(&rows, &Device::Cpu)
+        .unwrap()
+        .to_dtype(DType::F64)
+        .unwrap();
+    let mut hot = vec![0.0; 30];
+    for (place, &row) in rows.iter().flatten().enumerate() {
+        hot[place * 5 + usize::from(row)] = 1.0;
+    }
+    let hot = Tensor::from_vec(hot, (3, 2, 5), &Device::Cpu).unwrap();
+    let labels = Tensor::new(&[0u32, 2, 1], &Device::Cpu).unwrap();
+    // Weights in the order embed.weight, (bias), head; W of the affine map is the embedding's transposed.
+    let weight = gaussian((5, 2), 1);
+    let rest = [gaussian((3, 4), 2), gaussian(3, 3)];
+    let product =
+        |network: &Network, weights: Vec<Tensor>, inputs: &Tensor, tangents: Vec<Tensor>| {
+            let point = network.linearize(&weights, inputs, &labels, Loss::CrossEntropy);
+            let sums = network.layout().zeros(1, DType::F64, &Device::Cpu).unwrap();
+            let point = point.unwrap().with_cotangents().unwrap();
+            point.add_hessian_product(&tangents, &sums).unwrap();
+            point.linearization().add_gradient(&sums).unwrap();
+            sums
+        };
+    let tangent = gaussian((1, 5, 2), 4);
+    let others = [gaussian((1, 3, 4), 5), gaussian((1, 3), 6)];
+    let got = product(
+        &embedded,
+        [vec![weight.clone()], rest.to_vec()].concat(),
+        &inputs,
+        [vec![tangent.clone()], others.to_vec()].concat(),
+    );
+    let zero = |shape: &[usize]| Tensor::zeros(shape, DType::F64, &Device::Cpu).unwrap();
+    let t = |x: &Tensor, a, b| x.transpose(a, b).unwrap().contiguous().unwrap();
+    let expected = product(
+        &affine,
+        [vec![t(&weight, 0, 1), zero(&[2])], rest.to_vec()].concat(),
+        &hot,
+        [vec![t(&tangent, 1, 2), zero(&[1, 2])], others.to_vec()].concat(),
+    );
+    let expected = [vec![t(&expected[0], 1, 2)], expected[2..].to_vec()].concat();
+    for (got, expected) in got.iter().zip(&expected) {
+        assert_close("products", &values(got), &values(expected), 1e-13);
+    }
+    let outside = Tensor::new(&[[0.0, 5.0]], &Device::Cpu).unwrap();
+    let parameters = [vec![weight], rest.to_vec()].concat();
+    let refused = embedded.forward(&parameters, &outside);
+    assert!(
+        matches!(refused, Err(Error::Row { rows: 5, .. })),
+        "{refused:?}"
+    );
 }
