@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use candle_core::{DType, Tensor};
+use flatness_data::Batch;
 use flatness_kernels::dot;
 use flatness_layers::{CurvedLinearization, Linearization};
 
@@ -226,5 +227,7 @@ fn linearize<'a>(
 ) -> Result<Linearization<'a>, Error> {
     let batch = mean_loss.batch(Selection::All, range)?;
     let network = mean_loss.network();
-    Ok(network.linearize(parameters, &batch.images, &batch.labels, mean_loss.loss())?)
+    let (loss, factor) = (mean_loss.loss(), mean_loss.data().loss_factor());
+    let Batch { images, labels } = &batch;
+    Ok(network.linearize_and_see(parameters, images, labels, loss, factor, |_| Ok(()))?)
 }

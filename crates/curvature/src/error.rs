@@ -46,6 +46,14 @@ pub enum Error {
         /// Number type asked for.
         got: &'static str,
     },
+    /// A question about classes where the labels are something else.
+    #[error(
+        "the labels of data set {data} are not one class for each example, which accuracy and confidence are of"
+    )]
+    NoClasses {
+        /// Name of the data set.
+        data: String,
+    },
     /// A mean over no examples.
     #[error("expected at least one index into data set {data}, got none")]
     NoExamples {

@@ -88,7 +88,7 @@ impl<'a> MeanLoss<'a> {
         };
         let shape = data.example_shape();
         fit("examples of shape", network.input_shape(), &shape)?;
-        fit("classes", network.output_shape(), &[data.classes()])?;
+        fit("classes", network.output_shape(), &data.outputs())?;
         if !(1..=data.len()).contains(&settings.batch_size) {
             return Err(Error::BatchSize {
                 data: data.name().to_owned(),
@@ -211,13 +211,19 @@ impl<'a> MeanLoss<'a> {
                 let mut correct = Correct::default();
                 let see = |logits: &Tensor| {
                     // An epoch reports the accuracy of its steps; nobody else asks.
-                    if dropout_seed.is_some() {
+                    if dropout_seed.is_some() && self.data.is_classified() {
                         correct = count_correct(logits, &labels)?;
                     }
                     Ok::<_, flatness_layers::Error>(())
                 };
-                let point =
-                    network.linearize_and_see(&parameters, &images, &labels, self.loss, see)?;
+                let point = network.linearize_and_see(
+                    &parameters,
+                    &images,
+                    &labels,
+                    self.loss,
+                    self.data.loss_factor(),
+                    see,
+                )?;
                 point.add_gradient(sums.pieces())?;
                 tally = tally.with(point.loss(), correct);
                 if dropout_seed.is_some() {

@@ -18,9 +18,9 @@ use crate::examples::{Examples, check_indices};
 /// Normalised examples, ready for a network.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// (B, C, H, W), normalised, in the dtype and on the device asked for.
+    /// Inputs (B, ...), of images (B, C, H, W), normalised, in the dtype and on the device asked for.
     pub images: Tensor,
-    /// (B), u32, on the same device.
+    /// Classes (B), or (B, positions), u32; or values (B, ...) in that dtype; on the same device.
     pub labels: Tensor,
 }
 

@@ -59,6 +59,14 @@ pub enum Error {
         /// What was found.
         got: String,
     },
+    /// A file of tensors that cannot be taken.
+    #[error("{path} {reason}")]
+    Tensors {
+        /// File.
+        path: PathBuf,
+        /// What is wrong with it and what to do, as a predicate.
+        reason: String,
+    },
     /// A label is not the number of a class.
     #[error(
         "{file}: label {index} must be in 0..{classes}, got {got}, which numbers no class of this data set"

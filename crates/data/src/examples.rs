@@ -26,8 +26,24 @@ pub trait Examples: Debug + Send + Sync {
     /// Shape of one example.
     fn example_shape(&self) -> Vec<usize>;
 
-    /// Number of classes C.
+    /// Number of classes C; of values, their number along the last axis.
     fn classes(&self) -> usize;
+
+    /// Shape of the outputs that the label of one example is held to: (C) for one class.
+    fn outputs(&self) -> Vec<usize> {
+        vec![self.classes()]
+    }
+
+    /// Whether the label of an example is one class.
+    fn is_classified(&self) -> bool {
+        true
+    }
+
+    /// What the loss of an example is multiplied by: where positions are ignored, one over the share of all that are not, so
+    /// that the mean over the examples is one over the positions that count.
+    fn loss_factor(&self) -> f64 {
+        1.0
+    }
 
     /// The examples of `range` as `dtype` on `device`.
     ///
@@ -101,16 +117,21 @@ pub fn class_labels(name: &str, labels: &Tensor, classes: usize) -> Result<Tenso
     Ok(labels.to_dtype(DType::U32)?)
 }
 
-/// Inputs that are floats already, such as those of another program.
+/// Inputs that are floats already, such as those of another program, with labels of any kind.
 #[derive(Debug, Clone)]
 pub struct LabelledTensors {
     name: String,
     /// (N, ...), a float.
     inputs: Tensor,
-    /// (N), u32.
+    /// (N), or (N, positions), u32; or values (N, ...), a float.
     labels: Tensor,
-    classes: usize,
+    /// Shape of the outputs that the label of one example is held to.
+    outputs: Vec<usize>,
+    loss_factor: f64,
 }
+
+/// The class of a position that has none, as PyTorch writes it by default.
+const IGNORED: i64 = -100;
 
 impl LabelledTensors {
     /// Examples of `inputs` (N, ...) with `labels` (N) as [`class_labels`] takes them; `name` names them
@@ -119,7 +140,29 @@ impl LabelledTensors {
     /// # Errors
     /// No examples, another number of labels, labels that are none, inputs that are not floats.
     pub fn new(name: &str, inputs: &Tensor, labels: &Tensor, classes: usize) -> Result<Self> {
-        let field = |field, expected, got: String| Err(Error::field(name, field, expected, got));
+        let examples = inputs.dims().first().copied().unwrap_or(0);
+        if labels.dims() != [examples] {
+            let expected = format!("{examples} in one axis, one per example");
+            let got = format!("{:?}", labels.dims());
+            return Err(Error::field(name, "labels", expected, got));
+        }
+        Self::labelled(name, inputs, labels, &[classes])
+    }
+
+    /// Examples of `inputs` (N, ...) with `labels` for a network whose outputs have this shape (one example): classes (N) or
+    /// (N, positions), of any integer type, where the last axis of the outputs is that of the classes and a position of class
+    /// -100 is ignored; or values (N, outputs), a float.
+    ///
+    /// # Errors
+    /// No examples, labels of another shape or beyond the classes, all positions ignored, inputs that are not floats.
+    pub fn labelled(
+        name: &str,
+        inputs: &Tensor,
+        labels: &Tensor,
+        outputs: &[usize],
+    ) -> Result<Self> {
+        let field =
+            |field, expected: String, got: String| Err(Error::field(name, field, expected, got));
         if !inputs.dtype().is_float() {
             let got = format!("{:?}", inputs.dtype());
             return field("inputs", "a float type".to_owned(), got);
@@ -129,17 +172,56 @@ impl LabelledTensors {
             let expected = "at least one example".to_owned();
             return field("inputs", expected, "none".to_owned());
         }
-        if labels.dims() != [examples] {
-            let expected = format!("{examples} in one axis, one per example");
-            return field("labels", expected, format!("{:?}", labels.dims()));
+        let (classes, positions) = outputs.split_last().unwrap_or((&0, &[]));
+        let expected = if labels.dtype().is_int() {
+            positions
+        } else {
+            outputs
+        };
+        let expected = [&[examples], expected].concat();
+        if labels.dims() != expected {
+            let what = format!("{expected:?} for outputs {outputs:?}");
+            return field("shape of the labels", what, format!("{:?}", labels.dims()));
         }
+        let (labels, loss_factor) = if !labels.dtype().is_int() {
+            (labels.contiguous()?, 1.0)
+        } else if positions.is_empty() {
+            (class_labels(name, labels, *classes)?, 1.0)
+        } else {
+            by_position(name, labels, *classes)?
+        };
         Ok(Self {
             name: name.to_owned(),
             inputs: inputs.contiguous()?,
-            labels: class_labels(name, labels, classes)?,
-            classes,
+            labels,
+            outputs: outputs.to_vec(),
+            loss_factor,
         })
     }
+}
+
+/// Classes of positions as u32, with u32::MAX where they are ignored, and one over the share of those that are not.
+fn by_position(name: &str, labels: &Tensor, classes: usize) -> Result<(Tensor, f64)> {
+    let all = labels
+        .to_dtype(DType::I64)?
+        .flatten_all()?
+        .to_vec1::<i64>()?;
+    let counted: Vec<i64> = all
+        .iter()
+        .copied()
+        .filter(|&class| class != IGNORED)
+        .collect();
+    check_labels(name, &counted, classes)?;
+    if counted.is_empty() {
+        let expected = format!("a class at one position at least (all are {IGNORED})");
+        return Err(Error::field(name, "labels", expected, "none"));
+    }
+    let factor = all.len() as f64 / counted.len() as f64;
+    let numbers = all
+        .into_iter()
+        .map(|class| u32::try_from(class).unwrap_or(u32::MAX));
+    let numbers = Tensor::from_iter(numbers, labels.device())?.reshape(labels.shape())?;
+    Ok((numbers, factor))
 }
 
 impl Examples for LabelledTensors {
@@ -148,7 +230,7 @@ impl Examples for LabelledTensors {
     }
 
     fn len(&self) -> usize {
-        self.labels.elem_count()
+        self.inputs.dims()[0]
     }
 
     fn example_shape(&self) -> Vec<usize> {
@@ -156,14 +238,29 @@ impl Examples for LabelledTensors {
     }
 
     fn classes(&self) -> usize {
-        self.classes
+        self.outputs.last().copied().unwrap_or(0)
+    }
+
+    fn outputs(&self) -> Vec<usize> {
+        self.outputs.clone()
+    }
+
+    fn is_classified(&self) -> bool {
+        self.labels.dtype() == DType::U32 && self.outputs.len() == 1
+    }
+
+    fn loss_factor(&self) -> f64 {
+        self.loss_factor
     }
 
     fn gather(&self, indices: &[u32], dtype: DType, device: &Device) -> Result<Batch> {
         check_indices(&self.name, self.len(), indices)?;
         let indices = Tensor::new(indices, self.inputs.device())?;
         let images = self.inputs.index_select(&indices, 0)?.to_dtype(dtype)?;
-        let labels = self.labels.index_select(&indices, 0)?;
+        let mut labels = self.labels.index_select(&indices, 0)?;
+        if labels.dtype() != DType::U32 {
+            labels = labels.to_dtype(dtype)?;
+        }
         Ok(Batch {
             images: images.to_device(device)?,
             labels: labels.to_device(device)?,

@@ -50,6 +50,7 @@ mod loaded;
 pub mod mnist;
 mod normalization;
 mod subset;
+mod tensors;
 
 pub use augmentation::{Augmentation, Augmented, Flip};
 pub use batches::{Batch, Order};
@@ -59,3 +60,4 @@ pub use examples::{Examples, LabelledTensors, class_labels};
 pub use loaded::{Classes, Completeness, Loaded, file_digest};
 pub use normalization::Normalization;
 pub use subset::Subset;
+pub use tensors::TensorFile;

@@ -79,6 +79,18 @@ impl Examples for Subset<'_> {
         self.examples.classes()
     }
 
+    fn outputs(&self) -> Vec<usize> {
+        self.examples.outputs()
+    }
+
+    fn is_classified(&self) -> bool {
+        self.examples.is_classified()
+    }
+
+    fn loss_factor(&self) -> f64 {
+        self.examples.loss_factor()
+    }
+
     fn gather(&self, indices: &[u32], dtype: DType, device: &Device) -> Result<Batch> {
         check_indices(self.name(), self.len(), indices)?;
         let own = indices.iter().map(|&index| self.indices[index as usize]);

@@ -86,6 +86,16 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// A measure of classes where the labels are something else.
+    #[error(
+        "--what {what} is of the classes of examples, and the labels of {data} are not one for each; leave it out"
+    )]
+    NoClasses {
+        /// The measure.
+        what: String,
+        /// Name of the data set.
+        data: String,
+    },
     /// Batches of more examples than there are, or none.
     #[error("--batch-size must be in 1..={examples}, the examples of {data}, got {got}")]
     BatchSize {

@@ -53,6 +53,8 @@ pub(crate) struct Kind {
     pub(crate) leading: usize,
     /// Whether its probes leave out what a search for eigenvectors finds.
     pub(crate) deflates: bool,
+    /// Whether it is of the classes of the examples.
+    pub(crate) classes: bool,
 }
 
 impl Kind {
@@ -63,6 +65,7 @@ impl Kind {
         parameters: true,
         leading: 0,
         deflates: false,
+        classes: false,
     };
     const PROBED: Self = Self {
         deflates: true,

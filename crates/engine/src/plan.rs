@@ -36,6 +36,7 @@ pub fn plan(
     resources: &Resources<'_>,
 ) -> Result<Plan, Error> {
     obeyed(request)?;
+    meaningful(request, subject.examples)?;
     let part = part(subject, request, Streams::new(0))?;
     let examples = part
         .as_ref()
@@ -125,6 +126,19 @@ fn obeyed(request: &Request) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Refuses measures of the classes of examples whose labels are something else.
+fn meaningful(request: &Request, examples: &dyn Examples) -> Result<(), Error> {
+    let asked = measures(&request.what).into_iter();
+    let mut of_classes = asked.filter(|asked| asked.measure.kind().classes);
+    match of_classes.next() {
+        Some(Asked { what, .. }) if !examples.is_classified() => Err(Error::NoClasses {
+            what: what.join(","),
+            data: examples.name().to_owned(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// The matrices, or their blocks, in order, and the Hessian alone where others take its eigenvectors.

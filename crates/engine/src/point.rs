@@ -33,6 +33,7 @@ impl Precision {
 #[derive(Debug)]
 pub(crate) struct Point {
     pub(crate) network: Network,
+    loss: Loss,
     pub(crate) theta: Tensor,
 }
 
@@ -51,7 +52,12 @@ impl Point {
             }
         };
         let theta = subject.weights.theta.to_dtype(dtype)?;
-        Ok(Self { network, theta })
+        let loss = subject.loss;
+        Ok(Self {
+            network,
+            loss,
+            theta,
+        })
     }
 
     pub(crate) fn mean_loss<'a>(
@@ -69,7 +75,7 @@ impl Point {
         Ok(MeanLoss::new(
             &self.network,
             examples,
-            Loss::CrossEntropy,
+            self.loss,
             workers,
             settings,
         )?)

@@ -5,7 +5,7 @@ use std::path::Path;
 use candle_core::{DType, Device, Tensor};
 use flatness_data::Examples;
 use flatness_kernels::home;
-use flatness_layers::{Network, Workers};
+use flatness_layers::{Loss, Network, Workers};
 
 /// What training changes.
 #[derive(Debug, Clone)]
@@ -65,6 +65,8 @@ pub struct Subject<'a> {
     pub initial: Option<&'a Tensor>,
     /// The whole split, of which the request may take a part.
     pub examples: &'a dyn Examples,
+    /// Loss of an example.
+    pub loss: Loss,
     /// L2 coefficient of the training, of the loss that `keskar-ball` climbs; 0 where none is known.
     pub weight_decay: f64,
 }

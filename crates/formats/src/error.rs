@@ -1,4 +1,4 @@
-//! What can be wrong with a pickle or an archive.
+//! What can be wrong with a pickle, an archive or an array.
 
 /// Every failure of this crate, in the words that follow the name of the file.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +15,9 @@ pub enum Error {
     /// No zip archive, or one without an end.
     #[error("its archive is damaged ({0})")]
     Archive(String),
+    /// Bytes that are no array of NumPy, or one that is not read.
+    #[error("is not an array that is read: {0}")]
+    Array(String),
     /// A member that cannot be read.
     #[error("its {name} cannot be read: {reason}")]
     Member {

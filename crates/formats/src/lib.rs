@@ -1,7 +1,7 @@
 //! File formats of Python's world, read as data.
 //!
 //! [`Pickle`] holds the objects of a pickle and runs none of it, [`Archive`] the members of a zip, and
-//! [`magic::name`] says what a file is by its first bytes.
+//! [`npy::parse`] gives the elements of an array of NumPy, and [`magic::name`] says what a file is by its first bytes.
 //!
 //! ```
 //! use flatness_formats::{Object, Pickle, magic};
@@ -21,6 +21,7 @@
 mod archive;
 mod error;
 pub mod magic;
+pub mod npy;
 mod pickle;
 
 pub use archive::{Archive, Member};

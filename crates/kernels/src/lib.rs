@@ -59,6 +59,7 @@ pub mod batch_norm;
 mod bilinear;
 mod collect;
 pub mod conv2d;
+pub mod convolution;
 pub mod cross_entropy;
 #[cfg(any(test, feature = "cuda"))]
 mod cuda;

@@ -119,6 +119,7 @@ impl Instrument<'_> {
             weights,
             initial: Some(&self.initial.theta),
             examples: self.splits.get(self.request.split)?,
+            loss: flatness_layers::Loss::CrossEntropy,
             weight_decay: self.weight_decay,
         })
     }

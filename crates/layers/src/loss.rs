@@ -1,20 +1,29 @@
-//! Losses at the logits, with gradient and Hessian product.
+//! Losses at the outputs z of a network, with gradient and Hessian product.
 //!
 //! ```text
-//! cross-entropy     l = -log softmax(z)_y      ∂l = p - y    ∂²l = diag(p) - p pᵀ
-//! label smoothing   l = -Σ q log softmax(z)    ∂l = p - q    ∂²l = diag(p) - p pᵀ
-//! squared error     l = ½ ‖z - y‖²             ∂l = z - y    ∂²l = 1
+//! cross-entropy          l = -Σ q log softmax(z)          ∂l = p - q       ∂²l = diag(p) - p pᵀ
+//! squared error          l = ½ ‖z - q‖²                   ∂l = z - q       ∂²l = 1
+//! binary cross-entropy   l = Σ log(1 + exp z) - q z       ∂l = s - q       ∂²l = diag(s (1 - s))
 //! ```
 //!
-//! y is the one-hot label, q = (1 - s) y + s / C (Szegedy et al. 2016, section 7). All values are sums over the examples of a batch, never means.
+//! with p = softmax(z) and s = 1 / (1 + exp(-z)). q is what the label says: values of its own that sum to one for
+//! cross-entropy, such as soft labels or the targets of a regression, or y, the one-hot vector of a class; with label smoothing
+//! q = (1 - s) y + s / C (Szegedy et al. 2016, section 7).
+//!
+//! An output of several positions, (T, C) or more, has a class at each; the last axis is that of the classes. The loss of an
+//! example is then the mean over its positions, where one whose class is [`IGNORED`] counts as zero. All values are sums over
+//! the examples of a batch, never means.
 
-use candle_core::{DType, Tensor};
-use flatness_kernels::cross_entropy;
+use candle_core::{D, DType, Tensor};
+use flatness_kernels::{Activation, cross_entropy};
 
 use crate::Error;
 use crate::expect::{expect_float, expect_number_type, expect_shape};
 
-/// Loss of one example as a function of its logits and label.
+/// The class of a position that has none.
+pub const IGNORED: u32 = u32::MAX;
+
+/// Loss of one example as a function of its outputs and label.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Loss {
     /// Softmax cross-entropy in nats.
@@ -24,117 +33,267 @@ pub enum Loss {
         /// s, the weight of the uniform distribution; from 0, and below 1.
         smoothing: f64,
     },
-    /// Half the squared distance to the one-hot label.
+    /// Half the squared distance to the label.
     SquaredError,
+    /// Binary cross-entropy in nats, summed over the outputs, each the logit of an event of its own.
+    BinaryCrossEntropy,
 }
 
-/// A loss at the logits of a batch.
+/// A loss at the outputs of a batch.
 #[derive(Debug, Clone)]
 pub struct LossPoint {
     sum: f64,
+    /// (B, output shape)
     gradient: Tensor,
-    /// Class probabilities, (B, C); absent for squared error, whose Hessian is the identity.
-    probabilities: Option<Tensor>,
+    curvature: Curvature,
+    /// What the loss of a position is multiplied by.
+    weight: f64,
 }
 
+/// ∂²l of the outputs, without the weight.
+#[derive(Debug, Clone)]
+enum Curvature {
+    /// diag(p) - p pᵀ of the probabilities p (rows, C).
+    Softmax(Tensor),
+    /// diag(d) of d (B, output shape).
+    Diagonal(Tensor),
+    Identity,
+}
+
+/// What the rows of outputs (R, C) are held to.
+enum Labels {
+    /// (R), u32.
+    Classes(Tensor),
+    /// (R, C)
+    Values(Tensor),
+}
+
+/// Σ l of rows of outputs (R, C), ∂l (R, C), and ∂²l.
+type Rows = (f64, Tensor, Curvature);
+
 impl Loss {
-    /// Evaluates the loss at `logits` (B, C) for the u32 class indices `labels` (B).
+    /// Evaluates the loss at `outputs` (B, ..., C) for `labels`: u32 class indices (B, ...), or values in the shape and the
+    /// number type of the outputs.
     ///
     /// # Errors
-    /// [`Error::Shape`] and [`Error::NumberType`] for logits or labels that do not fit, a label that
+    /// [`Error::Shape`] and [`Error::NumberType`] for outputs or labels that do not fit, a class that
     /// is not below C, [`Error::Smoothing`], or a device error.
-    pub fn evaluate(self, logits: &Tensor, labels: &Tensor) -> Result<LossPoint, Error> {
-        let examples = logits.dims().first().copied().unwrap_or(0);
-        let classes = logits.elem_count() / examples.max(1);
-        expect_shape("logits", logits, &[examples, classes])?;
-        expect_float("logits", logits)?;
-        expect_shape("labels", labels, &[examples])?;
-        expect_number_type("labels", labels, DType::U32)?;
-        let point = |sum, gradient, probabilities| LossPoint {
-            sum,
-            gradient,
-            probabilities,
+    pub fn evaluate(self, outputs: &Tensor, labels: &Tensor) -> Result<LossPoint, Error> {
+        expect_float("outputs", outputs)?;
+        let examples = outputs.dims().first().copied().unwrap_or(0);
+        let classes = outputs.dims().last().copied().unwrap_or(0);
+        if outputs.rank() < 2 {
+            expect_shape("outputs", outputs, &[examples, classes])?;
+        }
+        let rows = outputs.elem_count() / classes.max(1);
+        let of_rows = if labels.dtype() == DType::U32 {
+            expect_shape("labels", labels, &outputs.dims()[..outputs.rank() - 1])?;
+            Labels::Classes(labels.flatten_all()?)
+        } else {
+            expect_shape("labels", labels, outputs.dims())?;
+            expect_number_type("labels", labels, outputs.dtype())?;
+            Labels::Values(labels.contiguous()?.reshape((rows, classes))?)
         };
-        match self {
-            Self::CrossEntropy => {
-                let evaluation = cross_entropy::evaluate(logits, labels)?;
-                let probabilities = Some(evaluation.probabilities);
-                Ok(point(
-                    evaluation.loss_sum,
-                    evaluation.residual,
-                    probabilities,
+        let of_outputs = &outputs.contiguous()?.reshape((rows, classes))?;
+        let (sum, gradient, curvature) = match &of_rows {
+            // A label of one class for the whole example is never ignored.
+            Labels::Classes(classes) if labels.rank() > 1 => {
+                self.without_ignored(of_outputs, classes)?
+            }
+            labels => self.by_row(of_outputs, labels)?,
+        };
+        let point = LossPoint {
+            sum,
+            gradient: gradient.reshape(outputs.shape())?,
+            curvature: match curvature {
+                Curvature::Diagonal(d) => Curvature::Diagonal(d.reshape(outputs.shape())?),
+                other => other,
+            },
+            weight: 1.0,
+        };
+        point.scaled(examples as f64 / rows.max(1) as f64)
+    }
+
+    fn by_row(self, outputs: &Tensor, labels: &Labels) -> Result<Rows, Error> {
+        let classes = outputs.dim(1)?;
+        let values = || match labels {
+            Labels::Classes(labels) => cross_entropy::one_hot(labels, classes, outputs),
+            Labels::Values(values) => Ok(values.clone()),
+        };
+        let total = |terms: &Tensor| terms.to_dtype(DType::F64)?.sum_all()?.to_scalar::<f64>();
+        match (self, labels) {
+            (Self::CrossEntropy, Labels::Classes(labels)) => {
+                let evaluation = cross_entropy::evaluate(outputs, labels)?;
+                let curvature = Curvature::Softmax(evaluation.probabilities);
+                Ok((evaluation.loss_sum, evaluation.residual, curvature))
+            }
+            (Self::CrossEntropy | Self::LabelSmoothing { .. }, labels) => {
+                let smoothing = match self {
+                    Self::LabelSmoothing { smoothing } if !(0.0..1.0).contains(&smoothing) => {
+                        return Err(Error::Smoothing { got: smoothing });
+                    }
+                    Self::LabelSmoothing { smoothing } => smoothing,
+                    _ => 0.0,
+                };
+                let nearest = match labels {
+                    Labels::Classes(labels) => labels.clone(),
+                    Labels::Values(values) => values.argmax(D::Minus1)?,
+                };
+                let evaluation = cross_entropy::evaluate(outputs, &nearest)?;
+                // -Σ q log p = -log p_y + Σ (y - q) z, where q sums to one. With smoothing, y - q is that of the values
+                // without, less s (1/C - q).
+                let given = values()?;
+                let smoothed = ((&given - 1.0 / classes as f64)? * smoothing)?;
+                let deviation = match labels {
+                    Labels::Classes(_) => smoothed,
+                    Labels::Values(_) => {
+                        let nearest = cross_entropy::one_hot(&nearest, classes, outputs)?;
+                        ((nearest - given)? + smoothed)?
+                    }
+                };
+                let sum = evaluation.loss_sum + total(&(&deviation * outputs)?)?;
+                let gradient = (evaluation.residual + deviation)?;
+                Ok((sum, gradient, Curvature::Softmax(evaluation.probabilities)))
+            }
+            (Self::SquaredError, _) => {
+                let gradient = (outputs - values()?)?;
+                Ok((
+                    0.5 * total(&gradient.sqr()?)?,
+                    gradient,
+                    Curvature::Identity,
                 ))
             }
-            Self::LabelSmoothing { smoothing } => {
-                if !(0.0..1.0).contains(&smoothing) {
-                    return Err(Error::Smoothing { got: smoothing });
-                }
-                let evaluation = cross_entropy::evaluate(logits, labels)?;
-                // -Σ q log p = -log p_y + s (z_y - mean z), which is Σ (y - 1/C) z.
-                let targets = cross_entropy::one_hot(labels, classes, logits)?;
-                let deviation = ((targets - 1.0 / classes as f64)? * smoothing)?;
-                let products = (&deviation * logits)?.to_dtype(DType::F64)?.sum_all()?;
-                let sum = evaluation.loss_sum + products.to_scalar::<f64>()?;
-                let gradient = (evaluation.residual + deviation)?;
-                Ok(point(sum, gradient, Some(evaluation.probabilities)))
-            }
-            Self::SquaredError => {
-                let targets = cross_entropy::one_hot(labels, classes, logits)?;
-                let gradient = (logits - targets)?;
-                let squares = gradient.to_dtype(DType::F64)?.sqr()?.sum_all()?;
-                Ok(point(0.5 * squares.to_scalar::<f64>()?, gradient, None))
+            (Self::BinaryCrossEntropy, _) => {
+                // q softplus(-z) + (1 - q) softplus(z), so that nothing cancels where the loss is small.
+                let q = values()?;
+                let (no, s) = Activation::Softplus.evaluate(outputs)?;
+                let (yes, rest) = Activation::Softplus.evaluate(&outputs.neg()?)?;
+                let missed = q.affine(-1.0, 1.0)?;
+                let sum = total(&((&q * yes)? + (&missed * no)?)?)?;
+                let gradient = ((missed * &s)? - (q * &rest)?)?;
+                Ok((sum, gradient, Curvature::Diagonal((s * rest)?)))
             }
         }
     }
+
+    /// As [`Loss::by_row`], with zeros for the rows whose class is [`IGNORED`].
+    fn without_ignored(self, outputs: &Tensor, classes: &Tensor) -> Result<Rows, Error> {
+        let all = classes.to_vec1::<u32>()?;
+        let kept = (0..all.len()).filter(|&row| all[row] != IGNORED);
+        let kept: Vec<u32> = kept.map(|row| row as u32).collect();
+        if kept.len() == all.len() {
+            return self.by_row(outputs, &Labels::Classes(classes.clone()));
+        }
+        let zeros = outputs.zeros_like()?;
+        if kept.is_empty() {
+            return Ok((0.0, zeros.clone(), Curvature::Diagonal(zeros)));
+        }
+        let count = kept.len();
+        let kept = Tensor::from_vec(kept, count, outputs.device())?;
+        let labels = Labels::Classes(classes.index_select(&kept, 0)?);
+        let (sum, gradient, curvature) = self.by_row(&outputs.index_select(&kept, 0)?, &labels)?;
+        let placed = |rows: &Tensor| zeros.index_add(&kept, rows, 0);
+        let curvature = match curvature {
+            // A row of zeros has no curvature.
+            Curvature::Softmax(probabilities) => Curvature::Softmax(placed(&probabilities)?),
+            Curvature::Diagonal(diagonal) => Curvature::Diagonal(placed(&diagonal)?),
+            Curvature::Identity => Curvature::Diagonal(placed(&gradient.ones_like()?)?),
+        };
+        Ok((sum, placed(&gradient)?, curvature))
+    }
+}
+
+/// `weight` times `tensor`; with weight 1 the tensor itself.
+fn weighted(tensor: Tensor, weight: f64) -> Result<Tensor, Error> {
+    if weight == 1.0 {
+        return Ok(tensor);
+    }
+    Ok((tensor * weight)?)
 }
 
 impl LossPoint {
+    /// The same with every loss multiplied by `factor`.
+    ///
+    /// # Errors
+    /// A device error.
+    pub fn scaled(self, factor: f64) -> Result<Self, Error> {
+        Ok(Self {
+            sum: self.sum * factor,
+            gradient: weighted(self.gradient, factor)?,
+            weight: self.weight * factor,
+            ..self
+        })
+    }
+
     /// Σ l over the examples.
     #[must_use]
     pub fn sum(&self) -> f64 {
         self.sum
     }
 
-    /// ∂l/∂z of each example, (B, C).
+    /// ∂l/∂z of each example, (B, output shape).
     #[must_use]
     pub fn gradient(&self) -> &Tensor {
         &self.gradient
     }
 
-    /// ∂²l/∂z² ż for every vector of `block` ż (B, V, C).
+    /// ∂²l/∂z² ż for every vector of `block` ż (B, V, output shape).
     ///
     /// # Errors
     /// [`Error::Shape`] and [`Error::NumberType`] for a block that does not fit, or a device error.
     pub fn hessian_product(&self, block: &Tensor) -> Result<Tensor, Error> {
-        self.expect_block("tangents of the logits", block)?;
-        match &self.probabilities {
-            Some(probabilities) => Ok(cross_entropy::hessian_product(probabilities, block)?),
-            None => Ok(block.clone()),
-        }
+        self.expect_block("tangents of the outputs", block)?;
+        let product = match &self.curvature {
+            Curvature::Softmax(probabilities) if block.rank() == 3 => {
+                cross_entropy::hessian_product(probabilities, block)?
+            }
+            Curvature::Softmax(probabilities) => {
+                // (B, V, positions, C), and the axis of vectors behind that of rows.
+                let (rows, classes) = probabilities.dims2()?;
+                let (batch, vectors) = (block.dim(0)?, block.dim(1)?);
+                let by_row = block.reshape((batch, vectors, rows / batch.max(1), classes))?;
+                let by_row = by_row.transpose(1, 2)?.contiguous()?;
+                let by_row = by_row.reshape((rows, vectors, classes))?;
+                let product = cross_entropy::hessian_product(probabilities, &by_row)?;
+                let product = product.reshape((batch, rows / batch.max(1), vectors, classes))?;
+                product
+                    .transpose(1, 2)?
+                    .contiguous()?
+                    .reshape(block.shape())?
+            }
+            Curvature::Diagonal(diagonal) => block.broadcast_mul(&diagonal.unsqueeze(1)?)?,
+            Curvature::Identity => block.clone(),
+        };
+        weighted(product, self.weight)
     }
 
-    /// ∂l/∂z (∂l/∂z · ż) for every vector of `block` ż (B, V, C): the product with the outer square
+    /// ∂l/∂z (∂l/∂z · ż) for every vector of `block` ż (B, V, output shape): the product with the outer square
     /// of each example's own gradient.
     ///
     /// # Errors
     /// [`Error::Shape`] and [`Error::NumberType`] for a block that does not fit, or a device error.
     pub fn outer_product(&self, block: &Tensor) -> Result<Tensor, Error> {
-        self.expect_block("tangents of the logits", block)?;
-        let gradient = self.gradient.unsqueeze(1)?;
-        let slopes = block.broadcast_mul(&gradient)?.sum_keepdim(2)?;
-        Ok(slopes.broadcast_mul(&gradient)?)
+        self.expect_block("tangents of the outputs", block)?;
+        let gradient = self.gradient.flatten_from(1)?.unsqueeze(1)?;
+        let flat = block.flatten_from(2)?;
+        let slopes = flat.broadcast_mul(&gradient)?.sum_keepdim(2)?;
+        Ok(slopes.broadcast_mul(&gradient)?.reshape(block.shape())?)
     }
 
-    /// Checks that `block` is (B, V, C), in the number type of the logits.
+    /// Checks that `block` is (B, V, output shape), in the number type of the outputs.
     pub(crate) fn expect_block(&self, place: &str, block: &Tensor) -> Result<(), Error> {
-        let (examples, classes) = self.gradient.dims2()?;
-        let vectors = block.dims().get(1).copied().unwrap_or(0);
-        expect_shape(place, block, &[examples, vectors, classes])?;
+        let (shape, vectors) = (self.gradient.dims(), block.dims().get(1).copied());
+        let expected = [&shape[..1], &[vectors.unwrap_or(0)], &shape[1..]].concat();
+        expect_shape(place, block, &expected)?;
         expect_number_type(place, block, self.gradient.dtype())
     }
 
     /// Tensors it keeps.
     pub(crate) fn tensors(&self) -> impl Iterator<Item = &Tensor> {
-        std::iter::once(&self.gradient).chain(&self.probabilities)
+        let curvature = match &self.curvature {
+            Curvature::Softmax(kept) | Curvature::Diagonal(kept) => Some(kept),
+            Curvature::Identity => None,
+        };
+        std::iter::once(&self.gradient).chain(curvature)
     }
 }

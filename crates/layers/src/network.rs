@@ -223,7 +223,7 @@ impl Network {
     /// The forward sweep, with what derivatives at this point need, for `loss` summed over the
     /// batch.
     ///
-    /// `parameters` are the views of the layout, `inputs` (B, input shape), `labels` (B) u32.
+    /// `parameters` are the views of the layout, `inputs` (B, input shape), `labels` as [`Loss::evaluate`] takes them.
     ///
     /// # Errors
     /// As [`Network::forward`], and those of [`Loss::evaluate`].
@@ -234,10 +234,10 @@ impl Network {
         labels: &Tensor,
         loss: Loss,
     ) -> Result<Linearization<'n>, Error> {
-        self.linearize_and_see(parameters, inputs, labels, loss, |_| Ok(()))
+        self.linearize_and_see(parameters, inputs, labels, loss, 1.0, |_| Ok(()))
     }
 
-    /// The same; `see` is shown the logits (B, C), which nothing keeps.
+    /// The same with every loss multiplied by `factor`; `see` is shown the outputs (B, output shape), which nothing keeps.
     ///
     /// # Errors
     /// As [`Network::linearize`], and that of `see`.
@@ -247,12 +247,13 @@ impl Network {
         inputs: &Tensor,
         labels: &Tensor,
         loss: Loss,
+        factor: f64,
         see: impl FnOnce(&Tensor) -> Result<(), Error>,
     ) -> Result<Linearization<'n>, Error> {
         let mut saved = Vec::with_capacity(self.nodes.len());
         let logits = self.sweep(parameters, inputs, |kept| saved.push(kept))?;
         see(&logits)?;
-        let loss = loss.evaluate(&logits, labels)?;
+        let loss = loss.evaluate(&logits, labels)?.scaled(factor)?;
         Ok(Linearization::new(self, parameters, saved, loss))
     }
 

@@ -2,9 +2,9 @@
 
 use candle_core::{DType, Device, Tensor};
 use flatness_layers::{
-    Affine, AveragePool, BatchNorm, Conv2d, Dropout, Embedding, Error, Factors, Flatten,
-    GlobalAveragePool, Graph, Layer, Learned, Loss, MaxPool, Network, Offset, Pad, Reduce, Relu,
-    Reshape, Scale, Select, Shift, Softplus, Sum, Tanh, Transpose, Window,
+    Affine, AveragePool, BatchNorm, Conv2d, Convolution, Dropout, Embedding, Error, Factors,
+    Flatten, GlobalAveragePool, Graph, Grid, Layer, Learned, Loss, MaxPool, Network, Offset, Pad,
+    Reduce, Relu, Reshape, Scale, Select, Shift, Softplus, Sum, Tanh, Transpose, Window,
 };
 use flatness_testkit::{assert_close, check_layer, check_rules, gaussian, values};
 
@@ -253,5 +253,57 @@ fn an_embedding_is_an_affine_map_of_one_hot_inputs() {
     assert!(
         matches!(refused, Err(Error::Row { rows: 5, .. })),
         "{refused:?}"
+    );
+}
+
+#[test]
+fn convolutions_of_every_form_keep_the_contract() {
+    let grid = |groups, stride, dilation, before, behind| Grid {
+        groups,
+        stride,
+        dilation,
+        before,
+        behind,
+    };
+    let depthwise = grid(3, [1, 1], [1, 1], [1, 1], [1, 1]);
+    let uneven = grid(2, [2, 1], [1, 2], [1, 0], [0, 2]);
+    let twice = grid(1, [2, 2], [1, 1], [0, 1], [0, 1]);
+    let cases: [(Convolution, &[usize], &[usize]); 5] = [
+        (
+            Convolution::new(3, 3, [3, 3], depthwise),
+            &[3, 4, 3],
+            &[3, 4, 3],
+        ),
+        (
+            Convolution::new(2, 4, [2, 3], uneven),
+            &[2, 4, 5],
+            &[4, 2, 3],
+        ),
+        (
+            Convolution::new(3, 6, [3, 3], depthwise).without_bias(),
+            &[3, 2, 3],
+            &[6, 2, 3],
+        ),
+        (
+            Convolution::new(2, 3, [2, 3], twice).transposed([0, 1]),
+            &[2, 3, 2],
+            &[3, 6, 4],
+        ),
+        (
+            Convolution::new(4, 2, [3, 2], uneven).transposed([1, 0]),
+            &[4, 2, 3],
+            &[2, 5, 3],
+        ),
+    ];
+    for (layer, input, output) in cases {
+        assert_eq!(layer.output_shape(&[input]).unwrap(), output, "{layer:?}");
+        check_layer(&layer, &[input], 1);
+    }
+    let outside = Convolution::new(2, 3, [2, 3], twice).transposed([2, 0]);
+    assert!(outside.output_shape(&[&[2, 3, 2]]).is_err());
+    assert!(
+        Convolution::new(3, 4, [3, 3], depthwise)
+            .output_shape(&[&[3, 4, 4]])
+            .is_err()
     );
 }

@@ -27,6 +27,7 @@ fn fully_connected() -> Vec<(Problem, Box<dyn Oracle>)> {
             for loss in [
                 Loss::CrossEntropy,
                 Loss::SquaredError,
+                Loss::BinaryCrossEntropy,
                 Loss::LabelSmoothing { smoothing: 0.2 },
             ] {
                 let oracle = Autograd {

@@ -1,25 +1,37 @@
 //! Losses at the logits against formulas written out, and against central differences of them.
 
 use candle_core::{DType, Device, Tensor};
-use flatness_layers::{Error, Loss, LossPoint};
+use flatness_layers::{Error, IGNORED, Loss, LossPoint};
 use flatness_testkit::{assert_close, assert_small, finite_difference, gaussian, labels, values};
 
-const LOSSES: [Loss; 4] = [
+const LOSSES: [Loss; 5] = [
     Loss::CrossEntropy,
     Loss::LabelSmoothing { smoothing: 0.1 },
     Loss::LabelSmoothing { smoothing: 0.7 },
     Loss::SquaredError,
+    Loss::BinaryCrossEntropy,
 ];
 const EXAMPLES: usize = 4;
 const CLASSES: usize = 3;
 
-/// Σ −Σ q log softmax(z), where q = y or (1 − s) y + s / C, or Σ ½ ‖z − y‖², from the definitions.
+/// One-hot rows.
+fn one_hot(labels: &[u32]) -> Vec<f64> {
+    let row =
+        |&label: &u32| (0..CLASSES).map(move |class| f64::from(u8::from(class == label as usize)));
+    labels.iter().flat_map(row).collect()
+}
+
+/// Σ −Σ q log softmax(z), where q = y or (1 − s) y + s / C, Σ ½ ‖z − y‖² or Σ −Σ y log s + (1 − y) log (1 − s), where
+/// s = 1 / (1 + exp −z), from the definitions.
 fn formula(loss: Loss, logits: &[f64], labels: &[u32]) -> f64 {
+    formula_of_values(loss, logits, &one_hot(labels))
+}
+
+fn formula_of_values(loss: Loss, logits: &[f64], values: &[f64]) -> f64 {
     let mut sum = 0.0;
-    for (z, &label) in logits.chunks(CLASSES).zip(labels) {
+    for (z, y) in logits.chunks(CLASSES).zip(values.chunks(CLASSES)) {
         let normalizer = z.iter().map(|z| z.exp()).sum::<f64>().ln();
-        for (class, z) in z.iter().enumerate() {
-            let y = f64::from(u8::from(class == label as usize));
+        for (&z, &y) in z.iter().zip(y) {
             sum += match loss {
                 Loss::CrossEntropy => -y * (z - normalizer),
                 Loss::LabelSmoothing { smoothing } => {
@@ -27,6 +39,10 @@ fn formula(loss: Loss, logits: &[f64], labels: &[u32]) -> f64 {
                     -q * (z - normalizer)
                 }
                 Loss::SquaredError => 0.5 * (z - y).powi(2),
+                Loss::BinaryCrossEntropy => {
+                    let s = 1.0 / (1.0 + (-z).exp());
+                    -y * s.ln() - (1.0 - y) * (1.0 - s).ln()
+                }
             };
         }
     }
@@ -60,6 +76,108 @@ fn value_gradient_and_hessian_product_equal_the_formula_and_its_differences() {
             let direction = along(&block);
             let expected = finite_difference::directional(gradient, &logits, &direction, 1e-3);
             assert_close(&what, &along(&product), &expected, 1e-10);
+        }
+    }
+}
+
+/// Rows of numbers between zero and one that sum to one.
+fn soft_labels(rows: usize) -> Vec<f64> {
+    let rows = values(&gaussian((rows, CLASSES), 9));
+    let rows = rows.chunks(CLASSES).flat_map(|row| {
+        let powers: Vec<f64> = row.iter().map(|x| (3.0 * x).exp()).collect();
+        let sum: f64 = powers.iter().sum();
+        powers.into_iter().map(move |power| power / sum)
+    });
+    rows.collect()
+}
+
+#[test]
+fn values_are_labels_too() {
+    let logits = values(&gaussian((EXAMPLES, CLASSES), 1));
+    let soft = soft_labels(EXAMPLES);
+    let labels = Tensor::from_slice(&soft, (EXAMPLES, CLASSES), &Device::Cpu).unwrap();
+    let block = gaussian((EXAMPLES, 1, CLASSES), 3);
+    for loss in LOSSES {
+        let at = |z: &[f64]| {
+            let logits = Tensor::from_slice(z, (EXAMPLES, CLASSES), &Device::Cpu).unwrap();
+            loss.evaluate(&logits, &labels).unwrap()
+        };
+        let (point, what) = (at(&logits), format!("{loss:?}"));
+        let expected = |z: &[f64]| formula_of_values(loss, z, &soft);
+        assert_close(&what, &[point.sum()], &[expected(&logits)], 1e-14);
+        let gradient = finite_difference::gradient(expected, &logits, 1e-3);
+        assert_close(&what, &values(point.gradient()), &gradient, 1e-10);
+        let product = values(&point.hessian_product(&block).unwrap());
+        let gradient = |z: &[f64]| values(at(z).gradient());
+        let direction = values(&block);
+        let expected = finite_difference::directional(gradient, &logits, &direction, 1e-3);
+        assert_close(&what, &product, &expected, 1e-10);
+    }
+}
+
+/// The mean over the positions of an example, of which some do not count.
+#[test]
+fn positions_are_examples_with_weights() {
+    let (positions, rows) = (3, EXAMPLES * 3);
+    let logits = gaussian((EXAMPLES, positions, CLASSES), 1);
+    let mut numbers: Vec<u32> = labels(rows, CLASSES as u32, 2).to_vec1().unwrap();
+    numbers[4] = IGNORED;
+    numbers[9..].fill(IGNORED);
+    let kept: Vec<u32> = (0..rows as u32)
+        .filter(|&row| numbers[row as usize] != IGNORED)
+        .collect();
+    let labels = Tensor::new(numbers.as_slice(), &Device::Cpu).unwrap();
+    let labels = labels.reshape((EXAMPLES, positions)).unwrap();
+    let kept = Tensor::new(kept.as_slice(), &Device::Cpu).unwrap();
+    let of_rows = |x: &Tensor| x.index_select(&kept, 0).unwrap();
+    let block = gaussian((EXAMPLES, 2, positions, CLASSES), 3);
+    for loss in LOSSES {
+        let what = format!("{loss:?}");
+        let point = loss.evaluate(&logits, &labels).unwrap();
+        let flat = logits.reshape((rows, CLASSES)).unwrap();
+        let counted = of_rows(&labels.flatten_all().unwrap());
+        let alone = loss.evaluate(&of_rows(&flat), &counted).unwrap();
+        let third = 1.0 / positions as f64;
+        assert_close(&what, &[point.sum()], &[alone.sum() * third], 1e-14);
+        // Zeros where nothing counts, a third of the row's own elsewhere.
+        let placed = |rows_of: &Tensor| {
+            let zeros = Tensor::zeros((rows, CLASSES), DType::F64, &Device::Cpu).unwrap();
+            values(&(zeros.index_add(&kept, rows_of, 0).unwrap() * third).unwrap())
+        };
+        assert_close(
+            &what,
+            &values(point.gradient()),
+            &placed(alone.gradient()),
+            1e-14,
+        );
+        let product = point.hessian_product(&block).unwrap();
+        for vector in 0..2 {
+            let one = |block: &Tensor| block.narrow(1, vector, 1).unwrap().contiguous().unwrap();
+            let rows = of_rows(&one(&block).reshape((rows, 1, CLASSES)).unwrap());
+            let expected = alone.hessian_product(&rows).unwrap().squeeze(1).unwrap();
+            assert_close(&what, &values(&one(&product)), &placed(&expected), 1e-14);
+        }
+        let none = (labels.zeros_like().unwrap() + f64::from(IGNORED)).unwrap();
+        let point = loss.evaluate(&logits, &none).unwrap();
+        assert_eq!(point.sum(), 0.0);
+        assert_small(&what, &values(&point.hessian_product(&block).unwrap()), 0.0);
+    }
+}
+
+#[test]
+fn a_factor_multiplies_the_loss_and_its_derivatives() {
+    let logits = values(&gaussian((EXAMPLES, CLASSES), 1));
+    let block = gaussian((EXAMPLES, 2, CLASSES), 3);
+    for loss in LOSSES {
+        let point = evaluate(loss, &logits, &[0, 2, 1, 1]);
+        let twice = point.clone().scaled(2.0).unwrap();
+        assert_eq!(twice.sum(), 2.0 * point.sum());
+        for [got, single] in [
+            [twice.gradient(), point.gradient()].map(values),
+            [&twice, &point].map(|point| values(&point.hessian_product(&block).unwrap())),
+        ] {
+            let expected: Vec<f64> = single.iter().map(|x| 2.0 * x).collect();
+            assert_eq!(got, expected);
         }
     }
 }

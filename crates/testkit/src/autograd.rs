@@ -124,6 +124,11 @@ fn summed_loss(loss: Loss, logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
     let targets = targets.to_dtype(logits.dtype())?;
     match loss {
         Loss::SquaredError => (logits - targets)?.sqr()?.sum_all()? * 0.5,
+        Loss::BinaryCrossEntropy => {
+            let likely = (logits.neg()?.exp()? + 1.0)?.recip()?;
+            let missed = (targets.affine(-1.0, 1.0)? * likely.affine(-1.0, 1.0)?.log()?)?;
+            ((targets * likely.log()?)? + missed)?.sum_all()?.neg()
+        }
         Loss::CrossEntropy => cross_entropy(logits, &targets),
         Loss::LabelSmoothing { smoothing } => {
             let targets = targets.affine(1.0 - smoothing, smoothing / classes as f64)?;

@@ -21,7 +21,7 @@ use crate::Error;
 pub struct Evaluation {
     /// Mean loss.
     pub loss: f64,
-    /// Fraction classified correctly.
+    /// Fraction classified correctly; zero where labels are no classes of examples.
     pub accuracy: f64,
     /// Fraction with fewer than five logits larger than that of the label; a tie counts for the label.
     pub top5_accuracy: f64,
@@ -43,7 +43,10 @@ impl MeanLoss<'_> {
     /// A `theta` of another length, number type or device, or a device error.
     pub fn evaluate(&self, theta: &Tensor) -> Result<Evaluation, Error> {
         let shares = self.at_logits(theta, |tally: Tally, logits, labels, point, _| {
-            let correct = count_correct(logits, labels).map_err(flatness_layers::Error::from)?;
+            let correct = match self.data.is_classified() {
+                true => count_correct(logits, labels).map_err(flatness_layers::Error::from)?,
+                false => Correct::default(),
+            };
             Ok(tally.with(point, correct))
         })?;
         Ok(Tally::mean(shares.into_iter(), self.data.len()))
@@ -53,7 +56,7 @@ impl MeanLoss<'_> {
     /// largest logits wins.
     ///
     /// # Errors
-    /// As [`MeanLoss::evaluate`].
+    /// As [`MeanLoss::evaluate`], and [`Error::NoClasses`].
     pub fn evaluate_each(&self, theta: &Tensor) -> Result<(Evaluation, Vec<bool>), Error> {
         type Share = (Tally, Vec<bool>);
         let add = |(tally, mut hits): Share,
@@ -67,6 +70,7 @@ impl MeanLoss<'_> {
             hits.extend(right.map(|(class, label)| class == label));
             Ok((tally.with(point, correct), hits))
         };
+        self.check_classes()?;
         let (tallies, hits): (Vec<_>, Vec<_>) = self.at_logits(theta, add)?.into_iter().unzip();
         let mean = Tally::mean(tallies.into_iter(), self.data.len());
         Ok((mean, hits.concat()))
@@ -75,9 +79,10 @@ impl MeanLoss<'_> {
     /// Margins and the mean Tr A at `theta` (P) over all examples, of one forward sweep.
     ///
     /// # Errors
-    /// [`Error::NonFinite`] for a logit that is infinite or not a number, a `theta` of another length, number type or
+    /// [`Error::NoClasses`], [`Error::NonFinite`] for a logit that is infinite or not a number, a `theta` of another length, number type or
     /// device, or a device error.
     pub fn confidence(&self, theta: &Tensor) -> Result<Confidence, Error> {
+        self.check_classes()?;
         let data = || self.data.name().to_owned();
         let shares = self.at_logits(
             theta,
@@ -103,6 +108,15 @@ impl MeanLoss<'_> {
         })
     }
 
+    fn check_classes(&self) -> Result<(), Error> {
+        if self.data.is_classified() {
+            return Ok(());
+        }
+        Err(Error::NoClasses {
+            data: self.data.name().to_owned(),
+        })
+    }
+
     /// What `add` adds up over each share of all examples, from their logits (B, C), labels (B) and losses at
     /// `theta` (P).
     fn at_logits<T: Default + Send>(
@@ -117,6 +131,7 @@ impl MeanLoss<'_> {
                 let Batch { images, labels } = self.batch(Selection::All, chunk)?;
                 let logits = self.network.forward(&parameters, &images)?;
                 let point = self.loss.evaluate(&logits, &labels)?;
+                let point = point.scaled(self.data.loss_factor())?;
                 add(sum, &logits, &labels, &point, chunk)
             })
         })

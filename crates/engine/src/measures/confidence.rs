@@ -28,6 +28,7 @@ impl Measure for Confidence {
     fn kind(&self) -> Kind {
         Kind {
             precision: Precision::Double,
+            classes: true,
             ..Kind::APART
         }
     }

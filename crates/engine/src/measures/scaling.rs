@@ -43,7 +43,10 @@ fn of_gauss_newton() -> Suite {
 
 impl Measure for Scaling {
     fn kind(&self) -> Kind {
-        Kind::LOSS
+        Kind {
+            classes: true,
+            ..Kind::LOSS
+        }
     }
 
     fn check(&self, network: &Network, _: usize) -> Result<(), Error> {

@@ -179,6 +179,7 @@ fn noise_across_a_kink_is_held_by_its_error() {
 fn the_worst_rise_is_no_less_than_along_the_top_eigenvector() {
     let place = Place::new();
     let subject = Subject {
+        loss: Loss::CrossEntropy,
         weight_decay: 0.5,
         ..place.subject()
     };

@@ -50,6 +50,7 @@ impl Place {
             weights: &self.weights,
             initial: None,
             examples: &self.data,
+            loss: Loss::CrossEntropy,
             weight_decay: 0.0,
         }
     }

@@ -97,6 +97,7 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
         weights: &weights,
         initial: None,
         examples,
+        loss: flatness_layers::Loss::CrossEntropy,
         weight_decay: decay.unwrap_or(0.0),
     };
     let (split, sizes) = (request.split.name(), splits.sizes());

@@ -1,0 +1,221 @@
+//! The passes as loops over runs: the elements of one row of the output that one element of the kernel meets.
+
+use candle_core::{Result, Tensor};
+use pulp::NullaryFnOnce;
+
+use super::Extents;
+use crate::elementwise::update_with;
+use crate::parallel::fill_parts;
+use crate::real::{Real, elements};
+use crate::vectorised::{reduce, terms, vectorised};
+
+/// `count` elements of a row of the output, from `y` on, and those of the input that they meet, from `x` on and `stride`
+/// apart, through the element `weight` of a kernel of one output channel.
+struct Run {
+    weight: usize,
+    y: usize,
+    x: usize,
+    stride: usize,
+    count: usize,
+}
+
+impl Extents {
+    /// Calls `visit` with every run of output channel `channel`: y within that channel, x within the example.
+    fn runs(&self, channel: usize, mut visit: impl FnMut(Run)) {
+        let [outputs, inputs] = self.of_group();
+        let first = channel / outputs * inputs;
+        let ([rows, columns], [height, width]) = (self.kernel, self.input);
+        let [stride, dilation, before] = [self.grid.stride, self.grid.dilation, self.grid.before];
+        for (i, k) in (0..inputs).flat_map(|i| (0..rows).map(move |k| (i, k))) {
+            for column in 0..columns {
+                // Outputs q with 0 <= s q + shift - before < width.
+                let shift = column * dilation[1];
+                let start = before[1].saturating_sub(shift).div_ceil(stride[1]);
+                let end = (width + before[1])
+                    .saturating_sub(shift)
+                    .div_ceil(stride[1]);
+                let end = end.min(self.output[1]);
+                if start >= end {
+                    continue;
+                }
+                for row in 0..self.output[0] {
+                    let from = row * stride[0] + k * dilation[0];
+                    if !(before[0]..before[0] + height).contains(&from) {
+                        continue;
+                    }
+                    let x_row = (first + i) * height + from - before[0];
+                    visit(Run {
+                        weight: (i * rows + k) * columns + column,
+                        y: row * self.output[1] + start,
+                        x: x_row * width + start * stride[1] + shift - before[1],
+                        stride: stride[1],
+                        count: end - start,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Elements of one example and vector of y and x, and of one vector of the weight.
+    fn sizes(&self) -> [usize; 3] {
+        let [outputs, inputs] = self.channels;
+        let area = |extents: [usize; 2]| extents[0] * extents[1];
+        let weight = outputs * self.of_group()[1] * area(self.kernel);
+        [
+            outputs * area(self.output),
+            inputs * area(self.input),
+            weight,
+        ]
+    }
+
+    /// Where the part of example `b` and vector `v` begins in a factor of `vectors`, of this size each.
+    fn start(vectors: usize, size: usize, b: usize, v: usize) -> usize {
+        (b * vectors + if vectors == 1 { 0 } else { v }) * size
+    }
+}
+
+/// Adds `factor` times the elements of `from`, of which every `stride`-th or of which one in `stride` is meant.
+struct Axpy<'a, T> {
+    to: &'a mut [T],
+    to_stride: usize,
+    from: &'a [T],
+    from_stride: usize,
+    factor: T,
+}
+
+impl<T: Real> NullaryFnOnce for Axpy<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let factor = self.factor;
+        if self.to_stride == 1 && self.from_stride == 1 {
+            for (to, &from) in self.to.iter_mut().zip(self.from) {
+                *to += factor * from;
+            }
+            return;
+        }
+        let to = self.to.iter_mut().step_by(self.to_stride);
+        for (to, &from) in to.zip(self.from.iter().step_by(self.from_stride)) {
+            *to += factor * from;
+        }
+    }
+}
+
+/// Elements from the first to the last of `count`, `stride` apart.
+fn span(start: usize, stride: usize, count: usize) -> std::ops::Range<usize> {
+    start..start + (count - 1) * stride + 1
+}
+
+pub(super) fn add_output<T: Real>(
+    y: &Tensor,
+    weight: &Tensor,
+    x: &Tensor,
+    extents: Extents,
+) -> Result<()> {
+    let [y_size, x_size, weight_size] = extents.sizes();
+    let (w_vectors, x_vectors) = (weight.dim(0)?, x.dim(1)?);
+    let (w, from) = (elements::<T>(weight)?, elements::<T>(x)?);
+    let (w, from) = (w.slice()?, from.slice()?);
+    let (channels, vectors) = (extents.channels[0], extents.vectors);
+    update_with::<T>(y, &[weight, x], |sum| {
+        fill_parts(sum, extents.batch * vectors, |part, sums| {
+            for (index, sum) in part.zip(sums.chunks_mut(y_size.max(1))) {
+                let (b, v) = (index / vectors, index % vectors);
+                let x = &from[Extents::start(x_vectors, x_size, b, v)..][..x_size];
+                let w = &w[Extents::start(w_vectors, weight_size, 0, v)..][..weight_size];
+                let kernels = w.chunks(weight_size / channels);
+                let planes = sum.chunks_mut(y_size / channels).zip(kernels);
+                for (channel, (plane, kernel)) in planes.enumerate() {
+                    extents.runs(channel, |run| {
+                        vectorised(Axpy {
+                            to: &mut plane[run.y..][..run.count],
+                            to_stride: 1,
+                            from: &x[span(run.x, run.stride, run.count)],
+                            from_stride: run.stride,
+                            factor: kernel[run.weight],
+                        });
+                    });
+                }
+            }
+            Ok(())
+        })
+    })
+}
+
+pub(super) fn add_input<T: Real>(
+    y: &Tensor,
+    weight: &Tensor,
+    x: &Tensor,
+    extents: Extents,
+) -> Result<()> {
+    let [y_size, x_size, weight_size] = extents.sizes();
+    let (w_vectors, y_vectors) = (weight.dim(0)?, y.dim(1)?);
+    let (w, from) = (elements::<T>(weight)?, elements::<T>(y)?);
+    let (w, from) = (w.slice()?, from.slice()?);
+    let (channels, vectors) = (extents.channels[0], extents.vectors);
+    update_with::<T>(x, &[weight, y], |sum| {
+        fill_parts(sum, extents.batch * vectors, |part, sums| {
+            for (index, sum) in part.zip(sums.chunks_mut(x_size.max(1))) {
+                let (b, v) = (index / vectors, index % vectors);
+                let y = &from[Extents::start(y_vectors, y_size, b, v)..][..y_size];
+                let w = &w[Extents::start(w_vectors, weight_size, 0, v)..][..weight_size];
+                let kernels = w.chunks(weight_size / channels);
+                let planes = y.chunks(y_size / channels).zip(kernels);
+                for (channel, (plane, kernel)) in planes.enumerate() {
+                    extents.runs(channel, |run| {
+                        vectorised(Axpy {
+                            to: &mut sum[span(run.x, run.stride, run.count)],
+                            to_stride: run.stride,
+                            from: &plane[run.y..][..run.count],
+                            from_stride: 1,
+                            factor: kernel[run.weight],
+                        });
+                    });
+                }
+            }
+            Ok(())
+        })
+    })
+}
+
+pub(super) fn add_weight<T: Real>(
+    y: &Tensor,
+    weight: &Tensor,
+    x: &Tensor,
+    extents: Extents,
+) -> Result<()> {
+    let [y_size, x_size, weight_size] = extents.sizes();
+    let (y_vectors, x_vectors) = (y.dim(1)?, x.dim(1)?);
+    let (ys, xs) = (elements::<T>(y)?, elements::<T>(x)?);
+    let (ys, xs) = (ys.slice()?, xs.slice()?);
+    let (channels, vectors) = (extents.channels[0], extents.vectors);
+    update_with::<T>(weight, &[y, x], |sum| {
+        fill_parts(sum, vectors * channels, |part, sums| {
+            for (index, kernel) in part.zip(sums.chunks_mut(weight_size / channels)) {
+                let (v, channel) = (index / channels, index % channels);
+                for b in 0..extents.batch {
+                    let y = &ys[Extents::start(y_vectors, y_size, b, v)..][..y_size];
+                    let x = &xs[Extents::start(x_vectors, x_size, b, v)..][..x_size];
+                    let plane = &y[channel * (y_size / channels)..][..y_size / channels];
+                    extents.runs(channel, |run| {
+                        let y = &plane[run.y..][..run.count];
+                        let x = &x[span(run.x, run.stride, run.count)];
+                        kernel[run.weight] += inner(y, x, run.stride);
+                    });
+                }
+            }
+            Ok(())
+        })
+    })
+}
+
+/// Σ y x over every `stride`-th element of `x`.
+fn inner<T: Real>(y: &[T], x: &[T], stride: usize) -> T {
+    if stride == 1 {
+        let [sum] = reduce(y, x, T::ZERO, terms::product);
+        return T::from_f64(sum);
+    }
+    let products = y.iter().zip(x.iter().step_by(stride));
+    products.map(|(&y, &x)| y * x).sum()
+}
