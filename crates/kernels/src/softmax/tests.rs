@@ -18,6 +18,9 @@ const SHAPES: [(&[usize], usize); 5] = [
     (&[4, 70], 1),
 ];
 
+/// Of a line of y, one of ȳ and one of a block.
+type OfLines<'a> = dyn Fn(&[f64], &[f64], &[f64]) -> Vec<f64> + 'a;
+
 fn exponentials(x: &[f64]) -> Vec<f64> {
     let total: f64 = x.iter().map(|x| x.exp()).sum();
     x.iter().map(|x| x.exp() / total).collect()
@@ -63,7 +66,7 @@ fn every_pass_equals_the_jacobians_written_out() {
             let (x_, primal_, block_) = (values(&x), values(&primal), values(&block));
             let y: Vec<f64> = x_.chunks(width).flat_map(exponentials).collect();
             // Of each line of the block, with y and ȳ where it belongs.
-            let of_block = |of: &dyn Fn(&[f64], &[f64], &[f64]) -> Vec<f64>| -> Vec<f64> {
+            let of_block = |of: &OfLines| -> Vec<f64> {
                 let each = block_.chunks(width).enumerate().flat_map(|(number, b)| {
                     let start = (number / (vectors * lines) * lines + number % lines) * width;
                     of(&y[start..][..width], &primal_[start..][..width], b)
