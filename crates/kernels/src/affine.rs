@@ -1,87 +1,249 @@
-//! y = x Wᵀ + b and its derivative passes.
+//! y = x Wᵀ + b along the last axis, and its derivative passes.
 //!
 //! ```text
-//! forward        y  = x Wᵀ + b                               x (B, I)   W (O, I)   b (O)   y (B, O)
-//! tangent        ẏ  = ẋ Wᵀ + x Ẇᵀ + ḃ                        ẋ (B, V, I)  Ẇ (V, O, I)  ḃ (V, O)
-//! cotangent      x̄  = ȳ W,   W̄ += ȳᵀ x,   b̄ += Σ ȳ          ȳ (B, V, O)  W̄ (V, O, I)  b̄ (V, O)
-//! second order   x̄ += ȳ Ẇ,   W̄ += ȳᵀ ẋ                       ȳ (B, O)
+//! forward        y  = x Wᵀ + b                               x (B, ..., I)   W (O, I)   b (O)   y (B, ..., O)
+//! tangent        ẏ  = ẋ Wᵀ + x Ẇᵀ + ḃ                        ẋ (B, V, ..., I)  Ẇ (V, O, I)  ḃ (V, O)
+//! cotangent      x̄  = ȳ W,   W̄ += ȳᵀ x,   b̄ += Σ ȳ          ȳ (B, V, ..., O)  W̄ (V, O, I)  b̄ (V, O)
+//! second order   x̄ += ȳ Ẇ,   W̄ += ȳᵀ ẋ                       ȳ (B, ..., O)
 //! ```
 //!
-//! Sums run over the batch; nothing is divided by B. Every function fails for shapes that do not fit,
-//! tensors that are not contiguous, or a device error.
+//! The axes between, alike in every operand, are the positions of a sequence or image, all of which one W serves; there may
+//! be none. A weight may be stored the other way round, (I, O), and so are its tangents and sums then ([`Order`]).
+//! Sums run over the batch and the positions; nothing is divided by them. Every function fails for shapes that do not
+//! fit, tensors that are not contiguous, or a device error.
 
 mod cpu;
 mod plain;
 #[cfg(test)]
 mod tests;
 
-use candle_core::{Result, Tensor};
+use candle_core::{D, Result, Tensor, bail};
 
 use crate::real::{by_path, expect_shape};
 
-/// y = x Wᵀ + b, (B, O), of x (B, I), `weight` (O, I) and `bias` (O).
-pub fn forward(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
-    let ((_, inputs), outputs) = (x.dims2()?, weight.dim(0)?);
-    expect_shape("weight", weight, &[outputs, inputs])?;
-    expect_shape("bias", bias, &[outputs])?;
-    by_path!(x, forward(x, weight, bias))
+/// How a weight is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// (O, I), as `torch.nn.Linear` has it.
+    OutputsFirst,
+    /// (I, O), as matrix products of ONNX and GPT-2's `Conv1D` have it.
+    InputsFirst,
 }
 
-/// ẏ = ẋ Wᵀ + x Ẇᵀ + ḃ, (B, V, O). Without `dx` the input has no tangent.
+impl Order {
+    /// The shape of a weight.
+    #[must_use]
+    pub fn shape(self, outputs: usize, inputs: usize) -> [usize; 2] {
+        match self {
+            Self::OutputsFirst => [outputs, inputs],
+            Self::InputsFirst => [inputs, outputs],
+        }
+    }
+}
+
+/// A weight W, (O, I) or (I, O).
+#[derive(Debug, Clone, Copy)]
+pub struct Weight<'a> {
+    /// Its elements.
+    pub tensor: &'a Tensor,
+    /// Which axis is which.
+    pub order: Order,
+}
+
+/// The axes of the operands.
+#[derive(Debug, Clone, Copy)]
+struct Sizes {
+    batch: usize,
+    vectors: usize,
+    /// The axes between, as one.
+    positions: usize,
+    inputs: usize,
+    outputs: usize,
+    order: Order,
+}
+
+impl Sizes {
+    /// Of one of the operands that has the positions, (B, ..., I or O), `between` its axes there.
+    fn new(weight: Weight<'_>, batch: usize, vectors: usize, between: &[usize]) -> Result<Self> {
+        let (rows, columns) = weight.tensor.dims2()?;
+        let [outputs, inputs] = weight.order.shape(rows, columns);
+        Ok(Self {
+            batch,
+            vectors,
+            positions: between.iter().product(),
+            inputs,
+            outputs,
+            order: weight.order,
+        })
+    }
+
+    fn weight(self) -> Vec<usize> {
+        self.order.shape(self.outputs, self.inputs).to_vec()
+    }
+
+    fn expect_weights(self, name: &str, weights: &Tensor) -> Result<()> {
+        expect_shape(
+            name,
+            weights,
+            &[&[self.vectors], &self.weight()[..]].concat(),
+        )
+    }
+
+    fn expect_biases(self, name: &str, biases: Option<&Tensor>) -> Result<()> {
+        let expect = |biases| expect_shape(name, biases, &[self.vectors, self.outputs]);
+        biases.map_or(Ok(()), expect)
+    }
+}
+
+/// The axes between batch and last axis of a tensor (B, ..., last), or behind the vectors of a block.
+fn between(tensor: &Tensor, leading: usize) -> Result<&[usize]> {
+    match tensor.rank().checked_sub(1) {
+        Some(last) if last >= leading => Ok(&tensor.dims()[leading..last]),
+        _ => bail!(
+            "expected at least {} axes, got {:?}",
+            leading + 1,
+            tensor.shape()
+        ),
+    }
+}
+
+/// Fails unless `tensor` is `leading`, the axes `between`, and `last`.
+fn expect(
+    name: &str,
+    tensor: &Tensor,
+    leading: &[usize],
+    between: &[usize],
+    last: usize,
+) -> Result<()> {
+    expect_shape(name, tensor, &[leading, between, &[last]].concat())
+}
+
+fn with_last(tensor: &Tensor, last: usize) -> Vec<usize> {
+    [&tensor.dims()[..tensor.rank() - 1], &[last]].concat()
+}
+
+/// y = x Wᵀ + b, (B, ..., O), of x (B, ..., I), `weight` and `bias` (O).
+pub fn forward(x: &Tensor, weight: Weight<'_>, bias: Option<&Tensor>) -> Result<Tensor> {
+    let between = between(x, 1)?;
+    let sizes = Sizes::new(weight, x.dim(0)?, 1, between)?;
+    expect("inputs", x, &[sizes.batch], between, sizes.inputs)?;
+    bias.map_or(Ok(()), |bias| expect_shape("bias", bias, &[sizes.outputs]))?;
+    let y = by_path!(x, forward(sizes, x, weight.tensor, bias));
+    y?.reshape(with_last(x, sizes.outputs))
+}
+
+/// ẏ = ẋ Wᵀ + x Ẇᵀ + ḃ, (B, V, ..., O). Without `dx` the input has no tangent.
 pub fn tangent(
     x: &Tensor,
-    weight: &Tensor,
+    weight: Weight<'_>,
     dx: Option<&Tensor>,
     dweight: &Tensor,
-    dbias: &Tensor,
+    dbias: Option<&Tensor>,
 ) -> Result<Tensor> {
-    let ((batch, inputs), outputs) = (x.dims2()?, weight.dim(0)?);
-    let vectors = dweight.dim(0)?;
-    expect_shape("weight", weight, &[outputs, inputs])?;
-    expect_shape("weight tangents", dweight, &[vectors, outputs, inputs])?;
-    expect_shape("bias tangents", dbias, &[vectors, outputs])?;
+    let (between, vectors) = (between(x, 1)?, dweight.dim(0)?);
+    let sizes = Sizes::new(weight, x.dim(0)?, vectors, between)?;
+    expect("inputs", x, &[sizes.batch], between, sizes.inputs)?;
+    sizes.expect_weights("weight tangents", dweight)?;
+    sizes.expect_biases("bias tangents", dbias)?;
     if let Some(dx) = dx {
-        expect_shape("input tangents", dx, &[batch, vectors, inputs])?;
+        expect(
+            "input tangents",
+            dx,
+            &[sizes.batch, vectors],
+            between,
+            sizes.inputs,
+        )?;
     }
-    by_path!(x, tangent(x, weight, dx, dweight, dbias))
+    let dy = by_path!(x, tangent(sizes, x, weight.tensor, dx, dweight, dbias));
+    dy?.reshape([&[sizes.batch, vectors], between, &[sizes.outputs]].concat())
 }
 
-/// x̄ = ȳ W, (B, V, I), of `cotangent` ȳ (B, V, O).
-pub fn input_cotangent(weight: &Tensor, cotangent: &Tensor) -> Result<Tensor> {
-    let ((_, _, outputs), inputs) = (cotangent.dims3()?, weight.dim(1)?);
-    expect_shape("weight", weight, &[outputs, inputs])?;
-    by_path!(weight, input_cotangent(weight, cotangent))
+/// x̄ = ȳ W, (B, V, ..., I), of `cotangent` ȳ (B, V, ..., O).
+pub fn input_cotangent(weight: Weight<'_>, cotangent: &Tensor) -> Result<Tensor> {
+    let (between, batch, vectors) = (between(cotangent, 2)?, cotangent.dim(0)?, cotangent.dim(1)?);
+    let sizes = Sizes::new(weight, batch, vectors, between)?;
+    expect(
+        "cotangents",
+        cotangent,
+        &[batch, vectors],
+        between,
+        sizes.outputs,
+    )?;
+    let x_bar = by_path!(cotangent, input_cotangent(sizes, weight.tensor, cotangent));
+    x_bar?.reshape(with_last(cotangent, sizes.inputs))
 }
 
-/// W̄ += ȳᵀ x and b̄ += Σ ȳ, in place, of `cotangent` ȳ (B, V, O).
+/// W̄ += ȳᵀ x and b̄ += Σ ȳ, in place, of `cotangent` ȳ (B, V, ..., O), with W̄ stored as `order` says.
 pub fn accumulate_cotangent(
     x: &Tensor,
     cotangent: &Tensor,
+    order: Order,
     weight_sum: &Tensor,
-    bias_sum: &Tensor,
+    bias_sum: Option<&Tensor>,
 ) -> Result<()> {
-    let ((batch, vectors, outputs), inputs) = (cotangent.dims3()?, x.dim(1)?);
-    expect_shape("inputs", x, &[batch, inputs])?;
-    expect_shape("weight sum", weight_sum, &[vectors, outputs, inputs])?;
-    expect_shape("bias sum", bias_sum, &[vectors, outputs])?;
-    by_path!(x, accumulate_cotangent(x, cotangent, weight_sum, bias_sum))
-}
-
-/// W̄ += ȳᵀ ẋ in place, of the primal `cotangent` ȳ (B, O) and the tangent `dx` (B, V, I).
-pub fn accumulate_second_order(cotangent: &Tensor, dx: &Tensor, weight_sum: &Tensor) -> Result<()> {
-    let ((batch, outputs), (_, vectors, inputs)) = (cotangent.dims2()?, dx.dims3()?);
-    expect_shape("input tangents", dx, &[batch, vectors, inputs])?;
-    expect_shape("weight sum", weight_sum, &[vectors, outputs, inputs])?;
+    let (between, batch, vectors) = (between(cotangent, 2)?, cotangent.dim(0)?, cotangent.dim(1)?);
+    let sizes = Sizes {
+        batch,
+        vectors,
+        positions: between.iter().product(),
+        inputs: x.dim(D::Minus1)?,
+        outputs: cotangent.dim(D::Minus1)?,
+        order,
+    };
+    expect("inputs", x, &[batch], between, sizes.inputs)?;
+    sizes.expect_weights("weight sum", weight_sum)?;
+    sizes.expect_biases("bias sum", bias_sum)?;
     by_path!(
-        cotangent,
-        accumulate_second_order(cotangent, dx, weight_sum)
+        x,
+        accumulate_cotangent(sizes, x, cotangent, weight_sum, bias_sum)
     )
 }
 
-/// x̄ += ȳ Ẇ in place, (B, V, I), of the primal `cotangent` ȳ (B, O) and the tangent Ẇ (V, O, I).
-pub fn add_second_order(cotangent: &Tensor, dweight: &Tensor, input_sum: &Tensor) -> Result<()> {
-    let ((batch, outputs), (vectors, _, inputs)) = (cotangent.dims2()?, dweight.dims3()?);
-    expect_shape("weight tangents", dweight, &[vectors, outputs, inputs])?;
-    expect_shape("input sum", input_sum, &[batch, vectors, inputs])?;
-    by_path!(cotangent, add_second_order(cotangent, dweight, input_sum))
+/// W̄ += ȳᵀ ẋ in place, of the primal `cotangent` ȳ (B, ..., O) and the tangent `dx` (B, V, ..., I), with W̄ stored as
+/// `order` says.
+pub fn accumulate_second_order(
+    cotangent: &Tensor,
+    dx: &Tensor,
+    order: Order,
+    weight_sum: &Tensor,
+) -> Result<()> {
+    let (between, batch, vectors) = (between(dx, 2)?, dx.dim(0)?, dx.dim(1)?);
+    let sizes = Sizes {
+        batch,
+        vectors,
+        positions: between.iter().product(),
+        inputs: dx.dim(D::Minus1)?,
+        outputs: cotangent.dim(D::Minus1)?,
+        order,
+    };
+    expect("cotangent", cotangent, &[batch], between, sizes.outputs)?;
+    sizes.expect_weights("weight sum", weight_sum)?;
+    by_path!(
+        cotangent,
+        accumulate_second_order(sizes, cotangent, dx, weight_sum)
+    )
+}
+
+/// x̄ += ȳ Ẇ in place, (B, V, ..., I), of the primal `cotangent` ȳ (B, ..., O) and the tangent Ẇ, stored as `order` says.
+pub fn add_second_order(
+    cotangent: &Tensor,
+    dweight: &Tensor,
+    order: Order,
+    input_sum: &Tensor,
+) -> Result<()> {
+    let (between, batch, vectors) = (between(input_sum, 2)?, input_sum.dim(0)?, input_sum.dim(1)?);
+    let sizes = Sizes {
+        batch,
+        vectors,
+        positions: between.iter().product(),
+        inputs: input_sum.dim(D::Minus1)?,
+        outputs: cotangent.dim(D::Minus1)?,
+        order,
+    };
+    expect("cotangent", cotangent, &[batch], between, sizes.outputs)?;
+    sizes.expect_weights("weight tangents", dweight)?;
+    by_path!(
+        cotangent,
+        add_second_order(sizes, cotangent, dweight, input_sum)
+    )
 }

@@ -9,10 +9,12 @@ use crate::seeded::{assert_close, uniform, values};
 pub(crate) struct Definition {
     pub(crate) batch: usize,
     pub(crate) vectors: usize,
-    /// Shapes of one input, of one result, outputs first, and of the kernel.
+    /// Shapes of one input, of one result, and of the kernel.
     pub(crate) input: Vec<usize>,
     pub(crate) result: Vec<usize>,
     pub(crate) kernel: Vec<usize>,
+    /// The axis of the results that has the outputs, each with its bias.
+    pub(crate) outputs: usize,
     /// Places of a result, a kernel element and an input whose product is a term of the result.
     pub(crate) products: Vec<[u32; 3]>,
 }
@@ -53,7 +55,8 @@ impl Definition {
         const RESULT: usize = 0;
         const KERNEL: usize = 1;
         const INPUT: usize = 2;
-        let (batch, vectors, outputs) = (self.batch, self.vectors, self.result[0]);
+        let (batch, vectors) = (self.batch, self.vectors);
+        let outputs = self.result[self.outputs];
         let shaped =
             |before: &[usize], own: &[usize], seed| uniform([before, own].concat(), seed, dtype);
         let (x, weight) = (
@@ -72,7 +75,8 @@ impl Definition {
             [&x, &weight, &bias, &dx, &dweight, &dbias, &block, &primal].map(values);
         let [input, result, kernel] =
             [&self.input, &self.result, &self.kernel].map(|shape| shape.iter().product::<usize>());
-        let pixels = result / outputs;
+        let behind: usize = self.result[self.outputs + 1..].iter().product();
+        let (pixels, output) = (result / outputs, |place: usize| place / behind % outputs);
         let close = |pass, got: &Tensor, expected: &[f64], terms| {
             let what = format!("{pass} {dtype:?} {:?} {:?}", self.input, self.kernel);
             assert_close(&what, got, expected, bound(terms));
@@ -83,7 +87,7 @@ impl Definition {
             elements[index * length..][..length].to_vec()
         };
         let biased =
-            |bias: &[f64]| -> Vec<f64> { (0..result).map(|place| bias[place / pixels]).collect() };
+            |bias: &[f64]| -> Vec<f64> { (0..result).map(|place| bias[output(place)]).collect() };
 
         let mut expected = Vec::new();
         for example in 0..batch {
@@ -130,8 +134,8 @@ impl Definition {
             let (x, y_bar) = (part(&x_, b, input), part(&block_, index, result));
             let sum = &mut weights[v * kernel..][..kernel];
             self.add((KERNEL, sum), (RESULT, &y_bar), (INPUT, &x));
-            for (o, plane) in y_bar.chunks(pixels).enumerate() {
-                biases[v * outputs + o] += plane.iter().sum::<f64>();
+            for (place, y_bar) in y_bar.iter().enumerate() {
+                biases[v * outputs + output(place)] += y_bar;
             }
         }
         let (terms, [weight_sum, bias_sum]) = (batch * pixels, sums.each_ref());

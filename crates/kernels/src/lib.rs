@@ -57,6 +57,7 @@ pub mod affine;
 pub mod batch_norm;
 #[cfg(test)]
 mod bilinear;
+pub mod broadcast;
 mod collect;
 pub mod conv2d;
 pub mod convolution;
@@ -66,6 +67,11 @@ mod cuda;
 mod device;
 mod dot;
 mod elementwise;
+mod function;
+pub mod layer_norm;
+mod lines;
+mod number;
+mod pairing;
 mod parallel;
 pub mod pool;
 mod product;
@@ -73,6 +79,7 @@ mod real;
 mod rows;
 #[cfg(test)]
 mod seeded;
+pub mod softmax;
 mod vectorised;
 mod vectors;
 
@@ -80,6 +87,9 @@ pub use activation::Activation;
 pub use device::{ELEMENTS_AT_MOST, free_memory, home, open_cuda};
 pub use dot::{dot, norm};
 pub use elementwise::{Elementwise, add, add_in_place, scale_in_place, update_elements};
+pub use function::{Function, add_curvature_product, evaluate, slope_product};
+pub use number::Number;
+pub use pairing::{Pairing, Side};
 pub use parallel::with_threads;
 pub use real::{Real, on_cpu, with_candle_path};
 pub use rows::{inner_products, subtract_combinations};

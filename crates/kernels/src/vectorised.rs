@@ -80,6 +80,18 @@ pub(crate) fn reduce<T: Real, const K: usize>(
     totals
 }
 
+/// Mean of a run, and sum of squared deviations from it, by deviations from a mean that rounding may have shifted.
+pub(crate) fn mean_and_deviations<T: Real>(run: &[T]) -> (f64, f64) {
+    let entries = run.len() as f64;
+    let [sum] = reduce(run, run, T::ZERO, terms::value);
+    let near = T::from_f64(sum / entries);
+    let [shift, squares] = reduce(run, run, near, terms::deviation);
+    (
+        near.to_f64() + shift / entries,
+        squares - shift * shift / entries,
+    )
+}
+
 struct Lanes<'a, T, F> {
     a: &'a [T],
     b: &'a [T],

@@ -1,7 +1,7 @@
 //! The rules of y = f(x), elementwise. The second-order term is x̄ += ȳ ⊙ f'' ⊙ ẋ.
 
 use candle_core::Tensor;
-use flatness_kernels::{Activation, add_in_place};
+use flatness_kernels::{Activation, Function};
 
 use crate::layer::{only, parameterless};
 use crate::{Cotangent, Error, Homogeneity, Layer, Point, SecondOrder, SecondOrderRule, Tangent};
@@ -12,34 +12,33 @@ impl Layer for Activation {
     }
 
     fn forward(&self, _: &[Tensor], inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>), Error> {
-        let x = inputs[0];
-        let (y, kept) = self.evaluate(x)?;
-        Ok((y, vec![kept]))
+        Ok(self.evaluate(inputs[0])?)
     }
 
     fn jvp(&self, at: Point<'_>, tangent: Tangent<'_>) -> Result<Option<Tensor>, Error> {
-        let product = |dx| self.slope_product(&at.saved[0], dx);
+        let product = |dx| self.slope_product(at.saved, dx);
         Ok(tangent.input().map(product).transpose()?)
     }
 
     fn vjp_input(&self, at: Point<'_>, _: usize, cotangent: &Tensor) -> Result<Cotangent, Error> {
-        let product = self.slope_product(&at.saved[0], cotangent)?;
+        let product = self.slope_product(at.saved, cotangent)?;
         Ok(Cotangent::Fresh(product))
     }
 
     parameterless!();
 
     fn second_order(&self) -> SecondOrder<'_> {
-        match self {
-            Self::Relu => SecondOrder::Zero,
-            Self::Tanh | Self::Softplus => SecondOrder::Terms(self),
+        match self.is_piecewise_linear() {
+            true => SecondOrder::Zero,
+            false => SecondOrder::Terms(self),
         }
     }
 
     fn homogeneity(&self) -> Homogeneity {
-        match self {
-            Self::Relu => Homogeneity::Input,
-            Self::Tanh | Self::Softplus => Homogeneity::Unknown,
+        match *self {
+            Self::Relu | Self::LeakyRelu { .. } | Self::Abs => Homogeneity::Input,
+            Self::Linear { shift: 0.0, .. } => Homogeneity::Input,
+            _ => Homogeneity::Unknown,
         }
     }
 }
@@ -54,10 +53,7 @@ impl SecondOrderRule for Activation {
         input_sums: &[Option<&Tensor>],
     ) -> Result<(), Error> {
         if let (Some(dx), Some(input_sum)) = (tangent.input(), input_sums[0]) {
-            let terms = self.curvature_product(&at.saved[0], cotangent, dx)?;
-            if let Some(terms) = terms {
-                add_in_place(input_sum, &terms)?;
-            }
+            self.add_curvature_product(at.saved, cotangent, dx, input_sum)?;
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ pub(crate) const SAME: Window = Window {
 };
 
 /// Two convolutions of 3 x 3, each with a maximum over 2 x 2, and two affine maps, for MNIST.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Cnn(pub(crate) Activation);
 
 impl Cnn {

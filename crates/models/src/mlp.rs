@@ -9,7 +9,7 @@ use crate::zoo::{Named, activated, digits, named, word};
 const EXPECTED: &str = "the form is mlp-pooled-<units>, of 1 to 4096 hidden units";
 
 /// Affine maps with activations between them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Mlp {
     /// The only layer, `fc`.
     Logistic,

@@ -217,11 +217,10 @@ pub(crate) fn activated(activation: Activation, index: usize) -> Named {
 }
 
 /// `activation` in a summary.
-pub(crate) fn word(activation: Activation) -> &'static str {
+pub(crate) fn word(activation: Activation) -> String {
     match activation {
-        Activation::Relu => "ReLU",
-        Activation::Tanh => "tanh",
-        Activation::Softplus => "softplus",
+        Activation::Relu => "ReLU".to_owned(),
+        other => format!("{other:?}").to_lowercase(),
     }
 }
 

@@ -78,7 +78,7 @@ fn an_unknown_name_is_an_error_that_lists_the_known_ones() {
 #[test]
 fn images_that_do_not_fit_are_errors_that_name_the_layer() {
     let channels = "it needs (channels, height, width) with as many channels as its weight has";
-    let columns = "it needs one axis of as many elements as its weight has columns";
+    let columns = "it needs a last axis of as many elements as its weight has inputs";
     let window = "its window is larger than the image";
     let kernel = "its kernel is larger than the padded image";
     let elements = "its weight has no elements";

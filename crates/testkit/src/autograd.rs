@@ -83,6 +83,7 @@ impl Oracle for Autograd {
                     Activation::Relu => x.relu()?,
                     Activation::Tanh => x.tanh()?,
                     Activation::Softplus => (x.exp()? + 1.0)?.log()?,
+                    other => candle_core::bail!("no oracle for {other:?}"),
                 };
             }
             let weight = pieces.take(&[pair[1], pair[0]])?;

@@ -30,26 +30,38 @@ const ROUNDING: f64 = 1e-13;
 /// Checks `layer` on inputs of `input_shapes` (one example of each) at Gaussian parameters and inputs from
 /// `seed`.
 pub fn check_layer(layer: &dyn Layer, input_shapes: &[&[usize]], seed: u64) {
+    let case = Case::new(layer, input_shapes, seed);
     if layer.batch_norm().is_none() {
-        Case::new(layer, input_shapes, seed).check_independence();
+        case.check_independence();
     }
-    check_rules(layer, input_shapes, seed);
+    case.check();
+}
+
+/// As [`check_layer`], at `inputs` of three examples each, (3, input shape): for a layer that not every number can be put
+/// into.
+pub fn check_layer_at(layer: &dyn Layer, inputs: &[Tensor], seed: u64) {
+    let case = Case::at(layer, inputs.to_vec(), seed);
+    case.check_independence();
+    case.check();
 }
 
 /// As [`check_layer`], for a layer in which the place of an example in its batch matters.
 pub fn check_rules(layer: &dyn Layer, input_shapes: &[&[usize]], seed: u64) {
-    let case = Case::new(layer, input_shapes, seed);
-    case.check_shape();
-    case.check_jvp();
-    case.check_vjp();
-    case.check_second_order();
-    case.check_absent_tangent();
-    case.check_block();
-    case.check_accumulation();
-    case.check_fresh();
+    Case::new(layer, input_shapes, seed).check();
 }
 
 impl Case<'_> {
+    fn check(&self) {
+        self.check_shape();
+        self.check_jvp();
+        self.check_vjp();
+        self.check_second_order();
+        self.check_absent_tangent();
+        self.check_block();
+        self.check_accumulation();
+        self.check_fresh();
+    }
+
     fn check_shape(&self) {
         let (y, _) = self.forward(&self.inputs, &self.parameters);
         let announced = self.primal.dims();

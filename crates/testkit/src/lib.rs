@@ -40,7 +40,7 @@ pub use flatness_layers::Activation;
 pub use images::{
     Normalization, Residual, coupled_images, independent_images, moved, residual, statistics, vgg,
 };
-pub use layer_contract::{check_layer, check_rules};
+pub use layer_contract::{check_layer, check_layer_at, check_rules};
 pub use network::network;
 pub use problem::Problem;
 pub use samples::{dataset, gaussian, gaussian_away_from_zero, labels};

@@ -50,6 +50,7 @@ impl HyperDual {
                 self.through(value, slope, -2.0 * value * slope)
             }
             Activation::Softplus => self.exp().add(Self::constant(1.0)).ln(),
+            other => panic!("no rule for {other:?}"),
         }
     }
 

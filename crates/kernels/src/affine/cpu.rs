@@ -1,62 +1,152 @@
-//! The affine passes on CPU slices: one or two matrix products each, written where they belong.
+//! The affine passes on CPU slices: matrix products, written where they belong.
 
 use candle_core::{Result, Tensor};
 
+use super::{Order, Sizes};
 use crate::elementwise::update_with;
 use crate::product::{Extent, accumulate, product};
 use crate::real::{Real, elements, tensor};
 use crate::vectorised::add_to;
 
-pub(super) fn forward<T: Real>(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
-    let ((batch, inputs), outputs) = (x.dims2()?, weight.dim(0)?);
-    let mut y = repeated(elements::<T>(bias)?.slice()?, batch);
-    add_map(&mut y, x, weight, (batch, outputs, inputs))?;
-    tensor(y, (batch, outputs), x)
+impl Sizes {
+    /// The weight of vector `index` as a matrix (O, I).
+    fn map(self, index: usize) -> Extent {
+        match self.order {
+            Order::OutputsFirst => Extent::outer(self.outputs, self.inputs, index),
+            Order::InputsFirst => Extent::outer(self.inputs, self.outputs, index).transposed(),
+        }
+    }
+
+    /// Whether the weights of all vectors are one matrix (V O, I), and a block without positions one (B, V O).
+    fn is_wide(self) -> bool {
+        self.positions == 1 && self.order == Order::OutputsFirst
+    }
+
+    /// The rows of a primal tensor and those of a block that belong together, in as few matrices as there can be: each
+    /// with its vector.
+    fn pairs(self, primal: usize, block: usize) -> Vec<(usize, Extent, Extent)> {
+        let Self {
+            batch,
+            vectors,
+            positions,
+            ..
+        } = self;
+        let rows = |columns| Extent::row_major(batch * positions, columns);
+        if vectors == 1 {
+            return vec![(0, rows(primal), rows(block))];
+        }
+        let each = (0..vectors).flat_map(|vector| {
+            let examples = if positions == 1 { 1 } else { batch };
+            (0..examples).map(move |example| match positions {
+                1 => (
+                    vector,
+                    rows(primal),
+                    Extent::inner(batch, vectors, block, vector),
+                ),
+                _ => (
+                    vector,
+                    Extent::outer(positions, primal, example),
+                    Extent::outer(positions, block, example * vectors + vector),
+                ),
+            })
+        });
+        each.collect()
+    }
+}
+
+pub(super) fn forward<T: Real>(
+    sizes: Sizes,
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+) -> Result<Tensor> {
+    let (rows, outputs) = (sizes.batch * sizes.positions, sizes.outputs);
+    let y = match bias {
+        None => {
+            let (x, weight) = (elements::<T>(x)?, elements(weight)?);
+            let x = (x.slice()?, Extent::row_major(rows, sizes.inputs));
+            product(x, (weight.slice()?, sizes.map(0).transposed()))?
+        }
+        Some(bias) => {
+            let mut y = repeated(elements::<T>(bias)?.slice()?, rows);
+            add_map(&mut y, (sizes, rows), x, weight)?;
+            y
+        }
+    };
+    tensor(y, (rows, outputs), x)
 }
 
 pub(super) fn tangent<T: Real>(
+    sizes: Sizes,
     x: &Tensor,
     weight: &Tensor,
     dx: Option<&Tensor>,
     dweight: &Tensor,
-    dbias: &Tensor,
+    dbias: Option<&Tensor>,
 ) -> Result<Tensor> {
-    let ((vectors, outputs, inputs), batch) = (dweight.dims3()?, x.dim(0)?);
-    let mut dy = repeated(elements::<T>(dbias)?.slice()?, batch);
-    add_map(&mut dy, x, dweight, (batch, vectors * outputs, inputs))?;
-    if let Some(dx) = dx {
-        add_map(&mut dy, dx, weight, (batch * vectors, outputs, inputs))?;
+    let Sizes {
+        batch,
+        vectors,
+        positions,
+        inputs,
+        outputs,
+        ..
+    } = sizes;
+    let rows = batch * vectors * positions;
+    let mut dy = match dbias {
+        None => vec![T::ZERO; rows * outputs],
+        Some(dbias) => {
+            let dbias = elements::<T>(dbias)?;
+            let each = dbias.slice()?.chunks(outputs.max(1));
+            let block: Vec<T> = each.flat_map(|bias| repeated(bias, positions)).collect();
+            repeated(&block, batch)
+        }
+    };
+    if sizes.is_wide() {
+        let wide = Sizes {
+            outputs: vectors * outputs,
+            ..sizes
+        };
+        add_map(&mut dy, (wide, batch), x, dweight)?;
+    } else {
+        let (x, dweight) = (elements::<T>(x)?, elements(dweight)?);
+        let (x, dweight) = (x.slice()?, dweight.slice()?);
+        for (vector, primal, block) in sizes.pairs(inputs, outputs) {
+            let map = sizes.map(vector).transposed();
+            accumulate(&mut dy, block, (x, primal), (dweight, map))?;
+        }
     }
-    tensor(dy, (batch, vectors, outputs), x)
+    if let Some(dx) = dx {
+        add_map(&mut dy, (sizes, rows), dx, weight)?;
+    }
+    tensor(dy, (rows, outputs), x)
 }
 
-/// y (rows, outputs) += x Wᵀ of x (rows, inputs), W (outputs, inputs).
+/// y (rows, outputs) += x Wᵀ of x (rows, inputs).
 fn add_map<T: Real>(
     y: &mut [T],
+    (sizes, rows): (Sizes, usize),
     x: &Tensor,
     weight: &Tensor,
-    (rows, outputs, inputs): (usize, usize, usize),
 ) -> Result<()> {
     let (x, weight) = (elements(x)?, elements(weight)?);
-    let map = Extent::row_major(outputs, inputs).transposed();
-    let x = (x.slice()?, Extent::row_major(rows, inputs));
-    accumulate(
-        y,
-        Extent::row_major(rows, outputs),
-        x,
-        (weight.slice()?, map),
-    )
+    let x = (x.slice()?, Extent::row_major(rows, sizes.inputs));
+    let weight = (weight.slice()?, sizes.map(0).transposed());
+    accumulate(y, Extent::row_major(rows, sizes.outputs), x, weight)
 }
 
-pub(super) fn input_cotangent<T: Real>(weight: &Tensor, cotangent: &Tensor) -> Result<Tensor> {
-    let (batch, vectors, outputs) = cotangent.dims3()?;
-    let inputs = weight.dim(1)?;
+pub(super) fn input_cotangent<T: Real>(
+    sizes: Sizes,
+    weight: &Tensor,
+    cotangent: &Tensor,
+) -> Result<Tensor> {
+    let rows = sizes.batch * sizes.vectors * sizes.positions;
     let (values, weights) = (elements::<T>(cotangent)?, elements(weight)?);
     let x_bar = product(
-        (values.slice()?, Extent::row_major(batch * vectors, outputs)),
-        (weights.slice()?, Extent::row_major(outputs, inputs)),
+        (values.slice()?, Extent::row_major(rows, sizes.outputs)),
+        (weights.slice()?, sizes.map(0)),
     )?;
-    tensor(x_bar, (batch, vectors, inputs), weight)
+    tensor(x_bar, (rows, sizes.inputs), weight)
 }
 
 fn repeated<T: Real>(row: &[T], times: usize) -> Vec<T> {
@@ -68,67 +158,88 @@ fn repeated<T: Real>(row: &[T], times: usize) -> Vec<T> {
 }
 
 pub(super) fn accumulate_cotangent<T: Real>(
+    sizes: Sizes,
     x: &Tensor,
     cotangent: &Tensor,
     weight_sum: &Tensor,
-    bias_sum: &Tensor,
+    bias_sum: Option<&Tensor>,
 ) -> Result<()> {
-    let ((batch, vectors, outputs), inputs) = (cotangent.dims3()?, x.dim(1)?);
+    let Sizes {
+        batch,
+        vectors,
+        positions,
+        inputs,
+        outputs,
+        ..
+    } = sizes;
     let (x_values, cotangents) = (elements::<T>(x)?, elements::<T>(cotangent)?);
     let (x_values, cotangents) = (x_values.slice()?, cotangents.slice()?);
-    let columns = vectors * outputs;
     update_with(weight_sum, &[x, cotangent], |sum| {
-        accumulate(
-            sum,
-            Extent::row_major(columns, inputs),
-            (cotangents, Extent::row_major(batch, columns).transposed()),
-            (x_values, Extent::row_major(batch, inputs)),
-        )
+        if sizes.is_wide() {
+            let columns = vectors * outputs;
+            return accumulate(
+                sum,
+                Extent::row_major(columns, inputs),
+                (cotangents, Extent::row_major(batch, columns).transposed()),
+                (x_values, Extent::row_major(batch, inputs)),
+            );
+        }
+        for (vector, primal, block) in sizes.pairs(inputs, outputs) {
+            let cotangents = (cotangents, block.transposed());
+            accumulate(sum, sizes.map(vector), cotangents, (x_values, primal))?;
+        }
+        Ok(())
     })?;
+    let Some(bias_sum) = bias_sum else {
+        return Ok(());
+    };
     update_with(bias_sum, &[cotangent], |sum: &mut [T]| {
-        for row in cotangents.chunks_exact(sum.len().max(1)) {
-            add_to(sum, row.iter().copied());
+        let width = outputs.max(1);
+        for rows in cotangents.chunks_exact((vectors * positions * outputs).max(1)) {
+            if positions == 1 {
+                add_to(sum, rows.iter().copied());
+                continue;
+            }
+            let each = rows.chunks_exact((positions * outputs).max(1));
+            for (sum, rows) in sum.chunks_exact_mut(width).zip(each) {
+                rows.chunks_exact(width)
+                    .for_each(|row| add_to(sum, row.iter().copied()));
+            }
         }
         Ok(())
     })
 }
 
 pub(super) fn accumulate_second_order<T: Real>(
+    sizes: Sizes,
     cotangent: &Tensor,
     dx: &Tensor,
     weight_sum: &Tensor,
 ) -> Result<()> {
-    let ((batch, outputs), (_, vectors, inputs)) = (cotangent.dims2()?, dx.dims3()?);
     let (cotangents, tangents) = (elements::<T>(cotangent)?, elements::<T>(dx)?);
     let (cotangents, tangents) = (cotangents.slice()?, tangents.slice()?);
     update_with(weight_sum, &[cotangent, dx], |sum| {
-        (0..vectors).try_for_each(|vector| {
-            accumulate(
-                sum,
-                Extent::outer(outputs, inputs, vector),
-                (cotangents, Extent::row_major(batch, outputs).transposed()),
-                (tangents, Extent::inner(batch, vectors, inputs, vector)),
-            )
-        })
+        for (vector, primal, block) in sizes.pairs(sizes.outputs, sizes.inputs) {
+            let cotangents = (cotangents, primal.transposed());
+            accumulate(sum, sizes.map(vector), cotangents, (tangents, block))?;
+        }
+        Ok(())
     })
 }
 
 pub(super) fn add_second_order<T: Real>(
+    sizes: Sizes,
     cotangent: &Tensor,
     dweight: &Tensor,
     input_sum: &Tensor,
 ) -> Result<()> {
-    let ((batch, outputs), (vectors, _, inputs)) = (cotangent.dims2()?, dweight.dims3()?);
     let (cotangents, weights) = (elements::<T>(cotangent)?, elements::<T>(dweight)?);
     let (cotangents, weights) = (cotangents.slice()?, weights.slice()?);
     update_with(input_sum, &[cotangent, dweight], |sum| {
-        (0..vectors).try_for_each(|vector| {
-            accumulate(
-                sum,
-                Extent::inner(batch, vectors, inputs, vector),
-                (cotangents, Extent::row_major(batch, outputs)),
-                (weights, Extent::outer(outputs, inputs, vector)),
-            )
-        })
+        for (vector, primal, block) in sizes.pairs(sizes.outputs, sizes.inputs) {
+            let map = (weights, sizes.map(vector));
+            accumulate(sum, block, (cotangents, primal), map)?;
+        }
+        Ok(())
     })
 }

@@ -1,11 +1,16 @@
 //! The kernels with the axes of their operands.
 
 use candle_core::{Device, Result, Tensor};
-use flatness_kernels::Activation::{self, Relu, Softplus, Tanh};
+use flatness_kernels::Activation::{self, Elu, Gelu, HardSwish, Relu, Silu, Softplus, Tanh};
+use flatness_kernels::Pairing::{MatMul, Product};
+use flatness_kernels::affine::Order::{InputsFirst, OutputsFirst};
+use flatness_kernels::affine::Weight;
 use flatness_kernels::batch_norm::{self, Point, batch, frozen};
 use flatness_kernels::conv2d::{self, Window};
 use flatness_kernels::pool::{self, Pooling};
-use flatness_kernels::{add, add_in_place, affine, cross_entropy};
+use flatness_kernels::{
+    Side, add, add_in_place, affine, broadcast, cross_entropy, layer_norm, softmax,
+};
 use flatness_testkit::labels;
 
 /// Extents of all axes.
@@ -153,20 +158,100 @@ pub(crate) fn kernels() -> Vec<Kernel> {
         "relu" x BIO, dx BVIO => evaluated(Relu, x, dx),
         "tanh" x BIO, dx BVIO => evaluated(Tanh, x, dx),
         "softplus" x BIO, dx BVIO => evaluated(Softplus, x, dx),
-        "tanh, curvature" x BIO, primal BIO, dx BVIO => bent(Tanh, x, primal, dx),
-        "softplus, curvature" x BIO, primal BIO, dx BVIO => bent(Softplus, x, primal, dx),
+        "gelu" x BIO, dx BVIO => evaluated(Gelu, x, dx),
+        "silu" x BIO, dx BVIO => evaluated(Silu, x, dx),
+        "elu" x BIO, dx BVIO => evaluated(Elu { alpha: 0.7 }, x, dx),
+        "hard-swish" x BIO, dx BVIO => evaluated(HardSwish, x, dx),
+        "tanh, curvature" x BIO, primal BIO, dx BVIO; sum BVIO => bent(Tanh, x, primal, dx, sum),
+        "softplus, curvature" x BIO, primal BIO, dx BVIO; sum BVIO => bent(Softplus, x, primal, dx, sum),
+        "gelu, curvature" x BIO, primal BIO, dx BVIO; sum BVIO => bent(Gelu, x, primal, dx, sum),
         "add" a BVI, b BVI => add(a, b),
         "add_in_place" addend BVI; sum BVI => add_in_place(sum, addend),
 
-        "affine::forward" x BI, w OI, b O => affine::forward(x, w, b),
-        "affine::tangent" x BI, w OI, dx BVI, dw VOI, db VO => affine::tangent(x, w, Some(dx), dw, db),
-        "affine::tangent of parameters" x BI, w OI, dw VOI, db VO => affine::tangent(x, w, None, dw, db),
-        "affine::input_cotangent" w OI, block BVO => affine::input_cotangent(w, block),
+        "affine::forward" x BI, w OI, b O => affine::forward(x, linear(w), Some(b)),
+        "affine::forward without bias" x BHI, w IO => affine::forward(x, product(w), None),
+        "affine::tangent" x BI, w OI, dx BVI, dw VOI, db VO =>
+            affine::tangent(x, linear(w), Some(dx), dw, Some(db)),
+        "affine::tangent of positions" x BHI, w IO, dx BVHI, dw VIO, db VO =>
+            affine::tangent(x, product(w), Some(dx), dw, Some(db)),
+        "affine::tangent of parameters" x BI, w OI, dw VOI, db VO =>
+            affine::tangent(x, linear(w), None, dw, Some(db)),
+        "affine::input_cotangent" w OI, block BVO => affine::input_cotangent(linear(w), block),
+        "affine::input_cotangent of positions" w IO, block BVHO => affine::input_cotangent(product(w), block),
         "affine::accumulate_cotangent" x BI, block BVO; weights VOI, biases VO =>
-            affine::accumulate_cotangent(x, block, weights, biases),
+            affine::accumulate_cotangent(x, block, OutputsFirst, weights, Some(biases)),
+        "affine::accumulate_cotangent of positions" x BHI, block BVHO; weights VIO, biases VO =>
+            affine::accumulate_cotangent(x, block, InputsFirst, weights, Some(biases)),
         "affine::accumulate_second_order" primal BO, dx BVI; sum VOI =>
-            affine::accumulate_second_order(primal, dx, sum),
-        "affine::add_second_order" primal BO, dw VOI; sum BVI => affine::add_second_order(primal, dw, sum),
+            affine::accumulate_second_order(primal, dx, OutputsFirst, sum),
+        "affine::accumulate_second_order of positions" primal BHO, dx BVHI; sum VIO =>
+            affine::accumulate_second_order(primal, dx, InputsFirst, sum),
+        "affine::add_second_order" primal BO, dw VOI; sum BVI =>
+            affine::add_second_order(primal, dw, OutputsFirst, sum),
+        "affine::add_second_order of positions" primal BHO, dw VIO; sum BVHI =>
+            affine::add_second_order(primal, dw, InputsFirst, sum),
+
+        "product, tangent" a BHI, b BHI, da BVHI, db BVHI => Product.tangent([a, b], [Some(da), Some(db)]),
+        "product, cotangent" b BHI, block BVHI => Product.input_cotangent(Side::Left, b, block, &block.dims()[2..]),
+        "product, second order" db BVHI, primal BHI; sum BVHI =>
+            Product.add_second_order(Side::Left, db, primal, sum),
+        "product with repetition" a BI, b BHI, da BVI, db BVHI; sum BVI => {
+            Product.add_second_order(Side::Left, db, &Product.evaluate(a, b)?, sum)?;
+            Product.tangent([a, b], [Some(da), Some(db)])
+        },
+        "product with repetition, cotangent" b BHI, block BVHI =>
+            Product.input_cotangent(Side::Left, b, block, &block.dims()[3..]),
+        "mat mul, tangent" a BHI, b BIO, da BVHI, db BVIO => MatMul.tangent([a, b], [Some(da), Some(db)]),
+        "mat mul, cotangents" a BHI, b BIO, block BVHO => {
+            let [left, right] = [a, b].map(|value| &value.dims()[1..]);
+            let left = MatMul.input_cotangent(Side::Left, b, block, left)?;
+            Ok(vec![left, MatMul.input_cotangent(Side::Right, a, block, right)?])
+        },
+        "mat mul, second order" da BVHI, db BVIO, primal BHO; left BVHI, right BVIO => {
+            MatMul.add_second_order(Side::Left, db, primal, left)?;
+            MatMul.add_second_order(Side::Right, da, primal, right)
+        },
+        "mat mul with repetition" a BHI, b BWIO, da BVHI, db BVWIO; sum BVHI => {
+            MatMul.add_second_order(Side::Left, db, &MatMul.evaluate(a, b)?, sum)?;
+            MatMul.tangent([a, b], [Some(da), Some(db)])
+        },
+        "broadcast::sum" a BHI, b BHI => broadcast::sum(a, b),
+        "broadcast::repeated" a BVI, block BVHI => {
+            let full = broadcast::repeated(a, &block.dims()[2..])?;
+            Ok(vec![add(&full, block)?, broadcast::gathered(&full, &a.dims()[2..])?])
+        },
+
+        "softmax" x BHI, block BVHI => {
+            let y = softmax::forward(x)?;
+            softmax::product(&y, block).map(|product| vec![y, product])
+        },
+        "softmax::add_second_order" y BHI, primal BHI, dx BVHI; sum BVHI =>
+            softmax::add_second_order(y, primal, dx, sum),
+        "softmax::log_forward" x BHI, dx BVHI => {
+            let (y, p) = softmax::log_forward(x)?;
+            softmax::log_tangent(&p, dx).map(|tangent| vec![y, p, tangent])
+        },
+        "softmax::log_input_cotangent" p BHI, block BVHI => softmax::log_input_cotangent(p, block),
+        "softmax::log_add_second_order" p BHI, primal BHI, dx BVHI; sum BVHI =>
+            softmax::log_add_second_order(p, primal, dx, sum),
+
+        "layer_norm::normalise" x BHI, g I, block BVHI => {
+            let (y, r) = layer_norm::normalise(x, g.dim(0)?, 1e-5)?;
+            layer_norm::input_cotangent(lines(&y, &r, g), block)
+        },
+        "layer_norm::forward" x BHI, r BH, g I, b I => layer_norm::forward(lines(x, r, g), Some(b)),
+        "layer_norm::tangent" x BHI, r BH, g I, dx BVHI, dg VI, db VI =>
+            layer_norm::tangent(lines(x, r, g), Some(dx), Some(dg), Some(db)),
+        "layer_norm::tangent of parameters" x BHI, r BH, g I, dg VI, db VI =>
+            layer_norm::tangent(lines(x, r, g), None, Some(dg), Some(db)),
+        "layer_norm::input_cotangent" x BHI, r BH, g I, block BVHI =>
+            layer_norm::input_cotangent(lines(x, r, g), block),
+        "layer_norm::accumulate_cotangent" x BHI, r BH, g I, block BVHI; gammas VI, betas VI =>
+            layer_norm::accumulate_cotangent(lines(x, r, g), block, gammas, Some(betas)),
+        "layer_norm::add_second_order" x BHI, r BH, g I, primal BHI, dx BVHI, dg VI; gammas VI, inputs BVHI =>
+            layer_norm::add_second_order(
+                lines(x, r, g), primal, Some(dx), Some(dg), Some(gammas), Some(inputs),
+            ),
 
         "conv2d::forward" x BIHW, w OIKL, b O => conv2d::forward(x, w, Some(b), s.window()),
         "conv2d::forward without bias" x BIHW, w OIKL => conv2d::forward(x, w, None, s.window()),
@@ -219,6 +304,25 @@ pub(crate) fn kernels() -> Vec<Kernel> {
     }
 }
 
+fn linear(tensor: &Tensor) -> Weight<'_> {
+    let order = OutputsFirst;
+    Weight { tensor, order }
+}
+
+fn product(tensor: &Tensor) -> Weight<'_> {
+    let order = InputsFirst;
+    Weight { tensor, order }
+}
+
+fn lines<'a>(normalised: &'a Tensor, r: &'a Tensor, gamma: &'a Tensor) -> layer_norm::Point<'a> {
+    layer_norm::Point {
+        normalised,
+        r,
+        gamma: Some(gamma),
+        run: 1,
+    }
+}
+
 fn at<'a>(x: &'a Tensor, mean: &'a Tensor, r: &'a Tensor, gamma: &'a Tensor) -> Point<'a> {
     Point { x, mean, r, gamma }
 }
@@ -228,10 +332,15 @@ fn evaluated(activation: Activation, x: &Tensor, dx: &Tensor) -> Result<Vec<Tens
     Ok(vec![y, activation.slope_product(&kept, dx)?])
 }
 
-fn bent(activation: Activation, x: &Tensor, primal: &Tensor, dx: &Tensor) -> Result<Vec<Tensor>> {
+fn bent(
+    activation: Activation,
+    x: &Tensor,
+    primal: &Tensor,
+    dx: &Tensor,
+    sum: &Tensor,
+) -> Result<()> {
     let (_, kept) = activation.evaluate(x)?;
-    let terms = activation.curvature_product(&kept, primal, dx)?;
-    Ok(terms.into_iter().collect())
+    activation.add_curvature_product(&kept, primal, dx, sum)
 }
 
 fn argmax(x: &Tensor, sizes: Sizes) -> Result<Tensor> {

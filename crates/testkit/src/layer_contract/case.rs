@@ -31,8 +31,23 @@ pub(super) struct Case<'l> {
 }
 
 impl<'l> Case<'l> {
+    /// At Gaussian inputs.
     pub(super) fn new(layer: &'l dyn Layer, input_shapes: &[&[usize]], seed: u64) -> Self {
-        let output_shape = layer.output_shape(input_shapes);
+        let inputs = input_shapes.iter().zip(seed..);
+        let inputs =
+            inputs.map(|(own, seed)| gaussian_away_from_zero(shape(&[EXAMPLES], own), GAP, seed));
+        Self::at(layer, inputs.collect(), seed)
+    }
+
+    /// At `inputs`, (B, input shape) each.
+    pub(super) fn at(layer: &'l dyn Layer, inputs: Vec<Tensor>, seed: u64) -> Self {
+        let input_shapes: Vec<Vec<usize>> = inputs.iter().map(|x| x.dims()[1..].to_vec()).collect();
+        assert!(
+            inputs.iter().all(|x| x.dims()[0] == EXAMPLES),
+            "{EXAMPLES} examples of each input"
+        );
+        let shapes: Vec<&[usize]> = input_shapes.iter().map(Vec::as_slice).collect();
+        let output_shape = layer.output_shape(&shapes);
         let output_shape = output_shape.expect("a shape that the layer takes");
         let parameters = layer.parameters().into_iter();
         let shapes: Vec<Vec<usize>> = parameters.map(|parameter| parameter.shape).collect();
@@ -43,9 +58,6 @@ impl<'l> Case<'l> {
         };
         Self {
             layer,
-            inputs: (input_shapes.iter().zip(seed..))
-                .map(|(own, seed)| gaussian_away_from_zero(shape(&[EXAMPLES], own), GAP, seed))
-                .collect(),
             parameters: shapes.iter().map(|own| draw(own.clone())).collect(),
             dinputs: (input_shapes.iter())
                 .map(|own| draw(shape(&[EXAMPLES, VECTORS], own)))
@@ -53,7 +65,8 @@ impl<'l> Case<'l> {
             dparameters: (shapes.iter().map(|own| draw(shape(&[VECTORS], own)))).collect(),
             primal: draw(shape(&[EXAMPLES], &output_shape)),
             cotangent: draw(shape(&[EXAMPLES, VECTORS], &output_shape)),
-            input_shapes: input_shapes.iter().map(|own| own.to_vec()).collect(),
+            inputs,
+            input_shapes,
         }
     }
 

@@ -8,7 +8,7 @@ use super::Normalised;
 use crate::collect::collect;
 use crate::parallel::map_parts;
 use crate::real::{Real, elements, tensor};
-use crate::vectorised::{reduce, terms};
+use crate::vectorised::{mean_and_deviations, reduce, terms};
 pub(super) use combination::{add, combine};
 
 /// The axes of a block, H and W as one.
@@ -73,16 +73,9 @@ struct Moments {
 }
 
 impl Moments {
-    /// Of a run, by deviations from a mean that rounding may have shifted.
     fn of<T: Real>(run: &[T]) -> Self {
-        let entries = run.len() as f64;
-        let [sum] = reduce(run, run, T::ZERO, terms::value);
-        let near = T::from_f64(sum / entries);
-        let [shift, squares] = reduce(run, run, near, terms::deviation);
-        Self {
-            mean: near.to_f64() + shift / entries,
-            deviations: squares - shift * shift / entries,
-        }
+        let (mean, deviations) = mean_and_deviations(run);
+        Self { mean, deviations }
     }
 
     /// Of both, where `share` is the other's share in the entries of both and `entries` is the

@@ -83,6 +83,7 @@ pub(super) fn definition(case: Case) -> Definition {
         input: vec![inputs, height, width],
         result: vec![outputs, out_height, out_width],
         kernel: vec![outputs, inputs, rows, columns],
+        outputs: 0,
         products,
     }
 }
