@@ -170,8 +170,8 @@ impl Loss {
                 let (yes, rest) = Activation::Softplus.evaluate(&outputs.neg()?)?;
                 let missed = q.affine(-1.0, 1.0)?;
                 let sum = total(&((&q * yes)? + (&missed * no)?)?)?;
-                let gradient = ((missed * &s)? - (q * &rest)?)?;
-                Ok((sum, gradient, Curvature::Diagonal((s * rest)?)))
+                let gradient = ((missed * &s[0])? - (q * &rest[0])?)?;
+                Ok((sum, gradient, Curvature::Diagonal((&s[0] * &rest[0])?)))
             }
         }
     }

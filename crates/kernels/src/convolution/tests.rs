@@ -104,6 +104,7 @@ fn definition((channels, input, kernel, grid): Case) -> Definition {
         input: vec![inputs, height, width],
         result: vec![outputs, out_height, out_width],
         kernel: vec![outputs, of_inputs, kernel[0], kernel[1]],
+        outputs: 0,
         products,
     }
 }
