@@ -19,6 +19,7 @@ fixtures   <-
 spectrum   <- kernels operator
 layers     <- kernels
 models     <- formats layers
+onnx       <- formats layers
 curvature  <- data kernels layers operator
 measures   <- curvature kernels layers operator
 engine     <- curvature data kernels layers measures operator records spectrum

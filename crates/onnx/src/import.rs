@@ -1,0 +1,313 @@
+//! From the nodes of a graph to a plan, in the order in which they stand.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use crate::Error;
+use crate::array::{Array, Kind, Reason};
+use crate::file::Source;
+use crate::layout::Layout;
+use crate::names::{self, Provenance, Provenances};
+use crate::operand::{Call, Held, Operand, Value};
+use crate::operators;
+use crate::plan::Plan;
+use crate::proto::{Node, ValueInfo};
+use crate::tensor;
+use crate::weights::Weights;
+
+/// Most elements of all constants that are computed: masks of 1024 by 1024 for four operations in each of 64 layers.
+const MAX_COMPUTED: usize = 1 << 28;
+
+/// Examples where the file leaves their number open: a prime that no extent of a network is likely to have.
+const MARKERS: [usize; 3] = [4099, 5003, 6007];
+
+/// The graph so far.
+#[derive(Debug)]
+pub(crate) struct Importer<'m> {
+    pub(crate) source: &'m Source,
+    pub(crate) directory: Option<&'m Path>,
+    pub(crate) provenances: Provenances<'m>,
+    /// The number of examples in extents.
+    pub(crate) marker: usize,
+    /// How often each value of the file is still to be taken.
+    uses: HashMap<&'m str, usize>,
+    values: HashMap<&'m str, Operand>,
+    pub(crate) plan: Plan,
+    pub(crate) weights: Weights,
+    pub(crate) notes: Vec<String>,
+    /// Elements of constants that may still be computed.
+    room: usize,
+}
+
+/// A plan and what is to be said about it.
+#[derive(Debug)]
+pub(crate) struct Import {
+    pub(crate) plan: Plan,
+    pub(crate) notes: Vec<String>,
+}
+
+/// The plan of the graph in `source`, from `directory`; `origin` names it in errors.
+pub(crate) fn import(
+    source: &Source,
+    directory: Option<&Path>,
+    origin: &str,
+) -> Result<Import, Error> {
+    let graph = &source.graph;
+    let mut uses = HashMap::new();
+    let taken = graph.node.iter().flat_map(|node| &node.input);
+    for name in taken.chain(graph.output.iter().map(|output| &output.name)) {
+        *uses.entry(name.as_str()).or_insert(0) += 1;
+    }
+    let mut importer = Importer {
+        source,
+        directory,
+        provenances: Provenances::new(graph),
+        marker: 0,
+        uses,
+        values: HashMap::new(),
+        plan: Plan::default(),
+        weights: Weights::default(),
+        notes: Vec::new(),
+        room: MAX_COMPUTED,
+    };
+    importer.initializers(origin)?;
+    importer.input(origin)?;
+    for node in &graph.node {
+        importer.node(node, origin)?;
+    }
+    importer.finish(origin)
+}
+
+impl<'m> Importer<'m> {
+    fn initializers(&mut self, origin: &str) -> Result<(), Error> {
+        let mut constants = Vec::new();
+        for (index, initializer) in self.source.graph.initializer.iter().enumerate() {
+            let name = initializer.name.as_str();
+            let refused = |reason: Reason| Error::Tensor {
+                origin: origin.to_owned(),
+                name: name.to_owned(),
+                reason: reason.into_owned(),
+            };
+            let number = tensor::number(initializer).map_err(refused)?;
+            let shape = tensor::shape(initializer).map_err(refused)?;
+            let provenance = self.provenances.of(name);
+            let is_weight = number.kind() == Kind::Float
+                && match provenance {
+                    Provenance::Parameter | Provenance::Folded(_) => true,
+                    Provenance::Unknown => !shape.is_empty(),
+                    Provenance::Buffer | Provenance::Constant => false,
+                };
+            let operand = if is_weight {
+                Operand::Weight(Held {
+                    name: name.to_owned(),
+                    tensor: index,
+                    movements: Vec::new(),
+                    shape,
+                })
+            } else {
+                if number.kind() == Kind::Float
+                    && provenance == Provenance::Constant
+                    && !shape.is_empty()
+                {
+                    constants.push(name);
+                }
+                let array = tensor::array(initializer, self.directory).map_err(refused)?;
+                self.charge(&array).map_err(refused)?;
+                Operand::Constant(array)
+            };
+            self.values.insert(name, operand);
+        }
+        if !constants.is_empty() {
+            let names = constants.join(", ");
+            self.notes
+                .push(format!("of no parameter, and so constant: {names}"));
+        }
+        Ok(())
+    }
+
+    /// Counts a constant against the memory that there is for them.
+    fn charge(&mut self, array: &Array) -> Result<(), Reason> {
+        let left = self.room.checked_sub(array.values.len());
+        self.room = left.ok_or("makes more constants than memory is kept for")?;
+        Ok(())
+    }
+
+    fn input(&mut self, origin: &str) -> Result<(), Error> {
+        let graph = &self.source.graph;
+        // Before IR version 4 initialisers were inputs too.
+        let inputs = graph
+            .input
+            .iter()
+            .filter(|input| !self.values.contains_key(input.name.as_str()));
+        let inputs: Vec<&ValueInfo> = inputs.collect();
+        let [input] = inputs[..] else {
+            let names: Vec<&str> = inputs
+                .iter()
+                .take(8)
+                .map(|input| input.name.as_str())
+                .collect();
+            return Err(Error::Inputs {
+                origin: origin.to_owned(),
+                count: inputs.len(),
+                names: names.join(", "),
+            });
+        };
+        let refused = |reason: &str| Error::Place {
+            origin: origin.to_owned(),
+            place: format!("input {}", input.name),
+            reason: reason.to_owned(),
+        };
+        let shape = input
+            .r#type
+            .as_ref()
+            .and_then(|kind| kind.tensor.as_ref()?.shape.as_ref());
+        let shape = shape.ok_or_else(|| refused("has no shape"))?;
+        let extents = shape
+            .dim
+            .iter()
+            .map(|dim| dim.value.and_then(|value| usize::try_from(value).ok()));
+        let extents: Vec<Option<usize>> = extents.collect();
+        let [batch, example @ ..] = &extents[..] else {
+            return Err(refused("has no batch axis"));
+        };
+        let example: Option<Vec<usize>> = example.iter().copied().collect();
+        let example = example.filter(|example| example.len() < 16 && !example.contains(&0));
+        let example = example.ok_or_else(|| {
+            refused("has an axis of no fixed extent besides the first; export it with that extent fixed")
+        })?;
+        self.marker = match batch {
+            Some(batch) if *batch > 0 => {
+                self.notes.push(format!(
+                    "exported for batches of {batch}; here they are of any size"
+                ));
+                *batch
+            }
+            _ => self.open_marker(),
+        };
+        self.plan.input = example.clone();
+        let layout = Layout::in_front(&example);
+        let value = Value { number: 0, layout };
+        self.values.insert(&input.name, Operand::Value(value));
+        Ok(())
+    }
+
+    /// A marker that no extent of an initialiser is a multiple of.
+    fn open_marker(&self) -> usize {
+        let tensors = self.source.graph.initializer.iter();
+        let extents: Vec<i64> = tensors
+            .flat_map(|tensor| tensor.dims.iter().copied())
+            .collect();
+        let is_free = |marker: &usize| {
+            extents
+                .iter()
+                .all(|extent| *extent == 0 || extent % *marker as i64 != 0)
+        };
+        MARKERS.into_iter().find(is_free).unwrap_or(MARKERS[0])
+    }
+
+    fn node(&mut self, node: &'m Node, origin: &str) -> Result<(), Error> {
+        let refused = |reason: Reason| Error::Node {
+            origin: origin.to_owned(),
+            node: node.name.clone(),
+            operator: node.op_type.clone(),
+            reason: reason.into_owned(),
+        };
+        let rule = operators::rule(&node.domain, &node.op_type).ok_or_else(|| Error::Operator {
+            origin: origin.to_owned(),
+            node: node.name.clone(),
+            operator: match node.domain.as_str() {
+                "" => node.op_type.clone(),
+                domain => format!("{domain}.{}", node.op_type),
+            },
+            known: operators::names().join(", "),
+        })?;
+        let mut inputs = Vec::with_capacity(node.input.len());
+        for name in &node.input {
+            inputs.push(match (name.as_str(), self.values.get(name.as_str())) {
+                ("", _) => None,
+                (_, Some(operand)) => Some(operand.clone()),
+                (name, None) => {
+                    return Err(refused(
+                        format!("takes the value {name}, which nothing before it makes").into(),
+                    ));
+                }
+            });
+        }
+        let call = Call {
+            node,
+            inputs,
+            module: names::module(node),
+        };
+        let outputs = rule(self, &call).map_err(refused)?;
+        for name in node.input.iter().filter(|name| !name.is_empty()) {
+            // Masks are large, and every layer makes its own.
+            if let Some(left) = self.uses.get_mut(name.as_str()) {
+                *left = left.saturating_sub(1);
+                if *left == 0 && !matches!(self.values.get(name.as_str()), Some(Operand::Weight(_)))
+                {
+                    self.values.remove(name.as_str());
+                }
+            }
+        }
+        for (name, operand) in node.output.iter().zip(outputs) {
+            if let Operand::Constant(array) = &operand {
+                self.charge(array).map_err(refused)?;
+            }
+            if !name.is_empty() && self.values.insert(name, operand).is_some() {
+                return Err(refused(
+                    format!("makes the value {name} a second time").into(),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, origin: &str) -> Result<Import, Error> {
+        let outputs = &self.source.graph.output;
+        let refused = |name: &str, reason: &str| Error::Place {
+            origin: origin.to_owned(),
+            place: format!("output {name}"),
+            reason: reason.to_owned(),
+        };
+        let [output, others @ ..] = &outputs[..] else {
+            return Err(refused("", "is missing"));
+        };
+        if !others.is_empty() {
+            let names: Vec<&str> = others
+                .iter()
+                .take(8)
+                .map(|output| output.name.as_str())
+                .collect();
+            let (first, names) = (&output.name, names.join(", "));
+            self.notes
+                .push(format!("the output is {first}; left out: {names}"));
+        }
+        let name = &output.name;
+        let value = match self.values.get(name.as_str()) {
+            Some(Operand::Value(value)) => value,
+            Some(_) => return Err(refused(name, "does not depend on the input")),
+            None => return Err(refused(name, "is made by no node")),
+        };
+        match value.layout.batch {
+            Some(batch) if batch.axis == 0 && batch.before == 1 => {}
+            _ => return Err(refused(name, "has no batch axis in front")),
+        }
+        let number = value.number;
+        if number == 0 {
+            return Err(refused(name, "is the input"));
+        }
+        self.plan.trim(number);
+        self.weights.retain(&mut self.plan);
+        self.notes.extend(self.weights.notes());
+        Ok(Import {
+            plan: self.plan,
+            notes: self.notes,
+        })
+    }
+
+    /// Whether `extent` of an axis is the number of examples, and not that number by chance.
+    pub(crate) fn is_batch(&self, axis: usize, extent: usize) -> bool {
+        let is_certain = axis == 0 || MARKERS.contains(&self.marker);
+        self.marker > 1 && extent == self.marker && is_certain
+    }
+}

@@ -1,0 +1,342 @@
+//! Files that are damaged, made to harm, or something else: one sentence each, in bounded memory.
+
+use std::path::Path;
+
+use flatness_onnx::{Error, decode, read};
+
+/// A message of protobuf, field by field.
+#[derive(Debug, Clone, Default)]
+struct Message(Vec<u8>);
+
+impl Message {
+    fn varint(mut self, mut number: u64) -> Self {
+        while number >= 0x80 {
+            self.0.push(number as u8 | 0x80);
+            number >>= 7;
+        }
+        self.0.push(number as u8);
+        self
+    }
+
+    fn number(self, field: u64, number: i64) -> Self {
+        self.varint(field << 3).varint(number as u64)
+    }
+
+    fn bytes(self, field: u64, bytes: impl AsRef<[u8]>) -> Self {
+        let bytes = bytes.as_ref();
+        let mut message = self.varint(field << 3 | 2).varint(bytes.len() as u64);
+        message.0.extend_from_slice(bytes);
+        message
+    }
+
+    fn message(self, field: u64, message: &Self) -> Self {
+        self.bytes(field, &message.0)
+    }
+}
+
+fn tensor(name: &str, dims: &[i64], data: &[f32]) -> Message {
+    let tensor = dims.iter().fold(Message::default(), |tensor, &extent| {
+        tensor.number(1, extent)
+    });
+    let raw: Vec<u8> = data.iter().flat_map(|value| value.to_le_bytes()).collect();
+    tensor.number(2, 1).bytes(8, name).bytes(9, raw)
+}
+
+/// A tensor whose elements are in the file `location`.
+fn elsewhere(name: &str, dims: &[i64], location: &str, offset: &str) -> Message {
+    let pair = |key: &str, value: &str| Message::default().bytes(1, key).bytes(2, value);
+    let tensor = dims.iter().fold(Message::default(), |tensor, &extent| {
+        tensor.number(1, extent)
+    });
+    let tensor = tensor.number(2, 1).bytes(8, name).number(14, 1);
+    tensor
+        .message(13, &pair("location", location))
+        .message(13, &pair("offset", offset))
+}
+
+fn node(operator: &str, inputs: &[&str], output: &str) -> Message {
+    let node = inputs
+        .iter()
+        .fold(Message::default(), |node, input| node.bytes(1, input));
+    node.bytes(2, output)
+        .bytes(3, format!("/{operator}"))
+        .bytes(4, operator)
+}
+
+fn info(name: &str, extents: &[i64]) -> Message {
+    let shape = extents.iter().fold(Message::default(), |shape, &extent| {
+        shape.message(1, &Message::default().number(1, extent))
+    });
+    let kind = Message::default().number(1, 1).message(2, &shape);
+    Message::default()
+        .bytes(1, name)
+        .message(2, &Message::default().message(1, &kind))
+}
+
+/// A model of opset `opset` with these nodes and initialisers, an input x (B, 2) and an output y.
+fn model(opset: i64, nodes: &[Message], tensors: &[Message]) -> Vec<u8> {
+    let graph = nodes
+        .iter()
+        .fold(Message::default(), |graph, node| graph.message(1, node));
+    let graph = tensors
+        .iter()
+        .fold(graph, |graph, tensor| graph.message(5, tensor));
+    let graph = graph
+        .message(11, &info("x", &[4, 2]))
+        .message(12, &info("y", &[4, 2]));
+    let set = Message::default().number(2, opset);
+    Message::default()
+        .number(1, 8)
+        .message(7, &graph)
+        .message(8, &set)
+        .0
+}
+
+/// x W of a W (2, 2), and a bias.
+fn affine(weight: Message) -> Vec<u8> {
+    let nodes = [
+        node("MatMul", &["x", "fc.weight"], "z"),
+        node("Add", &["z", "fc.bias"], "y"),
+    ];
+    model(17, &nodes, &[weight, tensor("fc.bias", &[2], &[0.5, 1.0])])
+}
+
+fn refusal(bytes: &[u8]) -> String {
+    decode(bytes.to_vec(), None, "net.onnx")
+        .expect_err("a refusal")
+        .to_string()
+}
+
+#[test]
+fn a_whole_model_is_read() {
+    let bytes = affine(tensor("fc.weight", &[2, 2], &[1.0, 2.0, 3.0, 4.0]));
+    let imported = decode(bytes, None, "net.onnx").unwrap();
+    let parameters = imported.parameters.to_vec1::<f32>().unwrap();
+    // The file has (inputs, outputs), PyTorch (outputs, inputs).
+    assert_eq!(parameters, [1.0, 3.0, 2.0, 4.0, 0.5, 1.0]);
+    assert_eq!(imported.notes.len(), 1, "{:?}", imported.notes);
+}
+
+#[test]
+fn graphs_that_are_no_networks_are_refused() {
+    let weight = || tensor("w", &[2, 2], &[1.0; 4]);
+    let twice = [node("MatMul", &["x", "w"], "y"), node("Relu", &["x"], "y")];
+    for (bytes, expected) in [
+        // A cycle, and in it a value before it is made.
+        (
+            model(
+                17,
+                &[node("Add", &["x", "b"], "a"), node("Relu", &["a"], "b")],
+                &[],
+            ),
+            "takes the value b, which nothing before it makes",
+        ),
+        (
+            model(17, &[node("MatMul", &["x", "w"], "y")], &[]),
+            "takes the value w, which nothing",
+        ),
+        (
+            model(17, &twice, &[weight()]),
+            "makes the value y a second time",
+        ),
+        (
+            model(17, &[node("MatMul", &["x", "w"], "z")], &[weight()]),
+            "output y is made by no node",
+        ),
+        (
+            model(9, &[node("MatMul", &["x", "w"], "y")], &[weight()]),
+            "opset 9; export it with opset_version=13",
+        ),
+        (
+            model(17, &[node("Einsum", &["x", "w"], "y")], &[weight()]),
+            "Einsum, which is not there; there are Abs",
+        ),
+        (
+            model(17, &[node("MatMul", &["w", "x"], "y")], &[weight()]),
+            "multiplies over the batch axis",
+        ),
+        (
+            model(17, &[node("Relu", &["w"], "y")], &[weight()]),
+            "no batch axis in front",
+        ),
+    ] {
+        let refusal = refusal(&bytes);
+        assert!(refusal.contains(expected), "{refusal}");
+        assert!(!refusal.contains('\n'), "{refusal}");
+    }
+}
+
+#[test]
+fn tensors_of_impossible_sizes_are_refused() {
+    for (weight, expected) in [
+        (
+            tensor("fc.weight", &[i64::MAX, 8], &[1.0]),
+            "impossible shape",
+        ),
+        (tensor("fc.weight", &[-2, 2], &[1.0; 4]), "impossible shape"),
+        (
+            tensor("fc.weight", &[2, 2], &[1.0; 3]),
+            "has 12 bytes, and its shape needs 16",
+        ),
+        (
+            tensor("fc.weight", &[1 << 20, 1 << 20], &[1.0]),
+            "multiplies 2 columns with 1048576 rows",
+        ),
+        (
+            tensor("fc.weight", &[2, 1 << 50], &[1.0]),
+            "impossible shape",
+        ),
+        (
+            tensor("fc.weight", &[2, 2], &[1.0; 4]).number(2, 13),
+            "of the type uint64, which is not read",
+        ),
+    ] {
+        let refusal = refusal(&affine(weight));
+        assert!(refusal.contains(expected), "{refusal}");
+    }
+}
+
+#[test]
+fn external_data_are_read_beside_the_model_and_nowhere_else() {
+    let outer = tempfile::tempdir().unwrap();
+    let directory = outer.path().join("model");
+    std::fs::create_dir(&directory).unwrap();
+    let elements: Vec<u8> = [0f32, 1.0, 2.0, 3.0, 4.0]
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect();
+    std::fs::write(directory.join("net.data"), &elements).unwrap();
+    std::fs::write(outer.path().join("secret"), &elements).unwrap();
+    let outside = outer.path().join("secret").display().to_string();
+    let path = directory.join("net.onnx");
+    let read = |location: &str, offset: &str| {
+        std::fs::write(
+            &path,
+            affine(elsewhere("fc.weight", &[2, 2], location, offset)),
+        )
+        .unwrap();
+        read(&path).map(|imported| imported.parameters.to_vec1::<f32>().unwrap())
+    };
+    assert_eq!(read("net.data", "4").unwrap()[..4], [1.0, 3.0, 2.0, 4.0]);
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(outer.path().join("secret"), directory.join("link")).unwrap();
+    for (location, offset, expected) in [
+        ("../secret", "0", "outside the directory"),
+        (outside.as_str(), "0", "outside the directory"),
+        #[cfg(unix)]
+        ("link", "0", "outside the directory"),
+        (
+            "net.data",
+            "8",
+            "ends behind the end of net.data, at 20 bytes",
+        ),
+        ("net.data", "18446744073709551615", "ends behind the end"),
+        ("net.data", "-4", "is no number"),
+        ("nothing", "0", "cannot be read from nothing"),
+        ("", "0", "outside the directory"),
+    ] {
+        let refusal = read(location, offset).unwrap_err().to_string();
+        assert!(refusal.contains(expected), "{location}: {refusal}");
+    }
+}
+
+#[test]
+fn other_files_are_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("net.onnx");
+    for (bytes, expected) in [
+        (
+            &b"<!DOCTYPE html><html>"[..],
+            "is no ONNX file but a web page",
+        ),
+        (
+            b"version https://git-lfs.github.com/spec/v1\n",
+            "but a Git LFS pointer",
+        ),
+        (b"PK\x03\x04", "but a zip archive"),
+        (b"", "but an empty file"),
+        (b"Hello, world", "is not a whole ONNX file"),
+    ] {
+        std::fs::write(&path, bytes).unwrap();
+        let refusal = read(&path).unwrap_err().to_string();
+        assert!(refusal.contains(expected), "{refusal}");
+    }
+    assert!(matches!(
+        read(&directory.path().join("nothing")),
+        Err(Error::Read { .. })
+    ));
+}
+
+#[test]
+fn messages_made_to_fill_memory_are_refused() {
+    // Four million empty nodes, of two bytes each.
+    let graph = [0x0a, 0].repeat(1 << 22);
+    let many = Message::default().bytes(7, graph).0;
+    assert!(refusal(&many).contains("more than a million fields"));
+    // Messages in messages, in the field that a tensor has for names.
+    let mut deep = Message::default();
+    for _ in 0..5000 {
+        deep = Message::default().message(7, &deep);
+    }
+    assert!(refusal(&deep.0).contains("not a whole ONNX file"));
+    // Constants of 2⁴⁰ elements from a file of few bytes.
+    let dims = Message::default()
+        .bytes(4, "ConstantOfShape")
+        .bytes(1, "n")
+        .bytes(2, "c");
+    let extents: Vec<u8> = [1i64 << 20, 1 << 20]
+        .iter()
+        .flat_map(|extent| extent.to_le_bytes())
+        .collect();
+    let shape = Message::default()
+        .number(1, 2)
+        .number(2, 7)
+        .bytes(8, "n")
+        .bytes(9, extents);
+    let refusal = refusal(&model(17, &[dims, node("Add", &["x", "c"], "y")], &[shape]));
+    assert!(refusal.contains("too large"), "{refusal}");
+}
+
+/// Seeded numbers below a bound.
+struct Stream(u64);
+
+impl Stream {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % bound.max(1)
+    }
+}
+
+#[test]
+fn damaged_files_never_panic() {
+    let golden = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden"));
+    let mut stream = Stream(1);
+    for name in ["lenet", "gpt", "group-norm-dynamo", "encoder"] {
+        let whole = std::fs::read(golden.join(format!("{name}.onnx"))).unwrap();
+        for _ in 0..DAMAGED {
+            let mut bytes = whole.clone();
+            match stream.below(4) {
+                0 => bytes.truncate(stream.below(whole.len())),
+                1 => {
+                    let (start, length) = (stream.below(whole.len()), stream.below(64));
+                    bytes.drain(start..(start + length).min(whole.len()));
+                }
+                _ => {
+                    for _ in 0..=stream.below(8) {
+                        let at = stream.below(whole.len());
+                        bytes[at] = stream.below(256) as u8;
+                    }
+                }
+            }
+            if let Err(error) = decode(bytes, None, "net.onnx") {
+                assert!(!error.to_string().is_empty());
+            }
+        }
+    }
+}
+
+/// Damaged copies of each file; a run with 50 000 of them has found nothing.
+const DAMAGED: usize = 100;
