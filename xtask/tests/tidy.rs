@@ -25,7 +25,7 @@ measures   <- curvature kernels layers operator
 engine     <- curvature data kernels layers measures operator records spectrum
 report     <- records
 testkit    <- data layers operator
-lab        <- curvature data engine fixtures kernels layers measures models operator optim records report spectrum
+lab        <- curvature data engine fixtures kernels layers measures models onnx operator optim records report spectrum
 xtask      <- records report
 ";
 

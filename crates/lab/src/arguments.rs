@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 pub(crate) use data::{
     CheckOptions, DataCommand, DataOptions, DataSet, FetchOptions, NormalizationOptions,
 };
-pub(crate) use measuring::{MeasureOptions, ProductOptions};
+pub(crate) use measuring::{LossOptions, MeasureOptions, ProductOptions};
 pub(crate) use training::{
     CompareOptions, LogLevel, OptimizerName, Places, RunOptions, RunsOptions, TrainOptions,
 };

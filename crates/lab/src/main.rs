@@ -16,6 +16,7 @@ mod progress;
 mod run_directory;
 mod setting;
 mod source;
+mod stored;
 mod training;
 
 use std::process::ExitCode;

@@ -99,9 +99,11 @@ pub(crate) fn candle_dtype(dtype: Dtype) -> DType {
     }
 }
 
-/// A network with its name and number type.
+/// A network with its name, loss and number type.
 pub(crate) struct Model {
     pub(crate) name: String,
+    /// Loss of an example.
+    pub(crate) loss: Loss,
     /// As it is trained: batch-norm takes the statistics of the batch.
     pub(crate) network: Network,
     pub(crate) dtype: Dtype,
@@ -127,6 +129,7 @@ impl Model {
                 network.without_dropout()?
             },
             name: spec.name.clone(),
+            loss: Loss::CrossEntropy,
             dtype: spec.dtype,
         })
     }
@@ -152,7 +155,7 @@ impl Model {
         })
     }
 
-    /// The mean cross-entropy over `examples` of `network`, one of this model's.
+    /// The mean loss over `examples` of `network`, one of this model's.
     pub(crate) fn mean_loss<'a>(
         &self,
         network: &'a Network,
@@ -165,11 +168,10 @@ impl Model {
             device: machine.device.clone(),
             batch_size: batch_size.min(examples.len()),
         };
-        let loss = Loss::CrossEntropy;
         Ok(MeanLoss::new(
             network,
             examples,
-            loss,
+            self.loss,
             &machine.workers,
             settings,
         )?)

@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 
+use anyhow::{Result, bail};
 use clap::Args;
 use clap::builder::TypedValueParser;
+use flatness_layers::Loss;
 use flatness_records::{
     BatchNorm, DataSpec, Dtype, Matrix, Request, Retention, Split, SubsetSpec, What,
 };
+use serde::Deserialize;
 
 use super::{Computing, NormalizationOptions, Output, named, number_type, subset};
 
@@ -17,7 +20,7 @@ use super::{Computing, NormalizationOptions, Output, named, number_type, subset}
      question, docs/SPEC.md has the fields of a spec, which are the same words.", What::NAMES))]
 pub(crate) struct MeasureOptions {
     /// Parameters, a .safetensors or .pth file with PyTorch's names, the index of several such files, or the
-    /// directory of a run or of a checkpoint
+    /// directory of a run or of a checkpoint; or an .onnx file, which has its network in itself
     #[arg(value_name = "CHECKPOINT")]
     pub(crate) checkpoint: PathBuf,
     /// Take the weights at or under this key of the checkpoint, `state_dict_ema` for one [default: the only ones that
@@ -32,6 +35,8 @@ pub(crate) struct MeasureOptions {
     pub(crate) model: Option<String>,
     #[command(flatten)]
     pub(crate) data: MeasuredData,
+    #[command(flatten)]
+    pub(crate) loss: LossOptions,
     #[command(flatten)]
     pub(crate) request: RequestOptions,
     /// Number type of the arithmetic [default: the checkpoint's]
@@ -60,6 +65,65 @@ pub(crate) struct MeasureOptions {
     pub(crate) output: Output,
 }
 
+/// What an example's outputs are held to.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Data")]
+pub(crate) struct LossOptions {
+    /// Loss of an example, whose mean is measured [default: cross-entropy of classes, squared-error of values]
+    #[arg(long = "loss", value_name = "LOSS", value_parser = named::<LossName>(&[
+        "cross-entropy: Of the softmax of the outputs, in nats",
+        "squared-error: Half the squared distance of the outputs to the label",
+        "binary-cross-entropy: Summed over the outputs, each the logit of an event of its own",
+    ]))]
+    name: Option<LossName>,
+    /// Take this share of the labels of cross-entropy from them and spread it over all classes [default: 0]
+    #[arg(long, value_name = "SHARE")]
+    label_smoothing: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum LossName {
+    CrossEntropy,
+    SquaredError,
+    BinaryCrossEntropy,
+}
+
+impl LossOptions {
+    /// The loss of labels that are classes or values.
+    pub(crate) fn loss(&self, of_classes: bool) -> Result<Loss> {
+        let default = if of_classes {
+            LossName::CrossEntropy
+        } else {
+            LossName::SquaredError
+        };
+        match (self.name.unwrap_or(default), self.label_smoothing) {
+            (LossName::CrossEntropy, None) => Ok(Loss::CrossEntropy),
+            (LossName::CrossEntropy, Some(smoothing)) if (0.0..1.0).contains(&smoothing) => {
+                Ok(Loss::LabelSmoothing { smoothing })
+            }
+            (LossName::CrossEntropy, Some(got)) => {
+                bail!("--label-smoothing must be from 0 and below 1, got {got}")
+            }
+            (_, Some(_)) => bail!("--label-smoothing is of --loss cross-entropy; leave it out"),
+            (LossName::SquaredError, None) => Ok(Loss::SquaredError),
+            (LossName::BinaryCrossEntropy, None) => Ok(Loss::BinaryCrossEntropy),
+        }
+    }
+
+    /// What a result calls `loss`.
+    pub(crate) fn name(loss: Loss) -> String {
+        match loss {
+            Loss::CrossEntropy => "cross-entropy".to_owned(),
+            Loss::LabelSmoothing { smoothing } => {
+                format!("cross-entropy, label smoothing {smoothing}")
+            }
+            Loss::SquaredError => "squared-error".to_owned(),
+            Loss::BinaryCrossEntropy => "binary-cross-entropy".to_owned(),
+        }
+    }
+}
+
 /// The data, in the words of a spec.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Data")]
@@ -67,8 +131,9 @@ pub(crate) struct MeasuredData {
     /// Data set [default: that of the run, else mnist]
     #[arg(long, value_name = "NAME")]
     pub(crate) data_set: Option<String>,
-    /// Directory with the data set [default: the cache directory; mnist: else the embedded fixture]
-    #[arg(long, value_name = "DIR")]
+    /// Directory with the data set [default: the cache directory; mnist: else the embedded fixture]; or a .safetensors or
+    /// .npz file with inputs `x` (N, ...) and labels `y`: classes (N), classes of positions (N, ...), -100 for none, or values
+    #[arg(long, value_name = "DIR or FILE")]
     pub(crate) data: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) normalization: NormalizationOptions,
@@ -250,14 +315,15 @@ fn batch_norm() -> impl TypedValueParser<Value = BatchNorm> {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The data file holds `x` (N, ...) float32, `y` (N) integer, and `v.<parameter>`, the vector.\n\
+    after_help = "The data file holds `x` (N, ...), `y`, classes (N) or what else `flatness measure --data` takes, and\n\
+    `v.<parameter>`, the vector.\n\
     Prints one JSON line: loss, gradient norm, v'Av, |Av|, and the seconds they take."
 )]
 pub(crate) struct ProductOptions {
-    /// Network, one of those that `flatness models` lists
+    /// Network, one of those that `flatness models` lists [default: the one the weights name]
     #[arg(long, value_name = "NAME")]
-    pub(crate) model: String,
-    /// Parameters, a .safetensors or .pth file with PyTorch's names
+    pub(crate) model: Option<String>,
+    /// Parameters, a .safetensors or .pth file with PyTorch's names, or an .onnx file, which has its network in itself
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: PathBuf,
     /// Take the weights at or under this key of the file [default: the only ones that fit the network]
@@ -266,6 +332,8 @@ pub(crate) struct ProductOptions {
     /// Inputs, labels and vector, a safetensors file
     #[arg(long, value_name = "FILE")]
     pub(crate) data: PathBuf,
+    #[command(flatten)]
+    pub(crate) loss: LossOptions,
     /// Matrix
     #[arg(long, value_name = "MATRIX", default_value = "hessian", value_parser = matrix())]
     pub(crate) matrix: Matrix,

@@ -10,15 +10,14 @@ use flatness_curvature::{Retention, Selection};
 use flatness_data::{Examples, LabelledTensors, class_labels};
 use flatness_engine::{Weights, curvature_matrix};
 use flatness_kernels::{dot, norm};
-use flatness_models::{Architecture, checkpoint};
 use flatness_operator::LinearOperator;
-use flatness_records::{BatchNorm, ModelSpec};
 use flatness_spectrum::Probe;
 use serde::Serialize;
 
 use crate::arguments::{Computing, ProductOptions};
 use crate::output::put;
-use crate::setting::{Machine, Model, candle_dtype};
+use crate::setting::{Machine, candle_dtype};
+use crate::stored::{Stored, Weighted};
 use crate::{device, environment};
 
 /// Seed of the vectors besides the given one.
@@ -58,22 +57,18 @@ pub(crate) fn product(options: &ProductOptions) -> Result<()> {
         memory_budget: Some(0),
     };
     let machine = Machine::new(&computing, None)?;
-    let weights = options.weights.display().to_string();
-    let mut checkpoint = checkpoint::read(&options.weights)?;
-    if let Some(entry) = &options.entry {
-        checkpoint = checkpoint.entry(entry, &weights)?;
-    }
+    let (model, entry) = (options.model.as_deref(), options.entry.as_deref());
+    let stored = Stored::read(&options.weights, model, entry)?;
     let tensors = candle_core::safetensors::load(&options.data, &Device::Cpu)
         .with_context(|| format!("cannot read the data {}", options.data.display()))?;
-    let architecture = Architecture::find(&options.model)?;
-    let (_, classes) = architecture.default_input();
-    let examples = examples(options, &tensors, options.classes.unwrap_or(classes))?;
-    let spec = ModelSpec {
-        name: options.model.clone(),
-        dtype: options.dtype,
-        dropout: true,
-    };
-    let model = Model::new(&spec, &examples)?;
+    let mut outputs = stored.outputs()?;
+    if let (Some(classes), Some(last)) = (options.classes, outputs.last_mut()) {
+        *last = classes;
+    }
+    let examples = examples(options, &tensors, &outputs)?;
+    let loss = options.loss.loss(tensors["y"].dtype().is_int())?;
+    let weighted = stored.network(&examples, loss, Some(options.dtype), options.batch_norm)?;
+    let Weighted { model, weights, .. } = weighted;
     let layout = model.network.layout();
     let batch_norm = options.batch_norm;
     let len = examples.len();
@@ -85,14 +80,7 @@ pub(crate) fn product(options: &ProductOptions) -> Result<()> {
         Some(size) => size,
         None => len.min(1000),
     };
-    let given = Weights {
-        theta: checkpoint.parameters(&model.network, &weights)?,
-        buffers: match options.batch_norm {
-            BatchNorm::Frozen => checkpoint.buffers(&model.network, &weights)?,
-            BatchNorm::Batch => Tensor::zeros(0, model.dtype(), &Device::Cpu)?,
-        },
-    };
-    let Weights { theta, buffers } = given.to(model.dtype(), &machine.device)?;
+    let Weights { theta, buffers } = weights.to(model.dtype(), &machine.device)?;
     let given = vector(&options.data, &tensors, layout)?
         .to_dtype(model.dtype())?
         .to_device(&machine.device)?;
@@ -138,29 +126,32 @@ pub(crate) fn product(options: &ProductOptions) -> Result<()> {
     put(&serde_json::to_string(&line)?)
 }
 
-/// `x` and `y` of the data file.
+/// `x` and `y` of the data file, for a network whose outputs have this shape.
 fn examples(
     options: &ProductOptions,
     tensors: &HashMap<String, Tensor>,
-    classes: usize,
+    outputs: &[usize],
 ) -> Result<LabelledTensors> {
     let path = options.data.display().to_string();
     let (x, y) = (named(&path, tensors, "x")?, named(&path, tensors, "y")?);
     let examples = x.dims().first().copied().unwrap_or(0);
-    if y.dims() != [examples] {
+    if y.dims().first() != Some(&examples) {
         let got = y.dims();
         anyhow::bail!(
             "{path}: tensor y must hold {examples} labels, one per example of x, got shape {got:?}"
         );
     }
-    let y = class_labels(&format!("{path}: tensor y"), y, classes)?;
+    let y = match (y.rank(), outputs) {
+        (1, &[classes]) => &class_labels(&format!("{path}: tensor y"), y, classes)?,
+        _ => y,
+    };
     let count = options.n.unwrap_or(examples);
     if count == 0 || count > examples {
         anyhow::bail!("--n must be in 1..={examples}, the examples of {path}, got {count}");
     }
-    let [x, y] = [x, &y].map(|tensor| tensor.narrow(0, 0, count));
+    let [x, y] = [x, y].map(|tensor| tensor.narrow(0, 0, count));
     let (x, y) = (x?.to_dtype(candle_dtype(options.dtype))?, y?);
-    Ok(LabelledTensors::new(&path, &x, &y, classes)?)
+    Ok(LabelledTensors::labelled(&path, &x, &y, outputs)?)
 }
 
 /// The pieces `v.<parameter>` of the data file as one vector (P).

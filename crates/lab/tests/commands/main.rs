@@ -8,6 +8,7 @@ mod cifar;
 mod common;
 mod data;
 mod models;
+mod onnx;
 mod pytorch_training;
 
 use std::path::Path;

@@ -19,6 +19,7 @@ pub(super) fn table(report: &Report<'_>) -> String {
         data,
         request,
         accuracy,
+        loss_function,
         measured,
         ..
     } = report;
@@ -40,7 +41,7 @@ pub(super) fn table(report: &Report<'_>) -> String {
             measured.examples,
             request.split.name()
         ),
-        format!("loss       {:.6}{accuracy}", measured.loss),
+        format!("loss       {:.6}, {loss_function}{accuracy}", measured.loss),
         format!(
             "activations {} between products",
             measured.retention.words()
