@@ -4,9 +4,9 @@ mod images;
 
 use candle_core::{DType, Device, Tensor};
 use flatness_layers::{
-    Activation, Affine, BatchNorm, Concat, Dropout, Embedding, Factors, Graph, GroupNorm, Layer,
-    LayerNorm, Learned, LogSoftmax, MatMul, Network, Offset, Product, Reduce, Reshape, Scale,
-    Select, Shift, Softmax, Sum, Transpose, Value,
+    Activation, Affine, BatchNorm, Concat, Dropout, Embedding, Factors, GlobalAveragePool, Graph,
+    GroupNorm, Layer, LayerNorm, Learned, LogSoftmax, MatMul, Network, Offset, Product, Reduce,
+    Reshape, Scale, Select, Shift, Softmax, Sum, Transpose, Value,
 };
 
 use crate::Error;
@@ -219,6 +219,13 @@ impl Builder<'_> {
                 }
             },
             Operation::Pad { pads, value } => self.padded(step, input, pads, *value),
+            Operation::Reduce {
+                axes,
+                is_mean: true,
+            } if from.len() == 3 && *axes == [1, 2] => {
+                let means = self.put(step, GlobalAveragePool, &[])?;
+                self.reshaped(&[means], step, &step.shape)
+            }
             Operation::Reduce {
                 axes,
                 is_mean: true,

@@ -206,11 +206,16 @@ impl<'m> Importer<'m> {
     }
 
     fn node(&mut self, node: &'m Node, origin: &str) -> Result<(), Error> {
+        let is_fixed = self.marker == 1;
         let refused = |reason: Reason| Error::Node {
             origin: origin.to_owned(),
             node: node.name.clone(),
             operator: node.op_type.clone(),
-            reason: reason.into_owned(),
+            // An axis of one element may be that of the batch, or any other.
+            reason: match is_fixed && reason.contains("batch axis") {
+                true => format!("{reason}; export the model with a batch of no fixed size"),
+                false => reason.into_owned(),
+            },
         };
         let rule = operators::rule(&node.domain, &node.op_type).ok_or_else(|| Error::Operator {
             origin: origin.to_owned(),

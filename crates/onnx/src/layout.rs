@@ -125,13 +125,16 @@ impl Layout {
         // The examples are in an axis that begins no later than they do, and does not end before.
         let fit = |axis: usize| {
             let before: usize = shape[..axis].iter().product();
-            let extent = (shape[axis] % marker == 0).then_some(shape[axis] / marker)?;
+            let extent = shape[axis]
+                .is_multiple_of(marker)
+                .then_some(shape[axis] / marker)?;
             let inside = (before > 0 && ahead % before == 0).then_some(ahead / before)?;
             (inside > 0 && extent % inside == 0).then_some((axis, extent, inside))
         };
         let fits: Vec<_> = (0..shape.len()).filter_map(fit).collect();
         let alone = fits.iter().find(|(_, extent, _)| *extent == 1);
-        let Some(&(axis, extent, before)) = alone.or(fits.first()) else {
+        let in_front = fits.iter().find(|(_, _, inside)| *inside == 1);
+        let Some(&(axis, extent, before)) = alone.or(in_front).or(fits.first()) else {
             return Err("tears the batch axis into axes that mix examples".into());
         };
         let mut axes = shape.to_vec();
@@ -222,6 +225,11 @@ mod tests {
     #[test]
     fn a_static_batch_of_one_is_the_first_axis_that_can_be_it() {
         let x = Layout::in_front(&[3, 4, 4]);
+        let heads = merged(&[5, 1, 8], 1, 1);
+        assert_eq!(
+            heads.reshaped(&[5, 2, 4], 1).unwrap(),
+            merged(&[5, 2, 4], 1, 1)
+        );
         assert_eq!(x.reshaped(&[1, 48], 1).unwrap(), Layout::in_front(&[48]));
         assert_eq!(
             x.reshaped(&[1, 1, 48], 1).unwrap(),

@@ -32,8 +32,6 @@ mod plan;
 mod proto;
 mod steps;
 mod tensor;
-#[cfg(test)]
-mod tests;
 mod weights;
 
 pub use error::Error;

@@ -249,6 +249,6 @@ mod tests {
         assert_eq!(decimal(1e-5), 1e-5);
         assert_eq!(decimal(0.044715), 0.044715);
         assert_eq!(decimal(f32::NEG_INFINITY), f64::NEG_INFINITY);
-        assert_eq!(decimal(1.4142135), f64::from(1.4142135f32));
+        assert_eq!(decimal(0.7310586), f64::from(0.7310586f32));
     }
 }

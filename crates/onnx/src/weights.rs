@@ -100,12 +100,13 @@ impl Importer<'_> {
     fn name(&mut self, call: &Call<'_>, held: &Held, role: Option<Role>) -> Result<String, Reason> {
         let initializer = &self.source.graph.initializer[held.tensor];
         let provenance = self.provenances.of(&initializer.name);
-        if let Provenance::Folded(name) = provenance {
-            return Ok(name.to_owned());
-        }
         let module = call.module.as_deref();
         let local = role.map(Role::name);
-        if names::is_made_up(&held.name) {
+        let stated = match provenance {
+            Provenance::Folded(name) => name,
+            _ => held.name.as_str(),
+        };
+        if names::is_made_up(stated) {
             if role == Some(Role::TransposedWeight)
                 && let Some(original) = self.original(held.tensor)?
             {
@@ -127,17 +128,21 @@ impl Importer<'_> {
             });
             return Ok(own.unwrap_or_else(|| held.name.clone()));
         }
-        // Parameters of equal values share an initialiser: ones and zeros before training, which nothing ties.
+        // Parameters of equal values share an initialiser: ones and zeros before training, which nothing ties. A parameter of
+        // a module within this one is used by a function of it.
         if let (Some(module), Some(local)) = (module.filter(|module| !module.is_empty()), local) {
             let own = whole(module, local);
-            let is_own = held.name.rsplit('.').next() == Some(local);
-            if is_own && own != held.name && self.is_uniform(held.tensor)? {
-                let names = (held.name.clone(), own.clone());
+            let is_inner = stated
+                .strip_prefix(module)
+                .is_some_and(|inner| inner.starts_with('.'));
+            let is_local = stated.rsplit('.').next() == Some(local);
+            if is_local && !is_inner && self.is_uniform(held.tensor)? {
+                let names = (stated.to_owned(), own.clone());
                 self.weights.parted.push(names);
                 return Ok(own);
             }
         }
-        Ok(held.name.clone())
+        Ok(stated.to_owned())
     }
 
     /// The name under which the file has the matrix in `tensor` transposed: weights tied to an embedding.

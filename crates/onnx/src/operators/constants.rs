@@ -6,8 +6,10 @@ use crate::import::Importer;
 use crate::operand::{Call, Operand};
 use crate::tensor;
 
+type Combination = fn(f64, f64) -> f64;
+
 /// The function of two numbers that `operator` is, and the kind of its result where that is not its inputs'.
-fn function(operator: &str) -> Option<(fn(f64, f64) -> f64, Option<Kind>)> {
+fn function(operator: &str) -> Option<(Combination, Option<Kind>)> {
     Some(match operator {
         "Add" => (|a, b| a + b, None),
         "Sub" => (|a, b| a - b, None),

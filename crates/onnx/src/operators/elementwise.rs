@@ -121,7 +121,7 @@ fn clipped(
     }
     let argument = importer.materialize(call, input)?;
     let function = match (low, high) {
-        (low, f64::INFINITY) if low == 0.0 => Function::Relu,
+        (0.0, f64::INFINITY) => Function::Relu,
         (low, high) => Function::Clip { low, high },
     };
     value(importer.push_function(call, function, &argument)?)

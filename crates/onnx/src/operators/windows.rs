@@ -198,13 +198,13 @@ fn pooling(call: &Call<'_>, extents: &[usize]) -> Result<(Windows, Vec<usize>), 
         return Ok((windows, outputs));
     }
     // A last window that ends behind the image, unless it also begins there.
-    for axis in 0..extents.len() {
+    for (axis, &extent) in extents.iter().enumerate() {
         let (before, behind) = windows.padding[axis];
         let reach = windows.reach(axis).ok_or("has too large a window")?;
         let stride = windows.strides[axis];
-        let room = extents[axis] + before + behind - reach;
+        let room = extent + before + behind - reach;
         let last = room.div_ceil(stride) * stride;
-        if last < extents[axis] + before {
+        if last < extent + before {
             windows.padding[axis].1 += last - room.min(last);
         }
     }

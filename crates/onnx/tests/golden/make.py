@@ -289,6 +289,25 @@ class Grouped(nn.Module):
         return self.fc(F.adaptive_avg_pool2d(x, 1).flatten(1))
 
 
+class Mixed(nn.Module):
+    """What the others do not have."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.depth = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 8, (3, 1), (2, 1), (1, 0), groups=8)
+        self.norm, self.squeeze, self.excite = nn.InstanceNorm2d(8, affine=True), nn.Conv2d(8, 2, 1), nn.Conv2d(2, 8, 1)
+        self.tail, self.head = nn.Conv2d(8, 4, 3, (1, 2), dilation=(1, 2)), nn.Linear(4, 10)
+
+    def forward(self, x):
+        x = F.elu(self.depth(F.hardswish(self.conv(x))))
+        gate = torch.sigmoid(self.excite(F.leaky_relu(self.squeeze(F.adaptive_avg_pool2d(x, 1)))))
+        x = F.avg_pool2d(self.norm(x * gate), 3, 2, 1, count_include_pad=False)
+        x = F.max_pool2d(F.mish(x) + F.softplus(x), 2, 1, ceil_mode=True)
+        x = F.interpolate(F.pad(x, (1, 2, 0, 1)), scale_factor=2, mode="nearest")
+        x = self.tail(x).flip(1).exp().clamp(max=5.0).sum((2, 3)).sqrt()
+        return F.log_softmax(self.head(x), 1)
+
+
 class Encoder(nn.Module):
     """PyTorch's own attention, which moves the batch behind the tokens and merges it with the heads."""
 
@@ -320,6 +339,8 @@ CASES = {
     "regression": (Regression, (5,), 2, "dynamo", None),
     "group-norm": (Grouped, (3, 6, 6), 3, "trace", 10),
     "group-norm-dynamo": (Grouped, (3, 6, 6), 3, "dynamo", 10),
+    "mixed": (Mixed, (3, 8, 8), 2, "trace", 10),
+    "mixed-dynamo": (Mixed, (3, 8, 8), 2, "dynamo", 10),
     "encoder": (Encoder, (5, 4), 2, "trace", 10),
 }
 
