@@ -230,9 +230,9 @@ fn add_curvature_product_on_slices<T: Real>(
 ) -> Result<()> {
     let two = T::ONE + T::ONE;
     match activation {
-        Activation::Tanh => {
-            add_product(kept, cotangent, block, sum, |y: T| y * (y * y * two - two))
-        }
+        Activation::Tanh => add_product(kept, cotangent, block, sum, move |y: T| {
+            y * (y * y * two - two)
+        }),
         _ => add_product(kept, cotangent, block, sum, |s: T| s * (T::ONE - s)),
     }
 }

@@ -210,14 +210,15 @@ pub(crate) fn add_products<T: Real>(
             &a[run(i, along[1])],
             &b[run(j, along[2])],
         );
+        let (first, second) = (a[0], b[0]);
         match along {
-            [0, 0, 0] => sum[0] += a[0] * b[0],
-            [0, 0, _] => sum[0] += a[0] * T::from_f64(reduce(b, b, T::ZERO, terms::value)[0]),
-            [0, _, 0] => sum[0] += b[0] * T::from_f64(reduce(a, a, T::ZERO, terms::value)[0]),
+            [0, 0, 0] => sum[0] += first * second,
+            [0, 0, _] => sum[0] += first * T::from_f64(reduce(b, b, T::ZERO, terms::value)[0]),
+            [0, _, 0] => sum[0] += second * T::from_f64(reduce(a, a, T::ZERO, terms::value)[0]),
             [0, ..] => sum[0] += T::from_f64(reduce(a, b, T::ZERO, terms::product)[0]),
-            [_, 0, 0] => add_to(sum, std::iter::repeat(a[0] * b[0])),
-            [_, 0, _] => add_to(sum, b.iter().map(|&b| a[0] * b)),
-            [_, _, 0] => add_to(sum, a.iter().map(|&a| a * b[0])),
+            [_, 0, 0] => add_to(sum, std::iter::repeat(first * second)),
+            [_, 0, _] => add_to(sum, b.iter().map(move |&b| first * b)),
+            [_, _, 0] => add_to(sum, a.iter().map(move |&a| a * second)),
             _ => add_to(sum, a.iter().zip(b).map(|(&a, &b)| a * b)),
         }
         Ok(())

@@ -193,7 +193,7 @@ pub(crate) fn add_product<T: Real>(
     cotangent: &Tensor,
     block: &Tensor,
     sum: &Tensor,
-    function: impl Fn(T) -> T + Sync,
+    function: impl Fn(T) -> T + Copy + Sync,
 ) -> Result<()> {
     let [kept_values, cotangents, blocks] = [kept, cotangent, block].map(elements::<T>);
     let (kept_values, cotangents, blocks) = (kept_values?, cotangents?, blocks?);
@@ -211,7 +211,7 @@ pub(crate) fn add_product<T: Real>(
                 let terms = primal.zip(&blocks[row * width..][..width]);
                 add_to(
                     sum,
-                    terms.map(|((&kept, &y_bar), &x)| x * (y_bar * function(kept))),
+                    terms.map(move |((&kept, &y_bar), &x)| x * (y_bar * function(kept))),
                 );
             }
             Ok(())

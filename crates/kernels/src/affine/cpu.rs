@@ -22,6 +22,11 @@ impl Sizes {
         self.positions == 1 && self.order == Order::OutputsFirst
     }
 
+    /// Whether several products have the weight of one vector in common.
+    fn repeats_maps(self) -> bool {
+        self.vectors > 1 && self.positions > 1 && self.batch > 1
+    }
+
     /// The rows of a primal tensor and those of a block that belong together, in as few matrices as there can be: each
     /// with its vector.
     fn pairs(self, primal: usize, block: usize) -> Vec<(usize, Extent, Extent)> {
@@ -52,6 +57,29 @@ impl Sizes {
         });
         each.collect()
     }
+}
+
+/// Every matrix (rows, columns) of `weights` with rows and columns exchanged in memory: right operands that are read across
+/// their rows are packed anew in every product, which costs small ones as much as the product.
+fn turned<T: Real>(weights: &[T], (rows, columns): (usize, usize)) -> Vec<T> {
+    const SIDE: usize = 16;
+    let mut turned = vec![T::ZERO; weights.len()];
+    let size = (rows * columns).max(1);
+    for (from, to) in weights
+        .chunks_exact(size)
+        .zip(turned.chunks_exact_mut(size))
+    {
+        for start in (0..rows).step_by(SIDE) {
+            let part = start..rows.min(start + SIDE);
+            for column in 0..columns {
+                let target = &mut to[column * rows..][part.clone()];
+                for (target, row) in target.iter_mut().zip(part.clone()) {
+                    *target = from[row * columns + column];
+                }
+            }
+        }
+    }
+    turned
 }
 
 pub(super) fn forward<T: Real>(
@@ -111,9 +139,14 @@ pub(super) fn tangent<T: Real>(
     } else {
         let (x, dweight) = (elements::<T>(x)?, elements(dweight)?);
         let (x, dweight) = (x.slice()?, dweight.slice()?);
+        let turned = (sizes.repeats_maps() && sizes.order == Order::OutputsFirst)
+            .then(|| turned(dweight, (outputs, inputs)));
         for (vector, primal, block) in sizes.pairs(inputs, outputs) {
-            let map = sizes.map(vector).transposed();
-            accumulate(&mut dy, block, (x, primal), (dweight, map))?;
+            let map = match &turned {
+                Some(turned) => (&turned[..], Extent::outer(inputs, outputs, vector)),
+                None => (dweight, sizes.map(vector).transposed()),
+            };
+            accumulate(&mut dy, block, (x, primal), map)?;
         }
     }
     if let Some(dx) = dx {
@@ -235,9 +268,17 @@ pub(super) fn add_second_order<T: Real>(
 ) -> Result<()> {
     let (cotangents, weights) = (elements::<T>(cotangent)?, elements::<T>(dweight)?);
     let (cotangents, weights) = (cotangents.slice()?, weights.slice()?);
+    let Sizes {
+        inputs, outputs, ..
+    } = sizes;
+    let turned = (sizes.repeats_maps() && sizes.order == Order::InputsFirst)
+        .then(|| turned(weights, (inputs, outputs)));
     update_with(input_sum, &[cotangent, dweight], |sum| {
-        for (vector, primal, block) in sizes.pairs(sizes.outputs, sizes.inputs) {
-            let map = (weights, sizes.map(vector));
+        for (vector, primal, block) in sizes.pairs(outputs, inputs) {
+            let map = match &turned {
+                Some(turned) => (&turned[..], Extent::outer(outputs, inputs, vector)),
+                None => (weights, sizes.map(vector)),
+            };
             accumulate(sum, block, (cotangents, primal), map)?;
         }
         Ok(())

@@ -10,7 +10,7 @@ use super::{Point, Sizes};
 use crate::collect::collect;
 use crate::parallel::map_parts;
 use crate::real::{Elements, Real, elements, tensor};
-use crate::vectorised::{add_to, mean_and_deviations, reduce, terms};
+use crate::vectorised::{add_to, mean_and_deviations, reduce, terms, vectorised};
 pub(super) use second_order::add_second_order;
 
 /// Of x (B, L, W).
@@ -31,7 +31,7 @@ pub(super) fn normalise<T: Real>(x: &Tensor, epsilon: f64) -> Result<(Tensor, Te
         for number in numbers {
             let (mean, r) = moments[number];
             let (mean, r) = (T::from_f64(mean), T::from_f64(r));
-            spare.extend(line(number).iter().map(|&x| (x - mean) * r));
+            spare.extend(line(number).iter().map(move |&x| (x - mean) * r));
         }
         Ok(())
     })?;
@@ -141,9 +141,11 @@ pub(super) fn tangent<T: Real>(
             let own = own.zip(shifts.at(sizes, vector, start)?);
             let own = own.zip(gamma.at(sizes, 0, start)?);
             let elements = x.iter().zip(dx).zip(own);
-            spare.extend(elements.map(|((&x, &dx), ((&slope, &shift), &gamma))| {
-                gamma * (r * (dx - n - x * p)) + (slope * x + shift)
-            }));
+            spare.extend(
+                elements.map(move |((&x, &dx), ((&slope, &shift), &gamma))| {
+                    gamma * (r * (dx - n - x * p)) + (slope * x + shift)
+                }),
+            );
         }
         Ok(())
     })?;
@@ -167,7 +169,7 @@ pub(super) fn input_cotangent<T: Real>(
             multiply(&mut scaled, gamma.at(sizes, 0, start)?, y_bar);
             let ([e, q], r) = (means(x, &scaled), r[primal]);
             let elements = x.iter().zip(&scaled);
-            spare.extend(elements.map(|(&x, &u)| r * (u - e - x * q)));
+            spare.extend(elements.map(move |(&x, &u)| r * (u - e - x * q)));
         }
         Ok(())
     })?;
@@ -176,9 +178,8 @@ pub(super) fn input_cotangent<T: Real>(
 
 /// product = a ⊙ b.
 fn multiply<T: Real>(product: &mut [T], a: &[T], b: &[T]) {
-    for (product, (&a, &b)) in product.iter_mut().zip(a.iter().zip(b)) {
-        *product = a * b;
-    }
+    let places = product.iter_mut().zip(a.iter().zip(b));
+    vectorised(|| places.for_each(|(product, (&a, &b))| *product = a * b));
 }
 
 /// The sums of `count` parameters in float64 that `add` makes of the examples, in the order of the parts.

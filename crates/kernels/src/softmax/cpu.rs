@@ -70,7 +70,7 @@ fn block_pass<T: Real>(
     y: &Tensor,
     block: &Tensor,
     common: impl Fn(&[T], &[T]) -> T + Sync,
-    function: impl Fn(T, T, T) -> T + Sync,
+    function: impl Fn(T, T, T) -> T + Copy + Sync,
 ) -> Result<Tensor> {
     let lines = Lines::along_last_axis(y, block.dim(1)?)?;
     let (primals, blocks) = (elements::<T>(y)?, elements::<T>(block)?);
@@ -80,7 +80,7 @@ fn block_pass<T: Real>(
             let y = lines.line(primals, lines.primal(number));
             let b = lines.line(blocks, number);
             let common = common(y, b);
-            spare.extend(y.iter().zip(b).map(|(&y, &b)| function(y, b, common)));
+            spare.extend(y.iter().zip(b).map(move |(&y, &b)| function(y, b, common)));
         }
         Ok(())
     })?;
@@ -141,11 +141,14 @@ pub(super) fn add_second_order<T: Real>(
         input_sum,
         |[y, y_bar, dx]: [&[T]; 3], sum| {
             let (mean, mean_bar) = (inner(y, dx), inner(y, y_bar));
-            let of = |(&y, &y_bar): (&T, &T)| y * (y_bar - mean_bar);
-            let g = y.iter().zip(y_bar).map(of);
-            let k: T = g.clone().zip(dx).map(|(g, &dx)| g * (dx - mean)).sum();
-            let terms = g.zip(y).zip(dx);
-            add_to(sum, terms.map(|((g, &y), &dx)| g * (dx - mean) - k * y));
+            let of = move |(&y, &y_bar): (&T, &T)| y * (y_bar - mean_bar);
+            let g: Vec<T> = y.iter().zip(y_bar).map(of).collect();
+            let [_, k] = reduce(dx, &g, mean, terms::centred_product);
+            let (k, terms) = (T::from_f64(k), g.iter().zip(y).zip(dx));
+            add_to(
+                sum,
+                terms.map(move |((&g, &y), &dx)| g * (dx - mean) - k * y),
+            );
         },
     )
 }
@@ -163,7 +166,9 @@ pub(super) fn log_add_second_order<T: Real>(
             let (mean, total) = (inner(p, dx), sum(y_bar));
             add_to(
                 x_bar,
-                p.iter().zip(dx).map(|(&p, &dx)| -(p * (dx - mean) * total)),
+                p.iter()
+                    .zip(dx)
+                    .map(move |(&p, &dx)| -(p * (dx - mean) * total)),
             );
         },
     )

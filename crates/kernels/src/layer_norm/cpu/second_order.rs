@@ -10,7 +10,7 @@ use super::{Spread, means, multiply, summed};
 use crate::elementwise::update_with;
 use crate::parallel::{each_part, parts};
 use crate::real::{Elements, Real, elements, tensor};
-use crate::vectorised::add_to;
+use crate::vectorised::{add_to, vectorised};
 
 /// Σ ȳ x̂̇, (V, P · run) in float64, where the input has a tangent; adds the rest to `input_sum`.
 pub(in crate::layer_norm) fn add_second_order<T: Real>(
@@ -111,16 +111,15 @@ impl<T: Real> SecondOrder<'_, T> {
             if let Some(target) = &mut target {
                 let [e, q] = means(x, &turned);
                 let terms = x.iter().zip(&turned);
-                add_to(target, terms.map(|(&x, &b)| r * (b - e - x * q)));
+                add_to(target, terms.map(move |(&x, &b)| r * (b - e - x * q)));
             }
             let Some(tangents) = self.tangents else {
                 continue;
             };
             let dx = sizes.line(tangents, number);
             let [n, p] = means(x, dx);
-            for (moved, (&x, &dx)) in moved.iter_mut().zip(x.iter().zip(dx)) {
-                *moved = r * (dx - n - x * p);
-            }
+            let places = moved.iter_mut().zip(x.iter().zip(dx));
+            vectorised(move || places.for_each(|(moved, (&x, &dx))| *moved = r * (dx - n - x * p)));
             let sum = &mut sums[vector * sizes.period() + start..][..sizes.width];
             let products = y_bar.iter().zip(&moved);
             add_to(
@@ -134,7 +133,7 @@ impl<T: Real> SecondOrder<'_, T> {
                 let terms = x.iter().zip(&u).zip(&moved);
                 add_to(
                     target,
-                    terms.map(|((&x, &u), &moved)| {
+                    terms.map(move |((&x, &u), &moved)| {
                         -(r * (p * (r * (u - e - x * q)) + q * moved + k * x))
                     }),
                 );
