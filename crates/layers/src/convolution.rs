@@ -76,25 +76,28 @@ impl Convolution {
 
     /// y += ∂T/∂y of the layer's own y.
     fn add_output(&self, y: &Tensor, weight: &Tensor, x: &Tensor) -> Result<(), Error> {
-        Ok(match self.transposed {
-            None => add_output(y, weight, x, self.grid)?,
-            Some(_) => add_input(x, weight, y, self.grid)?,
-        })
+        let added = match self.transposed {
+            None => add_output(y, weight, x, self.grid),
+            Some(_) => add_input(x, weight, y, self.grid),
+        };
+        Ok(added?)
     }
 
     /// x += ∂T/∂x of the layer's own x.
     fn add_input(&self, y: &Tensor, weight: &Tensor, x: &Tensor) -> Result<(), Error> {
-        Ok(match self.transposed {
-            None => add_input(y, weight, x, self.grid)?,
-            Some(_) => add_output(x, weight, y, self.grid)?,
-        })
+        let added = match self.transposed {
+            None => add_input(y, weight, x, self.grid),
+            Some(_) => add_output(x, weight, y, self.grid),
+        };
+        Ok(added?)
     }
 
     fn add_weight(&self, y: &Tensor, weight: &Tensor, x: &Tensor) -> Result<(), Error> {
-        Ok(match self.transposed {
-            None => add_weight(y, weight, x, self.grid)?,
-            Some(_) => add_weight(x, weight, y, self.grid)?,
-        })
+        let added = match self.transposed {
+            None => add_weight(y, weight, x, self.grid),
+            Some(_) => add_weight(x, weight, y, self.grid),
+        };
+        Ok(added?)
     }
 
     /// (B, V, O, H', W') of the biases (V, O), or of zeros.
