@@ -19,6 +19,7 @@ const EPSILON: f64 = 1e-5;
 #[derive(Debug, Clone, Copy)]
 pub struct BatchNorm {
     channels: usize,
+    epsilon: f64,
 }
 
 /// Normalisation by fixed statistics: what a trained network does.
@@ -29,11 +30,6 @@ pub struct FrozenBatchNorm {
     mean: Tensor,
     /// r, (C)
     reciprocal_deviation: Tensor,
-}
-
-/// r of the biased `variance` (C).
-fn reciprocal_deviation(variance: &Tensor) -> Result<Tensor, Error> {
-    Ok((variance + EPSILON)?.sqrt()?.recip()?)
 }
 
 fn parameters(channels: usize) -> Vec<Parameter> {
@@ -56,7 +52,21 @@ impl BatchNorm {
     /// Scale γ = 1 and shift β = 0 at first, as in `torch.nn.BatchNorm2d`.
     #[must_use]
     pub fn new(channels: usize) -> Self {
-        Self { channels }
+        Self {
+            channels,
+            epsilon: EPSILON,
+        }
+    }
+
+    /// The same with another ε, which is 1e-5 unless said otherwise.
+    #[must_use]
+    pub fn with_epsilon(self, epsilon: f64) -> Self {
+        Self { epsilon, ..self }
+    }
+
+    /// r of the biased `variance` (C).
+    fn reciprocal_deviation(&self, variance: &Tensor) -> Result<Tensor, Error> {
+        Ok((variance + self.epsilon)?.sqrt()?.recip()?)
     }
 
     /// Running mean and variance: zero and one before training.
@@ -76,7 +86,7 @@ impl BatchNorm {
         Ok(FrozenBatchNorm {
             channels: self.channels,
             mean,
-            reciprocal_deviation: reciprocal_deviation(variance)?,
+            reciprocal_deviation: self.reciprocal_deviation(variance)?,
         })
     }
 
@@ -111,7 +121,7 @@ impl Layer for BatchNorm {
     ) -> Result<(Tensor, Vec<Tensor>), Error> {
         let x = inputs[0];
         let moments = batch_norm::moments(x)?;
-        let r = reciprocal_deviation(&moments.variance)?;
+        let r = self.reciprocal_deviation(&moments.variance)?;
         let at = point(x, &moments.mean, &r, parameters);
         let y = batch_norm::forward(at, &parameters[1])?;
         Ok((y, vec![x.clone(), moments.mean, r, moments.variance]))

@@ -19,12 +19,13 @@ fn every_layer_keeps_its_contract() {
         before: 2,
         behind: 1,
     };
-    let cases: [(Box<dyn Layer>, &[usize]); 38] = [
+    let cases: [(Box<dyn Layer>, &[usize]); 39] = [
         (Box::new(conv([2, 3, 3], 1, 1)), &[2, 4, 5]),
         (Box::new(conv([3, 2, 3], 2, 1).without_bias()), &[3, 5, 4]),
         (Box::new(conv([2, 4, 1], 1, 0)), &[2, 3, 3]),
         (Box::new(conv([1, 2, 2], 2, 0)), &[1, 5, 5]),
         (Box::new(BatchNorm::new(3)), &[3, 2, 3]),
+        (Box::new(BatchNorm::new(2).with_epsilon(0.5)), &[2, 2, 2]),
         (Box::new(BatchNorm::new(1)), &[1, 1, 1]),
         (Box::new(MaxPool::new(2, 2)), &[2, 4, 5]),
         (Box::new(MaxPool::new(3, 1)), &[1, 4, 4]),

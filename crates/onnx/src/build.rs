@@ -148,9 +148,6 @@ impl Builder<'_> {
                 epsilon,
                 ..
             } => {
-                if (epsilon - 1e-5).abs() > 1e-12 {
-                    return refused(format!("has an epsilon of {epsilon}; only 1e-5 is there"));
-                }
                 let &[channels, ref extents @ ..] = &from[..] else {
                     return refused("has no channels");
                 };
@@ -163,8 +160,12 @@ impl Builder<'_> {
                     }
                 };
                 let image = self.reshaped(&[input], step, &image)?;
-                let normalized =
-                    self.behind(&[image], step, BatchNorm::new(channels), &[weight, bias])?;
+                let normalized = self.behind(
+                    &[image],
+                    step,
+                    BatchNorm::new(channels).with_epsilon(epsilon),
+                    &[weight, bias],
+                )?;
                 self.reshaped(&[normalized], step, &from)
             }
             &Operation::LayerNorm {
