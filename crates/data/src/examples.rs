@@ -146,7 +146,8 @@ impl LabelledTensors {
             let got = format!("{:?}", labels.dims());
             return Err(Error::field(name, "labels", expected, got));
         }
-        Self::labelled(name, inputs, labels, &[classes])
+        let labels = class_labels(name, labels, classes)?;
+        Self::labelled(name, inputs, &labels, &[classes])
     }
 
     /// Examples of `inputs` (N, ...) with `labels` for a network whose outputs have this shape (one example): classes (N) or

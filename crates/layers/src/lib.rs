@@ -105,7 +105,7 @@ pub use flatness_kernels::Pairing::{self, MatMul, Product};
 pub use flatness_kernels::conv2d::Window;
 pub use flatness_kernels::convolution::Grid;
 pub use flatness_kernels::cross_entropy::{Correct, count_correct};
-pub use flatness_kernels::{Function, Number};
+pub use flatness_kernels::{Function, Number, add_in_place};
 pub use graph::{Graph, Value};
 pub use group_norm::GroupNorm;
 pub use initializer::Initializer;

@@ -86,7 +86,8 @@ impl Loss {
             expect_shape("outputs", outputs, &[examples, classes])?;
         }
         let rows = outputs.elem_count() / classes.max(1);
-        let of_rows = if labels.dtype() == DType::U32 {
+        let of_rows = if labels.dtype().is_int() {
+            expect_number_type("labels", labels, DType::U32)?;
             expect_shape("labels", labels, &outputs.dims()[..outputs.rank() - 1])?;
             Labels::Classes(labels.flatten_all()?)
         } else {

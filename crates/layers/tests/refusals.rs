@@ -189,27 +189,27 @@ fn labels_and_logits_are_those_of_classes() {
     assert!(message.contains("below 3, got 3"), "{message}");
     let logits = gaussian((5, 3), 1);
     let integers = loss.evaluate(&cast(&logits, DType::I64), labels);
-    refused(integers, "logits: expected f32 or f64, got i64");
+    refused(integers, "outputs: expected f32 or f64, got i64");
     let smooth = Loss::LabelSmoothing { smoothing: 0.1 };
     for loss in [Loss::CrossEntropy, smooth, Loss::SquaredError] {
         let point = loss.evaluate(&logits, labels).unwrap();
         let wider = point.hessian_product(&gaussian((5, 2, 4), 1));
-        let words = "tangents of the logits: expected shape [5, 2, 3], got [5, 2, 4]";
+        let words = "tangents of the outputs: expected shape [5, 2, 3], got [5, 2, 4]";
         refused(wider, words);
         let single = point.hessian_product(&cast(&gaussian((5, 2, 3), 1), DType::F32));
-        refused(single, "tangents of the logits: expected f64, got f32");
+        refused(single, "tangents of the outputs: expected f64, got f32");
     }
 }
 
 #[test]
-fn a_network_of_images_has_no_classes() {
+fn a_network_of_images_takes_a_class_at_each_position() {
     let (stride, padding) = (1, 1);
     let conv = Conv2d::new(2, 3, 3, Window { stride, padding });
     let network = chain(&[2, 4, 4], vec![("conv", Box::new(conv))]).unwrap();
     let (inputs, labels) = (gaussian((5, 2, 4, 4), 1), labels(5, 3, 1));
     let parameters = views(&network, DType::F64);
     let point = network.linearize(&parameters, &inputs, &labels, Loss::CrossEntropy);
-    refused(point, "logits: expected shape [5, 48], got [5, 3, 4, 4]");
+    refused(point, "labels: expected shape [5, 3, 4], got [5]");
 }
 
 #[test]
