@@ -22,6 +22,8 @@ pub(crate) enum Command {
     Ci,
     /// Run the benchmarks
     Bench(BenchOptions),
+    /// Build the Python wheel: the program, and a module that measures PyTorch models with it
+    Wheel(WheelOptions),
 }
 
 #[derive(Debug, Args)]
@@ -88,4 +90,11 @@ pub(crate) struct BenchOptions {
         value_name = "ARGUMENTS"
     )]
     pub(crate) arguments: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WheelOptions {
+    /// Directory to write the wheel to [default: `wheels` where cargo builds]
+    #[arg(long, value_name = "OUT")]
+    pub(crate) out: Option<PathBuf>,
 }

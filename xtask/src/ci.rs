@@ -93,8 +93,11 @@ pub(crate) fn bench(arguments: &[String]) -> Result<ExitCode> {
     run(command)
 }
 
-fn run(mut command: Command) -> Result<ExitCode> {
-    let status = command.status().context("cannot start cargo")?;
+/// Runs a command to its end, for the exit code that it has.
+pub(crate) fn run(mut command: Command) -> Result<ExitCode> {
+    let started = command.status();
+    let status =
+        started.with_context(|| format!("cannot start {}", command.get_program().display()))?;
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     // A signal has no code.
     Ok(ExitCode::from(code.unwrap_or(1)))

@@ -1,7 +1,7 @@
 //! `cargo xtask`: the tasks of this workspace. It never links candle, so it starts at once.
 //!
 //! Exit codes: 0 done; 1 a claim does not hold and `--strict` was given; 2 could not run, with one
-//! sentence on standard error; `ci` and `bench` pass on the code of the command that failed.
+//! sentence on standard error; `ci`, `bench` and `wheel` pass on the code of the command that failed.
 
 mod arguments;
 mod cargo;
@@ -12,6 +12,7 @@ mod pool;
 mod profile;
 mod progress;
 mod reproduce;
+mod wheel;
 
 use std::process::ExitCode;
 
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         Command::Reproduce(options) => reproduce::reproduce(&options),
         Command::Ci => ci::ci(),
         Command::Bench(options) => ci::bench(&options.arguments),
+        Command::Wheel(options) => wheel::wheel(options.out.as_deref()),
     };
     done.unwrap_or_else(|error| {
         // `{:#}` joins the causes with colons; an error of several lines still makes one.

@@ -18,7 +18,7 @@ fn standard_output(mut command: Command) -> String {
 #[test]
 fn help_names_every_command_and_option() {
     let help = standard_output(xtask("--help"));
-    for command in ["reproduce", "ci", "bench"] {
+    for command in ["reproduce", "ci", "bench", "wheel"] {
         assert!(help.contains(command), "{help}");
     }
     let help = standard_output(xtask("reproduce --help"));
@@ -62,6 +62,16 @@ fn what_cannot_run_says_so_in_one_sentence_with_code_2() {
         );
         assert_eq!(said.lines().count(), 1, "{said}");
     }
+}
+
+#[test]
+fn a_wheel_without_maturin_says_how_to_install_it() {
+    assert!(standard_output(xtask("wheel --help")).contains("--out"));
+    let mut command = xtask("wheel --out nowhere");
+    let assertion = command.env("PATH", "").assert().code(2);
+    let said = String::from_utf8_lossy(&assertion.get_output().stderr).into_owned();
+    assert!(said.contains("`pip install maturin`"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
 }
 
 #[test]
