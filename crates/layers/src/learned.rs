@@ -6,7 +6,8 @@
 //! scale     y = θ ⊙ x                  θ̄ += Σ ȳ ⊙ x;    second order   θ̄ += Σ ȳ ⊙ ẋ,   x̄ += ȳ ⊙ θ̇
 //! ```
 //!
-//! θ is spread as in NumPy: its axes are the last ones of an example, and those of one element are repeated.
+//! θ is spread as in NumPy: its axes are the last ones of an example, those of one element are repeated, and first ones of one
+//! element are left out where there are too many.
 
 use candle_core::{DType, Tensor};
 use flatness_kernels::{add, add_in_place};
@@ -63,12 +64,25 @@ fn parameter(name: &str, shape: &[usize], value: f64) -> Vec<Parameter> {
 /// The shape of the input, along which `shape` can be spread.
 fn spread_along(shape: &[usize], inputs: &[&[usize]]) -> Result<Vec<usize>, &'static str> {
     let input = only(inputs)?;
-    let pairs = input.iter().rev().zip(shape.iter().rev());
+    let own = last(shape, input.len());
+    let pairs = input.iter().rev().zip(own.iter().rev());
     let fits = pairs.into_iter().all(|(to, from)| from == to || *from == 1);
-    if shape.len() > input.len() || !fits || shape.contains(&0) {
+    if own.len() > input.len() || !fits || shape.contains(&0) {
         return Err("its parameter cannot be spread over an example");
     }
     Ok(input.to_vec())
+}
+
+/// `shape` without the first axes of one element that it has beyond `axes`.
+fn last(shape: &[usize], axes: usize) -> &[usize] {
+    let beyond = shape.len().saturating_sub(axes);
+    let ones = shape.iter().take(beyond).take_while(|extent| **extent == 1);
+    &shape[ones.count()..]
+}
+
+/// A parameter as it is broadcast with `x` (B, ...).
+fn beside(parameter: &Tensor, x: &Tensor) -> Result<Tensor, Error> {
+    Ok(parameter.reshape(last(parameter.dims(), x.rank() - 1))?)
 }
 
 /// A small tensor that says how many examples there are, as the first extent of `x` does.
@@ -78,14 +92,15 @@ fn counted(x: &Tensor) -> Result<Tensor, Error> {
 
 /// (V, shape) to (1, V, 1, ..., shape) as one block of examples of `axes` axes.
 fn as_block(pieces: &Tensor, axes: usize) -> Result<Tensor, Error> {
-    let (vectors, shape) = (pieces.dim(0)?, &pieces.dims()[1..]);
+    let (vectors, shape) = (pieces.dim(0)?, last(&pieces.dims()[1..], axes));
     let ones = vec![1; axes - shape.len()];
     Ok(pieces.reshape([&[1, vectors], ones.as_slice(), shape].concat())?)
 }
 
 /// Adds a block (B, V, ...) to `sum` (V, shape), over the examples and what `sum` is spread along.
 fn add_spread(sum: &Tensor, block: &Tensor) -> Result<(), Error> {
-    let (axes, shape) = (block.rank() - 2, &sum.dims()[1..]);
+    let axes = block.rank() - 2;
+    let shape = last(&sum.dims()[1..], axes);
     let missing = axes - shape.len();
     let spread = (0..axes).filter(|&axis| axis < missing || shape[axis - missing] == 1);
     let spread: Vec<usize> = std::iter::once(0)
@@ -158,7 +173,7 @@ impl Layer for Offset {
         parameters: &[Tensor],
         inputs: &[&Tensor],
     ) -> Result<(Tensor, Vec<Tensor>), Error> {
-        let y = inputs[0].broadcast_add(&parameters[0])?;
+        let y = inputs[0].broadcast_add(&beside(&parameters[0], inputs[0])?)?;
         Ok((y, vec![counted(inputs[0])?]))
     }
 
@@ -208,20 +223,24 @@ impl Layer for Scale {
         inputs: &[&Tensor],
     ) -> Result<(Tensor, Vec<Tensor>), Error> {
         let x = inputs[0];
-        Ok((x.broadcast_mul(&parameters[0])?, vec![x.clone()]))
+        let y = x.broadcast_mul(&beside(&parameters[0], x)?)?;
+        Ok((y, vec![x.clone()]))
     }
 
     fn jvp(&self, at: Point<'_>, tangent: Tangent<'_>) -> Result<Option<Tensor>, Error> {
         let own = as_block(&tangent.parameters[0], at.input_shapes[0].len())?;
         let moved = at.saved[0].unsqueeze(1)?.broadcast_mul(&own)?;
         Ok(Some(match tangent.input() {
-            Some(dx) => add(&moved, &dx.broadcast_mul(&at.parameters[0])?)?,
+            Some(dx) => add(
+                &moved,
+                &dx.broadcast_mul(&beside(&at.parameters[0], &at.saved[0])?)?,
+            )?,
             None => moved,
         }))
     }
 
     fn vjp_input(&self, at: Point<'_>, _: usize, cotangent: &Tensor) -> Result<Cotangent, Error> {
-        let input = cotangent.broadcast_mul(&at.parameters[0])?;
+        let input = cotangent.broadcast_mul(&beside(&at.parameters[0], &at.saved[0])?)?;
         Ok(Cotangent::Fresh(input))
     }
 

@@ -11,8 +11,8 @@
 //! q = (1 - s) y + s / C (Szegedy et al. 2016, section 7).
 //!
 //! An output of several positions, (T, C) or more, has a class at each; the last axis is that of the classes. The loss of an
-//! example is then the mean over its positions, where one whose class is [`IGNORED`] counts as zero. All values are sums over
-//! the examples of a batch, never means.
+//! example is then the mean over its positions, where one whose class is [`IGNORED`] counts as zero. Squared error and binary
+//! cross-entropy of values are sums over all outputs. All values are sums over the examples of a batch, never means.
 
 use candle_core::{D, DType, Tensor};
 use flatness_kernels::{Activation, cross_entropy};
@@ -112,7 +112,10 @@ impl Loss {
             },
             weight: 1.0,
         };
-        point.scaled(examples as f64 / rows.max(1) as f64)
+        match (self, of_rows) {
+            (Self::SquaredError | Self::BinaryCrossEntropy, Labels::Values(_)) => Ok(point),
+            _ => point.scaled(examples as f64 / rows.max(1) as f64),
+        }
     }
 
     fn by_row(self, outputs: &Tensor, labels: &Labels) -> Result<Rows, Error> {

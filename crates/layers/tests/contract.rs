@@ -19,7 +19,7 @@ fn every_layer_keeps_its_contract() {
         before: 2,
         behind: 1,
     };
-    let cases: [(Box<dyn Layer>, &[usize]); 39] = [
+    let cases: [(Box<dyn Layer>, &[usize]); 41] = [
         (Box::new(conv([2, 3, 3], 1, 1)), &[2, 4, 5]),
         (Box::new(conv([3, 2, 3], 2, 1).without_bias()), &[3, 5, 4]),
         (Box::new(conv([2, 4, 1], 1, 0)), &[2, 3, 3]),
@@ -57,6 +57,8 @@ fn every_layer_keeps_its_contract() {
         (Box::new(Learned::new(&[1, 4])), &[2, 3]),
         (Box::new(Offset::new(&[3, 1])), &[2, 3, 4]),
         (Box::new(Offset::new(&[2, 3])), &[2, 3]),
+        (Box::new(Offset::new(&[1, 2, 3])), &[2, 3]),
+        (Box::new(Scale::new(&[1, 1, 3, 1])), &[2, 3, 4]),
         (Box::new(Scale::new(&[3, 1])), &[2, 3, 4]),
         (Box::new(Scale::new(&[4])), &[4]),
     ];

@@ -115,6 +115,31 @@ fn values_are_labels_too() {
     }
 }
 
+/// Values are held to all outputs at once: an image is a long vector.
+#[test]
+fn values_of_several_axes_are_summed() {
+    let (long, image) = ((EXAMPLES, 6), (EXAMPLES, 2, CLASSES));
+    let (outputs, targets) = (gaussian(long, 1), gaussian(long, 2));
+    let targets = ((targets.tanh().unwrap() + 1.0).unwrap() * 0.5).unwrap();
+    let block = gaussian((EXAMPLES, 2, 6), 3);
+    for loss in [Loss::SquaredError, Loss::BinaryCrossEntropy] {
+        let flat = loss.evaluate(&outputs, &targets).unwrap();
+        let [outputs, targets] = [&outputs, &targets].map(|x| x.reshape(image).unwrap());
+        let point = loss.evaluate(&outputs, &targets).unwrap();
+        let what = format!("{loss:?}");
+        assert_close(&what, &[point.sum()], &[flat.sum()], 1e-14);
+        assert_close(
+            &what,
+            &values(point.gradient()),
+            &values(flat.gradient()),
+            1e-14,
+        );
+        let product = point.hessian_product(&block.reshape((EXAMPLES, 2, 2, CLASSES)).unwrap());
+        let expected = flat.hessian_product(&block).unwrap();
+        assert_close(&what, &values(&product.unwrap()), &values(&expected), 1e-14);
+    }
+}
+
 /// The mean over the positions of an example, of which some do not count.
 #[test]
 fn positions_are_examples_with_weights() {

@@ -310,8 +310,10 @@ impl Builder<'_> {
     }
 }
 
-/// Whether a parameter of shape `own` is broadcast as one of `shape` is, without axes of one element in front.
+/// Whether a parameter of shape `own` is broadcast as one of `shape` is, but for axes of one element in front of either.
 fn is_spread(own: &[usize], shape: &[usize]) -> bool {
+    let ones = own.iter().take_while(|&&extent| extent == 1).count();
+    let own = &own[ones..];
     let front = shape.len().checked_sub(own.len());
     front.is_some_and(|front| {
         shape[..front].iter().all(|&extent| extent == 1) && shape[front..] == *own

@@ -59,7 +59,7 @@ def measure(
     Returns:
         Numbers of the loss L, a mean over the examples, in nats for cross-entropy. For classes it is
         `F.cross_entropy(outputs, y)`, a mean over the positions that count. For floats it is half the squared distance,
-        summed over the last axis of the outputs, of K elements: L = K / 2 · `F.mse_loss(outputs, y)`, and every eigenvalue
+        summed over the K outputs of an example: L = K / 2 · `F.mse_loss(outputs, y)`, and every eigenvalue
         of L is K / 2 times that of the `mse_loss`. `loss="binary-cross-entropy"` is summed in the same way, K times
         `F.binary_cross_entropy_with_logits(outputs, y)`.
 

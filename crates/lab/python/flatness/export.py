@@ -154,19 +154,18 @@ class Subject:
 
 
 def loss_sum(outputs: torch.Tensor, y: torch.Tensor, kind: str, smoothing: float) -> torch.Tensor:
-    """Sum of the losses of outputs (B, ..., C): over the labels that count, or over the examples, each a mean over its
-    positions."""
+    """Sum of the losses of outputs (B, ..., C): over the labels that count, or over the examples, of which cross-entropy with
+    values is a mean over the positions."""
     rows = outputs.reshape(-1, outputs.shape[-1])
     if not y.is_floating_point():
         return F.cross_entropy(rows, y.reshape(-1).long(), reduction="sum", label_smoothing=smoothing)
     targets = y.double().reshape(rows.shape)
     if kind == "cross-entropy":
         total = F.cross_entropy(rows, targets, reduction="sum", label_smoothing=smoothing)
-    elif kind == "binary-cross-entropy":
-        total = F.binary_cross_entropy_with_logits(rows, targets, reduction="sum")
-    else:
-        total = 0.5 * ((rows - targets) ** 2).sum()
-    return total * len(outputs) / len(rows)
+        return total * len(outputs) / len(rows)
+    if kind == "binary-cross-entropy":
+        return F.binary_cross_entropy_with_logits(rows, targets, reduction="sum")
+    return 0.5 * ((rows - targets) ** 2).sum()
 
 
 @contextlib.contextmanager
