@@ -81,25 +81,27 @@ def measure(
         subject.save(directory / "data.npz")
         command = [program, "measure", f"{name}.onnx", "--data", "data.npz", "--json", "--out", str(plots)]
         command += arguments(options)
-        failures: list[str] = []
+        report, failures = None, []
         for exporter in export.EXPORTERS:
             try:
                 exporter(subject, directory / f"{name}.onnx")
             except Exception as error:  # Exporters fail with whatever the model's own code or a library raises.
-                failures.append(f"{exporter.__doc__}: {first_line(error)}")
+                failures.append(Error(f"{exporter.__doc__}: {first_line(error)}"))
                 continue
             try:
                 report, notes = run(command, directory)
                 break
             except Error as error:
                 # Another exporter writes another file, and changes nothing about options and data.
-                if f"{name}.onnx" not in str(error) or exporter is export.EXPORTERS[-1]:
+                if f"{name}.onnx" not in str(error):
                     raise
-                failures.append(str(error))
-        else:
+                failures.append(error)
+        if report is None:
+            refused = next((failure for failure in failures if f"{name}.onnx" in str(failure)), None)
             missing = [package for package in ("onnx", "onnxscript") if importlib.util.find_spec(package) is None]
             advice = [f"install what its exporters need with `pip install {' '.join(missing)}`"] if missing else []
-            raise Error("; ".join(["PyTorch cannot export this model to ONNX", *failures, *advice]))
+            reasons = "; ".join(["PyTorch cannot export this model to ONNX", *map(str, failures), *advice])
+            raise refused or Error(reasons)
         notes += subject.compare(report, options, failures)
         files = [file for file in report.get("files", []) if file.endswith(".svg")]
         return Result(report, notes, [Plot(file[:-4], (plots / file).read_text("utf-8")) for file in files])

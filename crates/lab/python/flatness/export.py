@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import pathlib
 import warnings
@@ -63,6 +64,10 @@ class Subject:
         outputs = self.outputs(self.sample())
         if not isinstance(outputs, torch.Tensor):
             raise Error(f"the model gives a {type(outputs).__name__}; measure one that gives the outputs alone, as a tensor")
+        if outputs.dim() < 2 or len(outputs) != EXAMPLES:
+            raise Error(
+                f"of {EXAMPLES} examples the outputs have shape {list(outputs.shape)}; measure a model that gives (N, outputs)"
+            )
         # PyTorch's own loss has classes in the second axis; the program, as language models, in the last.
         shape, labels = list(outputs.shape[1:]), list(self.y.shape[1:])
         self.is_channel_first = (
@@ -113,7 +118,7 @@ class Subject:
         scale = largest**2 if kind == "squared-error" else largest
         return total / counted, 8 * torch.finfo(precision).eps * scale
 
-    def compare(self, report: dict[str, Any], options: dict[str, Any], failures: list[str]) -> list[str]:
+    def compare(self, report: dict[str, Any], options: dict[str, Any], failures: list[Error]) -> list[str]:
         """Holds the result to the model; remarks about it.
 
         Raises:
@@ -141,6 +146,7 @@ class Subject:
                 raise Error(
                     f"the loss is {report['loss']:.10g} as measured and {loss:.10g} by PyTorch; the export is not the model, "
                     "whose Python code may depend on values, draw random numbers or count examples"
+                    + "".join(f"; {note}" for note in notes)
                 )
         return notes
 
@@ -212,9 +218,10 @@ EXPORTERS = [by_torch_export, by_tracing]
 def export(subject: Subject, path: pathlib.Path, **options: Any) -> None:
     names = dict(input_names=["x"], output_names=["outputs"], verbose=False)
     disabled = logging.root.manager.disable
-    with warnings.catch_warnings(), subject.classes_last():
+    # What is wrong is an exception; what exporters print, they print about themselves.
+    out, err = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
+    with out, err, warnings.catch_warnings(), subject.classes_last():
         warnings.simplefilter("ignore")
-        # What is wrong is an exception; the rest is about the exporter itself.
         logging.disable(logging.WARNING)
         try:
             torch.onnx.export(subject.model, (subject.sample(),), str(path), **names, **options)
