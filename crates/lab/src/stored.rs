@@ -36,8 +36,13 @@ pub(crate) struct Weighted {
 
 impl Stored {
     /// Reads the file at `path`: of a checkpoint, for the network called `model` or else the one that it names, what lies at
-    /// or under `entry`.
-    pub(crate) fn read(path: &Path, model: Option<&str>, entry: Option<&str>) -> Result<Self> {
+    /// or under `entry`; in an ONNX file, `constants` are initialisers that are no parameters.
+    pub(crate) fn read(
+        path: &Path,
+        model: Option<&str>,
+        entry: Option<&str>,
+        constants: &[String],
+    ) -> Result<Self> {
         let (path, file) = (path.to_owned(), path.display());
         if path.extension().is_some_and(|end| end == "onnx") {
             for (given, option) in [(model, "--model"), (entry, "--entry")] {
@@ -50,9 +55,12 @@ impl Stored {
             let name = path.file_stem().unwrap_or_default();
             return Ok(Self {
                 name: name.to_string_lossy().into_owned(),
-                form: Form::Onnx(Box::new(flatness_onnx::read(&path)?)),
+                form: Form::Onnx(Box::new(flatness_onnx::read(&path, constants)?)),
                 path,
             });
+        }
+        if !constants.is_empty() {
+            bail!("--constants is for ONNX files; {file} is a checkpoint, leave it out");
         }
         let mut checkpoint = checkpoint::read(&path)?;
         if let Some(entry) = entry {

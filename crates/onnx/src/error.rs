@@ -57,6 +57,16 @@ pub enum Error {
         /// What is wrong with it, as a predicate.
         reason: String,
     },
+    /// A name of a constant that no initialiser has.
+    #[error("{origin} has no initialiser {name} that could be a constant; there are {names}")]
+    Constant {
+        /// File or other origin of the bytes.
+        origin: String,
+        /// Name asked for.
+        name: String,
+        /// The first names.
+        names: String,
+    },
     /// A tensor whose elements cannot be read.
     #[error("{origin}: its tensor {name} {reason}")]
     Tensor {

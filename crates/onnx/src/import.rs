@@ -51,8 +51,25 @@ pub(crate) fn import(
     source: &Source,
     directory: Option<&Path>,
     origin: &str,
+    constants: &[String],
 ) -> Result<Import, Error> {
     let graph = &source.graph;
+    let known = || {
+        graph
+            .initializer
+            .iter()
+            .map(|initializer| initializer.name.as_str())
+    };
+    if let Some(name) = constants
+        .iter()
+        .find(|name| !known().any(|known| known == *name))
+    {
+        return Err(Error::Constant {
+            origin: origin.to_owned(),
+            name: name.clone(),
+            names: known().take(8).collect::<Vec<_>>().join(", "),
+        });
+    }
     let mut uses = HashMap::new();
     let taken = graph.node.iter().flat_map(|node| &node.input);
     for name in taken.chain(graph.output.iter().map(|output| &output.name)) {
@@ -70,7 +87,7 @@ pub(crate) fn import(
         notes: Vec::new(),
         room: MAX_COMPUTED,
     };
-    importer.initializers(origin)?;
+    importer.initializers(origin, constants)?;
     importer.input(origin)?;
     for node in &graph.node {
         importer.node(node, origin)?;
@@ -78,9 +95,12 @@ pub(crate) fn import(
     importer.finish(origin)
 }
 
+/// What no weight that was trained is, and a mask before a softmax has.
+const MASKED: f64 = -1e4;
+
 impl<'m> Importer<'m> {
-    fn initializers(&mut self, origin: &str) -> Result<(), Error> {
-        let mut constants = Vec::new();
+    fn initializers(&mut self, origin: &str, said: &[String]) -> Result<(), Error> {
+        let (mut constants, mut masks) = (Vec::new(), Vec::new());
         for (index, initializer) in self.source.graph.initializer.iter().enumerate() {
             let name = initializer.name.as_str();
             let refused = |reason: Reason| Error::Tensor {
@@ -91,7 +111,16 @@ impl<'m> Importer<'m> {
             let number = tensor::number(initializer).map_err(refused)?;
             let shape = tensor::shape(initializer).map_err(refused)?;
             let provenance = self.provenances.of(name);
-            let is_weight = number.kind() == Kind::Float
+            let is_open = number.kind() == Kind::Float && !said.iter().any(|said| said == name);
+            let is_mask = is_open
+                && provenance == Provenance::Unknown
+                && tensor::any(initializer, self.directory, |value| value <= MASKED)
+                    .map_err(refused)?;
+            if is_mask {
+                masks.push(name);
+            }
+            let is_weight = is_open
+                && !is_mask
                 && match provenance {
                     Provenance::Parameter | Provenance::Folded(_) => true,
                     Provenance::Unknown => !shape.is_empty(),
@@ -116,6 +145,12 @@ impl<'m> Importer<'m> {
                 Operand::Constant(array)
             };
             self.values.insert(name, operand);
+        }
+        if !masks.is_empty() {
+            let names = masks.join(", ");
+            self.notes.push(format!(
+                "taken for constants, since they have numbers below {MASKED}, as masks have: {names}"
+            ));
         }
         if !constants.is_empty() {
             let names = constants.join(", ");

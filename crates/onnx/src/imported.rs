@@ -26,28 +26,36 @@ pub struct Imported {
     pub notes: Vec<String>,
 }
 
-/// Reads the ONNX file at `path`, and the files beside it that hold its tensors.
+/// Reads the ONNX file at `path`, and the files beside it that hold its tensors. `constants` are the names of initialisers that
+/// are no parameters, though nothing in the file says so: buffers of a floating type.
 ///
 /// # Errors
 /// [`Error::Read`] and those of [`decode`].
-pub fn read(path: &Path) -> Result<Imported, Error> {
+pub fn read(path: &Path, constants: &[String]) -> Result<Imported, Error> {
     let bytes = file::bytes(path)?;
     let directory = match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
-    decode(bytes, Some(directory), &path.display().to_string())
+    let origin = path.display().to_string();
+    decode(bytes, Some(directory), &origin, constants)
 }
 
-/// The network in `bytes`; tensors in other files are looked for in `directory`, and `origin` names the bytes in errors.
+/// The network in `bytes`, as [`read`] reads it; tensors in other files are looked for in `directory`, and `origin` names the
+/// bytes in errors.
 ///
 /// # Errors
 /// [`Error::Foreign`] and [`Error::Format`] for bytes that are no ONNX model, [`Error::Opset`], [`Error::Inputs`] and
 /// [`Error::Place`] for models that no network here can be, [`Error::Operator`] and [`Error::Node`] for what is not there,
-/// [`Error::Tensor`] for tensors that cannot be read.
-pub fn decode(bytes: Vec<u8>, directory: Option<&Path>, origin: &str) -> Result<Imported, Error> {
+/// [`Error::Tensor`] for tensors that cannot be read, [`Error::Constant`] for a name that is none.
+pub fn decode(
+    bytes: Vec<u8>,
+    directory: Option<&Path>,
+    origin: &str,
+    constants: &[String],
+) -> Result<Imported, Error> {
     let source = file::decode(bytes, origin)?;
-    let import::Import { plan, notes } = import::import(&source, directory, origin)?;
+    let import::Import { plan, notes } = import::import(&source, directory, origin, constants)?;
     let network = network(&plan, origin)?;
     let (parameters, buffers) = values(&source, &plan, &network, directory, origin)?;
     Ok(Imported {

@@ -169,6 +169,17 @@ pub(crate) fn visit(
     Ok(())
 }
 
+/// Whether an element has `property`.
+pub(crate) fn any(
+    tensor: &Tensor,
+    directory: Option<&Path>,
+    property: impl Fn(f64) -> bool,
+) -> Result<bool, Reason> {
+    let mut found = false;
+    visit(tensor, directory, &mut |value| found |= property(value))?;
+    Ok(found)
+}
+
 /// The tensor as a constant. One number of float32 that a short decimal rounds to is that decimal: 1e-5, not
 /// 9.99999974e-6, which is what the program that was exported says.
 pub(crate) fn array(tensor: &Tensor, directory: Option<&Path>) -> Result<Array, Reason> {

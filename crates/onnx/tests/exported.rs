@@ -156,7 +156,7 @@ fn check(case: &Case, network: &Network, parameters: &Tensor, golden: &Golden) {
 #[test]
 fn networks_have_pytorchs_curvature() {
     for case in cases().iter().filter(|case| !case.parameters.is_empty()) {
-        let imported = flatness_onnx::read(&directory().join(format!("{}.onnx", case.name)));
+        let imported = flatness_onnx::read(&directory().join(format!("{}.onnx", case.name)), &[]);
         let imported = imported.unwrap_or_else(|error| panic!("{error}"));
         let names: Vec<&str> = {
             let parameters = imported.network.layout().parameters().iter();
@@ -191,7 +191,7 @@ fn a_batch_norm_in_a_convolution_is_said() {
         .iter()
         .find(|case| case.name == "cifar-folded")
         .unwrap();
-    let imported = flatness_onnx::read(&directory().join("cifar-folded.onnx")).unwrap();
+    let imported = flatness_onnx::read(&directory().join("cifar-folded.onnx"), &[]).unwrap();
     assert!(
         imported
             .notes

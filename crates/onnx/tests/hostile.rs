@@ -102,7 +102,7 @@ fn affine(weight: Message) -> Vec<u8> {
 }
 
 fn refusal(bytes: &[u8]) -> String {
-    decode(bytes.to_vec(), None, "net.onnx")
+    decode(bytes.to_vec(), None, "net.onnx", &[])
         .expect_err("a refusal")
         .to_string()
 }
@@ -110,7 +110,7 @@ fn refusal(bytes: &[u8]) -> String {
 #[test]
 fn a_whole_model_is_read() {
     let bytes = affine(tensor("fc.weight", &[2, 2], &[1.0, 2.0, 3.0, 4.0]));
-    let imported = decode(bytes, None, "net.onnx").unwrap();
+    let imported = decode(bytes, None, "net.onnx", &[]).unwrap();
     let parameters = imported.parameters.to_vec1::<f32>().unwrap();
     // The file has (inputs, outputs), PyTorch (outputs, inputs).
     assert_eq!(parameters, [1.0, 3.0, 2.0, 4.0, 0.5, 1.0]);
@@ -143,7 +143,7 @@ fn equal_initialisers_are_several_parameters_unless_a_matrix_is_tied() {
         tensor("onnx::MatMul_9", &[2, 2], &[1.0, 3.0, 2.0, 4.0]),
         tensor("onnx::MatMul_10", &[2, 2], &[9.0, 10.0, 11.0, 12.0]),
     ];
-    let imported = decode(model(17, &nodes, &tensors), None, "net.onnx").unwrap();
+    let imported = decode(model(17, &nodes, &tensors), None, "net.onnx", &[]).unwrap();
     let parameters = imported.network.layout().parameters().iter();
     let names: Vec<&str> = parameters
         .map(|parameter| parameter.name.as_str())
@@ -258,7 +258,7 @@ fn external_data_are_read_beside_the_model_and_nowhere_else() {
             affine(elsewhere("fc.weight", &[2, 2], location, offset)),
         )
         .unwrap();
-        read(&path).map(|imported| imported.parameters.to_vec1::<f32>().unwrap())
+        read(&path, &[]).map(|imported| imported.parameters.to_vec1::<f32>().unwrap())
     };
     assert_eq!(read("net.data", "4").unwrap()[..4], [1.0, 3.0, 2.0, 4.0]);
     #[cfg(unix)]
@@ -301,11 +301,11 @@ fn other_files_are_named() {
         (b"Hello, world", "is not a whole ONNX file"),
     ] {
         std::fs::write(&path, bytes).unwrap();
-        let refusal = read(&path).unwrap_err().to_string();
+        let refusal = read(&path, &[]).unwrap_err().to_string();
         assert!(refusal.contains(expected), "{refusal}");
     }
     assert!(matches!(
-        read(&directory.path().join("nothing")),
+        read(&directory.path().join("nothing"), &[]),
         Err(Error::Read { .. })
     ));
 }
@@ -374,7 +374,7 @@ fn damaged_files_never_panic() {
                     }
                 }
             }
-            if let Err(error) = decode(bytes, None, "net.onnx") {
+            if let Err(error) = decode(bytes, None, "net.onnx", &[]) {
                 assert!(!error.to_string().is_empty());
             }
         }

@@ -89,7 +89,7 @@ def measure(
                 failures.append(Error(f"{exporter.__doc__}: {first_line(error)}"))
                 continue
             try:
-                report, notes = run(command, directory)
+                report, notes = run(command + subject.constants(directory / f"{name}.onnx"), directory)
                 break
             except Error as error:
                 # Another exporter writes another file, and changes nothing about options and data.

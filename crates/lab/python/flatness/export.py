@@ -89,6 +89,16 @@ class Subject:
     def save(self, path: pathlib.Path) -> None:
         numpy.savez(path, x=self.x.cpu().numpy(), y=self.y.cpu().numpy())
 
+    def constants(self, path: pathlib.Path) -> list[str]:
+        """The option that tells the buffers in the exported file, such as tables of positions, from parameters."""
+        import onnx
+
+        kind = torch.nn.modules.batchnorm._BatchNorm
+        statistics = {buffer for module in self.model.modules() if isinstance(module, kind) for buffer in module.buffers()}
+        named = {name for name, buffer in self.model.named_buffers() if buffer.is_floating_point() and buffer not in statistics}
+        there = {tensor.name for tensor in onnx.load(str(path), load_external_data=False).graph.initializer}
+        return [f"--constants={','.join(sorted(named & there))}"] if named & there else []
+
     @contextlib.contextmanager
     def classes_last(self) -> Iterator[None]:
         """The model with the classes in the last axis of its outputs."""

@@ -27,6 +27,10 @@ pub(crate) struct MeasureOptions {
     /// fit the network]
     #[arg(long, value_name = "NAME")]
     pub(crate) entry: Option<String>,
+    /// Of an ONNX file, take these initialisers as constants and not as parameters: buffers of a floating type, which the file
+    /// cannot tell apart
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) constants: Vec<String>,
     /// Take nothing from the record of a run beside the checkpoint
     #[arg(long)]
     pub(crate) ignore_run: bool,
@@ -329,6 +333,10 @@ pub(crate) struct ProductOptions {
     /// Take the weights at or under this key of the file [default: the only ones that fit the network]
     #[arg(long, value_name = "NAME")]
     pub(crate) entry: Option<String>,
+    /// Of an ONNX file, take these initialisers as constants and not as parameters: buffers of a floating type, which the file
+    /// cannot tell apart
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) constants: Vec<String>,
     /// Inputs, labels and vector, a safetensors file
     #[arg(long, value_name = "FILE")]
     pub(crate) data: PathBuf,

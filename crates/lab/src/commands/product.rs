@@ -58,7 +58,7 @@ pub(crate) fn product(options: &ProductOptions) -> Result<()> {
     };
     let machine = Machine::new(&computing, None)?;
     let (model, entry) = (options.model.as_deref(), options.entry.as_deref());
-    let stored = Stored::read(&options.weights, model, entry)?;
+    let stored = Stored::read(&options.weights, model, entry, &options.constants)?;
     let tensors = candle_core::safetensors::load(&options.data, &Device::Cpu)
         .with_context(|| format!("cannot read the data {}", options.data.display()))?;
     let mut outputs = stored.outputs()?;

@@ -28,7 +28,7 @@ pub(super) struct Setting {
 impl Setting {
     pub(super) fn of(options: &MeasureOptions, origin: &Origin, request: &Request) -> Result<Self> {
         let (model, entry) = (options.model.as_deref(), options.entry.as_deref());
-        let stored = Stored::read(&origin.checkpoint, model, entry)?;
+        let stored = Stored::read(&origin.checkpoint, model, entry, &options.constants)?;
         let file = options.data.data.as_deref();
         let tensors = file.filter(|path| TensorFile::is_one(path));
         let tensors = tensors.map(TensorFile::read).transpose()?;
