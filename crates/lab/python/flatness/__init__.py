@@ -29,6 +29,9 @@ from .result import Error, Matrix, Number, Plot, Result
 if TYPE_CHECKING:
     import torch
 
+# Under the name that users catch it by.
+Error.__module__ = __name__
+
 __all__ = ["Error", "Matrix", "Number", "Plot", "Result", "binary", "measure"]
 
 
@@ -115,17 +118,13 @@ def binary() -> str:
     """
     chosen = os.environ.get("FLATNESS_BINARY")
     if chosen:
-        if shutil.which(chosen) is None:
+        found = shutil.which(chosen)
+        if found is None:
             raise Error(f"FLATNESS_BINARY is {chosen}, which is no program")
-        return os.path.abspath(shutil.which(chosen))
-    schemes = [sysconfig.get_default_scheme() if hasattr(sysconfig, "get_default_scheme") else None, f"{os.name}_user"]
-    for scheme in schemes:
-        if scheme is None or scheme in sysconfig.get_scheme_names():
-            scripts = sysconfig.get_path("scripts", scheme) if scheme else sysconfig.get_path("scripts")
-            found = shutil.which("flatness", path=scripts)
-            if found:
-                return os.path.abspath(found)
-    found = shutil.which("flatness")
+        return os.path.abspath(found)
+    # Where pip installs programs, for this Python and for this user; None is the PATH.
+    places = [sysconfig.get_path("scripts"), sysconfig.get_path("scripts", f"{os.name}_user"), None]
+    found = next(filter(None, (shutil.which("flatness", path=place) for place in places)), None)
     if found is None:
         raise Error(
             "there is no program `flatness`, neither beside this Python nor on the PATH; install the wheel `flatness`, or set "
@@ -168,7 +167,9 @@ def sentence(said: str) -> str:
     return re.sub(r"\s*\n\s*", " ", re.sub(r"\n\s*\n\s*", "; ", said)).strip("; ")
 
 
-def first_line(error: Exception) -> str:
-    """Kind and first line of an error of PyTorch, which may be pages long."""
+def first_line(error: BaseException) -> str:
+    """Kind and first line of what an error of PyTorch, which may be pages long, comes from."""
+    while error.__cause__ is not None:
+        error = error.__cause__
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
