@@ -174,6 +174,12 @@ impl LabelledTensors {
             return field("inputs", expected, "none".to_owned());
         }
         let (classes, positions) = outputs.split_last().unwrap_or((&0, &[]));
+        let one_value = !labels.dtype().is_int() && labels.rank() == 1 && outputs == [1];
+        let labels = &if one_value {
+            labels.unsqueeze(1)?
+        } else {
+            labels.clone()
+        };
         let expected = if labels.dtype().is_int() {
             positions
         } else {

@@ -13,6 +13,9 @@ use crate::examples::LabelledTensors;
 /// Ends of the names of such files.
 const ENDS: [&str; 2] = ["safetensors", "npz"];
 
+/// How far from one a distribution in single precision may sum.
+const TOLERANCE: f64 = 1e-3;
+
 /// Whole numbers below this are themselves in single precision.
 const EXACT: f64 = 16_777_216.0;
 
@@ -103,6 +106,38 @@ impl TensorFile {
     #[must_use]
     pub fn has_classes(&self) -> bool {
         self.y.dtype().is_int()
+    }
+
+    /// Refuses values that are no probabilities, and where `sum_to_one`, no distributions along the last axis.
+    ///
+    /// # Errors
+    /// [`Error::Tensors`].
+    pub fn check_probabilities(&self, sum_to_one: bool) -> Result<()> {
+        if self.has_classes() {
+            return Ok(());
+        }
+        let values = self.y.to_dtype(DType::F64)?;
+        let width = values.dims().last().copied().unwrap_or(1).max(1);
+        let values = values.flatten_all()?.to_vec1::<f64>()?;
+        let wrong = |reason: String| {
+            let path = self.name.clone().into();
+            Err(Error::Tensors { path, reason })
+        };
+        if let Some(got) = values.iter().find(|value| !(0.0..=1.0).contains(*value)) {
+            return wrong(format!(
+                "holds {got} in y, where this loss takes probabilities; --loss squared-error takes any values"
+            ));
+        }
+        let sums = values.chunks(width).map(|row| row.iter().sum::<f64>());
+        match sums
+            .into_iter()
+            .find(|sum| sum_to_one && (sum - 1.0).abs() > TOLERANCE)
+        {
+            Some(sum) => wrong(format!(
+                "holds a row of y that sums to {sum}, where cross-entropy takes distributions over the classes, which sum to 1"
+            )),
+            None => Ok(()),
+        }
     }
 
     /// The examples of a network whose outputs have this shape (one example).

@@ -76,6 +76,10 @@ impl Stored {
         })
     }
 
+    pub(crate) fn is_onnx(&self) -> bool {
+        matches!(self.form, Form::Onnx(_))
+    }
+
     /// Shape of the outputs for labels that say nothing of it.
     pub(crate) fn outputs(&self) -> Result<Vec<usize>> {
         match &self.form {

@@ -122,11 +122,18 @@ impl Builder<'_> {
             Operation::Sum => self.put(step, Sum, &[]),
             Operation::Product => self.put(step, Product, &[]),
             Operation::MatMul => self.put(step, MatMul, &[]),
-            &Operation::Affine { weight, bias } => {
-                let &[outputs, inputs] = &of(weight)[..] else {
+            &Operation::Affine {
+                weight,
+                bias,
+                is_inputs_first,
+            } => {
+                let &[rows, columns] = &of(weight)[..] else {
                     return refused("has no matrix");
                 };
-                let layer = Affine::new(inputs, outputs);
+                let layer = match is_inputs_first {
+                    true => Affine::new(rows, columns).with_inputs_first(),
+                    false => Affine::new(columns, rows),
+                };
                 match bias {
                     Some(bias) => self.put(step, layer, &[weight, bias]),
                     None => self.put(step, layer.without_bias(), &[weight]),

@@ -7,10 +7,11 @@ use crate::Error;
 use crate::array::{Array, Kind, Reason};
 use crate::file::Source;
 use crate::layout::Layout;
+use crate::movement::Movement;
 use crate::names::{self, Provenance, Provenances};
 use crate::operand::{Call, Held, Operand, Value};
 use crate::operators;
-use crate::plan::Plan;
+use crate::plan::{Operation, Plan};
 use crate::proto::{Node, ValueInfo};
 use crate::tensor;
 use crate::weights::Weights;
@@ -19,7 +20,16 @@ use crate::weights::Weights;
 const MAX_COMPUTED: usize = 1 << 28;
 
 /// Examples where the file leaves their number open: a prime that no extent of a network is likely to have.
-const MARKERS: [usize; 3] = [4099, 5003, 6007];
+const MARKERS: [usize; 5] = [4099, 5003, 6007, 7001, 8009];
+
+/// A name of the file as a sentence has it: short, and with nothing that a terminal obeys.
+fn shown(name: &str) -> String {
+    let short: String = name.chars().take(80).collect();
+    match short.as_str() {
+        "" => "without a name".to_owned(),
+        short => short.escape_debug().to_string(),
+    }
+}
 
 /// The graph so far.
 #[derive(Debug)]
@@ -70,6 +80,28 @@ pub(crate) fn import(
             names: known().take(8).collect::<Vec<_>>().join(", "),
         });
     }
+    let (is_open, import) = with_marker(source, directory, origin, constants, 0)?;
+    // What depends on the number of examples is another plan for another number.
+    if is_open && with_marker(source, directory, origin, constants, 1)?.1.plan != import.plan {
+        let input = graph.input.first().map_or("", |input| input.name.as_str());
+        return Err(Error::Place {
+            origin: origin.to_owned(),
+            place: format!("input {input}"),
+            reason: "has a number of examples with which the network computes; its outputs must not depend on it".to_owned(),
+        });
+    }
+    Ok(import)
+}
+
+/// The import with the `skip`-th marker where the number of examples is open, and whether it is.
+fn with_marker(
+    source: &Source,
+    directory: Option<&Path>,
+    origin: &str,
+    constants: &[String],
+    skip: usize,
+) -> Result<(bool, Import), Error> {
+    let graph = &source.graph;
     let mut uses = HashMap::new();
     let taken = graph.node.iter().flat_map(|node| &node.input);
     for name in taken.chain(graph.output.iter().map(|output| &output.name)) {
@@ -88,11 +120,12 @@ pub(crate) fn import(
         room: MAX_COMPUTED,
     };
     importer.initializers(origin, constants)?;
-    importer.input(origin)?;
+    importer.input(origin, skip)?;
+    let is_open = MARKERS.contains(&importer.marker);
     for node in &graph.node {
         importer.node(node, origin)?;
     }
-    importer.finish(origin)
+    Ok((is_open, importer.finish(origin)?))
 }
 
 /// What no weight that was trained is, and a mask before a softmax has.
@@ -105,7 +138,7 @@ impl<'m> Importer<'m> {
             let name = initializer.name.as_str();
             let refused = |reason: Reason| Error::Tensor {
                 origin: origin.to_owned(),
-                name: name.to_owned(),
+                name: shown(name),
                 reason: reason.into_owned(),
             };
             let number = tensor::number(initializer).map_err(refused)?;
@@ -123,7 +156,8 @@ impl<'m> Importer<'m> {
                 && !is_mask
                 && match provenance {
                     Provenance::Parameter | Provenance::Folded(_) => true,
-                    Provenance::Unknown => !shape.is_empty(),
+                    // Numbers of the exporter have names of its own.
+                    Provenance::Unknown => !shape.is_empty() || names::is_stated(name),
                     Provenance::Buffer | Provenance::Constant => false,
                 };
             let operand = if is_weight {
@@ -167,7 +201,7 @@ impl<'m> Importer<'m> {
         Ok(())
     }
 
-    fn input(&mut self, origin: &str) -> Result<(), Error> {
+    fn input(&mut self, origin: &str, skip: usize) -> Result<(), Error> {
         let graph = &self.source.graph;
         // Before IR version 4 initialisers were inputs too.
         let inputs = graph
@@ -217,7 +251,7 @@ impl<'m> Importer<'m> {
                 ));
                 *batch
             }
-            _ => self.open_marker(),
+            _ => self.open_marker(skip),
         };
         self.plan.input = example.clone();
         let layout = Layout::in_front(&example);
@@ -226,8 +260,8 @@ impl<'m> Importer<'m> {
         Ok(())
     }
 
-    /// A marker that no extent of an initialiser is a multiple of.
-    fn open_marker(&self) -> usize {
+    /// The `skip`-th marker that no extent of an initialiser is a multiple of.
+    fn open_marker(&self, skip: usize) -> usize {
         let tensors = self.source.graph.initializer.iter();
         let extents: Vec<i64> = tensors
             .flat_map(|tensor| tensor.dims.iter().copied())
@@ -237,15 +271,16 @@ impl<'m> Importer<'m> {
                 .iter()
                 .all(|extent| *extent == 0 || extent % *marker as i64 != 0)
         };
-        MARKERS.into_iter().find(is_free).unwrap_or(MARKERS[0])
+        let mut free = MARKERS.into_iter().filter(is_free);
+        free.nth(skip).unwrap_or(MARKERS[skip])
     }
 
     fn node(&mut self, node: &'m Node, origin: &str) -> Result<(), Error> {
         let is_fixed = self.marker == 1;
         let refused = |reason: Reason| Error::Node {
             origin: origin.to_owned(),
-            node: node.name.clone(),
-            operator: node.op_type.clone(),
+            node: shown(&node.name),
+            operator: shown(&node.op_type),
             // An axis of one element may be that of the batch, or any other.
             reason: match is_fixed && reason.contains("batch axis") {
                 true => format!("{reason}; export the model with a batch of no fixed size"),
@@ -254,10 +289,10 @@ impl<'m> Importer<'m> {
         };
         let rule = operators::rule(&node.domain, &node.op_type).ok_or_else(|| Error::Operator {
             origin: origin.to_owned(),
-            node: node.name.clone(),
+            node: shown(&node.name),
             operator: match node.domain.as_str() {
-                "" => node.op_type.clone(),
-                domain => format!("{domain}.{}", node.op_type),
+                "" => shown(&node.op_type),
+                domain => shown(&format!("{domain}.{}", node.op_type)),
             },
             known: operators::names().join(", "),
         })?;
@@ -336,8 +371,28 @@ impl<'m> Importer<'m> {
         if number == 0 {
             return Err(refused(name, "is the input"));
         }
+        let number = if self.plan.shape(number).is_empty() {
+            // One number for each example is an output of one element.
+            let operation = Operation::Move(Movement::Reshape(vec![1]));
+            let pushed = self.plan.push("output", operation, &[number], vec![1]);
+            pushed.map_err(|reason| refused(name, &reason))?
+        } else {
+            number
+        };
         self.plan.trim(number);
         self.weights.retain(&mut self.plan);
+        let open = self.plan.weights.iter().filter(|weight| {
+            let local = weight.name.rsplit('.').next().unwrap_or_default();
+            let is_usual = ["weight", "bias", "in_proj_weight", "in_proj_bias"].contains(&local);
+            !is_usual && self.provenances.of(&weight.name) == Provenance::Unknown
+        });
+        let open: Vec<&str> = open.take(8).map(|weight| weight.name.as_str()).collect();
+        if !open.is_empty() {
+            let names = open.join(", ");
+            self.notes.push(format!(
+                "counted as parameters, since the file cannot tell them from buffers: {names}; --constants NAMES says which are not"
+            ));
+        }
         self.notes.extend(self.weights.notes());
         Ok(Import {
             plan: self.plan,

@@ -80,6 +80,14 @@ pub(crate) fn is_made_up(name: &str) -> bool {
         || !behind.is_empty() && behind.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// Whether a name is one of PyTorch's and not of a value between nodes.
+pub(crate) fn is_stated(name: &str) -> bool {
+    !is_made_up(name)
+        && !name.starts_with('/')
+        && !name.contains("Constant")
+        && !name.contains("_output_")
+}
+
 /// The module that `node` is of, `blocks.0.fc1`; empty for the whole network, none where nothing says it.
 pub(crate) fn module(node: &Node) -> Option<String> {
     if let Some(scopes) = entry(&node.metadata, "pkg.torch.onnx.name_scopes") {

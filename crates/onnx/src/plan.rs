@@ -102,10 +102,11 @@ pub(crate) enum Operation {
     Product,
     /// On the last two axes, with those before them broadcast.
     MatMul,
-    /// x Wᵀ + b on the last axis.
+    /// x Wᵀ + b on the last axis, or x W + b where the parameter is (inputs, outputs).
     Affine {
         weight: WeightId,
         bias: Option<WeightId>,
+        is_inputs_first: bool,
     },
     Convolution {
         weight: WeightId,

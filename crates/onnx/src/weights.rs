@@ -97,6 +97,13 @@ impl Importer<'_> {
         Ok(self.plan.weights.len() - 1)
     }
 
+    /// Whether the exporter computed `held` from a parameter.
+    pub(crate) fn is_copy(&self, held: &Held) -> bool {
+        let initializer = &self.source.graph.initializer[held.tensor].name;
+        let is_folded = matches!(self.provenances.of(initializer), Provenance::Folded(_));
+        is_folded || names::is_made_up(&held.name)
+    }
+
     fn name(&mut self, call: &Call<'_>, held: &Held, role: Option<Role>) -> Result<String, Reason> {
         let initializer = &self.source.graph.initializer[held.tensor];
         let provenance = self.provenances.of(&initializer.name);
@@ -325,7 +332,7 @@ impl Operation {
             | Self::ScaleBy(weight, _)
             | Self::Parameter(weight)
             | Self::Embedding(weight) => vec![weight],
-            Self::Affine { weight, bias }
+            Self::Affine { weight, bias, .. }
             | Self::Convolution { weight, bias, .. }
             | Self::TransposedConvolution { weight, bias, .. } => {
                 std::iter::once(weight).chain(bias).collect()

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use candle_core::{Device, Tensor};
 use flatness_onnx::{Error, decode, read};
 
 /// A message of protobuf, field by field.
@@ -112,9 +113,109 @@ fn a_whole_model_is_read() {
     let bytes = affine(tensor("fc.weight", &[2, 2], &[1.0, 2.0, 3.0, 4.0]));
     let imported = decode(bytes, None, "net.onnx", &[]).unwrap();
     let parameters = imported.parameters.to_vec1::<f32>().unwrap();
-    // The file has (inputs, outputs), PyTorch (outputs, inputs).
-    assert_eq!(parameters, [1.0, 3.0, 2.0, 4.0, 0.5, 1.0]);
+    // Under its own name a matrix is as PyTorch has it, (inputs, outputs) where the model multiplies x W.
+    assert_eq!(parameters, [1.0, 2.0, 3.0, 4.0, 0.5, 1.0]);
     assert_eq!(imported.notes.len(), 1, "{:?}", imported.notes);
+    let views = imported
+        .network
+        .layout()
+        .views(&imported.parameters)
+        .unwrap();
+    let x = Tensor::new(&[[1f32, -1.0]], &Device::Cpu).unwrap();
+    let y = imported.network.forward(&views, &x).unwrap();
+    assert_eq!(y.to_vec2::<f32>().unwrap(), [[-1.5, -1.0]]);
+}
+
+/// x W and x Wᵀ with one W: one parameter, whose gradient has both.
+#[test]
+fn a_matrix_used_both_ways_is_one_parameter() {
+    let transposed = Message::default().bytes(1, "transB").number(3, 1);
+    let nodes = [
+        node("MatMul", &["x", "w"], "z"),
+        node("Gemm", &["z", "w"], "y").message(5, &transposed),
+    ];
+    let bytes = model(17, &nodes, &[tensor("w", &[2, 2], &[1.0, 2.0, 3.0, 4.0])]);
+    let imported = decode(bytes, None, "net.onnx", &[]).unwrap();
+    assert_eq!(imported.network.layout().dim(), 4);
+    let views = imported
+        .network
+        .layout()
+        .views(&imported.parameters)
+        .unwrap();
+    let x = Tensor::new(&[[1f32, 0.0]], &Device::Cpu).unwrap();
+    let y = imported.network.forward(&views, &x).unwrap();
+    // (1, 2) W' of W = (1 2; 3 4).
+    assert_eq!(y.to_vec2::<f32>().unwrap(), [[5.0, 11.0]]);
+}
+
+#[test]
+fn masks_and_what_is_said_to_be_constant_are_no_parameters() {
+    let nodes = [
+        node("Mul", &["x", "gain"], "g"),
+        node("Add", &["g", "table"], "t"),
+        node("Add", &["t", "mask"], "z"),
+        node("MatMul", &["z", "w"], "y"),
+    ];
+    let tensors = [
+        tensor("gain", &[], &[2.0]),
+        tensor("table", &[1, 2], &[0.5, 0.25]),
+        tensor("mask", &[2], &[0.0, -1e9]),
+        tensor("w", &[2, 2], &[1.0, 2.0, 3.0, 4.0]),
+    ];
+    let names = |constants: &[&str]| {
+        let constants: Vec<String> = constants.iter().map(|&name| name.to_owned()).collect();
+        let imported = decode(model(17, &nodes, &tensors), None, "net.onnx", &constants)?;
+        let all = imported.network.layout().parameters().iter();
+        let all: Vec<String> = all.map(|parameter| parameter.name.clone()).collect();
+        Ok::<_, Error>((all, imported.notes.join("; ")))
+    };
+    let (all, notes) = names(&[]).unwrap();
+    assert_eq!(all, ["gain", "table", "w"]);
+    assert!(notes.contains("as masks have: mask"), "{notes}");
+    assert!(notes.contains("buffers: gain, table"), "{notes}");
+    let (some, _) = names(&["table"]).unwrap();
+    assert_eq!(some, ["gain", "w"]);
+    let refusal = names(&["tabel"]).unwrap_err().to_string();
+    assert!(refusal.contains("no initialiser tabel"), "{refusal}");
+}
+
+/// y = x times the number of examples.
+#[test]
+fn a_network_that_computes_with_the_number_of_examples_is_refused() {
+    let cast = Message::default().bytes(1, "to").number(3, 1);
+    let first = tensor("w", &[2, 2], &[1.0, 2.0, 3.0, 4.0]);
+    let zero = Message::default()
+        .number(1, 1)
+        .number(2, 7)
+        .bytes(8, "zero")
+        .bytes(9, 0i64.to_le_bytes());
+    let nodes = [
+        node("MatMul", &["x", "w"], "z"),
+        node("Shape", &["x"], "shape"),
+        node("Gather", &["shape", "zero"], "count"),
+        node("Cast", &["count"], "number").message(5, &cast),
+        node("Mul", &["z", "number"], "y"),
+    ];
+    let graph = nodes
+        .iter()
+        .fold(Message::default(), |graph, node| graph.message(1, node));
+    let graph = graph.message(5, &first).message(5, &zero);
+    // An open number of examples.
+    let open = Message::default().message(1, &Message::default().bytes(2, "batch"));
+    let open = open.message(1, &Message::default().number(1, 2));
+    let kind = Message::default().number(1, 1).message(2, &open);
+    let input = Message::default()
+        .bytes(1, "x")
+        .message(2, &Message::default().message(1, &kind));
+    let graph = graph.message(11, &input).message(12, &info("y", &[4, 2]));
+    let set = Message::default().number(2, 17);
+    let bytes = Message::default()
+        .number(1, 8)
+        .message(7, &graph)
+        .message(8, &set)
+        .0;
+    let refusal = refusal(&bytes);
+    assert!(refusal.contains("number of examples"), "{refusal}");
 }
 
 #[test]
@@ -223,11 +324,11 @@ fn tensors_of_impossible_sizes_are_refused() {
         ),
         (
             tensor("fc.weight", &[1 << 20, 1 << 20], &[1.0]),
-            "multiplies 2 columns with 1048576 rows",
+            "has 4 bytes, and its shape needs",
         ),
         (
             tensor("fc.weight", &[2, 1 << 50], &[1.0]),
-            "impossible shape",
+            "has 4 bytes, and its shape needs",
         ),
         (
             tensor("fc.weight", &[2, 2], &[1.0; 4]).number(2, 13),
@@ -260,7 +361,7 @@ fn external_data_are_read_beside_the_model_and_nowhere_else() {
         .unwrap();
         read(&path, &[]).map(|imported| imported.parameters.to_vec1::<f32>().unwrap())
     };
-    assert_eq!(read("net.data", "4").unwrap()[..4], [1.0, 3.0, 2.0, 4.0]);
+    assert_eq!(read("net.data", "4").unwrap()[..4], [1.0, 2.0, 3.0, 4.0]);
     #[cfg(unix)]
     std::os::unix::fs::symlink(outer.path().join("secret"), directory.join("link")).unwrap();
     for (location, offset, expected) in [

@@ -219,7 +219,21 @@ fn what_cannot_be_measured_is_one_sentence() {
     );
     refused(
         &format!("measure {lenet}"),
-        &["takes inputs of shape [1, 12, 12]", "[1, 28, 28]"],
+        &["lenet.onnx needs its data", "--data"],
+    );
+    let line = format!("measure {lenet} --data-set mnist --quiet");
+    refused(&line, &["takes inputs of shape [1, 12, 12]", "[1, 28, 28]"]);
+    let line = format!("measure {lenet} --data {lenet}");
+    refused(
+        &line,
+        &[
+            "--data",
+            "neither the directory of a data set nor a file of tensors",
+        ],
+    );
+    refused(
+        &format!("measure {lenet} --constants fc9"),
+        &["no initialiser fc9"],
     );
     let sequences = directory.path().join("of-gpt");
     std::fs::create_dir(&sequences).expect("a directory");

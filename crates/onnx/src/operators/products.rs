@@ -34,14 +34,20 @@ impl Importer<'_> {
             let got = argument.layout.axes[last];
             return Err(format!("multiplies {got} columns with {inputs} rows").into());
         }
-        let role = if is_transposed != is_moved {
-            Role::TransposedWeight
-        } else {
-            Role::Weight
+        // A copy that the exporter made is PyTorch's matrix transposed; a matrix under its own name is as it is there.
+        let is_turned = is_transposed != is_moved;
+        let is_copy = self.is_copy(held);
+        let role = match is_turned && is_copy {
+            true => Role::TransposedWeight,
+            false => Role::Weight,
         };
         let weight = self.parameter(call, held, Some(role))?;
         let layout = argument.layout.with(last, outputs);
-        let operation = Operation::Affine { weight, bias: None };
+        let operation = Operation::Affine {
+            weight,
+            bias: None,
+            is_inputs_first: is_turned && !is_copy,
+        };
         Ok(Some(self.push(
             call,
             operation,
@@ -60,15 +66,25 @@ impl Importer<'_> {
         let Some(step) = self.plan.step(argument.number) else {
             return Ok(None);
         };
-        let Operation::Affine { weight, bias: None } = step.operation else {
+        let Operation::Affine {
+            weight,
+            bias: None,
+            is_inputs_first,
+        } = step.operation
+        else {
             return self.with_group_norm(call, argument, held);
         };
-        let (outputs, inputs) = (self.plan.weights[weight].shape[0], step.inputs.clone());
+        let outputs = self.plan.weights[weight].shape[usize::from(is_inputs_first)];
+        let inputs = step.inputs.clone();
         if held.shape != [outputs] || !held.movements.is_empty() {
             return Ok(None);
         }
         let bias = Some(self.parameter(call, held, Some(Role::Bias))?);
-        let operation = Operation::Affine { weight, bias };
+        let operation = Operation::Affine {
+            weight,
+            bias,
+            is_inputs_first,
+        };
         Ok(Some(self.push(
             call,
             operation,

@@ -1,8 +1,11 @@
 //! What is measured: a network with its weights over the examples of a data set or of a file of tensors.
 
+use std::path::Path;
+
 use anyhow::{Result, bail};
 use flatness_data::{Examples, LabelledTensors, TensorFile};
 use flatness_engine::Weights;
+use flatness_layers::Loss;
 use flatness_records::{DataRecord, Request, Split, Streams, SubsetSpec};
 
 use super::origin::Origin;
@@ -31,6 +34,20 @@ impl Setting {
         let stored = Stored::read(&origin.checkpoint, model, entry, &options.constants)?;
         let file = options.data.data.as_deref();
         let tensors = file.filter(|path| TensorFile::is_one(path));
+        if let Some(other) =
+            file.filter(|path| path.is_file() && tensors.is_none() && !is_archive(path))
+        {
+            bail!(
+                "--data {} is neither the directory of a data set nor a file of tensors; save x and y in a .npz or .safetensors file",
+                other.display()
+            );
+        }
+        if stored.is_onnx() && file.is_none() && options.data.data_set.is_none() {
+            bail!(
+                "{} needs its data; give --data with a .npz or .safetensors file of x and y, or --data-set",
+                origin.checkpoint.display()
+            );
+        }
         let tensors = tensors.map(TensorFile::read).transpose()?;
         let (examples, data, identity) = match &tensors {
             Some(tensors) => of_tensors(options, request, tensors, &stored.outputs()?)?,
@@ -38,6 +55,13 @@ impl Setting {
         };
         let has_classes = tensors.as_ref().is_none_or(TensorFile::has_classes);
         let loss = options.loss.loss(has_classes)?;
+        if let (
+            Some(tensors),
+            Loss::CrossEntropy | Loss::LabelSmoothing { .. } | Loss::BinaryCrossEntropy,
+        ) = (&tensors, loss)
+        {
+            tensors.check_probabilities(loss != Loss::BinaryCrossEntropy)?;
+        }
         let weighted =
             stored.network(examples.as_ref(), loss, options.dtype, request.batch_norm)?;
         for note in weighted.notes.iter().filter(|_| !options.output.quiet) {
@@ -55,6 +79,12 @@ impl Setting {
             weight_decay: decay.unwrap_or(0.0),
         })
     }
+}
+
+/// Whether the name is that of the archive of a data set.
+fn is_archive(path: &Path) -> bool {
+    let end = path.extension().and_then(|end| end.to_str());
+    end.is_some_and(|end| ["gz", "tgz", "tar"].contains(&end))
 }
 
 type Found = (Box<dyn Examples>, DataRecord, String);
