@@ -60,4 +60,4 @@ pub use examples::{Examples, LabelledTensors, class_labels};
 pub use loaded::{Classes, Completeness, Loaded, file_digest};
 pub use normalization::Normalization;
 pub use subset::Subset;
-pub use tensors::TensorFile;
+pub use tensors::{TensorFile, check_probabilities};

@@ -108,36 +108,10 @@ impl TensorFile {
         self.y.dtype().is_int()
     }
 
-    /// Refuses values that are no probabilities, and where `sum_to_one`, no distributions along the last axis.
-    ///
-    /// # Errors
-    /// [`Error::Tensors`].
-    pub fn check_probabilities(&self, sum_to_one: bool) -> Result<()> {
-        if self.has_classes() {
-            return Ok(());
-        }
-        let values = self.y.to_dtype(DType::F64)?;
-        let width = values.dims().last().copied().unwrap_or(1).max(1);
-        let values = values.flatten_all()?.to_vec1::<f64>()?;
-        let wrong = |reason: String| {
-            let path = self.name.clone().into();
-            Err(Error::Tensors { path, reason })
-        };
-        if let Some(got) = values.iter().find(|value| !(0.0..=1.0).contains(*value)) {
-            return wrong(format!(
-                "holds {got} in y, where this loss takes probabilities; --loss squared-error takes any values"
-            ));
-        }
-        let sums = values.chunks(width).map(|row| row.iter().sum::<f64>());
-        match sums
-            .into_iter()
-            .find(|sum| sum_to_one && (sum - 1.0).abs() > TOLERANCE)
-        {
-            Some(sum) => wrong(format!(
-                "holds a row of y that sums to {sum}, where cross-entropy takes distributions over the classes, which sum to 1"
-            )),
-            None => Ok(()),
-        }
+    /// The labels (N, ...), of an integer type or a float.
+    #[must_use]
+    pub fn labels(&self) -> &Tensor {
+        &self.y
     }
 
     /// The examples of a network whose outputs have this shape (one example).
@@ -146,6 +120,38 @@ impl TensorFile {
     /// As [`LabelledTensors::labelled`].
     pub fn examples(&self, outputs: &[usize]) -> Result<LabelledTensors> {
         LabelledTensors::labelled(&self.name, &self.x, &self.y, outputs)
+    }
+}
+
+/// Refuses `labels` of the file `name` that are values and no probabilities, and where they must `sum_to_one`, no distributions
+/// along the last axis.
+///
+/// # Errors
+/// [`Error::Tensors`], or a device error.
+pub fn check_probabilities(name: &str, labels: &Tensor, sum_to_one: bool) -> Result<()> {
+    if labels.dtype().is_int() {
+        return Ok(());
+    }
+    let width = labels.dims().last().copied().unwrap_or(1).max(1);
+    let values = labels
+        .to_dtype(DType::F64)?
+        .flatten_all()?
+        .to_vec1::<f64>()?;
+    let wrong = |reason: String| {
+        let path = name.into();
+        Err(Error::Tensors { path, reason })
+    };
+    if let Some(got) = values.iter().find(|value| !(0.0..=1.0).contains(*value)) {
+        return wrong(format!(
+            "holds {got} in y, where this loss takes probabilities; --loss squared-error takes any values"
+        ));
+    }
+    let mut sums = values.chunks(width).map(|row| row.iter().sum::<f64>());
+    match sums.find(|sum| sum_to_one && (sum - 1.0).abs() > TOLERANCE) {
+        Some(sum) => wrong(format!(
+            "holds a row of y that sums to {sum}, where cross-entropy takes distributions over the classes, which sum to 1"
+        )),
+        None => Ok(()),
     }
 }
 
@@ -318,6 +324,26 @@ mod tests {
         let batch = examples.gather(&[1], DType::F32, &Device::Cpu).unwrap();
         assert_eq!(batch.labels.to_vec2::<f32>().unwrap(), [[2.0, 3.0]]);
         assert!(file.examples(&[3]).is_err());
+    }
+
+    #[test]
+    fn probabilities_are_held_to_be_such() {
+        let check = |rows: &[[f64; 2]], sum_to_one| {
+            let flat: Vec<f64> = rows.concat();
+            let labels = Tensor::from_vec(flat, (rows.len(), 2), &Device::Cpu).unwrap();
+            super::check_probabilities("data.npz", &labels, sum_to_one)
+        };
+        check(&[[0.25, 0.75], [1.0, 0.0]], true).unwrap();
+        check(&[[0.5, 0.75]], false).unwrap();
+        for (rows, sum_to_one, reason) in [
+            ([[0.5, 0.75]], true, "sums to 1.25"),
+            ([[-0.5, 1.5]], true, "holds -0.5"),
+            ([[f64::NAN, 0.5]], false, "holds NaN"),
+            ([[2.0, 0.5]], false, "holds 2"),
+        ] {
+            let message = check(&rows, sum_to_one).unwrap_err().to_string();
+            assert!(message.contains(reason), "{message}");
+        }
     }
 
     #[test]

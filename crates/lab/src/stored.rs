@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use candle_core::DType;
-use flatness_data::Examples;
+use candle_core::{DType, Tensor};
+use flatness_data::{Examples, check_probabilities};
 use flatness_engine::Weights;
 use flatness_layers::Loss;
 use flatness_models::{Architecture, checkpoint};
@@ -12,6 +12,17 @@ use flatness_onnx::Imported;
 use flatness_records::{BatchNorm, Dtype, ModelSpec};
 
 use crate::setting::Model;
+
+/// Refuses `labels` of the file `name` that `loss` does not take.
+pub(crate) fn check_labels(name: &str, labels: &Tensor, loss: Loss) -> Result<()> {
+    match loss {
+        Loss::SquaredError => Ok(()),
+        Loss::BinaryCrossEntropy => Ok(check_probabilities(name, labels, false)?),
+        Loss::CrossEntropy | Loss::LabelSmoothing { .. } => {
+            Ok(check_probabilities(name, labels, true)?)
+        }
+    }
+}
 
 /// What a file holds.
 pub(crate) struct Stored {

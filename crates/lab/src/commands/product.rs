@@ -17,7 +17,7 @@ use serde::Serialize;
 use crate::arguments::{Computing, ProductOptions};
 use crate::output::put;
 use crate::setting::{Machine, candle_dtype};
-use crate::stored::{Stored, Weighted};
+use crate::stored::{Stored, Weighted, check_labels};
 use crate::{device, environment};
 
 /// Seed of the vectors besides the given one.
@@ -66,7 +66,9 @@ pub(crate) fn product(options: &ProductOptions) -> Result<()> {
         *last = classes;
     }
     let examples = examples(options, &tensors, &outputs)?;
-    let loss = options.loss.loss(tensors["y"].dtype().is_int())?;
+    let labels = &tensors["y"];
+    let loss = options.loss.loss(labels.dtype().is_int())?;
+    check_labels(examples.name(), labels, loss)?;
     let weighted = stored.network(&examples, loss, Some(options.dtype), options.batch_norm)?;
     let Weighted { model, weights, .. } = weighted;
     let layout = model.network.layout();
@@ -142,7 +144,9 @@ fn examples(
         );
     }
     let y = match (y.rank(), outputs) {
-        (1, &[classes]) => &class_labels(&format!("{path}: tensor y"), y, classes)?,
+        (1, &[classes]) if classes > 1 || y.dtype().is_int() => {
+            &class_labels(&format!("{path}: tensor y"), y, classes)?
+        }
         _ => y,
     };
     let count = options.n.unwrap_or(examples);

@@ -5,7 +5,6 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use flatness_data::{Examples, LabelledTensors, TensorFile};
 use flatness_engine::Weights;
-use flatness_layers::Loss;
 use flatness_records::{DataRecord, Request, Split, Streams, SubsetSpec};
 
 use super::origin::Origin;
@@ -13,7 +12,7 @@ use crate::arguments::MeasureOptions;
 use crate::output::say;
 use crate::setting::Model;
 use crate::source;
-use crate::stored::Stored;
+use crate::stored::{Stored, check_labels};
 
 /// Everything that a measurement is of.
 pub(super) struct Setting {
@@ -55,12 +54,8 @@ impl Setting {
         };
         let has_classes = tensors.as_ref().is_none_or(TensorFile::has_classes);
         let loss = options.loss.loss(has_classes)?;
-        if let (
-            Some(tensors),
-            Loss::CrossEntropy | Loss::LabelSmoothing { .. } | Loss::BinaryCrossEntropy,
-        ) = (&tensors, loss)
-        {
-            tensors.check_probabilities(loss != Loss::BinaryCrossEntropy)?;
+        if let Some(tensors) = &tensors {
+            check_labels(tensors.name(), tensors.labels(), loss)?;
         }
         let weighted =
             stored.network(examples.as_ref(), loss, options.dtype, request.batch_norm)?;
