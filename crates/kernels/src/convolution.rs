@@ -73,7 +73,8 @@ impl Extents {
         let (weight_vectors, _, _, rows, columns) = weight.dims5()?;
         let (kernel, input) = ([rows, columns], [height, width]);
         let groups = grid.groups;
-        let fits = groups > 0 && inputs % groups == 0 && outputs % groups == 0;
+        let fits =
+            groups > 0 && inputs * outputs > 0 && inputs % groups == 0 && outputs % groups == 0;
         let Some(output) = grid.output(input, kernel).filter(|_| fits) else {
             bail!(
                 "a kernel {kernel:?} with {grid:?} does not fit {inputs} to {outputs} channels of {input:?}"

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod data;
+mod loss;
 mod measuring;
 mod training;
 
@@ -12,7 +13,8 @@ use serde::de::DeserializeOwned;
 pub(crate) use data::{
     CheckOptions, DataCommand, DataOptions, DataSet, FetchOptions, NormalizationOptions,
 };
-pub(crate) use measuring::{LossOptions, MeasureOptions, ProductOptions};
+pub(crate) use loss::LossOptions;
+pub(crate) use measuring::{MeasureOptions, ProductOptions};
 pub(crate) use training::{
     CompareOptions, LogLevel, OptimizerName, Places, RunOptions, RunsOptions, TrainOptions,
 };

@@ -5,6 +5,7 @@
 //! ```
 
 use candle_core::Tensor;
+use flatness_kernels::broadcast;
 
 use crate::layer::{only, parameterless};
 use crate::{Cotangent, Error, Layer, LinearMap, Point, SecondOrder, Tangent};
@@ -39,45 +40,8 @@ fn like(constants: &Tensor, x: &Tensor) -> Result<Tensor, Error> {
 
 /// The shape of x ⊙ c (one example).
 fn spread(input: &[usize], constants: &Tensor) -> Result<Vec<usize>, &'static str> {
-    let all = input.len().max(constants.rank());
-    let extent = |shape: &[usize], axis: usize| {
-        let missing = all - shape.len();
-        if axis < missing {
-            1
-        } else {
-            shape[axis - missing]
-        }
-    };
-    let spread = (0..all).map(
-        |axis| match (extent(input, axis), extent(constants.dims(), axis)) {
-            (one, other) if one == other || other == 1 => Ok(one),
-            (1, other) => Ok(other),
-            _ => Err("its constants cannot be spread over an example"),
-        },
-    );
-    spread.collect()
-}
-
-/// `x` (N, input shape) with axes of one element put before those of an example, so that it has `axes` of them.
-fn widened(x: &Tensor, axes: usize) -> Result<Tensor, Error> {
-    let shape = &x.dims()[1..];
-    let ones = vec![1; axes.saturating_sub(shape.len())];
-    Ok(x.reshape([&[x.dim(0)?], ones.as_slice(), shape].concat())?)
-}
-
-/// Sum of `block` (N, ...) over the axes along which `input` was spread.
-fn gathered(block: &Tensor, input: &[usize]) -> Result<Tensor, Error> {
-    let (axes, missing) = (block.rank() - 1, block.rank() - 1 - input.len());
-    let is_spread = |&axis: &usize| {
-        axis < missing || (input[axis - missing] == 1 && block.dims()[axis + 1] != 1)
-    };
-    let spread: Vec<usize> = (0..axes).filter(is_spread).map(|axis| axis + 1).collect();
-    let sum = if spread.is_empty() {
-        block.clone()
-    } else {
-        block.sum_keepdim(spread)?
-    };
-    Ok(sum.reshape([&[block.dim(0)?], input].concat())?)
+    let shape = broadcast::broadcast_shape(input, constants.dims());
+    shape.ok_or("its constants cannot be spread over an example")
 }
 
 impl LinearMap for Factors {
@@ -86,13 +50,15 @@ impl LinearMap for Factors {
     }
 
     fn apply(&self, x: &Tensor) -> Result<Tensor, Error> {
-        let x = widened(x, self.0.rank())?;
-        Ok(x.broadcast_mul(&like(&self.0, &x)?)?)
+        // Axes of one element stand before those of an example where it has fewer than the constants.
+        let missing = vec![1; self.0.rank().saturating_sub(x.rank() - 1)];
+        let wide = x.reshape([&x.dims()[..1], &missing, &x.dims()[1..]].concat())?;
+        Ok(wide.broadcast_mul(&like(&self.0, x)?)?)
     }
 
     fn apply_transposed(&self, cotangent: &Tensor, input: &[usize]) -> Result<Tensor, Error> {
         let products = cotangent.broadcast_mul(&like(&self.0, cotangent)?)?;
-        gathered(&products, input)
+        Ok(broadcast::gathered(&products.unsqueeze(1)?, input)?.squeeze(1)?)
     }
 }
 

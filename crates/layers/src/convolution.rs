@@ -226,9 +226,8 @@ impl Layer for Convolution {
     }
 
     fn vjp_input(&self, at: Point<'_>, _: usize, cotangent: &Tensor) -> Result<Cotangent, Error> {
-        let extents = [cotangent.dim(0)?, cotangent.dim(1)?];
-        let shape = [&extents, at.input_shapes[0].as_slice()].concat();
-        let input = Tensor::zeros(shape, cotangent.dtype(), cotangent.device())?;
+        let zero = Cotangent::zero(&at.input_shapes[0], cotangent)?;
+        let input = zero.into_tensor();
         self.add_input(cotangent, &at.parameters[0].unsqueeze(0)?, &input)?;
         Ok(Cotangent::Fresh(input))
     }

@@ -81,10 +81,7 @@ impl Layer for Embedding {
 
     /// Zero: nothing stands before the numbers of rows.
     fn vjp_input(&self, at: Point<'_>, _: usize, cotangent: &Tensor) -> Result<Cotangent, Error> {
-        let (batch, vectors) = (cotangent.dim(0)?, cotangent.dim(1)?);
-        let shape = [&[batch, vectors], at.input_shapes[0].as_slice()].concat();
-        let zeros = Tensor::zeros(shape, cotangent.dtype(), cotangent.device())?;
-        Ok(Cotangent::Fresh(zeros))
+        Cotangent::zero(&at.input_shapes[0], cotangent)
     }
 
     fn vjp_parameters(

@@ -54,6 +54,13 @@ pub enum Cotangent {
 }
 
 impl Cotangent {
+    /// x̄ = 0 of an input of `shape` (one example), beside ȳ `cotangent`.
+    pub(crate) fn zero(shape: &[usize], cotangent: &Tensor) -> Result<Self, Error> {
+        let shape = [&cotangent.dims()[..2], shape].concat();
+        let zeros = Tensor::zeros(shape, cotangent.dtype(), cotangent.device())?;
+        Ok(Self::Fresh(zeros))
+    }
+
     /// The tensor, for who does not add to it.
     #[must_use]
     pub fn into_tensor(self) -> Tensor {

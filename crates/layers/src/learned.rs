@@ -10,7 +10,7 @@
 //! element are left out where there are too many.
 
 use candle_core::{DType, Tensor};
-use flatness_kernels::{add, add_in_place};
+use flatness_kernels::{add, add_in_place, broadcast};
 
 use crate::layer::only;
 use crate::{
@@ -64,13 +64,11 @@ fn parameter(name: &str, shape: &[usize], value: f64) -> Vec<Parameter> {
 /// The shape of the input, along which `shape` can be spread.
 fn spread_along(shape: &[usize], inputs: &[&[usize]]) -> Result<Vec<usize>, &'static str> {
     let input = only(inputs)?;
-    let own = last(shape, input.len());
-    let pairs = input.iter().rev().zip(own.iter().rev());
-    let fits = pairs.into_iter().all(|(to, from)| from == to || *from == 1);
-    if own.len() > input.len() || !fits || shape.contains(&0) {
-        return Err("its parameter cannot be spread over an example");
+    let spread = broadcast::broadcast_shape(input, last(shape, input.len()));
+    match spread.filter(|spread| spread == input && !shape.contains(&0)) {
+        Some(spread) => Ok(spread),
+        None => Err("its parameter cannot be spread over an example"),
     }
-    Ok(input.to_vec())
 }
 
 /// `shape` without the first axes of one element that it has beyond `axes`.
@@ -139,10 +137,7 @@ impl Layer for Learned {
 
     /// Zero.
     fn vjp_input(&self, at: Point<'_>, _: usize, cotangent: &Tensor) -> Result<Cotangent, Error> {
-        let (batch, vectors) = (cotangent.dim(0)?, cotangent.dim(1)?);
-        let shape = [&[batch, vectors], at.input_shapes[0].as_slice()].concat();
-        let zeros = Tensor::zeros(shape, cotangent.dtype(), cotangent.device())?;
-        Ok(Cotangent::Fresh(zeros))
+        Cotangent::zero(&at.input_shapes[0], cotangent)
     }
 
     fn vjp_parameters(

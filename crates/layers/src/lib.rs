@@ -122,7 +122,7 @@ pub use pool::{AveragePool, GlobalAveragePool, MaxPool};
 pub use predictor::Predictor;
 pub use reduce::Reduce;
 pub use shape::{Flatten, Pad, Reshape, Select, Transpose};
-pub use softmax::{LogSoftmax, Softmax};
+pub use softmax::AlongLast::{self, LogSoftmax, Softmax};
 pub use sum::Sum;
 pub use sums::Sums;
 pub use workers::Workers;

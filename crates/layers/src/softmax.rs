@@ -14,82 +14,49 @@ use flatness_kernels::softmax;
 use crate::layer::{only, parameterless};
 use crate::{Cotangent, Error, Layer, Point, SecondOrder, SecondOrderRule, Tangent};
 
-/// Softmax along the last axis: (..., C) to (..., C).
-#[derive(Debug, Clone, Copy)]
-pub struct Softmax;
-
-/// Logarithm of the softmax along the last axis: (..., C) to (..., C).
-#[derive(Debug, Clone, Copy)]
-pub struct LogSoftmax;
-
-fn output_shape(inputs: &[&[usize]]) -> Result<Vec<usize>, &'static str> {
-    match only(inputs)? {
-        shape @ [.., last] if *last > 0 => Ok(shape.to_vec()),
-        _ => Err("it needs elements along the last axis"),
-    }
+/// A function of the elements along the last axis: (..., C) to (..., C).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AlongLast {
+    /// The softmax.
+    Softmax,
+    /// Its logarithm.
+    LogSoftmax,
 }
 
-impl Layer for Softmax {
+impl Layer for AlongLast {
     fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, &'static str> {
-        output_shape(inputs)
-    }
-
-    fn forward(&self, _: &[Tensor], inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>), Error> {
-        let y = softmax::forward(inputs[0])?;
-        Ok((y.clone(), vec![y]))
-    }
-
-    fn jvp(&self, at: Point<'_>, tangent: Tangent<'_>) -> Result<Option<Tensor>, Error> {
-        let product = |dx| softmax::product(&at.saved[0], dx);
-        Ok(tangent.input().map(product).transpose()?)
-    }
-
-    fn vjp_input(&self, at: Point<'_>, _: usize, cotangent: &Tensor) -> Result<Cotangent, Error> {
-        let product = softmax::product(&at.saved[0], cotangent)?;
-        Ok(Cotangent::Fresh(product))
-    }
-
-    parameterless!();
-
-    fn second_order(&self) -> SecondOrder<'_> {
-        SecondOrder::Terms(self)
-    }
-}
-
-impl SecondOrderRule for Softmax {
-    fn add_terms(
-        &self,
-        at: Point<'_>,
-        cotangent: &Tensor,
-        tangent: Tangent<'_>,
-        _: &[Tensor],
-        input_sums: &[Option<&Tensor>],
-    ) -> Result<(), Error> {
-        if let (Some(dx), Some(input_sum)) = (tangent.input(), input_sums[0]) {
-            softmax::add_second_order(&at.saved[0], cotangent, dx, input_sum)?;
+        match only(inputs)? {
+            shape @ [.., last] if *last > 0 => Ok(shape.to_vec()),
+            _ => Err("it needs elements along the last axis"),
         }
-        Ok(())
-    }
-}
-
-impl Layer for LogSoftmax {
-    fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, &'static str> {
-        output_shape(inputs)
     }
 
     fn forward(&self, _: &[Tensor], inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>), Error> {
-        let (y, p) = softmax::log_forward(inputs[0])?;
-        Ok((y, vec![p]))
+        let (y, kept) = match self {
+            Self::Softmax => {
+                let y = softmax::forward(inputs[0])?;
+                (y.clone(), y)
+            }
+            Self::LogSoftmax => softmax::log_forward(inputs[0])?,
+        };
+        Ok((y, vec![kept]))
     }
 
     fn jvp(&self, at: Point<'_>, tangent: Tangent<'_>) -> Result<Option<Tensor>, Error> {
-        let product = |dx| softmax::log_tangent(&at.saved[0], dx);
+        let product = match self {
+            Self::Softmax => softmax::product,
+            Self::LogSoftmax => softmax::log_tangent,
+        };
+        let product = |dx| product(&at.saved[0], dx);
         Ok(tangent.input().map(product).transpose()?)
     }
 
     fn vjp_input(&self, at: Point<'_>, _: usize, cotangent: &Tensor) -> Result<Cotangent, Error> {
-        let product = softmax::log_input_cotangent(&at.saved[0], cotangent)?;
-        Ok(Cotangent::Fresh(product))
+        let product = match self {
+            Self::Softmax => softmax::product,
+            Self::LogSoftmax => softmax::log_input_cotangent,
+        };
+        Ok(Cotangent::Fresh(product(&at.saved[0], cotangent)?))
     }
 
     parameterless!();
@@ -99,7 +66,7 @@ impl Layer for LogSoftmax {
     }
 }
 
-impl SecondOrderRule for LogSoftmax {
+impl SecondOrderRule for AlongLast {
     fn add_terms(
         &self,
         at: Point<'_>,
@@ -108,8 +75,12 @@ impl SecondOrderRule for LogSoftmax {
         _: &[Tensor],
         input_sums: &[Option<&Tensor>],
     ) -> Result<(), Error> {
+        let add = match self {
+            Self::Softmax => softmax::add_second_order,
+            Self::LogSoftmax => softmax::log_add_second_order,
+        };
         if let (Some(dx), Some(input_sum)) = (tangent.input(), input_sums[0]) {
-            softmax::log_add_second_order(&at.saved[0], cotangent, dx, input_sum)?;
+            add(&at.saved[0], cotangent, dx, input_sum)?;
         }
         Ok(())
     }

@@ -1,19 +1,20 @@
 //! From the nodes of a graph to a plan, in the order in which they stand.
 
+mod initializers;
+
 use std::collections::HashMap;
 use std::path::Path;
 
 use crate::Error;
-use crate::array::{Array, Kind, Reason};
+use crate::array::{Array, Reason};
 use crate::file::Source;
 use crate::layout::Layout;
 use crate::movement::Movement;
-use crate::names::{self, Provenance, Provenances};
-use crate::operand::{Call, Held, Operand, Value};
+use crate::names::{self, Provenances};
+use crate::operand::{Call, Operand, Value};
 use crate::operators;
 use crate::plan::{Operation, Plan};
 use crate::proto::{Node, ValueInfo};
-use crate::tensor;
 use crate::weights::Weights;
 
 /// Most elements of all constants that are computed: masks of 1024 by 1024 for four operations in each of 64 layers.
@@ -128,72 +129,7 @@ fn with_marker(
     Ok((is_open, importer.finish(origin)?))
 }
 
-/// What no weight that was trained is, and a mask before a softmax has.
-const MASKED: f64 = -1e4;
-
 impl<'m> Importer<'m> {
-    fn initializers(&mut self, origin: &str, said: &[String]) -> Result<(), Error> {
-        let (mut constants, mut masks) = (Vec::new(), Vec::new());
-        for (index, initializer) in self.source.graph.initializer.iter().enumerate() {
-            let name = initializer.name.as_str();
-            let refused = |reason: Reason| Error::Tensor {
-                origin: origin.to_owned(),
-                name: shown(name),
-                reason: reason.into_owned(),
-            };
-            let number = tensor::number(initializer).map_err(refused)?;
-            let shape = tensor::shape(initializer).map_err(refused)?;
-            let provenance = self.provenances.of(name);
-            let is_open = number.kind() == Kind::Float && !said.iter().any(|said| said == name);
-            let is_mask = is_open
-                && provenance == Provenance::Unknown
-                && tensor::any(initializer, self.directory, |value| value <= MASKED)
-                    .map_err(refused)?;
-            if is_mask {
-                masks.push(name);
-            }
-            let is_weight = is_open
-                && !is_mask
-                && match provenance {
-                    Provenance::Parameter | Provenance::Folded(_) => true,
-                    // Numbers of the exporter have names of its own.
-                    Provenance::Unknown => !shape.is_empty() || names::is_stated(name),
-                    Provenance::Buffer | Provenance::Constant => false,
-                };
-            let operand = if is_weight {
-                Operand::Weight(Held {
-                    name: name.to_owned(),
-                    tensor: index,
-                    movements: Vec::new(),
-                    shape,
-                })
-            } else {
-                if number.kind() == Kind::Float
-                    && provenance == Provenance::Constant
-                    && !shape.is_empty()
-                {
-                    constants.push(name);
-                }
-                let array = tensor::array(initializer, self.directory).map_err(refused)?;
-                self.charge(&array).map_err(refused)?;
-                Operand::Constant(array)
-            };
-            self.values.insert(name, operand);
-        }
-        if !masks.is_empty() {
-            let names = masks.join(", ");
-            self.notes.push(format!(
-                "taken for constants, since they have numbers below {MASKED}, as masks have: {names}"
-            ));
-        }
-        if !constants.is_empty() {
-            let names = constants.join(", ");
-            self.notes
-                .push(format!("of no parameter, and so constant: {names}"));
-        }
-        Ok(())
-    }
-
     /// Counts a constant against the memory that there is for them.
     fn charge(&mut self, array: &Array) -> Result<(), Reason> {
         let left = self.room.checked_sub(array.values.len());
@@ -381,18 +317,7 @@ impl<'m> Importer<'m> {
         };
         self.plan.trim(number);
         self.weights.retain(&mut self.plan);
-        let open = self.plan.weights.iter().filter(|weight| {
-            let local = weight.name.rsplit('.').next().unwrap_or_default();
-            let is_usual = ["weight", "bias", "in_proj_weight", "in_proj_bias"].contains(&local);
-            !is_usual && self.provenances.of(&weight.name) == Provenance::Unknown
-        });
-        let open: Vec<&str> = open.take(8).map(|weight| weight.name.as_str()).collect();
-        if !open.is_empty() {
-            let names = open.join(", ");
-            self.notes.push(format!(
-                "counted as parameters, since the file cannot tell them from buffers: {names}; --constants NAMES says which are not"
-            ));
-        }
+        self.note_unknown();
         self.notes.extend(self.weights.notes());
         Ok(Import {
             plan: self.plan,

@@ -17,3 +17,4 @@ mod mnist;
 mod properties;
 #[cfg(feature = "fetch")]
 mod server;
+mod tensors;

@@ -114,33 +114,28 @@ pub(super) fn add_output<T: Real>(
     extents: Extents,
 ) -> Result<()> {
     let [y_size, x_size, weight_size] = extents.sizes();
-    let (w_vectors, x_vectors) = (weight.dim(0)?, x.dim(1)?);
-    let (w, from) = (elements::<T>(weight)?, elements::<T>(x)?);
-    let (w, from) = (w.slice()?, from.slice()?);
-    let (channels, vectors) = (extents.channels[0], extents.vectors);
-    update_with::<T>(y, &[weight, x], |sum| {
-        fill_parts(sum, extents.batch * vectors, |part, sums| {
-            for (index, sum) in part.zip(sums.chunks_mut(y_size.max(1))) {
-                let (b, v) = (index / vectors, index % vectors);
-                let x = &from[Extents::start(x_vectors, x_size, b, v)..][..x_size];
-                let w = &w[Extents::start(w_vectors, weight_size, 0, v)..][..weight_size];
-                let kernels = w.chunks(weight_size / channels);
-                let planes = sum.chunks_mut(y_size / channels).zip(kernels);
-                for (channel, (plane, kernel)) in planes.enumerate() {
-                    extents.runs(channel, |run| {
-                        vectorised(Axpy {
-                            to: &mut plane[run.y..][..run.count],
-                            to_stride: 1,
-                            from: &x[span(run.x, run.stride, run.count)],
-                            from_stride: run.stride,
-                            factor: kernel[run.weight],
-                        });
-                    });
-                }
-            }
-            Ok(())
-        })
-    })
+    let [y_channel, kernel] = [y_size, weight_size].map(|size| size / extents.channels[0]);
+    add_activations::<T>(
+        (y, y_size),
+        weight,
+        (x, x_size),
+        extents,
+        |channel, w, y, x| {
+            let (plane, w) = (
+                &mut y[channel * y_channel..][..y_channel],
+                &w[channel * kernel..],
+            );
+            extents.runs(channel, |run| {
+                vectorised(Axpy {
+                    to: &mut plane[run.y..][..run.count],
+                    to_stride: 1,
+                    from: &x[span(run.x, run.stride, run.count)],
+                    from_stride: run.stride,
+                    factor: w[run.weight],
+                });
+            });
+        },
+    )
 }
 
 pub(super) fn add_input<T: Real>(
@@ -150,29 +145,50 @@ pub(super) fn add_input<T: Real>(
     extents: Extents,
 ) -> Result<()> {
     let [y_size, x_size, weight_size] = extents.sizes();
-    let (w_vectors, y_vectors) = (weight.dim(0)?, y.dim(1)?);
-    let (w, from) = (elements::<T>(weight)?, elements::<T>(y)?);
-    let (w, from) = (w.slice()?, from.slice()?);
-    let (channels, vectors) = (extents.channels[0], extents.vectors);
-    update_with::<T>(x, &[weight, y], |sum| {
-        fill_parts(sum, extents.batch * vectors, |part, sums| {
-            for (index, sum) in part.zip(sums.chunks_mut(x_size.max(1))) {
+    let [y_channel, kernel] = [y_size, weight_size].map(|size| size / extents.channels[0]);
+    add_activations::<T>(
+        (x, x_size),
+        weight,
+        (y, y_size),
+        extents,
+        |channel, w, x, y| {
+            let (plane, w) = (
+                &y[channel * y_channel..][..y_channel],
+                &w[channel * kernel..],
+            );
+            extents.runs(channel, |run| {
+                vectorised(Axpy {
+                    to: &mut x[span(run.x, run.stride, run.count)],
+                    to_stride: run.stride,
+                    from: &plane[run.y..][..run.count],
+                    from_stride: 1,
+                    factor: w[run.weight],
+                });
+            });
+        },
+    )
+}
+
+/// Calls `add` for every output channel of every example and vector, with the weight, the part of `sum` and that of `from`,
+/// each with the elements of an example and vector.
+fn add_activations<T: Real>(
+    (sum, sum_size): (&Tensor, usize),
+    weight: &Tensor,
+    (from, from_size): (&Tensor, usize),
+    extents: Extents,
+    add: impl Fn(usize, &[T], &mut [T], &[T]) + Sync,
+) -> Result<()> {
+    let ([.., weight_size], vectors) = (extents.sizes(), extents.vectors);
+    let (w_vectors, from_vectors) = (weight.dim(0)?, from.dim(1)?);
+    let (w, values) = (elements::<T>(weight)?, elements::<T>(from)?);
+    let (w, values) = (w.slice()?, values.slice()?);
+    update_with::<T>(sum, &[weight, from], |sums| {
+        fill_parts(sums, extents.batch * vectors, |part, sums| {
+            for (index, sum) in part.zip(sums.chunks_mut(sum_size)) {
                 let (b, v) = (index / vectors, index % vectors);
-                let y = &from[Extents::start(y_vectors, y_size, b, v)..][..y_size];
+                let from = &values[Extents::start(from_vectors, from_size, b, v)..][..from_size];
                 let w = &w[Extents::start(w_vectors, weight_size, 0, v)..][..weight_size];
-                let kernels = w.chunks(weight_size / channels);
-                let planes = y.chunks(y_size / channels).zip(kernels);
-                for (channel, (plane, kernel)) in planes.enumerate() {
-                    extents.runs(channel, |run| {
-                        vectorised(Axpy {
-                            to: &mut sum[span(run.x, run.stride, run.count)],
-                            to_stride: run.stride,
-                            from: &plane[run.y..][..run.count],
-                            from_stride: 1,
-                            factor: kernel[run.weight],
-                        });
-                    });
-                }
+                (0..extents.channels[0]).for_each(|channel| add(channel, w, sum, from));
             }
             Ok(())
         })

@@ -167,6 +167,11 @@ fn every_pass_equals_loops_over_every_product() {
 fn factors_that_do_not_fit_are_errors() {
     let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F64, &candle_core::Device::Cpu);
     let x = zeros(&[2, 1, 4, 5, 5]).unwrap();
+    let [y, weight, none] =
+        [[2, 1, 0, 3, 3], [1, 0, 4, 3, 3], [2, 1, 0, 5, 5]].map(|own| zeros(&own).unwrap());
+    assert!(add_output(&y, &weight, &x, PLAIN).is_err(), "no outputs");
+    let [y, weight] = [[2, 1, 6, 3, 3], [1, 6, 0, 3, 3]].map(|own| zeros(&own).unwrap());
+    assert!(add_output(&y, &weight, &none, PLAIN).is_err(), "no inputs");
     let grouped = Grid { groups: 2, ..PLAIN };
     for (y, weight, grid) in [
         ([2, 1, 6, 3, 3], [1, 6, 4, 3, 3], grouped),

@@ -1,0 +1,119 @@
+//! Files of tensors, in both forms, with labels of every kind, and what is none.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use candle_core::{DType, Device, Tensor};
+use flatness_data::{Examples, TensorFile, check_probabilities};
+
+fn saved(directory: &Path, x: &Tensor, y: &Tensor) -> PathBuf {
+    let path = directory.join("data.safetensors");
+    let tensors = HashMap::from([("x", x.clone()), ("y", y.clone())]);
+    candle_core::safetensors::save(&tensors, &path).unwrap();
+    path
+}
+
+#[test]
+fn both_forms_give_the_same_examples() {
+    let directory = tempfile::tempdir().unwrap();
+    let x = Tensor::arange(0f32, 12.0, &Device::Cpu)
+        .unwrap()
+        .reshape((3, 2, 2))
+        .unwrap();
+    let y = Tensor::new(&[1i64, 0, 4], &Device::Cpu).unwrap();
+    let path = saved(directory.path(), &x, &y);
+    let packed = directory.path().join("data.npz");
+    Tensor::write_npz(&[("x", &x), ("y", &y)], &packed).unwrap();
+    for path in [path, packed] {
+        assert!(TensorFile::is_one(&path));
+        let file = TensorFile::read(&path).unwrap();
+        assert!(file.has_classes());
+        let examples = file.examples(&[5]).unwrap();
+        assert!(examples.is_classified());
+        assert_eq!(examples.example_shape(), [2, 2]);
+        let batch = examples.gather(&[2, 0], DType::F64, &Device::Cpu).unwrap();
+        assert_eq!(
+            batch
+                .images
+                .get(0)
+                .unwrap()
+                .flatten_all()
+                .unwrap()
+                .to_vec1::<f64>()
+                .unwrap(),
+            [8.0, 9.0, 10.0, 11.0]
+        );
+        assert_eq!(batch.labels.to_vec1::<u32>().unwrap(), [4, 1]);
+        assert!(file.examples(&[4]).is_err());
+    }
+}
+
+#[test]
+fn labels_of_positions_and_values_are_taken_for_outputs_that_they_fit() {
+    let directory = tempfile::tempdir().unwrap();
+    let x = Tensor::new(&[[0i64, 1, 2], [2, 1, 0]], &Device::Cpu).unwrap();
+    let y = Tensor::new(&[[1i64, 2, -100], [1, -100, -100]], &Device::Cpu).unwrap();
+    let file = TensorFile::read(&saved(directory.path(), &x, &y)).unwrap();
+    let examples = file.examples(&[3, 3]).unwrap();
+    assert!(!examples.is_classified());
+    assert_eq!(
+        (examples.loss_factor(), examples.outputs()),
+        (2.0, vec![3, 3])
+    );
+    let batch = examples.gather(&[0], DType::F32, &Device::Cpu).unwrap();
+    assert_eq!(batch.images.dtype(), DType::F32);
+    assert_eq!(batch.labels.to_vec2::<u32>().unwrap(), [[1, 2, u32::MAX]]);
+    assert!(file.examples(&[3]).is_err(), "positions without outputs");
+    let values = Tensor::new(&[[0.5f64, 1.0], [2.0, 3.0]], &Device::Cpu).unwrap();
+    let file = TensorFile::read(&saved(directory.path(), &x, &values)).unwrap();
+    let examples = file.examples(&[2]).unwrap();
+    let batch = examples.gather(&[1], DType::F32, &Device::Cpu).unwrap();
+    assert_eq!(batch.labels.to_vec2::<f32>().unwrap(), [[2.0, 3.0]]);
+    assert!(file.examples(&[3]).is_err());
+}
+
+#[test]
+fn probabilities_are_held_to_be_such() {
+    let check = |rows: &[[f64; 2]], sum_to_one| {
+        let flat: Vec<f64> = rows.concat();
+        let labels = Tensor::from_vec(flat, (rows.len(), 2), &Device::Cpu).unwrap();
+        check_probabilities("data.npz", &labels, sum_to_one)
+    };
+    check(&[[0.25, 0.75], [1.0, 0.0]], true).unwrap();
+    check(&[[0.5, 0.75]], false).unwrap();
+    for (rows, sum_to_one, reason) in [
+        ([[0.5, 0.75]], true, "sums to 1.25"),
+        ([[-0.5, 1.5]], true, "holds -0.5"),
+        ([[f64::NAN, 0.5]], false, "holds NaN"),
+        ([[2.0, 0.5]], false, "holds 2"),
+    ] {
+        let message = check(&rows, sum_to_one).unwrap_err().to_string();
+        assert!(message.contains(reason), "{message}");
+    }
+}
+
+#[test]
+fn other_files_are_errors_of_one_sentence() {
+    let directory = tempfile::tempdir().unwrap();
+    let x = Tensor::zeros((3, 2), DType::F32, &Device::Cpu).unwrap();
+    let y = Tensor::zeros(2, DType::I64, &Device::Cpu).unwrap();
+    let message = TensorFile::read(&saved(directory.path(), &x, &y))
+        .unwrap_err()
+        .to_string();
+    assert!(message.contains("x [3, 2] and y [2]"), "{message}");
+    let large = Tensor::new(&[1i64 << 24, 0, 0], &Device::Cpu).unwrap();
+    let message = TensorFile::read(&saved(directory.path(), &large, &large))
+        .unwrap_err()
+        .to_string();
+    assert!(message.contains("float64"), "{message}");
+    for (bytes, reason) in [
+        (&b"<!DOCTYPE html>"[..], "web page"),
+        (b"PK\x03\x04", "archive is damaged"),
+        (b"\x10\0\0\0\0\0\0\0{}", "whole safetensors"),
+    ] {
+        let path = directory.path().join("other.npz");
+        std::fs::write(&path, bytes).unwrap();
+        let message = TensorFile::read(&path).unwrap_err().to_string();
+        assert!(message.contains(reason), "{message}");
+    }
+}
