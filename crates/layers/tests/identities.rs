@@ -2,7 +2,10 @@
 //! traces, ranks.
 
 use candle_core::{Device, Tensor};
-use flatness_layers::{Affine, Graph, Loss, Network, Tanh};
+use flatness_layers::{
+    Affine, Cotangent, Error, Graph, Layer, Loss, Network, Point, Product, SecondOrder,
+    SecondOrderRule, Tangent, Tanh, Value, add_in_place,
+};
 use flatness_testkit::{
     Activation, Problem, assert_close, assert_matrices, assert_small, coupled_images, gaussian,
     independent_images, values,
@@ -294,4 +297,85 @@ fn tied_weights_are_separate_weights_that_move_together() {
         let expected = expansion.transpose() * separate * &expansion;
         assert_matrices("EᵀHE", &together, &expected, ROUNDING);
     }
+}
+
+/// y = a + b ⊙ b: its cotangent in a is ȳ itself, though it has second-order terms.
+#[derive(Debug)]
+struct PlusSquare;
+
+impl Layer for PlusSquare {
+    fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, &'static str> {
+        Ok(inputs[0].to_vec())
+    }
+
+    fn forward(&self, _: &[Tensor], inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>), Error> {
+        let y = (inputs[0] + inputs[1].sqr()?)?;
+        Ok((y, vec![inputs[1].clone()]))
+    }
+
+    fn jvp(&self, at: Point<'_>, tangent: Tangent<'_>) -> Result<Option<Tensor>, Error> {
+        let (Some(da), Some(db)) = (tangent.inputs[0], tangent.inputs[1]) else {
+            panic!("parameters stand before both");
+        };
+        let slope = (&at.saved[0] * 2.0)?.unsqueeze(1)?;
+        Ok(Some((da + db.broadcast_mul(&slope)?)?))
+    }
+
+    fn vjp_input(&self, at: Point<'_>, input: usize, y: &Tensor) -> Result<Cotangent, Error> {
+        if input == 0 {
+            return Ok(Cotangent::Shared(y.clone()));
+        }
+        let slope = (&at.saved[0] * 2.0)?.unsqueeze(1)?;
+        Ok(Cotangent::Fresh(y.broadcast_mul(&slope)?))
+    }
+
+    fn vjp_parameters(&self, _: Point<'_>, _: &Tensor, _: &[Tensor]) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn second_order(&self) -> SecondOrder<'_> {
+        SecondOrder::Terms(self)
+    }
+}
+
+impl SecondOrderRule for PlusSquare {
+    fn add_terms(
+        &self,
+        _: Point<'_>,
+        cotangent: &Tensor,
+        tangent: Tangent<'_>,
+        _: &[Tensor],
+        input_sums: &[Option<&Tensor>],
+    ) -> Result<(), Error> {
+        if let (Some(db), Some(sum)) = (tangent.inputs[1], input_sums[1]) {
+            let bend = (cotangent * 2.0)?.unsqueeze(1)?;
+            add_in_place(sum, &db.broadcast_mul(&bend)?)?;
+        }
+        Ok(())
+    }
+}
+
+/// A cotangent that is shared stays what it is for whoever else holds it, though more is added for one of its holders.
+#[test]
+fn shared_cotangents_are_copied_before_they_are_added_to() {
+    let network = |join: &dyn Fn(&mut Graph, Value, Value) -> Value| {
+        let mut graph = Graph::new(&[3]);
+        let x = graph.input();
+        let beside = graph.layer("beside", Affine::new(3, 3), x).unwrap();
+        let a = graph.layer("fc", Affine::new(3, 3), x).unwrap();
+        // Adds to the cotangent of a after that of the sum was handed to both of its sides.
+        let b = graph.layer("tanh", Tanh, a).unwrap();
+        let joined = join(&mut graph, a, b);
+        let sum = graph.add("sum", beside, joined).unwrap();
+        let head = graph.layer("head", Affine::new(3, 3), sum).unwrap();
+        graph.finish(head).unwrap()
+    };
+    let whole = network(&|graph, a, b| graph.join("join", PlusSquare, &[a, b]).unwrap());
+    let parts = network(&|graph, a, b| {
+        let square = graph.join("square", Product, &[b, b]).unwrap();
+        graph.add("join", a, square).unwrap()
+    });
+    let [whole, parts] =
+        [whole, parts].map(|network| Problem::of(network, Loss::CrossEntropy, 5, 81));
+    assert_matrices("H", &whole.hessian(), &parts.hessian(), ROUNDING);
 }
