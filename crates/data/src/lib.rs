@@ -1,9 +1,10 @@
-//! From bytes to batches: validated image data sets as candle tensors.
+//! From bytes to batches: validated image data sets, and files of tensors, as candle tensors.
 //!
 //! A [`Dataset`] is labelled images kept as bytes, with the [`Normalization`] that turns them into floats, which
 //! is the caller's, and a digest that names their content. an [`Order`] is that of one seeded epoch over it, a [`Batch`] some of its examples
 //! as floats, [`Augmented`] the same images with the random crops and flips of an epoch, a [`Subset`] some of them. A
-//! [`mnist::Source`] or a [`cifar100::Source`] says where the bytes come from, and [`Loaded`] what they are. Readers believe nothing:
+//! [`mnist::Source`] or a [`cifar100::Source`] says where the bytes come from, and [`Loaded`] what they are. A [`TensorFile`] has inputs and
+//! labels of any kind, classes or values, as [`LabelledTensors`]. Readers believe nothing:
 //! magic numbers, dimensions, lengths, checksums and labels are verified, and an error names the file and
 //! what to do.
 //!
