@@ -1,7 +1,8 @@
 //! Layers with exact first and second derivatives, and networks made of them.
 //!
-//! A [`Layer`] has four rules (forward, jvp, vjp, second order); a [`LinearMap`] or a [`Function`] with its derivatives is one,
-//! too. A [`Network`] is a graph of named layers, of one input or several, whose parameters may be used twice, built by a [`Graph`], over one flat vector of parameters, laid out by a [`ParamLayout`].
+//! A [`Layer`] has four rules (forward, jvp, vjp, second order); a [`LinearMap`] is one by itself, and a [`Function`] with its
+//! derivatives as [`Elementwise`]. A [`Network`] is a graph of named layers, of one input or several, built by a [`Graph`],
+//! over one flat vector of parameters, which may be used twice, laid out by a [`ParamLayout`].
 //! At a point and a batch it becomes a [`Linearization`], whose sweeps give gradients and products
 //! with the Gauss-Newton and the empirical Fisher matrix, and, with the primal cotangents, with the
 //! Hessian and its residual, for whole blocks of vectors. The same sweep trains and measures.
