@@ -5,7 +5,7 @@ use std::ops::Range;
 use candle_core::{DType, Tensor};
 use flatness_data::Batch;
 use flatness_kernels::dot;
-use flatness_layers::{CurvedLinearization, Linearization};
+use flatness_layers::{CurvedLinearization, Linearization, Workers};
 
 use crate::mean_loss::Selection;
 use crate::{CurvatureOperator, Error, Matrix, MeanLoss};
@@ -107,6 +107,12 @@ impl<'a> Curvature<'a> {
         CurvatureOperator::uncentred(self, Matrix::GaussNewton)
     }
 
+    /// The threads and processes at work.
+    #[must_use]
+    pub fn workers(&self) -> &'a Workers {
+        self.mean_loss.workers
+    }
+
     /// The mean loss.
     pub(crate) fn mean_loss(&self) -> &'a MeanLoss<'a> {
         self.mean_loss
@@ -132,6 +138,7 @@ impl<'a> Curvature<'a> {
             return Ok(mean);
         }
         let fault = self.first_fault(vectors, add)?;
+        let fault = mean_loss.first_of(fault)?.unwrap_or(0..examples);
         Err(Error::NonFinite {
             what: what.to_owned(),
             data: mean_loss.data().name().to_owned(),
@@ -172,24 +179,23 @@ impl<'a> Curvature<'a> {
         Ok(())
     }
 
-    /// The first chunk after which the sum is not finite. All examples where there is none, since
-    /// then the sum overflowed in another order.
+    /// The first chunk of this process after which the sum is not finite. None where the sum overflowed in another order.
     fn first_fault(
         &self,
         vectors: usize,
         add: impl Fn(usize, &[Tensor]) -> Result<(), Error>,
-    ) -> Result<Range<usize>, Error> {
+    ) -> Result<Option<Range<usize>>, Error> {
         let examples = self.mean_loss.data().len();
         let sums = self.mean_loss.zeros(vectors)?;
         for (chunk, range) in self.mean_loss.chunks(examples).into_iter().enumerate() {
             add(chunk, sums.pieces())?;
             for piece in sums.pieces() {
                 if !is_finite(piece)? {
-                    return Ok(range);
+                    return Ok(Some(range));
                 }
             }
         }
-        Ok(0..examples)
+        Ok(None)
     }
 }
 

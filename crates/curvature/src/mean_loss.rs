@@ -14,7 +14,6 @@ use flatness_operator::check_like;
 use crate::{Curvature, Error, Retention};
 use evaluation::Tally;
 pub use evaluation::{Confidence, Evaluation};
-use statistics::total;
 
 /// Number type, device and batch size of a [`MeanLoss`].
 #[derive(Debug, Clone)]
@@ -34,7 +33,7 @@ pub struct MeanLoss<'a> {
     network: &'a Network,
     data: &'a dyn Examples,
     loss: Loss,
-    workers: &'a Workers,
+    pub(crate) workers: &'a Workers,
     settings: Settings,
 }
 
@@ -233,8 +232,8 @@ impl<'a> MeanLoss<'a> {
             Ok::<_, Error>((tally, sums, statistics))
         })?;
         Ok(TrainingGradient {
-            evaluation: Tally::mean(shares.iter().map(|share| share.0), count),
-            statistics: total(shares.iter().map(|share| &share.2))?,
+            evaluation: self.mean_tally(shares.iter().map(|share| share.0), count)?,
+            statistics: self.total(shares.iter().map(|share| &share.2))?,
             gradient: (self.mean(shares.into_iter().map(|share| share.1), count)?).squeeze(0)?,
         })
     }

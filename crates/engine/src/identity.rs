@@ -45,13 +45,14 @@ pub(crate) fn identity_of(
     let settings = mean_loss.settings();
     let shapes: Vec<_> = subject.network.layout().parameters().iter().collect();
     Ok(format!(
-        "{} {:x} {shapes:?} {data} {examples:?} {sample:?} {streams:?} {batch_norm:?} {l2} {:?} {:?} {} {:?} {}",
+        "{} {:x} {shapes:?} {data} {examples:?} {sample:?} {streams:?} {batch_norm:?} {l2} {:?} {:?} {} {:?} {} {}",
         env!("CARGO_PKG_VERSION"),
         hash.finalize(),
         subject.loss,
         settings.dtype,
         settings.batch_size,
         settings.device.location(),
+        resources.workers.ranks(),
         resources.workers.threads(),
     ))
 }

@@ -17,7 +17,7 @@ mod tests;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use candle_core::{DType, Tensor};
@@ -162,29 +162,16 @@ impl Journal {
         std::fs::remove_file(&self.path).map_err(|source| self.failed("remove", source))
     }
 
-    /// The product of `vectors` (k, dim) on record, or what `make` makes of them, which is then put on record.
+    /// The next product on record, which must be that of `vectors` (k, dim); none where it is yet to be made.
     ///
     /// # Errors
-    /// Those of `make`, and as [`JournalError`] others than on record and a file that cannot be read or written.
-    pub(crate) fn product(
-        &self,
-        vectors: &Tensor,
-        make: impl FnOnce() -> Result<Tensor, Error>,
-    ) -> Result<Tensor, Error> {
-        let block = Sha256::digest(bytes(vectors).map_err(Error::from_source)?).into();
-        // A thread that panicked while writing left a torn record at most, which `end` does not hold.
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+    /// As [`JournalError`], others than on record and a file that cannot be read.
+    pub(crate) fn recorded_product(&self, vectors: &Tensor) -> Result<Option<Tensor>, Error> {
+        let mut state = self.state();
         if state.next == state.end {
-            let product = make()?;
-            let record = Record {
-                rows: vectors.dim(0)? as u64,
-                block,
-                product: bytes(&product).map_err(Error::from_source)?,
-            };
-            let written = state.append(&record);
-            written.map_err(|source| Error::from_source(self.failed("write", source)))?;
-            return Ok(product);
+            return Ok(None);
         }
+        let block = digest(vectors)?;
         let record = state.next(self.row);
         let record = record.map_err(|source| Error::from_source(self.failed("read", source)))?;
         if record.block != block {
@@ -195,12 +182,27 @@ impl Journal {
         }
         state.step(&record);
         let (dtype, shape) = (vectors.dtype(), vectors.dims());
-        Ok(Tensor::from_raw_buffer(
-            &record.product,
-            dtype,
-            shape,
-            vectors.device(),
-        )?)
+        let product = Tensor::from_raw_buffer(&record.product, dtype, shape, vectors.device())?;
+        Ok(Some(product))
+    }
+
+    /// Puts the `product` of `vectors` (k, dim) on record, behind all others.
+    ///
+    /// # Errors
+    /// As [`JournalError`], a file that cannot be written.
+    pub(crate) fn append(&self, vectors: &Tensor, product: &Tensor) -> Result<(), Error> {
+        let record = Record {
+            rows: vectors.dim(0)? as u64,
+            block: digest(vectors)?,
+            product: bytes(product).map_err(Error::from_source)?,
+        };
+        let written = self.state().append(&record);
+        written.map_err(|source| Error::from_source(self.failed("write", source)))
+    }
+
+    /// A thread that panicked while writing left a torn record at most, which `end` does not hold.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn failed(&self, doing: &'static str, source: io::Error) -> JournalError {
@@ -329,6 +331,11 @@ impl Record {
         reader.read_exact(&mut digest)?;
         Ok((record.digest() == digest).then_some(record))
     }
+}
+
+/// What a block of vectors is recognised by.
+fn digest(vectors: &Tensor) -> Result<[u8; DIGEST], Error> {
+    Ok(Sha256::digest(bytes(vectors).map_err(Error::from_source)?).into())
 }
 
 /// The elements row by row, little-endian.

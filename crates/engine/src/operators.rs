@@ -4,11 +4,12 @@
 //! W = V (E A Eᵀ + s I)      E the rows and columns of the block, s an L2 coefficient
 //! ```
 //!
-//! a few rows of V at a time, for what a product takes for each; from the journal where they are on record; counted and
-//! shown.
+//! a few rows of V at a time, for what a product takes for each; from the journal, which the first process keeps, where they
+//! are on record; counted and shown.
 
 use candle_core::Tensor;
 use flatness_curvature::{Curvature, CurvatureOperator};
+use flatness_layers::Workers;
 use flatness_operator::{Error, LinearOperator, Principal, check_block};
 use flatness_records::Matrix;
 
@@ -23,6 +24,7 @@ pub(crate) struct Block<'c> {
     /// Rows at a time, at least 1.
     rows: usize,
     journal: Option<Journal>,
+    workers: &'c Workers,
     meter: &'c Meter<'c>,
 }
 
@@ -41,6 +43,7 @@ impl<'c> Block<'c> {
             shift,
             rows,
             journal: None,
+            workers: curvature.workers(),
             meter,
         })
     }
@@ -60,6 +63,14 @@ impl<'c> Block<'c> {
             return Ok(product);
         }
         Ok((product + (vectors * self.shift)?)?)
+    }
+
+    /// The product on record, of all processes where it is in the journal of the first.
+    fn recorded(&self, vectors: &Tensor) -> Result<Option<Tensor>, Error> {
+        let journal = self.journal.as_ref();
+        let own = journal.map(|journal| journal.recorded_product(vectors));
+        let product = self.workers.of_first(own.transpose()?.flatten(), vectors);
+        product.map_err(Error::from_source)
     }
 
     fn narrow(&self, vectors: &Tensor, count: usize) -> Result<Tensor, Error> {
@@ -83,9 +94,15 @@ impl LinearOperator for Block<'_> {
 
     fn apply_block(&self, vectors: &Tensor) -> Result<Tensor, Error> {
         let count = check_block(self, vectors)?;
-        let product = match &self.journal {
-            None => self.narrow(vectors, count)?,
-            Some(journal) => journal.product(vectors, || self.narrow(vectors, count))?,
+        let product = match self.recorded(vectors)? {
+            Some(product) => product,
+            None => {
+                let product = self.narrow(vectors, count)?;
+                if let Some(journal) = &self.journal {
+                    journal.append(vectors, &product)?;
+                }
+                product
+            }
         };
         self.meter.products(count as u64);
         Ok(product)

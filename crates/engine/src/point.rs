@@ -133,7 +133,10 @@ pub(crate) fn retention(
             fits: allowed / (bytes * sweeps),
         });
     }
-    Ok(Retention::within(allowed, bytes * mean_loss.data().len()))
+    Ok(Retention::within(
+        allowed,
+        bytes * mean_loss.examples_per_rank(),
+    ))
 }
 
 /// The curvature at `theta` (P), with activations kept where they fit.

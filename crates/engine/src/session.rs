@@ -33,6 +33,15 @@ pub fn measure(
     resources: &Resources<'_>,
     observer: &dyn Observer,
 ) -> Result<Found, Error> {
+    let workers = resources.workers;
+    // Processes that share the examples must come to the same decisions: the clock of the first, the memory of the least.
+    let interrupted = || workers.says((resources.interrupt)()).unwrap_or(true);
+    let least = workers.gather(resources.vectors as f64)?.into_iter();
+    let resources = &Resources {
+        vectors: least.fold(f64::INFINITY, f64::min) as u64,
+        interrupt: &interrupted,
+        ..*resources
+    };
     let plan = plan(subject, request, resources)?;
     plan.notes.iter().for_each(|note| observer.say(note));
     let part = part(subject, request, streams)?;
@@ -169,7 +178,8 @@ impl Session<'_> {
         let place = self.places[index].place.clone();
         let l2 = if place.recorded { self.request.l2 } else { 0.0 };
         let operator = Block::new(curvature, &place, l2, fit.rows, &meter)?;
-        let journal = self.resources.journal.filter(|_| room.journalled);
+        let keeper = room.journalled && self.resources.workers.rank() == 0;
+        let journal = self.resources.journal.filter(|_| keeper);
         let journal =
             journal.map(|file| begin_journal(&operator, &place, file.path, number, &self.identity));
         let journal = journal.transpose()?;

@@ -13,6 +13,7 @@ mod log;
 mod measuring;
 mod output;
 mod progress;
+mod ranks;
 mod run_directory;
 mod setting;
 mod source;
@@ -30,7 +31,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let done = device::forbid_tf32().and_then(|()| match arguments.command {
+    let ready = device::forbid_tf32().and_then(|()| ranks::join(&arguments.command));
+    let done = ready.and_then(|()| match arguments.command {
         Command::Run(options) => commands::run::run(&options),
         Command::Train(options) => commands::train::train(&options),
         Command::Runs(options) => commands::runs::runs(&options),
@@ -40,13 +42,11 @@ fn main() -> ExitCode {
         Command::Models(options) => commands::models::models(&options),
         Command::Data(options) => commands::data::data(&options),
     });
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            output::say(&format!("error: {}", sentence(&error)));
-            ExitCode::from(2)
-        }
+    let failed = ranks::part(done.is_err());
+    if let Err(error) = done {
+        output::say(&format!("error: {}", sentence(&error)));
     }
+    ExitCode::from(if failed { 2 } else { 0 })
 }
 
 /// The chain of an error as one line; what an outer message repeats of an inner one is left out.

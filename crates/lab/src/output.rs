@@ -4,8 +4,13 @@ use std::io::{ErrorKind, Write};
 
 use anyhow::{Context, Result};
 
+use crate::ranks;
+
 /// Writes `text` and a line's end. A reader that has gone away, such as `head`, has seen enough.
 pub(crate) fn put(text: &str) -> Result<()> {
+    if ranks::is_silent() {
+        return Ok(());
+    }
     let mut output = std::io::stdout().lock();
     let written = writeln!(output, "{text}").and_then(|()| output.flush());
     match written {
@@ -16,5 +21,7 @@ pub(crate) fn put(text: &str) -> Result<()> {
 
 /// Says one line on standard error, if it can be said: work does not end because nobody listens.
 pub(crate) fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    if !ranks::is_silent() {
+        let _ = writeln!(std::io::stderr(), "{line}");
+    }
 }

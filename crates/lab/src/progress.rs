@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::output::say;
+use crate::ranks::is_silent;
 
 /// Least time between two plain lines.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(5);
@@ -42,7 +43,7 @@ struct State {
 impl Progress {
     /// A line that changes where standard error is a terminal, plain lines elsewhere, nothing when `quiet`.
     pub(crate) fn new(quiet: bool) -> Self {
-        match (quiet, std::io::stderr().is_terminal()) {
+        match (quiet || is_silent(), std::io::stderr().is_terminal()) {
             (true, _) => Self::Quiet,
             (false, true) => Self::Terminal,
             (false, false) => Self::Plain,

@@ -11,7 +11,7 @@ use flatness_models::Architecture;
 use flatness_records::{BatchNorm, Dtype, ModelRecord, ModelSpec};
 
 use crate::arguments::Computing;
-use crate::{device, environment};
+use crate::{device, environment, ranks};
 
 /// How and where to compute.
 pub(crate) struct Machine {
@@ -52,7 +52,8 @@ impl Machine {
     /// As `computing` says, with so many MiB for vectors, or a share of what there is.
     pub(crate) fn new(computing: &Computing, vector_memory: Option<u64>) -> Result<Self> {
         let device = device::open(&computing.device)?;
-        let (free, host) = (free_memory(&device)?, environment::memory());
+        let host = environment::memory().map(|memory| memory / ranks::neighbours() as u64);
+        let free = free_memory(&device)?;
         let (activations, vectors) = budgets([computing.memory_budget, vector_memory], free, host);
         Ok(Self {
             workers: workers(computing.threads, &device)?,
@@ -88,7 +89,11 @@ fn workers(threads: Option<u16>, device: &Device) -> Result<Workers> {
     let _ = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build_global();
-    Ok(Workers::new(if device.is_cpu() { threads } else { 1 })?)
+    let workers = Workers::new(if device.is_cpu() { threads } else { 1 })?;
+    Ok(match ranks::ranks() {
+        Some(ranks) => workers.among(ranks),
+        None => workers,
+    })
 }
 
 /// A number type by its name in specs, as candle calls it.

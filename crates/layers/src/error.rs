@@ -1,5 +1,7 @@
 //! What can go wrong in a network.
 
+use crate::RanksError;
+
 /// Every failure of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -95,6 +97,9 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// The processes that share the examples are no longer in step.
+    #[error(transparent)]
+    Ranks(#[from] RanksError),
     /// A tensor operation failed.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),

@@ -1,17 +1,22 @@
-//! Threads with fixed shares: the same shares, sums and bits for the same number of threads.
+//! Threads with fixed shares, and processes with fixed parts: the same shares, sums and bits for the same number of both.
 
 use std::ops::Range;
+use std::sync::Arc;
 
+use candle_core::{DType, Tensor};
 use flatness_kernels::with_threads;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
-use crate::Error;
+use crate::{Error, Ranks};
 
-/// A pool of threads that each take one contiguous share of the work.
+/// A pool of threads that each take one contiguous share of the work, in one process or in several, each with one
+/// contiguous part of the examples.
 #[derive(Debug)]
 pub struct Workers {
     pool: Option<rayon::ThreadPool>,
     threads: usize,
+    /// None for a process by itself.
+    ranks: Option<Arc<dyn Ranks>>,
 }
 
 impl Workers {
@@ -31,10 +36,109 @@ impl Workers {
                     .map_err(|error| failed(error.to_string()))?,
             ),
         };
-        Ok(Self { pool, threads })
+        Ok(Self {
+            pool,
+            threads,
+            ranks: None,
+        })
     }
 
-    /// Number of threads, and so of shares.
+    /// The threads of one of the `ranks`, where there are several.
+    #[must_use]
+    pub fn among(mut self, ranks: Arc<dyn Ranks>) -> Self {
+        self.ranks = Some(ranks).filter(|ranks| ranks.size() > 1);
+        self
+    }
+
+    /// Which of the processes this is, from 0.
+    #[must_use]
+    pub fn rank(&self) -> usize {
+        self.ranks.as_ref().map_or(0, |ranks| ranks.rank())
+    }
+
+    /// Number of processes.
+    #[must_use]
+    pub fn ranks(&self) -> usize {
+        self.ranks.as_ref().map_or(1, |ranks| ranks.size())
+    }
+
+    /// Which of so many `items` are this process's.
+    #[must_use]
+    pub fn part(&self, items: usize) -> Range<usize> {
+        let (rank, ranks) = (self.rank(), self.ranks());
+        items * rank / ranks..items * (rank + 1) / ranks
+    }
+
+    /// Replaces `values` by their sums over the processes, the same on each.
+    ///
+    /// # Errors
+    /// [`Error::Ranks`].
+    pub fn sum(&self, values: &mut [f64]) -> Result<(), Error> {
+        match &self.ranks {
+            Some(ranks) => Ok(ranks.sum_f64(values)?),
+            None => Ok(()),
+        }
+    }
+
+    /// The sum of a tensor, of the same shape and of float32 or float64, over the processes.
+    ///
+    /// # Errors
+    /// [`Error::Ranks`], or a device error.
+    pub fn sum_tensor(&self, tensor: Tensor) -> Result<Tensor, Error> {
+        let Some(ranks) = self.ranks.as_ref().filter(|_| tensor.elem_count() > 0) else {
+            return Ok(tensor);
+        };
+        let flat = tensor.flatten_all()?;
+        let (shape, device) = (tensor.shape(), tensor.device());
+        if tensor.dtype() == DType::F32 {
+            let mut values = flat.to_vec1::<f32>()?;
+            ranks.sum_f32(&mut values)?;
+            return Ok(Tensor::from_vec(values, shape, device)?);
+        }
+        let mut values = flat.to_vec1::<f64>()?;
+        ranks.sum_f64(&mut values)?;
+        Ok(Tensor::from_vec(values, shape, device)?)
+    }
+
+    /// What each process says, in their order.
+    ///
+    /// # Errors
+    /// [`Error::Ranks`].
+    pub fn gather(&self, value: f64) -> Result<Vec<f64>, Error> {
+        let mut values = vec![0.0; self.ranks()];
+        values[self.rank()] = value;
+        self.sum(&mut values)?;
+        Ok(values)
+    }
+
+    /// What the first process decides.
+    ///
+    /// # Errors
+    /// [`Error::Ranks`].
+    pub fn says(&self, decision: bool) -> Result<bool, Error> {
+        match self.ranks() {
+            1 => Ok(decision),
+            _ => Ok(self.gather(f64::from(u8::from(decision)))?[0] > 0.0),
+        }
+    }
+
+    /// What the first process has, a tensor like `like` or none: files and clocks are its alone.
+    ///
+    /// # Errors
+    /// [`Error::Ranks`], or a device error.
+    pub fn of_first(&self, value: Option<Tensor>, like: &Tensor) -> Result<Option<Tensor>, Error> {
+        if self.ranks() == 1 {
+            return Ok(value);
+        }
+        let value = value.filter(|_| self.rank() == 0);
+        if !self.says(value.is_some())? {
+            return Ok(None);
+        }
+        let value = value.map_or_else(|| like.zeros_like(), Ok)?;
+        Ok(Some(self.sum_tensor(value)?))
+    }
+
+    /// Number of threads of this process, and so of shares.
     #[must_use]
     pub fn threads(&self) -> usize {
         self.threads

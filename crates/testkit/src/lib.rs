@@ -6,7 +6,7 @@
 //! [`LinearOperator`](flatness_operator::LinearOperator) out; [`check_layer`] holds a layer to its
 //! contract; [`Problem`] is a small network at a point, whose sweeps it writes out as dense
 //! matrices, and [`independent_images`] and [`coupled_images`] are tables of convolutional ones;
-//! [`cuda`] is the device that other paths are compared on.
+//! [`cuda`] is the device that other paths are compared on, and [`on_ranks`] makes processes of threads.
 //! Everything random is seeded, everything is float64.
 //!
 //! ```
@@ -30,6 +30,7 @@ mod images;
 mod layer_contract;
 mod network;
 mod problem;
+mod ranks;
 mod samples;
 
 pub use autograd::{Autograd, Oracle, ResidualAutograd, Statistics};
@@ -43,4 +44,5 @@ pub use images::{
 pub use layer_contract::{check_layer, check_layer_at, check_rules};
 pub use network::network;
 pub use problem::Problem;
+pub use ranks::on_ranks;
 pub use samples::{dataset, gaussian, gaussian_away_from_zero, labels};

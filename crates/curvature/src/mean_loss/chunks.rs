@@ -1,9 +1,9 @@
 //! How the examples are cut up, and how the sums over the parts become a mean.
 //!
-//! Examples are cut into chunks, chunks into one contiguous share per worker. Every share sums in
-//! order and the shares are added in order, so the bits depend on the number of workers alone. Where
-//! batch-norm couples the examples of a batch, a chunk is a whole batch: the partition is part of
-//! what L means.
+//! Every process has a contiguous part of the examples, which is cut into chunks, and the chunks into one contiguous
+//! share per thread. Every share sums in order, the shares are added in order and then the parts, so the bits depend on the
+//! numbers of threads and processes alone. Where batch-norm couples the examples of a batch, a chunk is a whole batch: the
+//! partition is part of what L means.
 
 use std::ops::Range;
 
@@ -59,7 +59,24 @@ impl<'a> MeanLoss<'a> {
     /// Most examples in one sweep.
     #[must_use]
     pub fn examples_per_sweep(&self) -> usize {
-        self.chunk_examples(self.data.len())
+        self.chunk_examples(self.examples_per_rank())
+    }
+
+    /// Most examples that one process goes over.
+    #[must_use]
+    pub fn examples_per_rank(&self) -> usize {
+        let (examples, unit) = (self.data.len(), self.unit());
+        let units = examples.div_ceil(unit).div_ceil(self.workers.ranks());
+        (units * unit).min(examples)
+    }
+
+    /// Examples that stay together.
+    fn unit(&self) -> usize {
+        if self.network.couples_examples() {
+            self.settings.batch_size
+        } else {
+            1
+        }
     }
 
     /// Sweeps over all examples that go on at a time.
@@ -68,7 +85,7 @@ impl<'a> MeanLoss<'a> {
         if self.on_device() || self.kernels_prevail() {
             return 1;
         }
-        let chunks = self.data.len().div_ceil(self.examples_per_sweep());
+        let chunks = (self.examples_per_rank()).div_ceil(self.examples_per_sweep());
         self.workers.threads().min(chunks)
     }
 
@@ -86,12 +103,15 @@ impl<'a> MeanLoss<'a> {
         !self.settings.device.is_cpu()
     }
 
-    /// Contiguous chunks of `count` examples.
+    /// Contiguous chunks of this process's part of `count` examples.
     pub(crate) fn chunks(&self, count: usize) -> Vec<Range<usize>> {
-        let size = self.chunk_examples(count);
-        (0..count)
+        let unit = self.unit();
+        let units = self.workers.part(count.div_ceil(unit));
+        let (first, end) = (units.start * unit, (units.end * unit).min(count));
+        let size = self.chunk_examples(end.saturating_sub(first));
+        (first..end)
             .step_by(size)
-            .map(|start| start..(start + size).min(count))
+            .map(|start| start..(start + size).min(end))
             .collect()
     }
 
@@ -150,7 +170,22 @@ impl<'a> MeanLoss<'a> {
         for share in shares {
             total.add(&share)?;
         }
-        Ok(total.scaled(1.0 / examples as f64)?)
+        let mean = total.scaled(1.0 / examples as f64)?;
+        Ok(self.workers.sum_tensor(mean)?)
+    }
+
+    /// The first of the ranges that the processes have found.
+    pub(crate) fn first_of(
+        &self,
+        range: Option<Range<usize>>,
+    ) -> Result<Option<Range<usize>>, Error> {
+        let Range { start, end } = range.unwrap_or(usize::MAX..usize::MAX);
+        let starts = self.workers.gather(start as f64)?;
+        let ends = self.workers.gather(end as f64)?;
+        let found = starts.into_iter().zip(ends);
+        let found = found.filter(|(start, _)| *start < self.data.len() as f64);
+        let first = found.min_by(|a, b| a.0.total_cmp(&b.0));
+        Ok(first.map(|(start, end)| start as usize..end as usize))
     }
 
     /// Whether passes over the convolutions' kernels weigh more than those over the activations: then

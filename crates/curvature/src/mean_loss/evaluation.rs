@@ -49,7 +49,7 @@ impl MeanLoss<'_> {
             };
             Ok(tally.with(point, correct))
         })?;
-        Ok(Tally::mean(shares.into_iter(), self.data.len()))
+        self.mean_tally(shares.into_iter(), self.data.len())
     }
 
     /// The same of one sweep with whether each example is classified correctly, in their order; the first of several
@@ -72,8 +72,15 @@ impl MeanLoss<'_> {
         };
         self.check_classes()?;
         let (tallies, hits): (Vec<_>, Vec<_>) = self.at_logits(theta, add)?.into_iter().unzip();
-        let mean = Tally::mean(tallies.into_iter(), self.data.len());
-        Ok((mean, hits.concat()))
+        let examples = self.data.len();
+        let mean = self.mean_tally(tallies.into_iter(), examples)?;
+        let own = self.chunks(examples).first().map_or(0, |chunk| chunk.start);
+        let mut all = vec![0.0; examples];
+        for (all, hit) in all[own..].iter_mut().zip(hits.concat()) {
+            *all = f64::from(u8::from(hit));
+        }
+        self.workers.sum(&mut all)?;
+        Ok((mean, all.into_iter().map(|hit| hit > 0.0).collect()))
     }
 
     /// Margins and the mean Tr A at `theta` (P) over all examples, of one forward sweep.
@@ -100,11 +107,34 @@ impl MeanLoss<'_> {
                 Ok(Some(sums.map_or(here, |sums| sums.with(here))))
             },
         )?;
-        let sums = shares.into_iter().flatten().reduce(Confidence::with);
-        let sums = sums.ok_or_else(|| Error::NoExamples { data: data() })?;
+        let none = Confidence {
+            smallest_margin: f64::INFINITY,
+            mean_trace: 0.0,
+        };
+        let part = shares.into_iter().flatten().fold(none, Confidence::with);
+        let margins = self.workers.gather(part.smallest_margin)?;
+        let mut trace = [part.mean_trace];
+        self.workers.sum(&mut trace)?;
         Ok(Confidence {
-            mean_trace: sums.mean_trace / self.data.len() as f64,
-            ..sums
+            smallest_margin: margins.into_iter().fold(f64::INFINITY, f64::min),
+            mean_trace: trace[0] / self.data.len() as f64,
+        })
+    }
+
+    /// Means over the `examples` of all `shares`, which are added in order, and those of the other processes.
+    pub(super) fn mean_tally(
+        &self,
+        shares: impl Iterator<Item = Tally>,
+        examples: usize,
+    ) -> Result<Evaluation, Error> {
+        let Tally { loss, correct } = shares.fold(Tally::default(), Tally::plus);
+        let mut sums = [loss, correct.first as f64, correct.among_five as f64];
+        self.workers.sum(&mut sums)?;
+        let [loss, accuracy, top5_accuracy] = sums.map(|sum| sum / examples as f64);
+        Ok(Evaluation {
+            loss,
+            accuracy,
+            top5_accuracy,
         })
     }
 
@@ -159,17 +189,6 @@ impl Tally {
                 first: self.correct.first + other.correct.first,
                 among_five: self.correct.among_five + other.correct.among_five,
             },
-        }
-    }
-
-    /// Means over the `examples` of all `shares`, which are added in order.
-    pub(super) fn mean(shares: impl Iterator<Item = Self>, examples: usize) -> Evaluation {
-        let Self { loss, correct } = shares.fold(Self::default(), Self::plus);
-        let mean = |sum: f64| sum / examples as f64;
-        Evaluation {
-            loss: mean(loss),
-            accuracy: mean(correct.first as f64),
-            top5_accuracy: mean(correct.among_five as f64),
         }
     }
 }

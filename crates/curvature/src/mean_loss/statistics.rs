@@ -30,7 +30,7 @@ impl MeanLoss<'_> {
                     self.add_statistics(&statistics, &point, chunk.len(), self.data.len())
                 })
         })?;
-        total(shares.iter())
+        self.total(shares.iter())
     }
 
     pub(super) fn zero_statistics(&self) -> Result<Tensor, Error> {
@@ -53,13 +53,15 @@ impl MeanLoss<'_> {
         let weight = examples as f64 / count as f64;
         Ok((sum + (point.batch_statistics()? * weight)?)?)
     }
-}
 
-/// The sum of at least one tensor, in order.
-pub(super) fn total<'t>(mut shares: impl Iterator<Item = &'t Tensor>) -> Result<Tensor, Error> {
-    let first = shares
-        .next()
-        .cloned()
-        .ok_or(flatness_layers::Error::Value)?;
-    shares.try_fold(first, |sum, share| Ok((sum + share)?))
+    /// The sum of the shares, in order, and of those of the other processes.
+    pub(super) fn total<'t>(
+        &self,
+        mut shares: impl Iterator<Item = &'t Tensor>,
+    ) -> Result<Tensor, Error> {
+        let first = shares.next().cloned();
+        let first = first.map_or_else(|| self.zero_statistics(), Ok)?;
+        let total = shares.try_fold(first, |sum, share| Ok::<_, Error>((sum + share)?))?;
+        Ok(self.workers.sum_tensor(total)?)
+    }
 }

@@ -48,10 +48,13 @@ impl LinearOperator for Journalled<'_> {
 
     fn apply_block(&self, vectors: &Tensor) -> Result<Tensor, Error> {
         let rows = check_block(self, vectors)?;
-        self.journal.product(vectors, || {
-            self.products.set(self.products.get() + rows as u64);
-            self.operator.apply_block(vectors)
-        })
+        if let Some(product) = self.journal.recorded_product(vectors)? {
+            return Ok(product);
+        }
+        self.products.set(self.products.get() + rows as u64);
+        let product = self.operator.apply_block(vectors)?;
+        self.journal.append(vectors, &product)?;
+        Ok(product)
     }
 }
 

@@ -5,4 +5,5 @@ mod functions;
 mod limits;
 mod losses;
 mod oracle;
+mod ranks;
 mod spectra;

@@ -44,6 +44,10 @@ impl Place {
         }
     }
 
+    pub(crate) fn with(self, workers: Workers) -> Self {
+        Self { workers, ..self }
+    }
+
     pub(crate) fn subject(&self) -> Subject<'_> {
         Subject {
             network: &self.problem.network,

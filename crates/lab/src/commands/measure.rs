@@ -16,6 +16,7 @@ use crate::evaluation;
 use crate::measuring::{self, Limits};
 use crate::output::put;
 use crate::progress::Progress;
+use crate::ranks::is_silent;
 use crate::setting::Machine;
 
 use origin::Origin;
@@ -93,7 +94,8 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
     if !options.output.json {
         put(table::table(&report).trim_end())?;
     }
-    let drawn = options.out.as_ref().map_or(Ok(Vec::new()), |out| {
+    let out = options.out.as_ref().filter(|_| !is_silent());
+    let drawn = out.map_or(Ok(Vec::new()), |out| {
         let title = format!("{}, {}", record.name, examples.name());
         pictures::draw(&found, &title, out)
     });

@@ -1,0 +1,81 @@
+//! Processes that MPI has started: `mpirun -n 4 flatness measure ...` shares the examples among them.
+//!
+//! All make the same calls. The first alone speaks and writes files; one that fails tells the others, which end with it,
+//! and says why.
+
+#[cfg(feature = "mpi")]
+mod world;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Result, bail};
+use flatness_layers::Ranks;
+
+use crate::arguments::Command;
+
+/// Whether another process speaks, and writes the files.
+static SILENT: AtomicBool = AtomicBool::new(false);
+
+pub(crate) fn is_silent() -> bool {
+    SILENT.load(Ordering::Relaxed)
+}
+
+/// Processes of a launcher that tells each of them how many there are.
+fn started() -> usize {
+    said(["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"]).unwrap_or(1)
+}
+
+/// Those of them on this machine, which share its memory.
+pub(crate) fn neighbours() -> usize {
+    said(["OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS"]).unwrap_or_else(started)
+}
+
+/// The number in the first of these variables that is set.
+fn said(variables: [&str; 2]) -> Option<usize> {
+    let number = |name| std::env::var(name).ok()?.parse().ok();
+    variables.into_iter().find_map(number).filter(|&number| number > 0)
+}
+
+/// Joins the others, where a launcher has started several for a `command` that shares its work.
+pub(crate) fn join(command: &Command) -> Result<()> {
+    let size = started();
+    if size == 1 {
+        return Ok(());
+    }
+    if !cfg!(feature = "mpi") {
+        bail!(
+            "{size} processes were started together, but this program was built without MPI: build it with `--features mpi` \
+             (docs/SCALE.md), or start one"
+        );
+    }
+    #[cfg(feature = "mpi")]
+    SILENT.store(world::join()? > 0, Ordering::Relaxed);
+    if !matches!(command, Command::Measure(_)) {
+        bail!(
+            "{size} processes were started together, which only `flatness measure` shares its work among; start one"
+        );
+    }
+    Ok(())
+}
+
+/// The processes that share the examples; none for one by itself.
+pub(crate) fn ranks() -> Option<Arc<dyn Ranks>> {
+    #[cfg(feature = "mpi")]
+    if started() > 1 {
+        return Some(Arc::new(world::World));
+    }
+    None
+}
+
+/// Ends the work of all, and tells whether the others made it `fail`; of those that failed themselves the first speaks.
+pub(crate) fn part(failed: bool) -> bool {
+    #[cfg(feature = "mpi")]
+    if started() > 1 {
+        let first = world::part(failed);
+        let speaks = first.is_some_and(|first| first == world::rank());
+        SILENT.store(!speaks, Ordering::Relaxed);
+        return first.is_some();
+    }
+    failed
+}
