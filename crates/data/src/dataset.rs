@@ -8,10 +8,10 @@ use std::sync::{Arc, OnceLock};
 use candle_core::{DType, Device, Storage, Tensor};
 use sha2::{Digest, Sha256};
 
+use crate::divisible::Divisible;
 use crate::error::{Error, Result};
 use crate::idx::check_labels;
 use crate::normalization::Normalization;
-use crate::subset::Subset;
 
 /// Labelled images of one shape. Clones and splits share the pixels.
 #[derive(Debug, Clone)]
@@ -189,63 +189,6 @@ impl Dataset {
         Ok(self.digest.get_or_init(digest))
     }
 
-    /// The first `n` examples.
-    ///
-    /// # Errors
-    /// When `n` is 0 or more than there are.
-    pub fn take(&self, n: usize) -> Result<Self> {
-        if !(1..=self.len).contains(&n) {
-            return Err(self.field("number of examples", format!("from 1 to {}", self.len), n));
-        }
-        if n == self.len {
-            return Ok(self.clone());
-        }
-        self.view(0..n)
-    }
-
-    /// `n` examples without repetition, all choices alike likely, in the order of
-    /// [`Subset::random`](crate::Subset::random) with `seed`: so is its own beginning of any length.
-    ///
-    /// # Errors
-    /// When `n` is 0 or more than there are.
-    pub fn sample(&self, n: usize, seed: u64) -> Result<Self> {
-        let sample = Subset::random(self, n, seed)?;
-        let indices = Tensor::new(sample.indices(), &Device::Cpu)?;
-        Ok(Self {
-            name: format!("{}[{n} of seed {seed}]", self.name).into(),
-            images: self.images.index_select(&indices, 0)?,
-            labels: self.labels.index_select(&indices, 0)?,
-            len: n,
-            digest: Arc::default(),
-            ..self.clone()
-        })
-    }
-
-    /// All but the last `n` examples, and the last `n`: training and validation.
-    ///
-    /// # Errors
-    /// When one of the two parts would be empty.
-    pub fn split_tail(&self, n: usize) -> Result<(Self, Self)> {
-        if !(1..self.len).contains(&n) {
-            let expected = format!("from 1 to {}", self.len - 1);
-            return Err(self.field("number of validation examples", expected, n));
-        }
-        let middle = self.len - n;
-        Ok((self.view(0..middle)?, self.view(middle..self.len)?))
-    }
-
-    fn view(&self, range: Range<usize>) -> Result<Self> {
-        let Range { start, end } = range;
-        Ok(Self {
-            name: format!("{}[{start}..{end}]", self.name).into(),
-            images: self.images.narrow(0, start, end - start)?,
-            labels: self.labels.narrow(0, start, end - start)?,
-            len: end - start,
-            digest: Arc::default(),
-            ..self.clone()
-        })
-    }
-
     /// Run `work` on the N·C·H·W pixel bytes, without a copy.
     pub(crate) fn with_pixels<T>(&self, work: impl FnOnce(&[u8]) -> T) -> Result<T> {
         Ok(with_bytes(&self.images, work)?)
@@ -258,6 +201,33 @@ impl Dataset {
 
     pub(crate) fn field(&self, field: &'static str, expected: String, got: impl ToString) -> Error {
         Error::field(&self.name, field, expected, got)
+    }
+}
+
+impl Divisible for Dataset {
+    fn range(&self, range: Range<usize>) -> Result<Self> {
+        let Range { start, end } = range;
+        Ok(Self {
+            name: format!("{}[{start}..{end}]", self.name).into(),
+            images: self.images.narrow(0, start, end - start)?,
+            labels: self.labels.narrow(0, start, end - start)?,
+            len: end - start,
+            digest: Arc::default(),
+            ..self.clone()
+        })
+    }
+
+    fn at(&self, indices: &[u32], name: String) -> Result<Self> {
+        let len = indices.len();
+        let indices = Tensor::new(indices, &Device::Cpu)?;
+        Ok(Self {
+            name: name.into(),
+            images: self.images.index_select(&indices, 0)?,
+            labels: self.labels.index_select(&indices, 0)?,
+            len,
+            digest: Arc::default(),
+            ..self.clone()
+        })
     }
 }
 

@@ -7,6 +7,7 @@ use candle_core::{DType, Device, Tensor};
 
 use crate::batches::Batch;
 use crate::dataset::Dataset;
+use crate::divisible::Divisible;
 use crate::error::{Error, Result};
 use crate::idx::check_labels;
 
@@ -34,9 +35,14 @@ pub trait Examples: Debug + Send + Sync {
         vec![self.classes()]
     }
 
+    /// Whether the labels are classes, of examples or of positions, and not values.
+    fn has_classes(&self) -> bool {
+        true
+    }
+
     /// Whether the label of an example is one class.
     fn is_classified(&self) -> bool {
-        true
+        self.has_classes() && self.outputs().len() == 1
     }
 
     /// What the loss of an example is multiplied by: where positions are ignored, one over the share of all that are not, so
@@ -190,45 +196,74 @@ impl LabelledTensors {
             let what = format!("{expected:?} for outputs {outputs:?}");
             return field("shape of the labels", what, format!("{:?}", labels.dims()));
         }
-        let (labels, loss_factor) = if !labels.dtype().is_int() {
-            (labels.contiguous()?, 1.0)
+        let labels = if !labels.dtype().is_int() {
+            labels.contiguous()?
         } else if positions.is_empty() {
-            (class_labels(name, labels, *classes)?, 1.0)
+            class_labels(name, labels, *classes)?
         } else {
             by_position(name, labels, *classes)?
         };
-        Ok(Self {
+        Self {
             name: name.to_owned(),
             inputs: inputs.contiguous()?,
             labels,
             outputs: outputs.to_vec(),
-            loss_factor,
-        })
+            loss_factor: 1.0,
+        }
+        .counted()
+    }
+
+    /// With the factor of its own labels.
+    fn counted(mut self) -> Result<Self> {
+        if self.has_classes() && !self.is_classified() {
+            let labels = self.labels.flatten_all()?.to_vec1::<u32>()?;
+            let counted = labels.iter().filter(|&&class| class != u32::MAX).count();
+            if counted == 0 {
+                let expected = format!("a class at one position at least (all are {IGNORED})");
+                return Err(Error::field(&self.name, "labels", expected, "none"));
+            }
+            self.loss_factor = labels.len() as f64 / counted as f64;
+        }
+        Ok(self)
     }
 }
 
-/// Classes of positions as u32, with u32::MAX where they are ignored, and one over the share of those that are not.
-fn by_position(name: &str, labels: &Tensor, classes: usize) -> Result<(Tensor, f64)> {
+/// Classes of positions as u32, with u32::MAX where they are ignored.
+fn by_position(name: &str, labels: &Tensor, classes: usize) -> Result<Tensor> {
     let all = labels
         .to_dtype(DType::I64)?
         .flatten_all()?
         .to_vec1::<i64>()?;
-    let counted: Vec<i64> = all
-        .iter()
-        .copied()
-        .filter(|&class| class != IGNORED)
-        .collect();
-    check_labels(name, &counted, classes)?;
-    if counted.is_empty() {
-        let expected = format!("a class at one position at least (all are {IGNORED})");
-        return Err(Error::field(name, "labels", expected, "none"));
-    }
-    let factor = all.len() as f64 / counted.len() as f64;
+    let counted = all.iter().copied().filter(|&class| class != IGNORED);
+    check_labels(name, &counted.collect::<Vec<_>>(), classes)?;
     let numbers = all
         .into_iter()
         .map(|class| u32::try_from(class).unwrap_or(u32::MAX));
-    let numbers = Tensor::from_iter(numbers, labels.device())?.reshape(labels.shape())?;
-    Ok((numbers, factor))
+    Ok(Tensor::from_iter(numbers, labels.device())?.reshape(labels.shape())?)
+}
+
+impl Divisible for LabelledTensors {
+    fn range(&self, range: Range<usize>) -> Result<Self> {
+        let Range { start, end } = range;
+        Self {
+            name: format!("{}[{start}..{end}]", self.name),
+            inputs: self.inputs.narrow(0, start, end - start)?,
+            labels: self.labels.narrow(0, start, end - start)?,
+            ..self.clone()
+        }
+        .counted()
+    }
+
+    fn at(&self, indices: &[u32], name: String) -> Result<Self> {
+        let indices = Tensor::new(indices, self.inputs.device())?;
+        Self {
+            name,
+            inputs: self.inputs.index_select(&indices, 0)?,
+            labels: self.labels.index_select(&indices, 0)?,
+            ..self.clone()
+        }
+        .counted()
+    }
 }
 
 impl Examples for LabelledTensors {
@@ -252,8 +287,8 @@ impl Examples for LabelledTensors {
         self.outputs.clone()
     }
 
-    fn is_classified(&self) -> bool {
-        self.labels.dtype() == DType::U32 && self.outputs.len() == 1
+    fn has_classes(&self) -> bool {
+        self.labels.dtype() == DType::U32
     }
 
     fn loss_factor(&self) -> f64 {

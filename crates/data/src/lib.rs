@@ -4,14 +4,15 @@
 //! is the caller's, and a digest that names their content. an [`Order`] is that of one seeded epoch over it, a [`Batch`] some of its examples
 //! as floats, [`Augmented`] the same images with the random crops and flips of an epoch, a [`Subset`] some of them. A
 //! [`mnist::Source`] or a [`cifar100::Source`] says where the bytes come from, and [`Loaded`] what they are. A [`TensorFile`] has inputs and
-//! labels of any kind, classes or values, as [`LabelledTensors`]. Readers believe nothing:
+//! labels of any kind, classes or values, as [`LabelledTensors`], and test examples beside them. Both are [`Divisible`] into training and
+//! validation. Readers believe nothing:
 //! magic numbers, dimensions, lengths, checksums and labels are verified, and an error names the file and
 //! what to do.
 //!
 //! ```
 //! use candle_core::{DType, Device};
 //! use flatness_data::mnist::{self, EmbeddedMnist};
-//! use flatness_data::{Normalization, Order};
+//! use flatness_data::{Divisible, Normalization, Order};
 //!
 //! let embedded = EmbeddedMnist {
 //!     files: flatness_fixtures::MNIST,
@@ -39,6 +40,7 @@ mod augmentation;
 mod batches;
 pub mod cifar100;
 mod dataset;
+mod divisible;
 mod error;
 mod examples;
 #[cfg(feature = "fetch")]
@@ -56,6 +58,7 @@ mod tensors;
 pub use augmentation::{Augmentation, Augmented, Flip};
 pub use batches::{Batch, Order};
 pub use dataset::Dataset;
+pub use divisible::Divisible;
 pub use error::{Error, Result};
 pub use examples::{Examples, LabelledTensors, class_labels};
 pub use loaded::{Classes, Completeness, Loaded, file_digest};

@@ -83,8 +83,8 @@ impl Examples for Subset<'_> {
         self.examples.outputs()
     }
 
-    fn is_classified(&self) -> bool {
-        self.examples.is_classified()
+    fn has_classes(&self) -> bool {
+        self.examples.has_classes()
     }
 
     fn loss_factor(&self) -> f64 {

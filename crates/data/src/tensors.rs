@@ -24,11 +24,18 @@ const EXACT: f64 = 16_777_216.0;
 pub struct TensorFile {
     /// The path, as given.
     name: String,
+    train: Pair,
+    test: Option<Pair>,
+    digest: String,
+}
+
+/// Inputs and labels of a split.
+#[derive(Debug, Clone)]
+struct Pair {
     /// (N, ...), f32 or f64.
     x: Tensor,
     /// (N, ...), of an integer type or a float.
     y: Tensor,
-    digest: String,
 }
 
 impl TensorFile {
@@ -39,12 +46,12 @@ impl TensorFile {
         end.is_some_and(|end| ENDS.contains(&end))
     }
 
-    /// Reads `x` and `y` of the safetensors or `.npz` file at `path`. Inputs that are integers, such as numbers of symbols,
-    /// become f32.
+    /// Reads `x` and `y` of the safetensors or `.npz` file at `path`, and `x_test` and `y_test` where it has them. Inputs that
+    /// are integers, such as numbers of symbols, become f32.
     ///
     /// # Errors
-    /// [`Error::Io`], and [`Error::Tensors`] for bytes of another form, a tensor that is missing or of a type that is not
-    /// taken.
+    /// [`Error::Io`], and [`Error::Tensors`] for bytes of another form, a tensor that is missing, of a type that is not taken or
+    /// of another kind than its counterpart.
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|source| Error::Io {
             action: "read",
@@ -52,34 +59,14 @@ impl TensorFile {
             source,
         })?;
         let digest = format!("{:x}", Sha256::digest(&bytes));
-        let wrong = |reason: String| Error::Tensors {
+        let (train, test) = splits(bytes).map_err(|reason| Error::Tensors {
             path: path.to_owned(),
             reason,
-        };
-        let [x, y] = if bytes.starts_with(b"PK") {
-            of_archive(&bytes).map_err(wrong)?
-        } else {
-            of_safetensors(bytes).map_err(wrong)?
-        };
-        let x = floats(&x).map_err(wrong)?;
-        let y = if y.dtype().is_float() {
-            floats(&y).map_err(wrong)?
-        } else {
-            y
-        };
-        let counts = [&x, &y].map(|tensor| tensor.dims().first().copied());
-        if counts[0] != counts[1] {
-            let dims = [x.dims(), y.dims()];
-            let reason = format!(
-                "holds x {:?} and y {:?}, whose first axes must be the examples; save one label for each input",
-                dims[0], dims[1]
-            );
-            return Err(wrong(reason));
-        }
+        })?;
         Ok(Self {
             name: path.display().to_string(),
-            x,
-            y,
+            train,
+            test,
             digest,
         })
     }
@@ -99,13 +86,14 @@ impl TensorFile {
     /// Whether the labels are classes, and not values.
     #[must_use]
     pub fn has_classes(&self) -> bool {
-        self.y.dtype().is_int()
+        self.train.y.dtype().is_int()
     }
 
-    /// The labels (N, ...), of an integer type or a float.
-    #[must_use]
-    pub fn labels(&self) -> &Tensor {
-        &self.y
+    /// The labels (N, ...), of an integer type or a float, of the test examples too.
+    pub fn labels(&self) -> impl Iterator<Item = &Tensor> {
+        std::iter::once(&self.train)
+            .chain(&self.test)
+            .map(|pair| &pair.y)
     }
 
     /// The examples of a network whose outputs have this shape (one example).
@@ -113,8 +101,76 @@ impl TensorFile {
     /// # Errors
     /// As [`LabelledTensors::labelled`].
     pub fn examples(&self, outputs: &[usize]) -> Result<LabelledTensors> {
-        LabelledTensors::labelled(&self.name, &self.x, &self.y, outputs)
+        LabelledTensors::labelled(&self.name, &self.train.x, &self.train.y, outputs)
     }
+
+    /// The test examples, if there are any.
+    ///
+    /// # Errors
+    /// As [`LabelledTensors::labelled`].
+    pub fn test_examples(&self, outputs: &[usize]) -> Result<Option<LabelledTensors>> {
+        let test = self.test.as_ref().map(|test| {
+            let name = format!("{} (test)", self.name);
+            LabelledTensors::labelled(&name, &test.x, &test.y, outputs)
+        });
+        test.transpose()
+    }
+}
+
+/// The pairs of a file.
+fn splits(bytes: Vec<u8>) -> std::result::Result<(Pair, Option<Pair>), String> {
+    let tensors = if bytes.starts_with(b"PK") {
+        of_archive(&bytes)?
+    } else {
+        of_safetensors(bytes)?
+    };
+    let ([x, y], [x_test, y_test]) = tensors;
+    let train = pair(["x", "y"], &x, &y)?;
+    let test = match (x_test, y_test) {
+        (Some(x), Some(y)) => Some(pair(["x_test", "y_test"], &x, &y)?),
+        (None, None) => None,
+        _ => {
+            return Err(
+                "holds one of x_test and y_test; test examples need both, or leave the other out"
+                    .to_owned(),
+            );
+        }
+    };
+    if let Some(test) = &test {
+        let like = |one: &Tensor, other: &Tensor| {
+            one.rank() == other.rank() && one.dims().get(1..) == other.dims().get(1..)
+        };
+        let [x, y] = [(&train.x, &test.x), (&train.y, &test.y)];
+        let kinds = train.y.dtype().is_int() == test.y.dtype().is_int();
+        if !(like(x.0, x.1) && like(y.0, y.1) && kinds) {
+            let shown = |tensor: &Tensor| format!("{:?} ({:?})", tensor.dims(), tensor.dtype());
+            let [x, y] = [x, y].map(|(train, test)| [shown(train), shown(test)]);
+            return Err(format!(
+                "holds x {} and y {}, and x_test {} and y_test {}; test examples must be like the others",
+                x[0], y[0], x[1], y[1]
+            ));
+        }
+    }
+    Ok((train, test))
+}
+
+/// Inputs as floats with as many labels; `names` name them in errors.
+fn pair(names: [&str; 2], x: &Tensor, y: &Tensor) -> std::result::Result<Pair, String> {
+    let x = floats(x)?;
+    let y = if y.dtype().is_float() {
+        floats(y)?
+    } else {
+        y.clone()
+    };
+    let counts = [&x, &y].map(|tensor| tensor.dims().first().copied());
+    if counts[0] != counts[1] {
+        let (dims, [of_x, of_y]) = ([x.dims(), y.dims()], names);
+        return Err(format!(
+            "holds {of_x} {:?} and {of_y} {:?}, whose first axes must be the examples; save one label for each input",
+            dims[0], dims[1]
+        ));
+    }
+    Ok(Pair { x, y })
 }
 
 /// Refuses `labels` of the file `name` that are values and no probabilities, and where they must `sum_to_one`, no distributions
@@ -179,7 +235,25 @@ fn floats(tensor: &Tensor) -> std::result::Result<Tensor, String> {
 const MISSING: &str =
     "the inputs x (N, ...) and the labels y (N, ...) are taken; save them under these names";
 
-fn of_safetensors(bytes: Vec<u8>) -> std::result::Result<[Tensor; 2], String> {
+/// `x` and `y`, and `x_test` and `y_test` where they are there.
+type Named = ([Tensor; 2], [Option<Tensor>; 2]);
+
+/// The tensors of these names by `tensor`, of a file that holds `known`.
+fn named(
+    known: &[String],
+    mut tensor: impl FnMut(&str) -> std::result::Result<Tensor, String>,
+) -> std::result::Result<Named, String> {
+    let is_there = |name: &str| known.iter().any(|known| known == name);
+    if let Some(name) = ["x", "y"].into_iter().find(|name| !is_there(name)) {
+        let known = known.join(", ");
+        return Err(format!("holds no {name} but {known}; {MISSING}"));
+    }
+    let train = [tensor("x")?, tensor("y")?];
+    let mut of_test = |name: &str| is_there(name).then(|| tensor(name)).transpose();
+    Ok((train, [of_test("x_test")?, of_test("y_test")?]))
+}
+
+fn of_safetensors(bytes: Vec<u8>) -> std::result::Result<Named, String> {
     if let Some(form) = magic::name(&bytes).filter(|form| !form.contains("safetensors")) {
         return Err(format!("is {form}; {MISSING} in a safetensors or npz file"));
     }
@@ -187,36 +261,26 @@ fn of_safetensors(bytes: Vec<u8>) -> std::result::Result<[Tensor; 2], String> {
     let file =
         file.map_err(|error| format!("is not a whole safetensors file ({error}); save it again"))?;
     let names: Vec<String> = file.tensors().into_iter().map(|(name, _)| name).collect();
-    let tensor = |name: &str| {
-        if !names.iter().any(|known| known == name) {
-            let names = names.join(", ");
-            return Err(format!("holds no {name} but {names}; {MISSING}"));
-        }
+    named(&names, |name| {
         file.load(name, &Device::Cpu)
             .map_err(|error| error.to_string())
-    };
-    Ok([tensor("x")?, tensor("y")?])
+    })
 }
 
-fn of_archive(bytes: &[u8]) -> std::result::Result<[Tensor; 2], String> {
+fn of_archive(bytes: &[u8]) -> std::result::Result<Named, String> {
     let mut archive = Archive::open(bytes).map_err(|error| error.to_string())?;
     let names: Vec<String> = archive
         .names()
         .map(|name| name.trim_end_matches(".npy").to_owned())
         .collect();
-    let mut tensor = |name: &str| {
-        if !names.iter().any(|known| known == name) {
-            let names = names.join(", ");
-            return Err(format!("holds no {name} but {names}; {MISSING}"));
-        }
+    named(&names, |name| {
         let member = archive
             .member(&format!("{name}.npy"))
             .map_err(|error| error.to_string())?;
         let member = member.read(bytes).map_err(|error| error.to_string())?;
         let array = npy::parse(&member).map_err(|error| format!("holds an {name} that {error}"))?;
         of_array(&array).map_err(|error| format!("holds an {name} that {error}"))
-    };
-    Ok([tensor("x")?, tensor("y")?])
+    })
 }
 
 fn of_array(array: &npy::Array<'_>) -> std::result::Result<Tensor, String> {

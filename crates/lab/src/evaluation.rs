@@ -1,4 +1,6 @@
-//! Loss and accuracies of the network with frozen statistics of batch-norm.
+//! Loss, and accuracies where labels are classes, of the network with frozen statistics of batch-norm.
+
+use std::sync::Arc;
 
 use anyhow::Result;
 use flatness_curvature::Evaluation;
@@ -16,8 +18,8 @@ const BATCH_SIZE: usize = 1000;
 /// What weights are worth.
 pub(crate) struct Evaluated {
     pub(crate) splits: EpochEvaluation,
-    /// Whether each test example is classified correctly, in their order.
-    pub(crate) hits: Vec<bool>,
+    /// Whether each test example is classified correctly, in their order, where there are any and each has a class.
+    pub(crate) hits: Option<Vec<bool>>,
 }
 
 /// Evaluates `weights` on all splits.
@@ -28,15 +30,22 @@ pub(crate) fn evaluate(
     weights: &Weights,
 ) -> Result<Evaluated> {
     let frozen = model.measured(BatchNorm::Frozen, &weights.buffers)?;
-    let over = |examples| over(model, &frozen, examples, machine, weights);
-    let mean_loss = model.mean_loss(&frozen, &splits.test, machine, BATCH_SIZE)?;
-    let (test, hits) = mean_loss.evaluate_each(&weights.theta)?;
-    let validation = splits.validation.as_ref();
+    let over = |examples: &Arc<dyn Examples>| {
+        over(model, &frozen, examples.as_ref(), machine, weights)
+    };
+    let (test, hits) = match &splits.test {
+        Some(test) if test.is_classified() => {
+            let mean_loss = model.mean_loss(&frozen, test.as_ref(), machine, BATCH_SIZE)?;
+            let (evaluation, hits) = mean_loss.evaluate_each(&weights.theta)?;
+            (Some(of_split(evaluation, true)), Some(hits))
+        }
+        test => (test.as_ref().map(over).transpose()?, None),
+    };
     Ok(Evaluated {
         splits: EpochEvaluation {
             train: over(&splits.train)?,
-            validation: validation.map(|split| over(split)).transpose()?,
-            test: of_split(test),
+            validation: splits.validation.as_ref().map(over).transpose()?,
+            test,
         },
         hits,
     })
@@ -51,13 +60,14 @@ pub(crate) fn over(
     weights: &Weights,
 ) -> Result<SplitEvaluation> {
     let mean_loss = model.mean_loss(frozen, examples, machine, BATCH_SIZE)?;
-    Ok(of_split(mean_loss.evaluate(&weights.theta)?))
+    let evaluation = mean_loss.evaluate(&weights.theta)?;
+    Ok(of_split(evaluation, examples.is_classified()))
 }
 
-fn of_split(evaluation: Evaluation) -> SplitEvaluation {
+fn of_split(evaluation: Evaluation, is_classified: bool) -> SplitEvaluation {
     SplitEvaluation {
         loss: evaluation.loss,
-        accuracy: evaluation.accuracy,
-        top5_accuracy: evaluation.top5_accuracy,
+        accuracy: is_classified.then_some(evaluation.accuracy),
+        top5_accuracy: is_classified.then_some(evaluation.top5_accuracy),
     }
 }

@@ -4,12 +4,14 @@
 //! 2 could not do it, 130 and 143 ended by Ctrl-C and by SIGTERM with the state saved; all but 0 with one
 //! sentence on standard error.
 
+mod architecture;
 mod arguments;
 mod commands;
 mod device;
 mod environment;
 mod evaluation;
 mod log;
+mod loss;
 mod measuring;
 mod output;
 mod progress;

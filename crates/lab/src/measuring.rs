@@ -118,8 +118,8 @@ impl Instrument<'_> {
             network: &self.model.network,
             weights,
             initial: Some(&self.initial.theta),
-            examples: self.splits.get(self.request.split)?,
-            loss: flatness_layers::Loss::CrossEntropy,
+            examples: self.splits.get(self.request.split)?.as_ref(),
+            loss: self.model.loss,
             weight_decay: self.weight_decay,
         })
     }

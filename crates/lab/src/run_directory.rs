@@ -224,6 +224,7 @@ fn finished(directory: &Path, origin: &Origin) -> Result<Option<Box<Record>>> {
         run: record.id.clone(),
         data: record.data.digest.clone(),
         normalization: [&record.data.mean, &record.data.deviation].map(Vec::clone),
+        network: (record.model.file.as_ref()).map(|file| file.digest.clone()),
     };
     of_record.check(origin, &path)?;
     let _ = remove_leftovers(directory);

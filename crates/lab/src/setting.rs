@@ -1,16 +1,22 @@
-//! A validated run made ready: network, data, threads, device.
+//! What a run is of, made ready: network, data, threads, device.
 
-use anyhow::{Context, Result};
+use std::path::Path;
+
+use anyhow::{Result, bail};
 use candle_core::{DType, Device, Tensor};
 use flatness_curvature::{MeanLoss, Settings};
 use flatness_data::Examples;
 use flatness_engine::{JournalFile, Resources, Weights};
 use flatness_kernels::free_memory;
 use flatness_layers::{Loss, Network, Workers};
-use flatness_models::Architecture;
-use flatness_records::{BatchNorm, Dtype, ModelRecord, ModelSpec};
+use flatness_records::{
+    BatchNorm, Dtype, InitialSpec, ModelRecord, ModelSpec, NetworkFile, Spec, Streams,
+};
 
+use crate::architecture::Architecture;
 use crate::arguments::Computing;
+use crate::loss::loss;
+use crate::source::{self, Splits};
 use crate::{device, environment, ranks};
 
 /// How and where to compute.
@@ -104,38 +110,76 @@ pub(crate) fn candle_dtype(dtype: Dtype) -> DType {
     }
 }
 
+/// What a spec names, read and put together.
+pub(crate) struct Task {
+    pub(crate) splits: Splits,
+    pub(crate) model: Model,
+    /// What a user should know of the network, a sentence each.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Task {
+    /// The network, loss and data of `spec`, whose data are at `data` where that is said.
+    pub(crate) fn of(spec: &Spec, data: Option<&Path>) -> Result<Self> {
+        let ModelSpec {
+            name, constants, ..
+        } = &spec.model;
+        let architecture = Architecture::find(name, constants)?;
+        let streams = Streams::new(spec.seed);
+        let splits = source::load(&spec.data, spec.loss.as_ref(), streams, data, &architecture)?;
+        let loss = loss(&splits.loss);
+        Ok(Self {
+            model: Model::new(&architecture, &spec.model, splits.train.as_ref(), loss)?,
+            notes: architecture.notes(),
+            splits,
+        })
+    }
+}
+
 /// A network with its name, loss and number type.
 pub(crate) struct Model {
     pub(crate) name: String,
+    /// The file that it was read from.
+    pub(crate) file: Option<NetworkFile>,
     /// Loss of an example.
     pub(crate) loss: Loss,
     /// As it is trained: batch-norm takes the statistics of the batch.
     pub(crate) network: Network,
     pub(crate) dtype: Dtype,
+    /// Where training begins, unless at random.
+    stored: Option<Weights>,
 }
 
 impl Model {
-    /// The network that `spec` names, for data like `examples`.
-    pub(crate) fn new(spec: &ModelSpec, examples: &dyn Examples) -> Result<Self> {
-        let architecture = Architecture::find(&spec.name)?;
-        let network = architecture.network(&examples.example_shape(), examples.classes());
-        let misfit = || {
-            let hint = match architecture.default_input() {
-                ([3, 32, 32], _) => "; it is made for --data-set cifar-100 (data.set in a spec)",
-                _ => "",
-            };
-            format!("{} does not fit {}{hint}", spec.name, examples.name())
+    /// The network of this `architecture`, as `spec` has it, for data like `examples`.
+    pub(crate) fn new(
+        architecture: &Architecture,
+        spec: &ModelSpec,
+        examples: &dyn Examples,
+        loss: Loss,
+    ) -> Result<Self> {
+        let network = architecture.network(examples)?;
+        let stored = match spec.initial {
+            None | Some(InitialSpec::File) => architecture.stored(),
+            Some(InitialSpec::Seeded) => None,
         };
-        let network = network.with_context(misfit)?;
+        if spec.initial == Some(InitialSpec::File) && stored.is_none() {
+            bail!(
+                "model.initial is file, but {} has no file; leave it out, or name an .onnx file",
+                spec.name
+            );
+        }
         Ok(Self {
             network: if spec.dropout {
                 network
             } else {
                 network.without_dropout()?
             },
-            name: spec.name.clone(),
-            loss: Loss::CrossEntropy,
+            name: architecture.name.clone(),
+            file: architecture.file().cloned(),
+            loss,
             dtype: spec.dtype,
+            stored,
         })
     }
 
@@ -143,9 +187,12 @@ impl Model {
         candle_dtype(self.dtype)
     }
 
-    /// Initial parameters and running statistics.
+    /// Initial parameters and running statistics: those of the file of the network, or random ones.
     pub(crate) fn initial(&self, seed: u64, device: &Device) -> Result<Weights> {
         let Self { network, .. } = self;
+        if let Some(stored) = &self.stored {
+            return Ok(stored.to(self.dtype(), device)?);
+        }
         Ok(Weights {
             theta: network.layout().initialize(seed, self.dtype(), device)?,
             buffers: network.buffers().initialize(seed, self.dtype(), device)?,
@@ -192,12 +239,14 @@ impl Model {
         let parameters = self.network.layout().parameters().iter();
         let weights = parameters.filter(|parameter| parameter.shape.len() > 1);
         let outputs: Vec<usize> = weights.map(|weight| weight.shape[0]).collect();
-        let classes = outputs.last().copied().unwrap_or(0);
+        let last = outputs.last().copied().unwrap_or(0);
+        let classes = self.network.output_shape().last();
         ModelRecord {
             name: self.name.clone(),
+            file: self.file.clone(),
             parameters: self.network.layout().dim(),
-            hidden_units: outputs.iter().sum::<usize>() - classes,
-            classes,
+            hidden_units: outputs.iter().sum::<usize>() - last,
+            classes: classes.copied().unwrap_or(0),
             batch_norm: batch_norm.to_owned(),
             dtype: self.dtype,
         }

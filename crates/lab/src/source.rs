@@ -1,40 +1,86 @@
-//! Data sets by name: where they come from and how they are split.
+//! Data sets by name and files of tensors: where they come from and how they are split.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use flatness_data::cifar100;
 use flatness_data::mnist::{self, EmbeddedMnist};
-use flatness_data::{Dataset, Error, Loaded, Normalization};
-use flatness_records::{DataRecord, DataSpec, Split, Streams, SubsetSpec};
+use flatness_data::{
+    Dataset, Divisible, Error, Examples, LabelledTensors, Loaded, Normalization, TensorFile,
+};
+use flatness_records::{DataRecord, DataSpec, LossSpec, Split, Streams, SubsetSpec};
 
+use crate::architecture::Architecture;
 use crate::environment;
+use crate::loss::check_labels;
 use crate::output::say;
 
-/// The splits of a data set.
+/// The splits of a data set, and the loss that their labels are for.
 pub(crate) struct Splits {
-    pub(crate) train: Dataset,
-    pub(crate) validation: Option<Dataset>,
-    pub(crate) test: Dataset,
-    /// Name of the data set, or of what it is like.
-    set: String,
-    /// Where the data came from, in words.
-    source: String,
-    /// Digest of all the examples read.
-    digest: String,
-    subset: SubsetSpec,
+    pub(crate) train: Arc<dyn Examples>,
+    pub(crate) validation: Option<Arc<dyn Examples>>,
+    pub(crate) test: Option<Arc<dyn Examples>>,
+    /// The training examples, where they are images that can be changed at random.
+    pub(crate) images: Option<Dataset>,
+    pub(crate) loss: LossSpec,
+    record: DataRecord,
+    /// What a measurement over a split depends on: the examples and what becomes of their bytes.
+    pub(crate) identity: String,
 }
 
-/// Reads the data set that `spec` names, from `directory`, the cache directory or the fixture, normalised as
-/// it says or else as the network called `model` is trained.
+/// The set that `--data-set` and `--data` name together: a name, or a file of tensors.
+pub(crate) fn named(set: Option<&str>, data: Option<&Path>) -> Result<Option<String>> {
+    let path = data.unwrap_or(Path::new("")).display();
+    let Some(file) = data.filter(|data| TensorFile::is_one(data)) else {
+        if data.is_some_and(|data| data.is_file() && !is_archive(data)) {
+            bail!(
+                "--data {path} is neither the directory of a data set nor a file of tensors; save x and y in a .npz or \
+                 .safetensors file"
+            );
+        }
+        return Ok(set.map(str::to_owned));
+    };
+    if set.is_some() {
+        bail!("--data-set is for data sets; {path} is a file of tensors, leave it out");
+    }
+    match file.to_str() {
+        Some(name) => Ok(Some(name.to_owned())),
+        None => bail!("--data {path} has a name that is not UTF-8; rename it"),
+    }
+}
+
+/// What is said of a network that comes without data.
+pub(crate) const NEEDED: &str =
+    "needs its data; give --data with a .npz or .safetensors file of x and y, or --data-set";
+
+/// Whether the name is that of the archive of a data set.
+fn is_archive(path: &Path) -> bool {
+    let end = path.extension().and_then(|end| end.to_str());
+    end.is_some_and(|end| ["gz", "tgz", "tar"].contains(&end))
+}
+
+/// Whether the set that `spec` names is a file of tensors.
+pub(crate) fn is_tensors(spec: &DataSpec) -> bool {
+    TensorFile::is_one(Path::new(&spec.set))
+}
+
+/// Reads the data that `spec` names for a network of this `architecture`, with this `loss` or the usual one of their labels: a
+/// data set from the directory `at`, the cache directory or the fixture, normalised as it says or else as the network is
+/// trained; or a file of tensors, which is `at` where that is said.
 pub(crate) fn load(
     spec: &DataSpec,
+    loss: Option<&LossSpec>,
     streams: Streams,
-    directory: Option<&Path>,
-    model: &str,
+    at: Option<&Path>,
+    architecture: &Architecture,
 ) -> Result<Splits> {
-    let loaded = read(spec, directory, model)?;
-    split(loaded, spec, streams)
+    if is_tensors(spec) {
+        let path = at.unwrap_or(Path::new(&spec.set));
+        return of_tensors(&TensorFile::read(path)?, spec, loss, streams, architecture);
+    }
+    let loaded = read(spec, at, architecture.zoo().unwrap_or_default())?;
+    of_images(loaded, spec, loss, streams)
 }
 
 /// Everything there is of that data set.
@@ -44,7 +90,9 @@ pub(crate) fn read(spec: &DataSpec, directory: Option<&Path>, model: &str) -> Re
     let default = match spec.set.as_str() {
         "mnist" => Normalization::mnist(),
         "cifar-100" => cifar_normalization(model),
-        other => bail!("data.set must be mnist or cifar-100, got {other}; correct the spec"),
+        other => bail!(
+            "data.set must be mnist or cifar-100, got {other}; correct the spec, or name a .npz or .safetensors file"
+        ),
     };
     let normalization = match (&spec.mean, &spec.deviation) {
         (Some(mean), Some(deviation)) => Normalization::new(mean.clone(), deviation.clone())?,
@@ -82,7 +130,12 @@ fn at_hand<T>(
 }
 
 /// The splits that `spec` makes of `loaded`.
-pub(crate) fn split(loaded: Loaded, spec: &DataSpec, streams: Streams) -> Result<Splits> {
+fn of_images(
+    loaded: Loaded,
+    spec: &DataSpec,
+    loss: Option<&LossSpec>,
+    streams: Streams,
+) -> Result<Splits> {
     let (set, digest) = (loaded.name(), loaded.digest()?);
     if set != loaded.set {
         say(&format!(
@@ -101,10 +154,91 @@ pub(crate) fn split(loaded: Loaded, spec: &DataSpec, streams: Streams) -> Result
     if !files.is_empty() {
         source = format!("{source}; {completeness}");
     }
+    let (train, validation) = divide(train, spec, streams)?;
+    let normalization = train.normalization();
+    let record = DataRecord {
+        set,
+        source,
+        digest,
+        train_examples: train.len(),
+        subset: spec.subset,
+        validation_examples: validation.as_ref().map_or(0, Dataset::len),
+        test_examples: test.len(),
+        mean: normalization.mean().to_vec(),
+        deviation: normalization.deviation().to_vec(),
+    };
+    Ok(Splits {
+        loss: loss.cloned().unwrap_or_else(|| LossSpec::usual(true)),
+        identity: format!("{} {:?} {normalization:?}", record.digest, spec.subset),
+        images: Some(train.clone()),
+        train: Arc::new(train),
+        validation: validation.map(shared),
+        test: Some(Arc::new(test)),
+        record,
+    })
+}
+
+/// The splits that `spec` makes of a file of tensors.
+fn of_tensors(
+    file: &TensorFile,
+    spec: &DataSpec,
+    loss: Option<&LossSpec>,
+    streams: Streams,
+    architecture: &Architecture,
+) -> Result<Splits> {
+    let name = file.name();
+    if spec.mean.is_some() {
+        bail!(
+            "--mean and --deviation (data.mean and data.deviation in a spec) are for data sets; {name} has its x as the \
+             network takes them, leave them out"
+        );
+    }
+    let loss = loss
+        .cloned()
+        .unwrap_or_else(|| LossSpec::usual(file.has_classes()));
+    for labels in file.labels() {
+        check_labels(name, labels, &loss)?;
+    }
+    let outputs = architecture.outputs();
+    let (train, validation) = divide(file.examples(&outputs)?, spec, streams)?;
+    let test = file.test_examples(&outputs)?;
+    let count = |split: &Option<LabelledTensors>| split.as_ref().map_or(0, Examples::len);
+    let record = DataRecord {
+        set: "tensors".to_owned(),
+        source: name.to_owned(),
+        digest: file.digest().to_owned(),
+        train_examples: train.len(),
+        subset: spec.subset,
+        validation_examples: count(&validation),
+        test_examples: count(&test),
+        mean: Vec::new(),
+        deviation: Vec::new(),
+    };
+    Ok(Splits {
+        loss,
+        identity: format!("{} {:?}", record.digest, spec.subset),
+        images: None,
+        train: Arc::new(train),
+        validation: validation.map(shared),
+        test: test.map(shared),
+        record,
+    })
+}
+
+fn shared(examples: impl Examples + 'static) -> Arc<dyn Examples> {
+    Arc::new(examples)
+}
+
+/// Training examples and validation examples, as `spec` has them.
+fn divide<E: Divisible>(
+    all: E,
+    spec: &DataSpec,
+    streams: Streams,
+) -> Result<(E, Option<E>)> {
     let (rest, validation) = match spec.validation_examples {
-        0 => (train, None),
+        0 => (all, None),
         held_out => {
-            let (rest, validation) = train.split_tail(held_out)?;
+            let (rest, validation) = all.split_tail(held_out)?;
             (rest, Some(validation))
         }
     };
@@ -113,15 +247,7 @@ pub(crate) fn split(loaded: Loaded, spec: &DataSpec, streams: Streams) -> Result
         (Some(n), SubsetSpec::First) => rest.take(n)?,
         (Some(n), SubsetSpec::Seeded) => rest.sample(n, streams.seed("train-examples"))?,
     };
-    Ok(Splits {
-        train,
-        validation,
-        test,
-        set,
-        source,
-        digest,
-        subset: spec.subset,
-    })
+    Ok((train, validation))
 }
 
 /// The constants with which the published software trains networks of this family on CIFAR-100
@@ -136,47 +262,35 @@ fn cifar_normalization(model: &str) -> Normalization {
 }
 
 impl Splits {
-    /// The split of that name; there may be no validation split.
-    pub(crate) fn get(&self, split: Split) -> Result<&Dataset> {
+    /// The split of that name; there may be no validation and no test split.
+    pub(crate) fn get(&self, split: Split) -> Result<&Arc<dyn Examples>> {
         match split {
             Split::Train => Ok(&self.train),
-            Split::Test => Ok(&self.test),
-            Split::Validation => self.validation.as_ref().ok_or_else(|| {
-                anyhow::anyhow!("measure.split is validation, but data.validation_examples is 0")
+            Split::Validation => self.validation.as_ref().context(
+                "the split validation is to be measured, but no examples were held out: give data.validation_examples \
+                 (--validation-examples)",
+            ),
+            Split::Test => self.test.as_ref().with_context(|| {
+                format!(
+                    "the split test is to be measured, but there is none: {} has no x_test and y_test",
+                    self.record.source
+                )
             }),
         }
     }
 
     /// What a record says of the data.
-    pub(crate) fn record(&self) -> DataRecord {
-        let normalization = self.train.normalization();
-        DataRecord {
-            set: self.set.clone(),
-            source: self.source.clone(),
-            digest: self.digest.clone(),
-            train_examples: self.train.len(),
-            subset: self.subset,
-            validation_examples: self.validation.as_ref().map_or(0, Dataset::len),
-            test_examples: self.test.len(),
-            mean: normalization.mean().to_vec(),
-            deviation: normalization.deviation().to_vec(),
-        }
-    }
-
-    /// Digest of all the examples read, before splitting.
-    pub(crate) fn digest(&self) -> &str {
-        &self.digest
+    pub(crate) fn record(&self) -> &DataRecord {
+        &self.record
     }
 
     /// Training, validation and test examples.
     pub(crate) fn sizes(&self) -> [usize; 3] {
-        let validation = self.validation.as_ref().map_or(0, Dataset::len);
-        [self.train.len(), validation, self.test.len()]
-    }
-
-    /// What a measurement over a split depends on: the examples and what becomes of their bytes.
-    pub(crate) fn identity(&self) -> String {
-        let (digest, subset) = (&self.digest, self.subset);
-        format!("{digest} {subset:?} {:?}", self.train.normalization())
+        let record = &self.record;
+        [
+            record.train_examples,
+            record.validation_examples,
+            record.test_examples,
+        ]
     }
 }

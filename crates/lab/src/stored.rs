@@ -1,40 +1,24 @@
-//! A network with its weights as they are stored: a checkpoint of a network of the zoo, or an ONNX file.
+//! A network with its weights as they are stored: a checkpoint, or an ONNX file.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use candle_core::{DType, Tensor};
-use flatness_data::{Examples, check_probabilities};
+use candle_core::DType;
+use flatness_data::Examples;
 use flatness_engine::Weights;
 use flatness_layers::Loss;
-use flatness_models::{Architecture, checkpoint};
-use flatness_onnx::Imported;
+use flatness_models::checkpoint::{self, Checkpoint};
 use flatness_records::{BatchNorm, Dtype, ModelSpec};
 
+use crate::architecture::{self, Architecture};
 use crate::setting::Model;
-
-/// Refuses `labels` of the file `name` that `loss` does not take.
-pub(crate) fn check_labels(name: &str, labels: &Tensor, loss: Loss) -> Result<()> {
-    match loss {
-        Loss::SquaredError => Ok(()),
-        Loss::BinaryCrossEntropy => Ok(check_probabilities(name, labels, false)?),
-        Loss::CrossEntropy | Loss::LabelSmoothing { .. } => {
-            Ok(check_probabilities(name, labels, true)?)
-        }
-    }
-}
 
 /// What a file holds.
 pub(crate) struct Stored {
     path: PathBuf,
-    /// Name of the network.
-    pub(crate) name: String,
-    form: Form,
-}
-
-enum Form {
-    Checkpoint(checkpoint::Checkpoint),
-    Onnx(Box<Imported>),
+    pub(crate) architecture: Architecture,
+    /// Weights that are not those of the file of the network.
+    checkpoint: Option<Checkpoint>,
 }
 
 /// A network and the weights that it was stored with, and what a user should know of them, a sentence each.
@@ -54,8 +38,8 @@ impl Stored {
         entry: Option<&str>,
         constants: &[String],
     ) -> Result<Self> {
-        let (path, file) = (path.to_owned(), path.display());
-        if path.extension().is_some_and(|end| end == "onnx") {
+        let (path, file) = (path.to_owned(), path.display().to_string());
+        if architecture::is_file(&file) {
             for (given, option) in [(model, "--model"), (entry, "--entry")] {
                 if given.is_some() {
                     bail!(
@@ -63,40 +47,24 @@ impl Stored {
                     );
                 }
             }
-            let name = path.file_stem().unwrap_or_default();
             return Ok(Self {
-                name: name.to_string_lossy().into_owned(),
-                form: Form::Onnx(Box::new(flatness_onnx::read(&path, constants)?)),
+                architecture: Architecture::find(&file, constants)?,
+                checkpoint: None,
                 path,
             });
         }
-        if !constants.is_empty() {
-            bail!("--constants is for ONNX files; {file} is a checkpoint, leave it out");
-        }
         let mut checkpoint = checkpoint::read(&path)?;
         if let Some(entry) = entry {
-            checkpoint = checkpoint.entry(entry, &file.to_string())?;
+            checkpoint = checkpoint.entry(entry, &file)?;
         }
         let Some(name) = model.or(checkpoint.model()) else {
             bail!("{file} does not name its model; give --model");
         };
         Ok(Self {
-            name: name.to_owned(),
-            form: Form::Checkpoint(checkpoint),
+            architecture: Architecture::find(name, constants)?,
+            checkpoint: Some(checkpoint),
             path,
         })
-    }
-
-    pub(crate) fn is_onnx(&self) -> bool {
-        matches!(self.form, Form::Onnx(_))
-    }
-
-    /// Shape of the outputs for labels that say nothing of it.
-    pub(crate) fn outputs(&self) -> Result<Vec<usize>> {
-        match &self.form {
-            Form::Onnx(imported) => Ok(imported.network.output_shape().to_vec()),
-            Form::Checkpoint(_) => Ok(vec![Architecture::find(&self.name)?.default_input().1]),
-        }
     }
 
     /// The network for `examples`, with this `loss`, in this number type or else that of the weights.
@@ -108,71 +76,37 @@ impl Stored {
         batch_norm: BatchNorm,
     ) -> Result<Weighted> {
         let file = self.path.display().to_string();
-        let mut weighted = match self.form {
-            Form::Onnx(imported) => Self::imported(self.name, &file, *imported, examples)?,
-            Form::Checkpoint(checkpoint) => {
-                let spec = ModelSpec {
-                    name: self.name,
-                    dtype: Dtype::F32,
-                    dropout: true,
-                };
-                let model = Model::new(&spec, examples)?;
+        let spec = ModelSpec {
+            name: self.architecture.name.clone(),
+            dtype: Dtype::F32,
+            dropout: true,
+            initial: None,
+            constants: Vec::new(),
+        };
+        let mut model = Model::new(&self.architecture, &spec, examples, loss)?;
+        let mut notes = self.architecture.notes();
+        let weights = match (self.checkpoint, self.architecture.stored()) {
+            (Some(checkpoint), _) => {
                 let theta = checkpoint.parameters(&model.network, &file)?;
                 let buffers = match batch_norm {
                     BatchNorm::Frozen => checkpoint.buffers(&model.network, &file)?,
                     BatchNorm::Batch => theta.narrow(0, 0, 0)?,
                 };
                 let place = checkpoint.place(&model.network, &file)?;
-                Weighted {
-                    weights: Weights { theta, buffers },
-                    notes: place.into_iter().collect(),
-                    model,
-                }
+                notes.extend(place.map(|place| format!("{file}: {place}")));
+                Weights { theta, buffers }
             }
+            (None, Some(weights)) => weights,
+            (None, None) => bail!("{file} holds no weights; give a checkpoint"),
         };
-        for note in &mut weighted.notes {
-            *note = format!("{file}: {note}");
-        }
-        weighted.model.loss = loss;
-        weighted.model.dtype = match (dtype, weighted.weights.theta.dtype()) {
+        model.dtype = match (dtype, weights.theta.dtype()) {
             (Some(dtype), _) => dtype,
             (None, DType::F64) => Dtype::F64,
             (None, _) => Dtype::F32,
         };
-        Ok(weighted)
-    }
-
-    fn imported(
-        name: String,
-        file: &str,
-        imported: Imported,
-        examples: &dyn Examples,
-    ) -> Result<Weighted> {
-        let Imported {
-            network,
-            parameters,
-            buffers,
-            notes,
-        } = imported;
-        let (takes, got) = (network.input_shape(), examples.example_shape());
-        if takes != got {
-            bail!(
-                "{file} takes inputs of shape {takes:?}, and those of {} are {got:?}; save x in the shape that the network \
-                 was exported with",
-                examples.name()
-            );
-        }
         Ok(Weighted {
-            model: Model {
-                name,
-                network,
-                loss: Loss::CrossEntropy,
-                dtype: Dtype::F32,
-            },
-            weights: Weights {
-                theta: parameters,
-                buffers,
-            },
+            model,
+            weights,
             notes,
         })
     }

@@ -45,8 +45,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) run: &'a Run,
     /// Over the training examples as they are.
     pub(crate) mean_loss: &'a MeanLoss<'a>,
-    /// The training examples.
-    pub(crate) examples: &'a Dataset,
+    /// The training examples, where they are images that can be changed at random.
+    pub(crate) images: Option<&'a Dataset>,
     pub(crate) directory: &'a RunDirectory,
     /// This program on this machine.
     pub(crate) segment: Segment,
@@ -262,7 +262,8 @@ impl<'a> Trainer<'a> {
             average_evaluation: average.as_ref().map(evaluate).transpose()?,
             learning_rate: optimizer::rate(spec, position.epoch)?,
             running_loss: position.loss_sum / examples,
-            running_accuracy: position.correct / examples,
+            running_accuracy: (self.setup.mean_loss.data().is_classified())
+                .then_some(position.correct / examples),
             examples_per_second: examples / position.epoch_seconds,
             parameter_norm: norm(theta)?,
             seconds: position.epoch_seconds,
@@ -271,7 +272,7 @@ impl<'a> Trainer<'a> {
         tracing::info!(
             epoch,
             loss = metrics.running_loss,
-            accuracy = metrics.running_accuracy,
+            accuracy = ?metrics.running_accuracy,
             seconds = metrics.seconds,
             "epoch done"
         );
@@ -352,7 +353,7 @@ fn not_finite(evaluation: &EpochEvaluation) -> Option<f64> {
         validation,
         test,
     } = evaluation;
-    let splits = [Some(train), validation.as_ref(), Some(test)];
+    let splits = [Some(train), validation.as_ref(), test.as_ref()];
     let mut losses = splits
         .into_iter()
         .flatten()
@@ -373,10 +374,11 @@ fn diverged(epoch: u32, step: u64, learning_rate: f64, loss: f64, parameter_norm
 
 /// What to say of an epoch.
 fn message(metrics: &EpochMetrics) -> String {
+    let accuracy = (metrics.running_accuracy)
+        .map(|share| format!(", accuracy {:.2} %", 100.0 * share))
+        .unwrap_or_default();
     format!(
-        "loss {:.4}, accuracy {:.2} %, {:.0} images/s",
-        metrics.running_loss,
-        100.0 * metrics.running_accuracy,
-        metrics.examples_per_second
+        "loss {:.4}{accuracy}, {:.0} examples/s",
+        metrics.running_loss, metrics.examples_per_second
     )
 }

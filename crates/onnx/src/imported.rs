@@ -1,6 +1,7 @@
 //! From a file to a network with its values.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 use flatness_layers::Network;
@@ -24,6 +25,8 @@ pub struct Imported {
     pub buffers: Tensor,
     /// What a user should know, a sentence each: names that were worked out, batch norms that the exporter has folded.
     pub notes: Vec<String>,
+    /// The files that it was read from, the model before those that hold its tensors.
+    pub files: Vec<PathBuf>,
 }
 
 /// Reads the ONNX file at `path`, and the files beside it that hold its tensors. `constants` are the names of initialisers that
@@ -38,7 +41,9 @@ pub fn read(path: &Path, constants: &[String]) -> Result<Imported, Error> {
         _ => Path::new("."),
     };
     let origin = path.display().to_string();
-    decode(bytes, Some(directory), &origin, constants)
+    let mut imported = decode(bytes, Some(directory), &origin, constants)?;
+    imported.files.insert(0, path.to_owned());
+    Ok(imported)
 }
 
 /// The network in `bytes`, as [`read`] reads it; tensors in other files are looked for in `directory`, and `origin` names the
@@ -63,7 +68,20 @@ pub fn decode(
         parameters,
         buffers,
         notes,
+        files: directory.map_or_else(Vec::new, |directory| beside(&source, directory)),
     })
+}
+
+/// The files in `directory` that hold tensors of the model.
+fn beside(source: &Source, directory: &Path) -> Vec<PathBuf> {
+    let graph = &source.graph;
+    let attributes = graph.node.iter().flat_map(|node| &node.attribute);
+    let constants = attributes.filter_map(|attribute| attribute.t.as_ref());
+    let tensors = graph.initializer.iter().chain(constants);
+    let files: BTreeSet<PathBuf> = tensors
+        .filter_map(|tensor| tensor::file(tensor, directory))
+        .collect();
+    files.into_iter().collect()
 }
 
 /// Values of the parameters, (P), and of the running statistics, (Q).

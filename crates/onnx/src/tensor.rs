@@ -233,6 +233,13 @@ fn external(tensor: &Tensor, directory: Option<&Path>, expected: usize) -> Resul
     Ok(bytes.into())
 }
 
+/// The file in `directory` that holds the elements of `tensor`, if one does that may be read.
+pub(crate) fn file(tensor: &Tensor, directory: &Path) -> Option<PathBuf> {
+    let location = entry(&tensor.external_data, "location");
+    let location = location.filter(|_| tensor.data_location == 1);
+    within(directory, location?).ok()
+}
+
 /// The file called `location` in `directory`, and no other by whatever way.
 fn within(directory: &Path, location: &str) -> Result<PathBuf, Reason> {
     const OUTSIDE: &str = "is in a file outside the directory of the model, which is not read";

@@ -36,6 +36,7 @@ mod check;
 mod error;
 mod file;
 mod hits;
+mod loss;
 mod measurement;
 mod metrics;
 mod number;
@@ -52,6 +53,7 @@ mod what;
 pub use error::Error;
 pub use file::{TEMPORARY_PREFIX, read_json, write_atomic, write_json};
 pub use hits::Hits;
+pub use loss::LossSpec;
 pub use measurement::{
     Curve, CurvePoint, Density, Iterate, LogDensity, MatrixRecord, Measured, Measurement,
     Retention, Stem,
@@ -60,13 +62,13 @@ pub use metrics::{
     EpochEvaluation, EpochMetrics, SplitEvaluation, append_json_line, read_json_lines,
 };
 pub use optimizer::{Decay, DecayExclusion, MomentSpec, OptimizerSpec, PadamSpec};
-pub use provenance::{DataRecord, ModelRecord, Provenance, Segment};
+pub use provenance::{DataRecord, ModelRecord, NetworkFile, Provenance, Segment};
 pub use quantity::{Cost, Numbers, Quantity, Stop, Uncertainty};
 pub use record::{Outcome, Record, Training};
 pub use request::{BatchNorm, Matrix, Request, Split};
 pub use run::Run;
 pub use spec::{
-    AugmentationSpec, AverageSpec, DataSpec, Dtype, Interval, ModelSpec, ScheduleSpec, Spec,
+    AugmentationSpec, AverageSpec, DataSpec, Dtype, InitialSpec, Interval, ModelSpec, ScheduleSpec, Spec,
     SubsetSpec, TrainSpec, WarmUpSpec,
 };
 pub use streams::Streams;

@@ -16,10 +16,11 @@ pub struct EpochMetrics {
     pub epoch: u32,
     /// Learning rate during the epoch.
     pub learning_rate: f64,
-    /// Mean cross-entropy over the epoch's batches, before each step, without the L2 term.
+    /// Mean loss over the epoch's batches, before each step, without the L2 term.
     pub running_loss: f64,
-    /// Fraction of the examples classified correctly, before each step.
-    pub running_accuracy: f64,
+    /// Fraction of the examples classified correctly, before each step, where the labels are classes of examples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running_accuracy: Option<f64>,
     /// Examples trained on per second of the epoch, without measurements and files.
     pub examples_per_second: f64,
     /// Loss and accuracies after the epoch, where they were asked for.
@@ -42,20 +43,23 @@ pub struct EpochEvaluation {
     /// Held-out training examples, if there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation: Option<SplitEvaluation>,
-    /// Test examples.
-    pub test: SplitEvaluation,
+    /// Test examples, if there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<SplitEvaluation>,
 }
 
 /// Loss and accuracies over one split.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct SplitEvaluation {
-    /// Mean cross-entropy.
+    /// Mean loss.
     #[serde(with = "number")]
     pub loss: f64,
-    /// Fraction classified correctly.
-    pub accuracy: f64,
-    /// Fraction whose class is among the five largest logits.
-    pub top5_accuracy: f64,
+    /// Fraction classified correctly, where the labels are classes of examples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<f64>,
+    /// Fraction whose class is among the five largest logits, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top5_accuracy: Option<f64>,
 }
 
 /// Appends `value` as one line of JSON and flushes it to the disk.

@@ -56,12 +56,12 @@ impl Segment {
 /// Data that a run has used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DataRecord {
-    /// Name of the data set; where the digest is not that of its published examples, `<name>-like (unknown
+    /// Name of the data set, `tensors` for a file of them; where the digest is not that of its published examples, `<name>-like (unknown
     /// digest)`.
     pub set: String,
-    /// Where it came from: a directory, the cache, or the embedded fixture.
+    /// Where it came from: a directory, a file, the cache, or the embedded fixture.
     pub source: String,
-    /// SHA-256 of the decoded training and test examples.
+    /// SHA-256 of the decoded training and test examples, or of the file of tensors.
     pub digest: String,
     /// Training examples used.
     pub train_examples: usize,
@@ -70,7 +70,7 @@ pub struct DataRecord {
     pub subset: SubsetSpec,
     /// Validation examples held out.
     pub validation_examples: usize,
-    /// Test examples.
+    /// Test examples, 0 where there is no test set.
     pub test_examples: usize,
     /// Mean of each channel (C) on the scale from 0 to 1 that was subtracted; empty in records of former versions.
     #[serde(default)]
@@ -100,8 +100,11 @@ impl fmt::Display for DataRecord {
 /// Network that a run has used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelRecord {
-    /// Name in the model zoo.
+    /// Name in the model zoo, or that of an ONNX file.
     pub name: String,
+    /// That file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<NetworkFile>,
     /// Number of parameters P.
     pub parameters: usize,
     /// Hidden units: the outputs of all layers with weights but the last.
@@ -112,4 +115,13 @@ pub struct ModelRecord {
     pub batch_norm: String,
     /// Number type.
     pub dtype: Dtype,
+}
+
+/// An ONNX file that a network was read from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkFile {
+    /// As it was named.
+    pub path: String,
+    /// Its SHA-256; where it has its tensors in other files, that of the digests of all, its own first.
+    pub digest: String,
 }

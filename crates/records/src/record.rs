@@ -31,8 +31,8 @@ pub struct Record {
     /// Measurements in order of their epoch; the last belongs to the finished parameters. With an
     /// average these are the average, and the last iterate comes before it.
     pub measurements: Vec<Measurement>,
-    /// Which test examples the finished parameters (the average where there is one) classify correctly: what two
-    /// runs' accuracies are compared by.
+    /// Which test examples, where there are any and each has a class, the finished parameters (the average where there is
+    /// one) classify correctly: what two runs' accuracies are compared by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_correct: Option<Hits>,
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::check::Check;
-use crate::{Error, Spec, Split, Streams};
+use crate::{Error, LossSpec, Spec, Split, Streams};
 
 /// A spec all of whose fields are in range. Made by [`Spec::validate`] only.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -49,6 +49,9 @@ impl Spec {
         let expected = "at most 2^53 = 9007199254740992";
         check.require(self.seed <= 1 << 53, "seed", expected, self.seed)?;
         check.data(&self.data)?;
+        if let Some((field, expected, got)) = self.loss.as_ref().and_then(LossSpec::problem) {
+            check.require(false, format!("loss.{field}"), expected, got)?;
+        }
         check.train(&self.train)?;
         if let Some(measure) = &self.measure {
             check.require(

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::optimizer::{DecayExclusion, OptimizerSpec};
-use crate::{Error, Request};
+use crate::{Error, LossSpec, Request};
 
 /// One training run and what is to be measured on it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,6 +15,9 @@ pub struct Spec {
     pub data: DataSpec,
     /// Network.
     pub model: ModelSpec,
+    /// Loss of an example; absent: cross-entropy of labels that are classes, squared error of values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss: Option<LossSpec>,
     /// Training.
     pub train: TrainSpec,
     /// Measurements; without this table the run only trains.
@@ -26,7 +29,7 @@ pub struct Spec {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataSpec {
-    /// Name of the data set, such as `mnist`.
+    /// Name of the data set, such as `mnist`, or a file of tensors, `.npz` or `.safetensors`.
     pub set: String,
     /// Train on this many examples; absent: on all there are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -66,13 +69,29 @@ impl SubsetSpec {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelSpec {
-    /// Name in the model zoo, such as `mlp`.
+    /// Name in the model zoo, such as `mlp`, or an `.onnx` file.
     pub name: String,
     /// Number type of parameters and arithmetic.
     pub dtype: Dtype,
     /// Whether its dropout layers drop anything in training.
     #[serde(default = "on", skip_serializing_if = "is_on")]
     pub dropout: bool,
+    /// Initial values of the parameters; absent: those of the file of the network, else drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initial: Option<InitialSpec>,
+    /// Initialisers of an ONNX file that are no parameters, though nothing in it says so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub constants: Vec<String>,
+}
+
+/// Where training begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InitialSpec {
+    /// At the values that the file of the network holds.
+    File,
+    /// At random values of each seed's own, distributed as PyTorch's for the layers of the network.
+    Seeded,
 }
 
 fn on() -> bool {

@@ -14,7 +14,7 @@ fn examples() -> Vec<&'static str> {
 
 #[test]
 fn the_examples_are_valid_specs() {
-    assert_eq!(examples().len(), 3);
+    assert_eq!(examples().len(), 4);
     for example in examples() {
         let spec = Spec::from_toml(example, "docs/SPEC.md").expect("a spec");
         spec.validate("docs/SPEC.md").expect("in range");
@@ -23,7 +23,7 @@ fn the_examples_are_valid_specs() {
 
 #[test]
 fn the_page_has_every_field_and_every_kind() {
-    let whole = examples()[2];
+    let whole = examples()[3];
     // What is replaced, and what is unknown there, of which the error names what is known.
     let mut cases: Vec<(String, String)> = Vec::new();
     for at in [
@@ -51,6 +51,10 @@ fn the_page_has_every_field_and_every_kind() {
         });
         cases.extend(tables.map(|table| (line.clone(), format!("{start} {table}unknown = 1 }}"))));
     }
+    for kind in "cross-entropy squared-error none".split(' ') {
+        let loss = format!("loss = {{ kind = \"{kind}\", unknown = 1 }}\n[data]\n");
+        cases.push(("[data]\n".to_owned(), loss));
+    }
     for (good, bad) in [
         ("dtype = \"f32\"", "dtype = \"\""),
         ("\"biases\"", "\"\""),
@@ -59,6 +63,7 @@ fn the_page_has_every_field_and_every_kind() {
         ("each = [\"layer\"]", "matrices = [\"\"]"),
         ("each = [\"layer\"]", "split = \"\""),
         ("every = \"epoch\"", "every = \"\""),
+        ("[model]\n", "[model]\ninitial = \"\"\n"),
     ] {
         cases.push((good.to_owned(), bad.to_owned()));
     }

@@ -51,10 +51,11 @@ impl TrainedRun {
     fn numbers(&self) -> Vec<(u32, Iterate, String, f64)> {
         let mut numbers = Vec::new();
         for (epoch, weights, EpochEvaluation { train, test, .. }) in self.evaluations() {
-            for (split, of) in [("train", train), ("test", test)] {
-                let values = [("loss", of.loss), ("accuracy", of.accuracy)];
-                let values = values.map(|(name, value)| (format!("{split}.{name}"), value));
-                numbers.extend(values.map(|(name, value)| (epoch, weights, name, value)));
+            for (split, of) in [("train", Some(train)), ("test", test)] {
+                let values = [("loss", of.map(|of| of.loss)), ("accuracy", of.and_then(|of| of.accuracy))];
+                numbers.extend(values.into_iter().filter_map(|(name, value)| {
+                    Some((epoch, weights, format!("{split}.{name}"), value?))
+                }));
             }
         }
         for measurement in &self.record.measurements {

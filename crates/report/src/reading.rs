@@ -98,7 +98,7 @@ impl<'a> Point<'a> {
             let split = match split {
                 "train" => &evaluation.train,
                 "validation" => evaluation.validation.as_ref()?,
-                "test" => &evaluation.test,
+                "test" => evaluation.test.as_ref()?,
                 _ => return None,
             };
             return of_evaluation(split, of_split);
@@ -106,7 +106,7 @@ impl<'a> Point<'a> {
         let model = &record.model;
         let train = &record.spec.train;
         Some(exact(match name {
-            "gap" => evaluation.test.loss - evaluation.train.loss,
+            "gap" => evaluation.test?.loss - evaluation.train.loss,
             "loss" => measurement.measured.loss,
             "examples" => measurement.measured.examples as f64,
             "epoch" => f64::from(measurement.epoch),
@@ -130,9 +130,9 @@ impl<'a> Point<'a> {
 fn of_evaluation(split: &SplitEvaluation, name: &str) -> Option<Reading> {
     Some(exact(match name {
         "loss" => split.loss,
-        "accuracy" => split.accuracy,
-        "error" => 1.0 - split.accuracy,
-        "top5_accuracy" => split.top5_accuracy,
+        "accuracy" => split.accuracy?,
+        "error" => 1.0 - split.accuracy?,
+        "top5_accuracy" => split.top5_accuracy?,
         _ => return None,
     }))
 }

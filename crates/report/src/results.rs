@@ -195,13 +195,14 @@ fn numbers(measurement: &Measurement) -> Vec<Number<'_>> {
     let splits = [
         ("train", Some(evaluation.train)),
         ("validation", evaluation.validation),
-        ("test", Some(evaluation.test)),
+        ("test", evaluation.test),
     ];
     for (split, of_split) in splits
         .into_iter()
         .filter_map(|(name, split)| Some((name, split?)))
     {
-        for (name, value) in [("loss", of_split.loss), ("accuracy", of_split.accuracy)] {
+        let values = [("loss", Some(of_split.loss)), ("accuracy", of_split.accuracy)];
+        for (name, value) in values.into_iter().filter_map(|(name, value)| Some((name, value?))) {
             let name = format!("{split}.{name}");
             all.push(Number {
                 curve: "",

@@ -340,7 +340,7 @@ impl Found<'_> {
 }
 
 fn accuracy(record: &Record) -> Option<f64> {
-    Some(record.measurements.last()?.evaluation.test.accuracy)
+    record.measurements.last()?.evaluation.test?.accuracy
 }
 
 fn relative(reading: Reading) -> f64 {

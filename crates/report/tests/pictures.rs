@@ -111,13 +111,13 @@ fn run(label: &str, train: &str, seed: u64, scale: f64) -> TrainedRun {
     let averaged = record.spec.train.average.is_some();
     let split = |loss| SplitEvaluation {
         loss,
-        accuracy: 0.25,
-        top5_accuracy: 0.5,
+        accuracy: Some(0.25),
+        top5_accuracy: Some(0.5),
     };
     let evaluation = |loss| EpochEvaluation {
         train: split(loss),
         validation: None,
-        test: split(loss + 1.0),
+        test: Some(split(loss + 1.0)),
     };
     let metrics = (1..=4).map(|epoch| {
         let loss = scale / f64::from(epoch);
@@ -125,7 +125,7 @@ fn run(label: &str, train: &str, seed: u64, scale: f64) -> TrainedRun {
             epoch,
             learning_rate: 0.1,
             running_loss: loss,
-            running_accuracy: 0.5,
+            running_accuracy: Some(0.5),
             examples_per_second: 100.0,
             evaluation: Some(evaluation(loss)),
             average_evaluation: (averaged && epoch >= 3).then(|| evaluation(loss / 2.0)),

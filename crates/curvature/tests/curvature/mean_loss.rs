@@ -3,7 +3,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use flatness_curvature::{Error, Evaluation, MeanLoss, Retention, Selection};
-use flatness_data::Dataset;
+use flatness_data::{Dataset, Divisible};
 use flatness_layers::{Loss, Network, Workers};
 use flatness_testkit::{Activation, Autograd, Oracle, assert_close, dataset, network, values};
 

@@ -1,7 +1,7 @@
 //! Batches against the formula written out per pixel, and orders as permutations.
 
 use candle_core::{DType, Device};
-use flatness_data::{Batch, Dataset, Normalization, Order};
+use flatness_data::{Batch, Dataset, Divisible, Normalization, Order};
 
 use crate::check::{labels, values};
 use crate::encode::pixels;

@@ -1,7 +1,7 @@
 //! Validation, views, counts and digests.
 
 use candle_core::{DType, Device, Tensor};
-use flatness_data::{Dataset, Normalization};
+use flatness_data::{Dataset, Divisible, Normalization};
 
 use crate::check::{refused, values};
 use crate::encode::pixels;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use candle_core::{DType, Device, Tensor};
 use flatness_data::{
-    Augmentation, Augmented, Batch, Dataset, Examples, Flip, LabelledTensors, Normalization, Order,
+    Augmentation, Augmented, Batch, Dataset, Divisible, Examples, Flip, LabelledTensors, Normalization, Order,
     Result, Subset, class_labels,
 };
 

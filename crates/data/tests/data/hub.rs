@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use candle_datasets::vision;
-use flatness_data::{Dataset, Normalization, hub, mnist};
+use flatness_data::{Dataset, Divisible, Normalization, hub, mnist};
 use tempfile::tempdir;
 
 use crate::check::{refused, values};

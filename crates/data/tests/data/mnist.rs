@@ -5,7 +5,7 @@ use std::path::Path;
 
 use candle_core::{DType, Device};
 use flatness_data::mnist::{self, EmbeddedMnist, FILE_NAMES, Source};
-use flatness_data::{Completeness, Error, Loaded, Normalization, file_digest};
+use flatness_data::{Completeness, Divisible, Error, Loaded, Normalization, file_digest};
 use tempfile::tempdir;
 
 use crate::check::{refused, values};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
-use flatness_data::{Examples, TensorFile, check_probabilities};
+use flatness_data::{Divisible, Examples, TensorFile, check_probabilities};
 
 fn saved(directory: &Path, x: &Tensor, y: &Tensor) -> PathBuf {
     let path = directory.join("data.safetensors");
@@ -70,6 +70,91 @@ fn labels_of_positions_and_values_are_taken_for_outputs_that_they_fit() {
     let batch = examples.gather(&[1], DType::F32, &Device::Cpu).unwrap();
     assert_eq!(batch.labels.to_vec2::<f32>().unwrap(), [[2.0, 3.0]]);
     assert!(file.examples(&[3]).is_err());
+}
+
+fn with_test(directory: &Path, tensors: &[(&str, &Tensor)]) -> Result<TensorFile, String> {
+    let path = directory.join("data.npz");
+    Tensor::write_npz(tensors, &path).unwrap();
+    TensorFile::read(&path).map_err(|error| error.to_string())
+}
+
+#[test]
+fn test_examples_are_like_the_others_or_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let floats = |rows: usize, width: usize| {
+        let counted = Tensor::arange(0f64, (rows * width) as f64, &Device::Cpu).unwrap();
+        counted.reshape((rows, width)).unwrap()
+    };
+    let classes = |count: u32| Tensor::arange(0, count, &Device::Cpu).unwrap();
+    let (x, y) = (floats(4, 3), classes(4));
+    let read = |x_test: Option<&Tensor>, y_test: Option<&Tensor>| {
+        let tensors = [
+            ("x", Some(&x)),
+            ("y", Some(&y)),
+            ("x_test", x_test),
+            ("y_test", y_test),
+        ];
+        let tensors = tensors
+            .into_iter()
+            .filter_map(|(name, tensor)| Some((name, tensor?)));
+        with_test(directory.path(), &tensors.collect::<Vec<_>>())
+    };
+    let (x_test, y_test) = (floats(2, 3), classes(2));
+    let file = read(Some(&x_test), Some(&y_test)).unwrap();
+    let test = file.test_examples(&[4]).unwrap().expect("test examples");
+    assert_eq!((test.len(), file.labels().count()), (2, 2));
+    assert!(
+        read(None, None)
+            .unwrap()
+            .test_examples(&[4])
+            .unwrap()
+            .is_none()
+    );
+    for (x_test, y_test, reason) in [
+        (Some(x_test.clone()), None, "one of x_test and y_test"),
+        (None, Some(y_test.clone()), "one of x_test and y_test"),
+        (Some(floats(3, 3)), Some(y_test.clone()), "x_test [3, 3] and y_test [2]"),
+        (Some(floats(2, 4)), Some(y_test), "must be like the others"),
+        (Some(x_test.clone()), Some(floats(2, 2)), "must be like the others"),
+        (
+            Some(x_test),
+            Some(Tensor::zeros(2, DType::F32, &Device::Cpu).unwrap()),
+            "must be like the others",
+        ),
+    ] {
+        let message = read(x_test.as_ref(), y_test.as_ref()).unwrap_err();
+        assert!(message.contains(reason), "{message}");
+    }
+}
+
+/// Each part weighs its positions by those of its own that count.
+#[test]
+fn parts_are_examples_of_their_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let x = Tensor::arange(0f64, 8.0, &Device::Cpu).unwrap();
+    let x = x.reshape((4, 2)).unwrap();
+    let y = [[0i64, -100], [1, 2], [-100, -100], [2, 1]];
+    let y = Tensor::new(&y, &Device::Cpu).unwrap();
+    let file = TensorFile::read(&saved(directory.path(), &x, &y)).unwrap();
+    let all = file.examples(&[2, 3]).unwrap();
+    let inputs = |examples: &dyn Examples| {
+        let batch = examples.batch(0..examples.len(), DType::F64, &Device::Cpu);
+        batch.unwrap().images.to_vec2::<f64>().unwrap()
+    };
+    let (rest, tail) = all.split_tail(1).unwrap();
+    assert_eq!(inputs(&tail), [[6.0, 7.0]]);
+    assert_eq!(inputs(&rest.take(2).unwrap()), [[0.0, 1.0], [2.0, 3.0]]);
+    let factors = [&all, &rest, &tail].map(|part| part.loss_factor());
+    assert_eq!(factors, [8.0 / 5.0, 6.0 / 3.0, 1.0]);
+    let chosen = all.sample(3, 7).unwrap();
+    let rows = inputs(&chosen);
+    assert!(rows.iter().all(|row| inputs(&all).contains(row)) && rows.len() == 3);
+    assert_eq!(inputs(&chosen.take(2).unwrap()), rows[..2]);
+    assert!(all.take(5).is_err() && all.split_tail(4).is_err());
+    // What no position of counts is no split.
+    let third = all.take(3).unwrap().split_tail(1);
+    let message = third.unwrap_err().to_string();
+    assert!(message.contains("a class at one position"), "{message}");
 }
 
 #[test]

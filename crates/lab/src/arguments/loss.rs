@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use clap::Args;
-use flatness_layers::Loss;
+use flatness_records::LossSpec;
 use serde::Deserialize;
 
 use super::named;
@@ -11,7 +11,7 @@ use super::named;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Data")]
 pub(crate) struct LossOptions {
-    /// Loss of an example, whose mean is measured [default: cross-entropy of classes, squared-error of values]
+    /// Loss of an example, whose mean is minimised and measured [default: cross-entropy of classes, squared-error of values]
     #[arg(long = "loss", value_name = "LOSS", value_parser = named::<LossName>(&[
         "cross-entropy: Of the softmax of the outputs, in nats",
         "squared-error: Half the squared distance of the outputs to the label",
@@ -32,36 +32,26 @@ enum LossName {
 }
 
 impl LossOptions {
-    /// The loss of labels that are classes or values.
-    pub(crate) fn loss(&self, of_classes: bool) -> Result<Loss> {
-        let default = if of_classes {
-            LossName::CrossEntropy
-        } else {
-            LossName::SquaredError
+    /// What is given, or else `of_run`; none: the usual loss of the labels.
+    pub(crate) fn spec(&self, of_run: Option<&LossSpec>) -> Result<Option<LossSpec>> {
+        let named = match self.name {
+            None => of_run.cloned(),
+            Some(LossName::CrossEntropy) => Some(LossSpec::usual(true)),
+            Some(LossName::SquaredError) => Some(LossSpec::SquaredError {}),
+            Some(LossName::BinaryCrossEntropy) => Some(LossSpec::BinaryCrossEntropy {}),
         };
-        match (self.name.unwrap_or(default), self.label_smoothing) {
-            (LossName::CrossEntropy, None) => Ok(Loss::CrossEntropy),
-            (LossName::CrossEntropy, Some(smoothing)) if (0.0..1.0).contains(&smoothing) => {
-                Ok(Loss::LabelSmoothing { smoothing })
-            }
-            (LossName::CrossEntropy, Some(got)) => {
-                bail!("--label-smoothing must be from 0 and below 1, got {got}")
-            }
-            (_, Some(_)) => bail!("--label-smoothing is of --loss cross-entropy; leave it out"),
-            (LossName::SquaredError, None) => Ok(Loss::SquaredError),
-            (LossName::BinaryCrossEntropy, None) => Ok(Loss::BinaryCrossEntropy),
+        let Some(smoothing) = self.label_smoothing else {
+            return Ok(named);
+        };
+        let mut spec = named.unwrap_or_else(|| LossSpec::usual(true));
+        let LossSpec::CrossEntropy { label_smoothing } = &mut spec else {
+            bail!("--label-smoothing is of --loss cross-entropy; leave it out");
+        };
+        *label_smoothing = smoothing;
+        if let Some((field, expected, got)) = spec.problem() {
+            let option = field.replace('_', "-");
+            bail!("--{option} must be {expected}, got {got}");
         }
-    }
-
-    /// What a result calls `loss`.
-    pub(crate) fn name(loss: Loss) -> String {
-        match loss {
-            Loss::CrossEntropy => "cross-entropy".to_owned(),
-            Loss::LabelSmoothing { smoothing } => {
-                format!("cross-entropy, label smoothing {smoothing}")
-            }
-            Loss::SquaredError => "squared-error".to_owned(),
-            Loss::BinaryCrossEntropy => "binary-cross-entropy".to_owned(),
-        }
+        Ok(Some(spec))
     }
 }

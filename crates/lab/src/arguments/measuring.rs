@@ -2,13 +2,16 @@
 
 use std::path::PathBuf;
 
+use anyhow::Result;
 use clap::Args;
 use clap::builder::TypedValueParser;
+use flatness_data::TensorFile;
 use flatness_records::{
     BatchNorm, DataSpec, Dtype, Matrix, Request, Retention, Split, SubsetSpec, What,
 };
 
 use super::{Computing, LossOptions, NormalizationOptions, Output, named, number_type, subset};
+use crate::source;
 
 #[derive(Debug, Args)]
 #[command(after_help = format!(
@@ -31,7 +34,7 @@ pub(crate) struct MeasureOptions {
     /// Take nothing from the record of a run beside the checkpoint
     #[arg(long)]
     pub(crate) ignore_run: bool,
-    /// Network [default: the one the checkpoint names]
+    /// Network, one of those that `flatness models` lists, or an .onnx file [default: the one the checkpoint names]
     #[arg(long, value_name = "NAME")]
     pub(crate) model: Option<String>,
     #[command(flatten)]
@@ -91,8 +94,9 @@ pub(crate) struct MeasuredData {
 }
 
 impl MeasuredData {
-    /// The data of `run`, or MNIST, with what is given instead.
-    pub(crate) fn spec(&self, run: Option<&DataSpec>) -> DataSpec {
+    /// The data of `run`, or MNIST, with what is given instead; those of a run only where nothing else is named.
+    pub(crate) fn spec(&self, run: Option<&DataSpec>) -> Result<DataSpec> {
+        let named = source::named(self.data_set.as_deref(), self.data.as_deref())?;
         let mut spec = run.cloned().unwrap_or_else(|| DataSpec {
             set: "mnist".to_owned(),
             train_examples: None,
@@ -101,9 +105,7 @@ impl MeasuredData {
             mean: None,
             deviation: None,
         });
-        if let Some(set) = &self.data_set {
-            spec.set.clone_from(set);
-        }
+        replace(&mut spec.set, named);
         replace(&mut spec.subset, self.subset);
         replace(&mut spec.validation_examples, self.validation_examples);
         for (field, given) in [
@@ -115,7 +117,13 @@ impl MeasuredData {
             }
         }
         spec.train_examples = self.train_examples.or(spec.train_examples);
-        spec
+        Ok(spec)
+    }
+
+    /// Whether the data are those that `run` names, wherever they lie now.
+    pub(crate) fn are_of(&self, run: &DataSpec) -> bool {
+        let is_file = self.data.as_deref().is_some_and(TensorFile::is_one);
+        self.data_set.is_none() && (!is_file || source::is_tensors(run))
     }
 }
 

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::builder::TypedValueParser;
 use clap::{Args, ValueEnum};
-use flatness_records::{DecayExclusion, Dtype, SubsetSpec};
+use flatness_records::{DecayExclusion, Dtype, InitialSpec, SubsetSpec};
 
-use super::{Computing, NormalizationOptions, Output, named, number_type, subset};
+use super::{Computing, LossOptions, NormalizationOptions, Output, named, number_type, subset};
 
 #[derive(Debug, Args)]
 #[command(
@@ -39,8 +39,9 @@ pub(crate) struct Places {
     /// Directory of the runs
     #[arg(long, value_name = "DIR", default_value = "runs")]
     pub(crate) runs: PathBuf,
-    /// Directory with the data set [default: the cache directory; mnist: else the embedded fixture]
-    #[arg(long, value_name = "DIR")]
+    /// Directory with the data set [default: the cache directory; mnist: else the embedded fixture]; or a .safetensors or
+    /// .npz file with inputs `x` (N, ...) and labels `y`, and test examples `x_test` and `y_test` where there are any
+    #[arg(long, value_name = "DIR or FILE")]
     pub(crate) data: Option<PathBuf>,
     /// Time between two saved states, in seconds: a kill loses at most this much and a step
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
@@ -70,12 +71,22 @@ pub(crate) enum LogLevel {
 
 #[derive(Debug, Args)]
 pub(crate) struct TrainOptions {
-    /// Network, one of those that `flatness models` lists
+    /// Network, one of those that `flatness models` lists, or an .onnx file
+    #[arg(value_name = "NETWORK", required_unless_present = "model")]
+    pub(crate) network: Option<String>,
+    /// The same, as an option
+    #[arg(long, value_name = "NETWORK", conflicts_with = "network")]
+    pub(crate) model: Option<String>,
+    /// Of an ONNX file, take these initialisers as constants and not as parameters: buffers of a floating type, which the file
+    /// cannot tell apart
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) constants: Vec<String>,
+    /// Begin at the values in the file of the network, or at random ones of the seed [default: file where there is one]
+    #[arg(long, value_name = "WHERE", value_parser = named::<InitialSpec>(&["file", "seeded"]))]
+    pub(crate) initial: Option<InitialSpec>,
+    /// Data set [default: mnist; of an ONNX file none]
     #[arg(long, value_name = "NAME")]
-    pub(crate) model: String,
-    /// Data set
-    #[arg(long, value_name = "NAME", default_value = "mnist")]
-    pub(crate) data_set: String,
+    pub(crate) data_set: Option<String>,
     /// Train on N examples only
     #[arg(long, value_name = "N")]
     pub(crate) train_examples: Option<usize>,
@@ -139,6 +150,8 @@ pub(crate) struct TrainOptions {
     /// Number type
     #[arg(long, value_parser = number_type(), default_value = "f32")]
     pub(crate) dtype: Dtype,
+    #[command(flatten)]
+    pub(crate) loss: LossOptions,
     #[command(flatten)]
     pub(crate) normalization: NormalizationOptions,
     #[command(flatten)]

@@ -143,9 +143,12 @@ fn numbers(record: &Record) -> Column {
         let Some(EpochEvaluation { train, test, .. }) = evaluation else {
             continue;
         };
-        for (split, values) in [("train", train), ("test", test)] {
-            column.insert(format!("{of}{split}_loss"), known(values.loss));
-            column.insert(format!("{of}{split}_accuracy"), known(values.accuracy));
+        for (split, values) in [("train", Some(train)), ("test", test)] {
+            let loss = values.map(|values| values.loss);
+            let accuracy = values.and_then(|values| values.accuracy);
+            for (name, value) in [("loss", loss), ("accuracy", accuracy)] {
+                column.extend(value.map(|value| (format!("{of}{split}_{name}"), known(value))));
+            }
         }
     }
     let Some(last) = record.measurements.last() else {

@@ -11,7 +11,7 @@ use flatness_engine::{JournalFile, Subject};
 use flatness_records::{BatchNorm, DataRecord, Measured, ModelRecord, Request, Streams, What};
 use serde::Serialize;
 
-use crate::arguments::{LossOptions, MeasureOptions};
+use crate::arguments::MeasureOptions;
 use crate::evaluation;
 use crate::measuring::{self, Limits};
 use crate::output::put;
@@ -27,7 +27,7 @@ use setting::Setting;
 struct Report<'a> {
     model: &'a ModelRecord,
     data: &'a DataRecord,
-    loss_function: String,
+    loss_function: &'a str,
     request: &'a Request,
     seed: u64,
     /// Share of the examples that are classified correctly.
@@ -75,7 +75,7 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
             let examples = part
                 .as_ref()
                 .map_or(examples.as_ref(), |part| part as &dyn Examples);
-            Some(evaluation::over(model, &frozen, examples, &machine, &weights)?.accuracy)
+            evaluation::over(model, &frozen, examples, &machine, &weights)?.accuracy
         }
         _ => None,
     };
@@ -83,7 +83,7 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
     let mut report = Report {
         model: &record,
         data: &setting.data,
-        loss_function: LossOptions::name(model.loss),
+        loss_function: &setting.loss,
         request: &request,
         seed,
         accuracy,

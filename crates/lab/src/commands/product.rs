@@ -11,13 +11,15 @@ use flatness_data::{Examples, LabelledTensors, class_labels};
 use flatness_engine::{Weights, curvature_matrix};
 use flatness_kernels::{dot, norm};
 use flatness_operator::LinearOperator;
+use flatness_records::LossSpec;
 use flatness_spectrum::Probe;
 use serde::Serialize;
 
 use crate::arguments::{Computing, ProductOptions};
+use crate::loss::{check_labels, loss};
 use crate::output::put;
 use crate::setting::{Machine, candle_dtype};
-use crate::stored::{Stored, Weighted, check_labels};
+use crate::stored::{Stored, Weighted};
 use crate::{device, environment};
 
 /// Seed of the vectors besides the given one.
@@ -61,14 +63,16 @@ pub(crate) fn product(options: &ProductOptions) -> Result<()> {
     let stored = Stored::read(&options.weights, model, entry, &options.constants)?;
     let tensors = candle_core::safetensors::load(&options.data, &Device::Cpu)
         .with_context(|| format!("cannot read the data {}", options.data.display()))?;
-    let mut outputs = stored.outputs()?;
+    let mut outputs = stored.architecture.outputs();
     if let (Some(classes), Some(last)) = (options.classes, outputs.last_mut()) {
         *last = classes;
     }
     let examples = examples(options, &tensors, &outputs)?;
     let labels = &tensors["y"];
-    let loss = options.loss.loss(labels.dtype().is_int())?;
-    check_labels(examples.name(), labels, loss)?;
+    let usual = || LossSpec::usual(labels.dtype().is_int());
+    let spec = options.loss.spec(None)?.unwrap_or_else(usual);
+    check_labels(examples.name(), labels, &spec)?;
+    let loss = loss(&spec);
     let weighted = stored.network(&examples, loss, Some(options.dtype), options.batch_norm)?;
     let Weighted { model, weights, .. } = weighted;
     let layout = model.network.layout();

@@ -18,8 +18,8 @@ use crate::measuring::Instrument;
 use crate::output::{put, say};
 use crate::progress::{Progress, duration};
 use crate::run_directory::{Found, Origin, RunDirectory};
-use crate::setting::{Machine, Model};
-use crate::source::{self, Splits};
+use crate::setting::{Machine, Model, Task};
+use crate::source::Splits;
 use crate::training::{self, Interrupted, Setup, Trained, Trainer};
 use crate::{device, environment};
 
@@ -47,28 +47,37 @@ pub(crate) fn execute(
 ) -> Result<()> {
     let progress = Progress::new(output.quiet);
     let spec = run.spec();
-    let splits = source::load(
-        &spec.data,
-        run.streams(),
-        places.data.as_deref(),
-        &spec.model.name,
-    )?;
-    let model = Model::new(&spec.model, &splits.train)?;
+    let Task {
+        splits,
+        model,
+        notes,
+    } = Task::of(spec, places.data.as_deref())?;
+    notes.iter().for_each(|note| progress.say(note));
     let (batch_size, examples) = (spec.train.batch_size, splits.train.len());
     if batch_size > examples {
         bail!(
             "train.batch_size must be at most the {examples} training examples, got {batch_size}"
         );
     }
+    if spec.train.augmentation.is_some() && splits.images.is_none() {
+        bail!(
+            "train.augmentation changes images of data sets, and {} holds tensors; leave it out",
+            splits.train.name()
+        );
+    }
+    if let Some(request) = &spec.measure {
+        splits.get(request.split)?;
+    }
     // Here before anything is written; that of a device is known once it is open.
     if computing.device == "cpu" {
         training::check_memory(spec, &model.network, environment::memory())?;
     }
-    let normalization = splits.train.normalization();
+    let data = splits.record();
     let origin = Origin {
         run: run.id(),
-        data: splits.digest().to_owned(),
-        normalization: [normalization.mean(), normalization.deviation()].map(<[f64]>::to_vec),
+        data: data.digest.clone(),
+        normalization: [&data.mean, &data.deviation].map(Vec::clone),
+        network: model.file.as_ref().map(|file| file.digest.clone()),
     };
     let record = match RunDirectory::open(&places.runs, run, origin, places.log_level)? {
         Found::Finished(record) => {
@@ -138,7 +147,7 @@ fn work(
         "start"
     );
     let command = command(run, places, segment.threads, &segment.device);
-    let mean_loss = model.mean_loss(&model.network, &splits.train, machine, batch_size)?;
+    let mean_loss = model.mean_loss(&model.network, splits.train.as_ref(), machine, batch_size)?;
     let initial = model.initial(run.streams().seed("init"), &machine.device)?;
     let instrument = spec.measure.as_ref().map(|request| Instrument {
         model,
@@ -173,7 +182,7 @@ fn work(
     let setup = Setup {
         run,
         mean_loss: &mean_loss,
-        examples: &splits.train,
+        images: splits.images.as_ref(),
         directory,
         segment,
         save_every: Duration::from_secs(places.save_every),
@@ -191,7 +200,7 @@ fn work(
     } = Trainer::new(setup, &initial)?.train()?;
     let write = |name: &str, weights: &Weights| {
         let Weights { theta, buffers } = weights;
-        let bytes = checkpoint::encode(&model.network, theta, buffers, &model.name)?;
+        let bytes = checkpoint::encode(&model.network, theta, buffers, &spec.model.name)?;
         directory.write(name, &bytes)
     };
     write("checkpoint.safetensors", &weights)?;
@@ -220,7 +229,7 @@ fn work(
             segments,
             finished: environment::now(),
         },
-        data: splits.record(),
+        data: splits.record().clone(),
         model: model.record(batch_norm),
         training: Training {
             steps: position.steps,
@@ -231,9 +240,10 @@ fn work(
         },
         evaluation: evaluation.splits,
         average_evaluation: average.as_ref().map(|(_, average)| average.splits),
-        test_correct: Some(Hits(
-            average.map_or(evaluation, |(_, average)| average).hits,
-        )),
+        test_correct: average
+            .map_or(evaluation, |(_, average)| average)
+            .hits
+            .map(Hits),
         measurements,
     };
     directory.finish(&record)?;
@@ -289,12 +299,13 @@ fn summary(record: &Record) -> Vec<String> {
 
 fn evaluated(of: &str, evaluation: &EpochEvaluation) -> String {
     let split = |name, split: &SplitEvaluation| {
-        format!(
-            "{name} loss {:.5}, accuracy {:.2} %",
-            split.loss,
-            100.0 * split.accuracy
-        )
+        let accuracy = split.accuracy;
+        let accuracy = accuracy.map(|share| format!(", accuracy {:.2} %", 100.0 * share));
+        let accuracy = accuracy.unwrap_or_default();
+        format!("{name} loss {:.5}{accuracy}", split.loss)
     };
     let EpochEvaluation { train, test, .. } = evaluation;
-    format!("{of}{}; {}", split("train", train), split("test", test))
+    let test = test.as_ref();
+    let test = test.map_or_else(|| "no test set".to_owned(), |test| split("test", test));
+    format!("{of}{}; {test}", split("train", train))
 }

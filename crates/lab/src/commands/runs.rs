@@ -105,7 +105,7 @@ fn row(path: &Path) -> Result<Row> {
         epochs: spec.train.epochs,
         seed: spec.seed,
         state,
-        test_accuracy: evaluation.map(|evaluation| evaluation.test.accuracy),
+        test_accuracy: evaluation.and_then(|evaluation| evaluation.test?.accuracy),
         spectral_norm: last.and_then(|last| Some(last.measured.number("spectral_norm")?.value)),
         age: age.unwrap_or_default().as_secs_f64(),
     })

@@ -3,7 +3,7 @@
 //! The settings that go with an optimiser's name are those of the paper's software (`docs/MATHS.md`);
 //! Adam's and AMSGrad's are Kingma & Ba's (2015), and Padam's those of Chen et al. (2018).
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use flatness_records::{
     AugmentationSpec, AverageSpec, DataSpec, Decay, Error, Interval, ModelSpec, MomentSpec,
     OptimizerSpec, PadamSpec, ScheduleSpec, Spec, TrainSpec, WarmUpSpec,
@@ -11,6 +11,7 @@ use flatness_records::{
 
 use super::run::execute;
 use crate::arguments::{OptimizerName, TrainOptions};
+use crate::{architecture, source};
 
 /// The paper's final over initial rate.
 const FINAL_RATIO: f64 = 0.01;
@@ -39,10 +40,16 @@ struct Published {
 }
 
 pub(crate) fn train(options: &TrainOptions) -> Result<()> {
+    let network = options.network.as_ref().or(options.model.as_ref());
+    let network = network.cloned().unwrap_or_default();
+    let set = source::named(options.data_set.as_deref(), options.places.data.as_deref())?;
+    if set.is_none() && architecture::is_file(&network) {
+        bail!("{network} {}", source::NEEDED);
+    }
     let spec = Spec {
         seed: options.seed,
         data: DataSpec {
-            set: options.data_set.clone(),
+            set: set.unwrap_or_else(|| "mnist".to_owned()),
             train_examples: options.train_examples,
             subset: options.subset,
             validation_examples: options.validation_examples,
@@ -50,10 +57,13 @@ pub(crate) fn train(options: &TrainOptions) -> Result<()> {
             deviation: options.normalization.deviation.clone(),
         },
         model: ModelSpec {
-            name: options.model.clone(),
+            name: network,
             dtype: options.dtype,
             dropout: !options.no_dropout,
+            initial: options.initial,
+            constants: options.constants.clone(),
         },
+        loss: options.loss.spec(None)?,
         train: training(options),
         measure: None,
     };

@@ -30,12 +30,16 @@ pub(crate) struct Origin {
     pub(crate) data: String,
     /// Mean and deviation of each channel that the pixels were normalised with.
     pub(crate) normalization: [Vec<f64>; 2],
+    /// Digest of the file of the network, where it was read from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) network: Option<String>,
 }
 
 impl Origin {
     /// Refuses what is `self`, found at `path`, where `expected` is asked for.
     pub(super) fn check(&self, expected: &Self, path: &Path) -> Result<()> {
         let normalization = |origin: &Self| format!("{:?}", origin.normalization);
+        let network = |origin: &Self| origin.network.clone().unwrap_or_default();
         for (what, got, expected, hint) in [
             (
                 "run",
@@ -54,6 +58,12 @@ impl Origin {
                 normalization(self),
                 normalization(expected),
                 "give the one that it was made with",
+            ),
+            (
+                "network file's digest",
+                network(self),
+                network(expected),
+                "put that file back",
             ),
         ] {
             if got != expected {

@@ -60,7 +60,7 @@ impl Trainer<'_> {
 
     /// The examples of the epoch after `epoch` with their random changes, if there are any.
     pub(super) fn augmented(&self, epoch: u32) -> Result<Option<Augmented>> {
-        let Some(spec) = &self.spec().augmentation else {
+        let (Some(spec), Some(images)) = (&self.spec().augmentation, self.setup.images) else {
             return Ok(None);
         };
         let augmentation = Augmentation {
@@ -68,7 +68,7 @@ impl Trainer<'_> {
             flip: if spec.flip { Flip::Half } else { Flip::Never },
             pad: spec.pad,
         };
-        let augmented = Augmented::new(self.setup.examples, augmentation, u64::from(epoch))?;
+        let augmented = Augmented::new(images, augmentation, u64::from(epoch))?;
         Ok(Some(augmented))
     }
 }

@@ -9,6 +9,7 @@ mod common;
 mod data;
 mod models;
 mod onnx;
+mod onnx_training;
 mod pytorch_training;
 
 use std::path::Path;

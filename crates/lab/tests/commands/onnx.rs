@@ -13,7 +13,7 @@ use super::json;
 /// Other orders of summation than PyTorch's.
 const TOLERANCE: f64 = 1e-9;
 
-fn golden() -> PathBuf {
+pub(super) fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../onnx/tests/golden")
 }
 
@@ -22,7 +22,7 @@ fn cases() -> Vec<Value> {
     serde_json::from_str(&text).expect("JSON")
 }
 
-fn case(name: &str) -> Value {
+pub(super) fn case(name: &str) -> Value {
     let mut cases = cases().into_iter();
     cases.find(|case| case["name"] == name).expect("a case")
 }
@@ -34,13 +34,13 @@ fn shape(value: &Value) -> Vec<usize> {
         .collect()
 }
 
-fn tensor(elements: impl Iterator<Item = f64>, shape: &[usize]) -> Tensor {
+pub(super) fn tensor(elements: impl Iterator<Item = f64>, shape: &[usize]) -> Tensor {
     let elements = elements.take(shape.iter().product()).collect();
     Tensor::from_vec(elements, shape, &Device::Cpu).expect("a tensor")
 }
 
 /// `x`, `y` and the vector of a case, as `make.py` says; numbers of tokens are integers.
-fn tensors(case: &Value, outputs: &[usize]) -> HashMap<String, Tensor> {
+pub(super) fn tensors(case: &Value, outputs: &[usize]) -> HashMap<String, Tensor> {
     let examples = case["examples"].as_u64().expect("examples") as usize;
     let counted = || (0..).map(f64::from);
     let of_inputs = [&[examples], shape(&case["input"]).as_slice()].concat();
@@ -71,7 +71,7 @@ fn tensors(case: &Value, outputs: &[usize]) -> HashMap<String, Tensor> {
     tensors
 }
 
-fn saved(directory: &Path, tensors: &HashMap<String, Tensor>) -> String {
+pub(super) fn saved(directory: &Path, tensors: &HashMap<String, Tensor>) -> String {
     let path = directory.join("data.safetensors");
     candle_core::safetensors::save(tensors, &path).expect("a file of tensors");
     path.display().to_string()
@@ -208,7 +208,14 @@ fn what_cannot_be_measured_is_one_sentence() {
         &line(&lenet, "--data-set mnist"),
         &["--data-set is for data sets"],
     );
-    refused(&line(&lenet, "--split test"), &["--split is for data sets"]);
+    refused(
+        &line(&lenet, "--split test"),
+        &["the split test", "has no x_test and y_test"],
+    );
+    refused(
+        &line(&lenet, "--mean 0.5 --deviation 0.5"),
+        &["--mean and --deviation", "are for data sets"],
+    );
     refused(
         &line(&lenet, "--label-smoothing 1"),
         &["--label-smoothing must be from 0 and below 1, got 1"],

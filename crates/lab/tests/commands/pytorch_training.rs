@@ -5,7 +5,7 @@
 use candle_core::{DType, Device, Tensor};
 use flatness_curvature::{MeanLoss, Settings};
 use flatness_data::mnist::{self, EmbeddedMnist};
-use flatness_data::{Dataset, Normalization, Order};
+use flatness_data::{Dataset, Divisible, Normalization, Order};
 use flatness_layers::{Loss, Network, Parameter, Workers};
 use flatness_models::Architecture;
 use flatness_optim::{Adam, Decay, MomentSettings, Momentum, Optimizer, Sgd};

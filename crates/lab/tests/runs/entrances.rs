@@ -40,7 +40,7 @@ fn options() -> String {
 }
 
 /// What `flatness measure` prints with `--json`.
-fn measured(line: &str) -> Value {
+pub(crate) fn measured(line: &str) -> Value {
     let (code, output, error) = flatness(&format!("measure {line} --threads 2 --quiet --json"));
     assert_eq!(code, 0, "{line}: {error}");
     serde_json::from_str(&output).expect("JSON")
@@ -48,7 +48,7 @@ fn measured(line: &str) -> Value {
 
 /// Asserts that all that was measured is the same to the last bit; what only a run knows is left out.
 #[track_caller]
-fn assert_same(report: &Value, measurement: &Value) {
+pub(crate) fn assert_same(report: &Value, measurement: &Value) {
     let fields = "examples sampled_from loss retention numbers matrices curves undefined cost";
     for field in fields.split(' ') {
         let mut expected = measurement[field].clone();
@@ -59,7 +59,7 @@ fn assert_same(report: &Value, measurement: &Value) {
     }
 }
 
-fn measurements(directory: &Path) -> Vec<Value> {
+pub(crate) fn measurements(directory: &Path) -> Vec<Value> {
     let record = record(directory);
     let measurements = record["measurements"].as_array();
     measurements.expect("a list").clone()

@@ -8,10 +8,9 @@ use crate::program::{BATCH_NORM, Finished, MLP, Place, assert_says, kill, lives,
 /// Moments at which a run of each spec is killed.
 const KILLS: u32 = 10;
 
-/// Kills a run of `spec` at moments spread over it by a fixed linear congruential sequence, with a state
+/// Kills the run of `place` at moments spread over it by a fixed linear congruential sequence, with a state
 /// saved after every step and with one now and then; `kept` are the names of what it leaves behind.
-fn check_kills(spec: &str, kept: &[&str]) {
-    let place = Place::new(spec);
+pub(crate) fn check_kills(place: &Place, kept: &[&str]) {
     let started = Instant::now();
     let (code, error) = place.run("whole", &["--quiet", "--save-every", "0"]);
     assert_eq!(code, 0, "{error}");
@@ -45,7 +44,7 @@ fn a_killed_run_ends_with_the_same_bits() {
         "record.json",
         "spec.toml",
     ];
-    check_kills(MLP, &kept);
+    check_kills(&Place::new(MLP), &kept);
 }
 
 #[test]
@@ -60,7 +59,7 @@ fn a_killed_run_with_batch_norm_and_an_average_ends_with_the_same_bits() {
         "record.json",
         "spec.toml",
     ];
-    check_kills(BATCH_NORM, &kept);
+    check_kills(&Place::new(BATCH_NORM), &kept);
 }
 
 #[test]

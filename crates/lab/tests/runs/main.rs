@@ -8,6 +8,7 @@ mod common;
 mod damage;
 mod endings;
 mod entrances;
+mod files;
 mod killing;
 mod log;
 mod optimizers;

@@ -484,4 +484,5 @@ def main():
     (HERE / "golden.json").write_text(f"[\n{text}\n]\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -67,11 +67,11 @@ pub(crate) fn with(mut record: Record, values: &Value) -> Record {
         let evaluation = &mut last.evaluation;
         match name.as_str() {
             "train.loss" => evaluation.train.loss = value,
-            "train.accuracy" => evaluation.train.accuracy = value,
-            "test.loss" => evaluation.test.loss = value,
-            "test.accuracy" => evaluation.test.accuracy = value,
+            "train.accuracy" => evaluation.train.accuracy = Some(value),
+            "test.loss" => evaluation.test.as_mut().expect("a split").loss = value,
+            "test.accuracy" => evaluation.test.as_mut().expect("a split").accuracy = Some(value),
             "validation.accuracy" => {
-                evaluation.validation.as_mut().expect("a split").accuracy = value
+                evaluation.validation.as_mut().expect("a split").accuracy = Some(value)
             }
             "dose" => record.training.dose = value,
             "trace" | "frobenius" | "spectral_norm" | "lambda_max" => {

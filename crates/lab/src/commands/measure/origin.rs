@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use flatness_records::{DataSpec, Record, Request, Spec, read_json};
+use flatness_records::{NetworkFile, Record, Request, Spec, read_json};
 
 /// Files of parameters that a run writes.
 const OF_RUNS: [&str; 2] = ["checkpoint", "average"];
@@ -53,12 +53,26 @@ impl Origin {
         self.run.as_ref().map(|run| &run.spec)
     }
 
-    pub(super) fn data(&self) -> Option<&DataSpec> {
-        self.spec().map(|spec| &spec.data)
-    }
-
     pub(super) fn request(&self) -> Option<Request> {
         self.spec().and_then(|spec| spec.measure.clone())
+    }
+
+    /// Refuses another file of the network than the run's.
+    pub(super) fn hold_network(&self, file: Option<&NetworkFile>) -> Result<()> {
+        let record = self.run.as_ref().and_then(|run| run.record.as_ref());
+        let of_run = record.and_then(|record| record.model.file.as_ref());
+        match (of_run, file) {
+            (Some(of_run), Some(file)) if of_run.digest != file.digest => bail!(
+                "{} belongs to a run of another network file ({}, digest {}), got {} of digest {}; put that file back, or \
+                 --ignore-run",
+                self.checkpoint.display(),
+                of_run.path,
+                of_run.digest,
+                file.path,
+                file.digest
+            ),
+            _ => Ok(()),
+        }
     }
 
     /// Refuses other data than the run's.

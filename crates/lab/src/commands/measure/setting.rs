@@ -1,26 +1,28 @@
 //! What is measured: a network with its weights over the examples of a data set or of a file of tensors.
 
-use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use flatness_data::{Examples, LabelledTensors, TensorFile};
+use flatness_data::Examples;
 use flatness_engine::Weights;
-use flatness_records::{DataRecord, Request, Split, Streams, SubsetSpec};
+use flatness_records::{DataRecord, Request, Split, Streams};
 
 use super::origin::Origin;
 use crate::arguments::MeasureOptions;
 use crate::output::say;
 use crate::setting::Model;
-use crate::source;
-use crate::stored::{Stored, check_labels};
+use crate::stored::Stored;
+use crate::{loss, source};
 
 /// Everything that a measurement is of.
 pub(super) struct Setting {
     pub(super) model: Model,
     /// As they are stored.
     pub(super) weights: Weights,
-    pub(super) examples: Box<dyn Examples>,
+    pub(super) examples: Arc<dyn Examples>,
     pub(super) data: DataRecord,
+    /// The loss, in words.
+    pub(super) loss: String,
     /// What the examples depend on.
     pub(super) identity: String,
     /// L2 coefficient of the training, where it is known.
@@ -29,127 +31,57 @@ pub(super) struct Setting {
 
 impl Setting {
     pub(super) fn of(options: &MeasureOptions, origin: &Origin, request: &Request) -> Result<Self> {
+        let spec = origin.spec();
         let (model, entry) = (options.model.as_deref(), options.entry.as_deref());
-        let stored = Stored::read(&origin.checkpoint, model, entry, &options.constants)?;
-        let file = options.data.data.as_deref();
-        let tensors = file.filter(|path| TensorFile::is_one(path));
-        if let Some(other) =
-            file.filter(|path| path.is_file() && tensors.is_none() && !is_archive(path))
-        {
-            bail!(
-                "--data {} is neither the directory of a data set nor a file of tensors; save x and y in a .npz or .safetensors file",
-                other.display()
-            );
-        }
-        if stored.is_onnx() && file.is_none() && options.data.data_set.is_none() {
-            bail!(
-                "{} needs its data; give --data with a .npz or .safetensors file of x and y, or --data-set",
-                origin.checkpoint.display()
-            );
-        }
-        let tensors = tensors.map(TensorFile::read).transpose()?;
-        let (examples, data, identity) = match &tensors {
-            Some(tensors) => of_tensors(options, request, tensors, &stored.outputs()?)?,
-            None => of_data_set(options, origin, request, &stored.name)?,
+        let constants = match options.constants.as_slice() {
+            [] => spec.map_or(&[][..], |spec| &spec.model.constants),
+            given => given,
         };
-        let has_classes = tensors.as_ref().is_none_or(TensorFile::has_classes);
-        let loss = options.loss.loss(has_classes)?;
-        if let Some(tensors) = &tensors {
-            check_labels(tensors.name(), tensors.labels(), loss)?;
+        let stored = Stored::read(&origin.checkpoint, model, entry, constants)?;
+        let architecture = &stored.architecture;
+        origin.hold_network(architecture.file())?;
+        let of_run = spec.filter(|spec| options.data.are_of(&spec.data));
+        let (data, loss) = (
+            options.data.spec(of_run.map(|spec| &spec.data))?,
+            options.loss.spec(spec.and_then(|spec| spec.loss.as_ref()))?,
+        );
+        let is_named = options.data.data.is_some() || options.data.data_set.is_some();
+        if architecture.file().is_some() && of_run.is_none() && !is_named {
+            bail!("{} {}", origin.checkpoint.display(), source::NEEDED);
         }
-        let weighted =
-            stored.network(examples.as_ref(), loss, options.dtype, request.batch_norm)?;
+        if request.split == Split::Validation && data.validation_examples == 0 {
+            bail!(
+                "--split validation needs --validation-examples, which says how many training examples were held out"
+            );
+        }
+        // The subset is that of the run, whatever the seed of the probes.
+        let seed = spec.map_or(0, |spec| spec.seed);
+        let (streams, at) = (Streams::new(seed), options.data.data.as_deref());
+        let splits = source::load(&data, loss.as_ref(), streams, at, architecture)?;
+        if of_run.is_some() {
+            origin.hold(&splits.record().digest)?;
+        }
+        let examples = splits.get(request.split)?.clone();
+        let (batch_norm, dtype) = (request.batch_norm, options.dtype);
+        let weighted = stored.network(
+            examples.as_ref(),
+            loss::loss(&splits.loss),
+            dtype,
+            batch_norm,
+        )?;
         for note in weighted.notes.iter().filter(|_| !options.output.quiet) {
             say(note);
         }
-        let decay = origin
-            .spec()
-            .map(|spec| spec.train.optimizer.weight_decay().0);
+        let (split, sizes) = (request.split.name(), splits.sizes());
+        let decay = spec.map(|spec| spec.train.optimizer.weight_decay().0);
         Ok(Self {
             model: weighted.model,
             weights: weighted.weights,
             examples,
-            data,
-            identity,
+            data: splits.record().clone(),
+            loss: splits.loss.to_string(),
+            identity: format!("{} {split} {sizes:?} {seed}", splits.identity),
             weight_decay: decay.unwrap_or(0.0),
         })
     }
-}
-
-/// Whether the name is that of the archive of a data set.
-fn is_archive(path: &Path) -> bool {
-    let end = path.extension().and_then(|end| end.to_str());
-    end.is_some_and(|end| ["gz", "tgz", "tar"].contains(&end))
-}
-
-type Found = (Box<dyn Examples>, DataRecord, String);
-
-/// The examples of a file, for a network whose outputs have this shape.
-fn of_tensors(
-    options: &MeasureOptions,
-    request: &Request,
-    tensors: &TensorFile,
-    outputs: &[usize],
-) -> Result<Found> {
-    let name = tensors.name();
-    let data = &options.data;
-    let useless = [
-        (data.data_set.is_some(), "--data-set"),
-        (data.normalization.mean.is_some(), "--mean"),
-        (data.train_examples.is_some(), "--train-examples"),
-        (data.validation_examples.is_some(), "--validation-examples"),
-        (request.split != Split::Train, "--split"),
-    ];
-    if let Some((_, option)) = useless.iter().find(|(given, _)| *given) {
-        bail!(
-            "{option} is for data sets; {name} has its x as the network takes them and one split, leave it out"
-        );
-    }
-    let examples: LabelledTensors = tensors.examples(outputs)?;
-    let record = DataRecord {
-        set: "tensors".to_owned(),
-        source: name.to_owned(),
-        digest: tensors.digest().to_owned(),
-        train_examples: examples.len(),
-        subset: SubsetSpec::First,
-        validation_examples: 0,
-        test_examples: 0,
-        mean: Vec::new(),
-        deviation: Vec::new(),
-    };
-    let identity = record.digest.clone();
-    Ok((Box::new(examples), record, identity))
-}
-
-/// A split of a data set, normalised as the network called `model` is trained unless something else is said.
-fn of_data_set(
-    options: &MeasureOptions,
-    origin: &Origin,
-    request: &Request,
-    model: &str,
-) -> Result<Found> {
-    let seed = origin.spec().map_or(0, |spec| spec.seed);
-    let data = options.data.spec(origin.data());
-    if request.split == Split::Validation && data.validation_examples == 0 {
-        bail!(
-            "--split validation needs --validation-examples, which says how many training examples were held out"
-        );
-    }
-    // The subset is that of the run, whatever the seed of the probes.
-    let splits = source::load(
-        &data,
-        Streams::new(seed),
-        options.data.data.as_deref(),
-        model,
-    )?;
-    if options.data.data_set.is_none() {
-        origin.hold(splits.digest())?;
-    }
-    let (split, sizes) = (request.split.name(), splits.sizes());
-    let identity = format!("{} {split} {sizes:?} {seed}", splits.identity());
-    Ok((
-        Box::new(splits.get(request.split)?.clone()),
-        splits.record(),
-        identity,
-    ))
 }

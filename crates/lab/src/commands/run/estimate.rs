@@ -13,10 +13,12 @@ use std::time::Instant;
 
 use anyhow::Result;
 use flatness_engine::{Size, cost};
-use flatness_records::{Cost, Dtype, ModelSpec, Request, Run, Streams};
+use flatness_records::{Cost, Dtype, ModelSpec, Request, Run, Spec, Streams};
 use serde::Serialize;
 
+use crate::architecture::Architecture;
 use crate::arguments::{Computing, RunOptions};
+use crate::loss::loss;
 use crate::output::put;
 use crate::progress::duration;
 use crate::setting::{Machine, Model};
@@ -57,21 +59,30 @@ pub(super) fn estimate(runs: &[Run], options: &RunOptions) -> Result<()> {
         },
         None,
     )?;
-    let mut read: Vec<(Run, Splits)> = Vec::new();
+    let mut read: Vec<(&Spec, Vec<usize>, Splits)> = Vec::new();
     let mut timed: Vec<(ModelSpec, usize, f64)> = Vec::new();
     let mut estimates = Vec::new();
     for run in runs {
         let spec = run.spec();
-        let like = |(other, _): &&(Run, Splits)| other.spec().data == spec.data;
+        let architecture = Architecture::find(&spec.model.name, &spec.model.constants)?;
+        let outputs = architecture.outputs();
+        // Labels of a file of tensors are read for the outputs of the network.
+        let is_named = !source::is_tensors(&spec.data);
+        let like = |(other, of, _): &&(&Spec, Vec<usize>, Splits)| {
+            let same = (&other.data, &other.loss) == (&spec.data, &spec.loss);
+            same && (is_named || *of == outputs)
+        };
         if !read.iter().any(|one| like(&one)) {
-            let data = options.places.data.as_deref();
-            let splits = source::load(&spec.data, Streams::new(spec.seed), data, &spec.model.name)?;
-            read.push((run.clone(), splits));
+            let (loss, data) = (spec.loss.as_ref(), options.places.data.as_deref());
+            let streams = Streams::new(spec.seed);
+            let splits = source::load(&spec.data, loss, streams, data, &architecture)?;
+            read.push((spec, outputs.clone(), splits));
         }
-        let Some((_, splits)) = read.iter().find(like) else {
+        let Some((.., splits)) = read.iter().find(like) else {
             continue;
         };
-        let model = Model::new(&spec.model, &splits.train)?;
+        let examples = splits.train.as_ref();
+        let model = Model::new(&architecture, &spec.model, examples, loss(&splits.loss))?;
         let batch_size = spec.train.batch_size.min(splits.train.len());
         let known = (timed.iter()).find(|(of, size, _)| *of == spec.model && *size == batch_size);
         let pass = match known {
@@ -101,7 +112,7 @@ pub(super) fn estimate(runs: &[Run], options: &RunOptions) -> Result<()> {
 
 /// Seconds of a forward pass of one example, of a batch of so many.
 fn pass(model: &Model, splits: &Splits, machine: &Machine, batch_size: usize) -> Result<f64> {
-    let mean_loss = model.mean_loss(&model.network, &splits.train, machine, batch_size)?;
+    let mean_loss = model.mean_loss(&model.network, splits.train.as_ref(), machine, batch_size)?;
     let theta = model.initial(0, &machine.device)?.theta;
     let fitting = (TIMED / model.network.multiply_adds() as f64).ceil() as usize;
     let batch: Vec<u32> = (0..).take(fitting.clamp(1, batch_size)).collect();
