@@ -44,6 +44,12 @@ const CHECKS: [Step; 8] = [
     ),
 ];
 
+/// Where MPI is installed.
+const RANKS: Step = (
+    "ranks of MPI",
+    "test --workspace --features flatness-lab/mpi --test measure --locked -- ranks",
+);
+
 const TESTS_BY_NEXTEST: Step = ("tests", "nextest run --workspace --locked");
 
 /// The examples have had their step.
@@ -52,20 +58,27 @@ const TESTS_BY_CARGO: Step = ("tests", "test --workspace --lib --bins --tests --
 /// Runs every check and stops at the first that fails, with its exit code. The summary of the test
 /// runner, with the reasons of tests that skip themselves, is the last output.
 pub(crate) fn ci() -> Result<ExitCode> {
-    let tests = if has_nextest() {
+    let ranks = answers(Command::new("mpicc").arg("--version")).then_some(RANKS);
+    if ranks.is_none() {
+        say("skipped: ranks of MPI, for there is no mpicc");
+    }
+    let nextest = answers(cargo().args(["nextest", "--version"]));
+    let tests = if nextest {
         TESTS_BY_NEXTEST
     } else {
         TESTS_BY_CARGO
     };
-    let count = CHECKS.len() + 1;
+    let steps: Vec<Step> = CHECKS.into_iter().chain(ranks).chain([tests]).collect();
+    let count = steps.len();
     let path = path_with_nvcc()?;
-    for (number, (name, arguments)) in (1..).zip(CHECKS.into_iter().chain([tests])) {
+    for (number, (name, arguments)) in (1..).zip(steps) {
         say(&format!("\n[{number}/{count}] {name}: cargo {arguments}"));
         let mut command = cargo();
         command
             .args(arguments.split_whitespace())
             .env("RUSTDOCFLAGS", "-Dwarnings")
             .env("PATH", &path)
+            .envs(headers_for_bindgen())
             // Without a GPU nobody else says which generation the kernels are for.
             .env("CUDA_COMPUTE_CAP", "90");
         let code = run(command)?;
@@ -103,11 +116,20 @@ pub(crate) fn run(mut command: Command) -> Result<ExitCode> {
     Ok(ExitCode::from(code.unwrap_or(1)))
 }
 
-fn has_nextest() -> bool {
-    let probe = cargo()
-        .args(["nextest", "--version"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    probe.is_ok_and(|status| status.success())
+/// Where the bindings of MPI find C's own headers: libclang alone has none, those of gcc do.
+fn headers_for_bindgen() -> Option<(&'static str, String)> {
+    const VARIABLE: &str = "BINDGEN_EXTRA_CLANG_ARGS";
+    if std::env::var_os(VARIABLE).is_some() {
+        return None;
+    }
+    let mut gcc = Command::new("gcc");
+    let said = gcc.arg("-print-file-name=include").output().ok()?;
+    let directory = String::from_utf8(said.stdout).ok()?;
+    Some((VARIABLE, format!("-I{}", directory.trim())))
+}
+
+/// Whether `command` is there and ends well.
+fn answers(command: &mut Command) -> bool {
+    let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
 }

@@ -34,7 +34,10 @@ pub(crate) fn neighbours() -> usize {
 /// The number in the first of these variables that is set.
 fn said(variables: [&str; 2]) -> Option<usize> {
     let number = |name| std::env::var(name).ok()?.parse().ok();
-    variables.into_iter().find_map(number).filter(|&number| number > 0)
+    variables
+        .into_iter()
+        .find_map(number)
+        .filter(|&number| number > 0)
 }
 
 /// Joins the others, where a launcher has started several for a `command` that shares its work.
@@ -68,13 +71,12 @@ pub(crate) fn ranks() -> Option<Arc<dyn Ranks>> {
     None
 }
 
-/// Ends the work of all, and tells whether the others made it `fail`; of those that failed themselves the first speaks.
+/// Ends the work with the others, and tells whether any has `failed`; the first of those that have speaks.
 pub(crate) fn part(failed: bool) -> bool {
     #[cfg(feature = "mpi")]
     if started() > 1 {
         let first = world::part(failed);
-        let speaks = first.is_some_and(|first| first == world::rank());
-        SILENT.store(!speaks, Ordering::Relaxed);
+        SILENT.store(first != Some(true), Ordering::Relaxed);
         return first.is_some();
     }
     failed

@@ -230,11 +230,7 @@ fn shared(examples: impl Examples + 'static) -> Arc<dyn Examples> {
 }
 
 /// Training examples and validation examples, as `spec` has them.
-fn divide<E: Divisible>(
-    all: E,
-    spec: &DataSpec,
-    streams: Streams,
-) -> Result<(E, Option<E>)> {
+fn divide<E: Divisible>(all: E, spec: &DataSpec, streams: Streams) -> Result<(E, Option<E>)> {
     let (rest, validation) = match spec.validation_examples {
         0 => (all, None),
         held_out => {

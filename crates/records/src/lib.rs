@@ -68,8 +68,8 @@ pub use record::{Outcome, Record, Training};
 pub use request::{BatchNorm, Matrix, Request, Split};
 pub use run::Run;
 pub use spec::{
-    AugmentationSpec, AverageSpec, DataSpec, Dtype, InitialSpec, Interval, ModelSpec, ScheduleSpec, Spec,
-    SubsetSpec, TrainSpec, WarmUpSpec,
+    AugmentationSpec, AverageSpec, DataSpec, Dtype, InitialSpec, Interval, ModelSpec, ScheduleSpec,
+    Spec, SubsetSpec, TrainSpec, WarmUpSpec,
 };
 pub use streams::Streams;
 pub use what::What;

@@ -113,9 +113,17 @@ fn test_examples_are_like_the_others_or_none() {
     for (x_test, y_test, reason) in [
         (Some(x_test.clone()), None, "one of x_test and y_test"),
         (None, Some(y_test.clone()), "one of x_test and y_test"),
-        (Some(floats(3, 3)), Some(y_test.clone()), "x_test [3, 3] and y_test [2]"),
+        (
+            Some(floats(3, 3)),
+            Some(y_test.clone()),
+            "x_test [3, 3] and y_test [2]",
+        ),
         (Some(floats(2, 4)), Some(y_test), "must be like the others"),
-        (Some(x_test.clone()), Some(floats(2, 2)), "must be like the others"),
+        (
+            Some(x_test.clone()),
+            Some(floats(2, 2)),
+            "must be like the others",
+        ),
         (
             Some(x_test),
             Some(Tensor::zeros(2, DType::F32, &Device::Cpu).unwrap()),

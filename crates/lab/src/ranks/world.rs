@@ -40,14 +40,15 @@ pub(super) fn join() -> Result<usize> {
     Ok(rank())
 }
 
-/// Ends MPI with the others: the first that has `failed`, if any has.
-pub(super) fn part(failed: bool) -> Option<usize> {
+/// Ends MPI with the others: whether this process is the first that has `failed`, where any has.
+pub(super) fn part(failed: bool) -> Option<bool> {
     let end = if failed { FAILED } else { DONE };
     let first = match OVER.get() {
         Some(RanksError::Ended { rank }) => Some(*rank),
         Some(RanksError::Apart { .. }) => Some(0),
         None => said(end).iter().position(|&said| said != DONE),
     };
+    let first = first.map(|first| first == rank());
     UNIVERSE.with_borrow_mut(Option::take);
     first
 }

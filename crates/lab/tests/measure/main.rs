@@ -10,5 +10,6 @@ mod memory;
 mod numbers;
 mod oracle;
 mod program;
+mod ranks;
 mod refusals;
 mod tables;

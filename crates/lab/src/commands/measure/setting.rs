@@ -43,7 +43,9 @@ impl Setting {
         let of_run = spec.filter(|spec| options.data.are_of(&spec.data));
         let (data, loss) = (
             options.data.spec(of_run.map(|spec| &spec.data))?,
-            options.loss.spec(spec.and_then(|spec| spec.loss.as_ref()))?,
+            options
+                .loss
+                .spec(spec.and_then(|spec| spec.loss.as_ref()))?,
         );
         let is_named = options.data.data.is_some() || options.data.data_set.is_some();
         if architecture.file().is_some() && of_run.is_none() && !is_named {
