@@ -116,7 +116,9 @@ impl Model {
         let network = architecture.network(&examples.example_shape(), examples.classes());
         let misfit = || {
             let hint = match architecture.default_input() {
-                ([3, 32, 32], _) => "; it is made for --data-set cifar-100 (data.set in a spec)",
+                ([3, 32, 32], _) => {
+                    "; it is made for --data-set cifar-100 or cifar-10 (data.set in a spec)"
+                }
                 _ => "",
             };
             format!("{} does not fit {}{hint}", spec.name, examples.name())

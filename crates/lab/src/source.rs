@@ -3,9 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
-use flatness_data::cifar100;
-use flatness_data::mnist::{self, EmbeddedMnist};
-use flatness_data::{Dataset, Error, Loaded, Normalization};
+use flatness_data::{Dataset, EmbeddedMnist, Error, Loaded, Normalization, Set};
 use flatness_records::{DataRecord, DataSpec, Split, Streams, SubsetSpec};
 
 use crate::environment;
@@ -39,42 +37,38 @@ pub(crate) fn load(
 
 /// Everything there is of that data set.
 pub(crate) fn read(spec: &DataSpec, directory: Option<&Path>, model: &str) -> Result<Loaded> {
-    let cache = environment::cache_directory();
-    let cache = cache.as_deref();
-    let default = match spec.set.as_str() {
-        "mnist" => Normalization::mnist(),
-        "cifar-100" => cifar_normalization(model),
-        other => bail!("data.set must be mnist or cifar-100, got {other}; correct the spec"),
+    let Some(set) = Set::named(&spec.set) else {
+        let names = Set::ALL.map(Set::name).join(", ");
+        bail!(
+            "data.set must be one of {names}, got {}; correct the spec",
+            spec.set
+        );
     };
     let normalization = match (&spec.mean, &spec.deviation) {
         (Some(mean), Some(deviation)) => Normalization::new(mean.clone(), deviation.clone())?,
-        _ => default,
+        _ => default_normalization(set, model),
     };
-    if spec.set == "mnist" {
-        let embedded = EmbeddedMnist {
-            files: flatness_fixtures::MNIST,
-            description: flatness_fixtures::DESCRIPTION,
-        };
-        let found = at_hand(mnist::find(directory, cache, embedded), spec, directory)?;
-        return Ok(mnist::load(found, normalization)?);
-    }
-    let found = at_hand(cifar100::find(directory, cache), spec, directory)?;
-    Ok(cifar100::load(found, normalization)?)
+    let embedded = EmbeddedMnist {
+        files: flatness_fixtures::MNIST,
+        description: flatness_fixtures::DESCRIPTION,
+    };
+    let cache = environment::cache_directory();
+    let found = set.find(directory, cache.as_deref(), Some(embedded));
+    Ok(at_hand(found, set, directory)?.load(normalization)?)
 }
 
 /// What was found, or how to get what is absent from the cache directory.
-fn at_hand<T>(
-    found: flatness_data::Result<T>,
-    spec: &DataSpec,
-    directory: Option<&Path>,
-) -> Result<T> {
-    let set = &spec.set;
+fn at_hand<T>(found: flatness_data::Result<T>, set: Set, directory: Option<&Path>) -> Result<T> {
+    let how = match set {
+        Set::Idx => String::new(),
+        _ => format!("`flatness data fetch {set}` gets it, or "),
+    };
     found.map_err(|error| match (&error, directory) {
         (Error::Absent { .. }, None) => anyhow::Error::new(error).context(format!(
-            "no complete {set} at hand; `flatness data fetch {set}` gets it, or --data names its directory"
+            "no complete {set} at hand; {how}--data names its directory"
         )),
         (_, Some(directory)) if !directory.exists() => anyhow!(
-            "there is no directory {}; name that of the data, or `flatness data fetch {set} --to DIR` gets them",
+            "there is no directory {}; {how}name that of the data",
             directory.display()
         ),
         _ => error.into(),
@@ -84,7 +78,7 @@ fn at_hand<T>(
 /// The splits that `spec` makes of `loaded`.
 pub(crate) fn split(loaded: Loaded, spec: &DataSpec, streams: Streams) -> Result<Splits> {
     let (set, digest) = (loaded.name(), loaded.digest()?);
-    if set != loaded.set {
+    if !loaded.is_published() && loaded.set != Set::Idx {
         say(&format!(
             "warning: the examples of {} are not the published ones of {}; records call them {set}",
             loaded.source, loaded.set
@@ -124,14 +118,17 @@ pub(crate) fn split(loaded: Loaded, spec: &DataSpec, streams: Streams) -> Result
     })
 }
 
-/// The constants with which the published software trains networks of this family on CIFAR-100
-/// (`docs/MATHS.md`): those of ImageNet for VGG and the all-convolutional network, else those of CIFAR.
-fn cifar_normalization(model: &str) -> Normalization {
+/// The constants with which the published software trains networks of this family on such images
+/// (`docs/MATHS.md`): those of ImageNet for VGG and the all-convolutional network on CIFAR, else those of the set.
+fn default_normalization(set: Set, model: &str) -> Normalization {
     let of_imagenet = ["vgg", "all-cnn"];
-    if of_imagenet.iter().any(|family| model.starts_with(family)) {
-        Normalization::imagenet()
-    } else {
-        Normalization::cifar()
+    match set {
+        Set::Cifar10 | Set::Cifar100
+            if of_imagenet.iter().any(|family| model.starts_with(family)) =>
+        {
+            Normalization::imagenet()
+        }
+        _ => set.normalization(),
     }
 }
 

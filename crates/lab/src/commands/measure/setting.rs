@@ -1,9 +1,7 @@
 //! What is measured: a network with its weights over the examples of a data set or of a file of tensors.
 
-use std::path::Path;
-
 use anyhow::{Result, bail};
-use flatness_data::{Examples, LabelledTensors, TensorFile};
+use flatness_data::{Examples, LabelledTensors, Set, TensorFile};
 use flatness_engine::Weights;
 use flatness_records::{DataRecord, Request, Split, Streams, SubsetSpec};
 
@@ -32,9 +30,9 @@ impl Setting {
         let (model, entry) = (options.model.as_deref(), options.entry.as_deref());
         let stored = Stored::read(&origin.checkpoint, model, entry, &options.constants)?;
         let file = options.data.data.as_deref();
-        let tensors = file.filter(|path| TensorFile::is_one(path));
+        let tensors = file.filter(|path| TensorFile::is_one(path) && !Set::is_packed(path));
         if let Some(other) =
-            file.filter(|path| path.is_file() && tensors.is_none() && !is_archive(path))
+            file.filter(|path| path.is_file() && tensors.is_none() && !Set::is_packed(path))
         {
             bail!(
                 "--data {} is neither the directory of a data set nor a file of tensors; save x and y in a .npz or .safetensors file",
@@ -74,12 +72,6 @@ impl Setting {
             weight_decay: decay.unwrap_or(0.0),
         })
     }
-}
-
-/// Whether the name is that of the archive of a data set.
-fn is_archive(path: &Path) -> bool {
-    let end = path.extension().and_then(|end| end.to_str());
-    end.is_some_and(|end| ["gz", "tgz", "tar"].contains(&end))
 }
 
 type Found = (Box<dyn Examples>, DataRecord, String);
