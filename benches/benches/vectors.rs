@@ -4,8 +4,7 @@ use std::error::Error;
 
 use candle_core::{DType, Device, Tensor};
 use criterion::{Criterion, criterion_group, criterion_main};
-use flatness_data::mnist::{self, EmbeddedMnist, Source};
-use flatness_data::{Normalization, Order};
+use flatness_data::{EmbeddedMnist, Normalization, Order, Set};
 use flatness_operator::{Error as OperatorError, LinearOperator, check_block};
 use flatness_spectrum::{Budget, EigenpairsSettings, eigenpairs};
 
@@ -67,10 +66,11 @@ fn batches(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
         files: flatness_fixtures::MNIST,
         description: flatness_fixtures::DESCRIPTION,
     };
+    let found = Set::Mnist.find(None, None, Some(embedded))?;
     criterion.bench_function("mnist/load-fixture", |bencher| {
-        bencher.iter(|| mnist::load(Source::Embedded(embedded), Normalization::mnist()));
+        bencher.iter(|| found.clone().load(Normalization::mnist()));
     });
-    let data = mnist::load(Source::Embedded(embedded), Normalization::mnist())?;
+    let data = found.load(Normalization::mnist())?;
     let indices = Order::Shuffled { seed: 0, epoch: 0 }.indices(128);
     criterion.bench_function("mnist/gather-128", |bencher| {
         bencher.iter(|| data.train.gather(&indices, DType::F32, &Device::Cpu));

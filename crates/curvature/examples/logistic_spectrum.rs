@@ -11,8 +11,7 @@ use std::error::Error;
 
 use candle_core::{DType, Device, Tensor};
 use flatness_curvature::{MeanLoss, Retention, Selection, Settings};
-use flatness_data::Normalization;
-use flatness_data::mnist::{self, EmbeddedMnist, Source};
+use flatness_data::{EmbeddedMnist, Normalization, Set};
 use flatness_layers::{Loss, Workers};
 use flatness_models::Architecture;
 use flatness_spectrum::{
@@ -28,7 +27,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         files: flatness_fixtures::MNIST,
         description: flatness_fixtures::DESCRIPTION,
     };
-    let data = mnist::load(Source::Embedded(embedded), Normalization::mnist())?.train;
+    let found = Set::Mnist.find(None, None, Some(embedded))?;
+    let data = found.load(Normalization::mnist())?.train;
     let network = Architecture::find("logistic")?.network(&[1, 28, 28], CLASSES)?;
     let workers = Workers::new(std::thread::available_parallelism()?.get())?;
     let settings = Settings {

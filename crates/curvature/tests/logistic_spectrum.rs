@@ -13,8 +13,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use flatness_curvature::{MeanLoss, Retention, Selection, Settings};
-use flatness_data::mnist::{self, EmbeddedMnist, Source};
-use flatness_data::{Dataset, Normalization};
+use flatness_data::{Dataset, Divisible, EmbeddedMnist, Normalization, Set};
 use flatness_layers::{Loss, Network, Workers};
 use flatness_models::Architecture;
 use flatness_operator::LinearOperator;
@@ -39,16 +38,18 @@ impl Model {
     /// The first `examples` training digits, and θ after a few steps of gradient descent, so that p
     /// is neither uniform nor decided.
     fn trained(examples: usize) -> Self {
-        let source = Source::Embedded(EmbeddedMnist {
+        let embedded = EmbeddedMnist {
             files: flatness_fixtures::MNIST,
             description: flatness_fixtures::DESCRIPTION,
-        });
+        };
+        let found = Set::Mnist.find(None, None, Some(embedded)).unwrap();
         let network = Architecture::find("logistic").unwrap();
         let network = network.network(&[1, 28, 28], CLASSES).unwrap();
         let theta = network.layout().initialize(0, DType::F64, &Device::Cpu);
         let mut model = Self {
             network,
-            data: mnist::load(source, Normalization::mnist())
+            data: found
+                .load(Normalization::mnist())
                 .unwrap()
                 .train
                 .take(examples)

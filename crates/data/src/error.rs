@@ -4,6 +4,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::set::Set;
+
 /// Everything that reading, downloading or batching data can fail with.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -35,6 +37,21 @@ pub enum Error {
         form: &'static str,
         /// What was looked for.
         wanted: String,
+    },
+    /// A file where a directory is looked for.
+    #[error("{0} is a file; name the directory that holds it and the others")]
+    File(PathBuf),
+    /// Another data set than the one asked for.
+    #[error(
+        "{place} holds {found}, not {asked}; ask for {found}, or name a directory that holds {asked}"
+    )]
+    OtherSet {
+        /// Path, or what is read there.
+        place: String,
+        /// What is there.
+        found: Set,
+        /// What was looked for.
+        asked: Set,
     },
     /// A packed file breaks off, fails a checksum, cannot be decoded, does not end, or holds another list
     /// of files.

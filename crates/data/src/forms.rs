@@ -1,13 +1,13 @@
-//! Forms in which MNIST, CIFAR-100 and CIFAR-10 are kept that are not read: found, they are named.
+//! Forms in which the data sets are kept that are not read, and other data sets: found, they are named.
 
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::loaded::is_file;
+use crate::set::Set;
 
 /// What a directory holds that has one of these files.
-const FORMS: [(&str, &[&str]); 10] = [
-    ("MNIST as Keras keeps it", &["mnist.npz"]),
+const FORMS: [(&str, &[&str]); 5] = [
     ("MNIST as a Python pickle", &["mnist.pkl.gz"]),
     ("MNIST as a table", &["mnist_train.csv"]),
     ("a table of Kaggle", &["train.csv"]),
@@ -23,39 +23,24 @@ const FORMS: [(&str, &[&str]); 10] = [
             "train-00000-of-00001.parquet",
         ],
     ),
-    (
-        "the Python version of CIFAR-100, packed",
-        &["cifar-100-python.tar.gz"],
-    ),
-    (
-        "a part of the Python version of CIFAR-100",
-        &["cifar-100-python/train"],
-    ),
-    (
-        "CIFAR-10, another data set",
-        &[
-            "cifar-10-binary.tar.gz",
-            "cifar-10-python.tar.gz",
-            "cifar-10-batches-bin/data_batch_1.bin",
-            "cifar-10-batches-py/data_batch_1",
-            "data_batch_1.bin",
-            "data_batch_1",
-        ],
-    ),
-    (
-        "EMNIST, another data set",
-        &["emnist-digits-train-images-idx3-ubyte.gz"],
-    ),
 ];
 
-/// The error for a `wanted` that is in none of `places`: what is in them instead, if that is known.
-pub(crate) fn absent(wanted: &str, places: &[PathBuf]) -> Error {
-    let other = places.iter().find_map(|place| other(place).ok().flatten());
-    match other {
-        Some((path, form)) => Error::Form {
-            path,
-            form,
-            wanted: wanted.to_owned(),
+/// The error for a set whose `wanted` file is in none of `places`: what is in them instead, if that is known.
+pub(crate) fn absent(asked: Set, wanted: &str, places: &[PathBuf]) -> Error {
+    let form = places.iter().find_map(|place| other(place).ok().flatten());
+    if let Some((path, form)) = form {
+        let wanted = wanted.to_owned();
+        return Error::Form { path, form, wanted };
+    }
+    let others = Set::ALL
+        .into_iter()
+        .filter(|&set| set != asked && set != Set::Idx);
+    let place = places.first();
+    match place.and_then(|place| Some((place, others.into_iter().find(|set| set.is_at(place))?))) {
+        Some((place, found)) => Error::OtherSet {
+            place: place.display().to_string(),
+            found,
+            asked,
         },
         None => Error::Absent {
             what: wanted.to_owned(),

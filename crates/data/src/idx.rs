@@ -29,6 +29,11 @@ const IMAGES: u32 = 0x0803;
 /// First bytes of every gzip stream (RFC 1952); an IDX file begins with two zeros.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
+/// Whether these are the bytes of a gzip file.
+pub(crate) fn is_gzip(bytes: &[u8]) -> bool {
+    bytes.starts_with(&GZIP_MAGIC)
+}
+
 /// What a file with this magic number holds: type 0x08 (unsigned byte) and the number of dimensions.
 fn kind(magic: u32) -> Option<&'static str> {
     match magic {
@@ -100,7 +105,7 @@ fn read<const D: usize>(
     magic: u32,
     fields: [&'static str; D],
 ) -> Result<([usize; D], Vec<u8>)> {
-    if bytes.starts_with(&GZIP_MAGIC) {
+    if is_gzip(bytes) {
         return decode(file, Members(GzDecoder::new(bytes)), magic, fields);
     }
     decode(file, bytes, magic, fields)

@@ -1,9 +1,9 @@
 //! From bytes to batches: validated image data sets, and files of tensors, as candle tensors.
 //!
 //! A [`Dataset`] is labelled images kept as bytes, with the [`Normalization`] that turns them into floats, which
-//! is the caller's, and a digest that names their content. an [`Order`] is that of one seeded epoch over it, a [`Batch`] some of its examples
+//! is the caller's, and a digest that names their content. An [`Order`] is that of one seeded epoch over it, a [`Batch`] some of its examples
 //! as floats, [`Augmented`] the same images with the random crops and flips of an epoch, a [`Subset`] some of them. A
-//! [`mnist::Source`] or a [`cifar100::Source`] says where the bytes come from, and [`Loaded`] what they are. A [`TensorFile`] has inputs and
+//! [`Set`] finds its files, a [`Source`], by their names, and [`Loaded`] says what they hold, by their digests. A [`TensorFile`] has inputs and
 //! labels of any kind, classes or values, as [`LabelledTensors`], and test examples beside them. Both are [`Divisible`] into training and
 //! validation. Readers believe nothing:
 //! magic numbers, dimensions, lengths, checksums and labels are verified, and an error names the file and
@@ -11,14 +11,13 @@
 //!
 //! ```
 //! use candle_core::{DType, Device};
-//! use flatness_data::mnist::{self, EmbeddedMnist};
-//! use flatness_data::{Divisible, Normalization, Order};
+//! use flatness_data::{Divisible, EmbeddedMnist, Normalization, Order, Set};
 //!
 //! let embedded = EmbeddedMnist {
 //!     files: flatness_fixtures::MNIST,
 //!     description: flatness_fixtures::DESCRIPTION,
 //! };
-//! let data = mnist::load(mnist::find(None, None, embedded)?, Normalization::mnist())?;
+//! let data = Set::Mnist.find(None, None, Some(embedded))?.load(Normalization::mnist())?;
 //! let (train, validation) = data.train.split_tail(1_000)?;
 //! assert_eq!((train.len(), validation.len(), data.test.len()), (9_000, 1_000, 10_000));
 //!
@@ -38,7 +37,7 @@
 
 mod augmentation;
 mod batches;
-pub mod cifar100;
+mod cifar;
 mod dataset;
 mod divisible;
 mod error;
@@ -49,9 +48,10 @@ mod forms;
 #[cfg(feature = "hub")]
 pub mod hub;
 pub mod idx;
+mod idx_set;
 mod loaded;
-pub mod mnist;
 mod normalization;
+mod set;
 mod subset;
 mod tensors;
 
@@ -61,7 +61,9 @@ pub use dataset::Dataset;
 pub use divisible::Divisible;
 pub use error::{Error, Result};
 pub use examples::{Examples, LabelledTensors, class_labels};
+pub use idx_set::EmbeddedMnist;
 pub use loaded::{Classes, Completeness, Loaded, file_digest};
 pub use normalization::Normalization;
+pub use set::{Set, Source};
 pub use subset::Subset;
 pub use tensors::{TensorFile, check_probabilities};

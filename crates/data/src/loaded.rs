@@ -9,17 +9,20 @@ use sha2::{Digest, Sha256};
 
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
+use crate::set::Set;
 
 /// How much of a published data set was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Completeness {
     /// Both splits are exactly the published ones, complete and in order, however compressed.
     Canonical,
+    /// Both splits have exactly the published examples, but not in their order.
+    Reordered,
     /// Both splits have as many examples of every class as the published ones, but not the same bytes in
-    /// the same order.
+    /// the same order; whether they are the same examples is not known here.
     Complete,
-    /// Both splits have as many examples as the published ones, but of other classes, as data sets made to
-    /// take their place do.
+    /// Both splits have as many examples as the published ones, but they are others, as those of data sets made to
+    /// take their place are.
     Other,
     /// The files are valid, but hold something less or else.
     Partial,
@@ -29,12 +32,11 @@ impl fmt::Display for Completeness {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Canonical => "complete and in order",
+            Self::Reordered => "the published examples in another order",
             Self::Complete => {
                 "complete by the counts of its classes, but not the published bytes in their order"
             }
-            Self::Other => {
-                "this is another data set of as many examples, by the counts of its classes"
-            }
+            Self::Other => "this is another data set, of as many examples",
             Self::Partial => "valid, but not the complete data set",
         })
     }
@@ -54,8 +56,8 @@ pub struct Classes {
 /// Both splits of a data set, and where they came from.
 #[derive(Debug, Clone)]
 pub struct Loaded {
-    /// Name of the data set that the files are named after.
-    pub set: &'static str,
+    /// The data set that the examples are of, or else the one asked for.
+    pub set: Set,
     /// Training examples.
     pub train: Dataset,
     /// Test examples.
@@ -63,7 +65,7 @@ pub struct Loaded {
     /// Names of the classes, where the files tell them.
     pub classes: Option<Classes>,
     /// What the training and the test split are, by their digest; none: nothing that is known here.
-    pub contents: [Option<&'static str>; 2],
+    pub contents: [Option<String>; 2],
     /// How much of the published data set this is.
     pub completeness: Completeness,
     /// Where it was read, as a record says it.
@@ -73,13 +75,21 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// The name of the set where both splits are known to be of it; else the name of something like it,
-    /// for other bytes under the names of its files may be anything.
+    /// The name of the set where both splits are known to be of it; else what they are by their form, for other bytes under
+    /// the names of its files may be anything.
     pub fn name(&self) -> String {
-        match self.contents {
-            [Some(_), Some(_)] => self.set.to_owned(),
-            _ => format!("{}-like (unknown digest)", self.set),
+        match (&self.contents, self.completeness) {
+            ([Some(_), Some(_)], Completeness::Reordered) => {
+                format!("{} (in another order)", self.set)
+            }
+            ([Some(_), Some(_)], _) => self.set.to_string(),
+            _ => self.set.likeness(),
         }
+    }
+
+    /// Whether its examples are known to be of the set, in its order.
+    pub fn is_published(&self) -> bool {
+        self.name() == self.set.name()
     }
 
     /// One digest for both splits: SHA-256 in hexadecimal of the training digest followed by the test
@@ -105,12 +115,6 @@ pub fn file_digest(path: &Path) -> Result<(u64, String)> {
         .and_then(|mut file| io::copy(&mut file, &mut hasher))
         .map_err(Error::io("read", path))?;
     Ok((bytes, format!("{:x}", hasher.finalize())))
-}
-
-/// What a table of digests and contents says of `digest`.
-pub(crate) fn content(known: &[(&str, &'static str)], digest: &str) -> Option<&'static str> {
-    let entry = known.iter().find(|(known, _)| *known == digest);
-    entry.map(|(_, content)| *content)
 }
 
 /// Whether an error means that nothing is there, as opposed to what may not be looked at.

@@ -8,13 +8,12 @@ use std::sync::Mutex;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use flatness_data::cifar100::{self, ARCHIVE_NAME, Source};
-use flatness_data::{Error, Loaded, Normalization};
+use flatness_data::{Error, Loaded, Normalization, Set};
 use peak_alloc::PeakAlloc;
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop, prop_oneof, proptest};
 
-use cifar::{DIRECTORY, FILE, SYMBOLIC_LINK, entries, entry, files, header, tar};
+use cifar::{ARCHIVE_NAME, DIRECTORY, FILE, SYMBOLIC_LINK, entries, entry, files, header, tar};
 use encode::gzip;
 
 #[path = "data/cifar.rs"]
@@ -45,7 +44,8 @@ fn load(archive: &[u8]) -> (Result<Loaded, Error>, usize) {
     let _measuring = MEASURING.lock().unwrap_or_else(|error| error.into_inner());
     let before = MEMORY.current_usage();
     MEMORY.reset_peak_usage();
-    let outcome = cifar100::load(Source::Archive(path), Normalization::cifar());
+    let found = Set::Cifar100.find(Some(&path), None, None);
+    let outcome = found.and_then(|source| source.load(Normalization::cifar()));
     (outcome, MEMORY.peak_usage().saturating_sub(before))
 }
 
@@ -71,7 +71,7 @@ fn bomb(start: &[u8]) -> Vec<u8> {
 #[test]
 fn what_is_not_kept_is_not_held() {
     let kept = tar(&entries(&files()));
-    let too_much = "damaged (it has more than 1855";
+    let too_much = "damaged (it has more bytes than the whole data set)";
     let [names, train] = ["fine_label_names.txt", "train.bin"]
         .map(|name| header(&format!("cifar-100-binary/{name}"), FILE, 1 << 28));
     for (start, unpacked, expected) in [

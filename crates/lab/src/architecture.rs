@@ -110,7 +110,7 @@ impl Architecture {
                 let misfit = || {
                     let hint = match family.default_input() {
                         ([3, 32, 32], _) => {
-                            "; it is made for --data-set cifar-100 (data.set in a spec)"
+                            "; it is made for --data-set cifar-100 or cifar-10 (data.set in a spec)"
                         }
                         _ => "",
                     };

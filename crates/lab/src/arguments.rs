@@ -10,9 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use flatness_records::{Dtype, SubsetSpec};
 use serde::de::DeserializeOwned;
 
-pub(crate) use data::{
-    CheckOptions, DataCommand, DataOptions, DataSet, FetchOptions, NormalizationOptions,
-};
+pub(crate) use data::{CheckOptions, DataCommand, DataOptions, FetchOptions, NormalizationOptions};
 pub(crate) use loss::LossOptions;
 pub(crate) use measuring::{MeasureOptions, ProductOptions};
 pub(crate) use training::{

@@ -4,10 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
-use flatness_data::cifar100;
-use flatness_data::mnist::{self, EmbeddedMnist};
 use flatness_data::{
-    Dataset, Divisible, Error, Examples, LabelledTensors, Loaded, Normalization, TensorFile,
+    Dataset, Divisible, EmbeddedMnist, Error, Examples, LabelledTensors, Loaded, Normalization,
+    Set, TensorFile,
 };
 use flatness_records::{DataRecord, DataSpec, LossSpec, Split, Streams, SubsetSpec};
 
@@ -32,8 +31,8 @@ pub(crate) struct Splits {
 /// The set that `--data-set` and `--data` name together: a name, or a file of tensors.
 pub(crate) fn named(set: Option<&str>, data: Option<&Path>) -> Result<Option<String>> {
     let path = data.unwrap_or(Path::new("")).display();
-    let Some(file) = data.filter(|data| TensorFile::is_one(data)) else {
-        if data.is_some_and(|data| data.is_file() && !is_archive(data)) {
+    let Some(file) = data.filter(|data| has_tensors(data)) else {
+        if data.is_some_and(|data| data.is_file() && !Set::is_packed(data)) {
             bail!(
                 "--data {path} is neither the directory of a data set nor a file of tensors; save x and y in a .npz or \
                  .safetensors file"
@@ -54,15 +53,14 @@ pub(crate) fn named(set: Option<&str>, data: Option<&Path>) -> Result<Option<Str
 pub(crate) const NEEDED: &str =
     "needs its data; give --data with a .npz or .safetensors file of x and y, or --data-set";
 
-/// Whether the name is that of the archive of a data set.
-fn is_archive(path: &Path) -> bool {
-    let end = path.extension().and_then(|end| end.to_str());
-    end.is_some_and(|end| ["gz", "tgz", "tar"].contains(&end))
+/// Whether `path` has the name of a file of tensors, and not of a whole data set.
+pub(crate) fn has_tensors(path: &Path) -> bool {
+    TensorFile::is_one(path) && !Set::is_packed(path)
 }
 
 /// Whether the set that `spec` names is a file of tensors.
 pub(crate) fn is_tensors(spec: &DataSpec) -> bool {
-    TensorFile::is_one(Path::new(&spec.set))
+    has_tensors(Path::new(&spec.set))
 }
 
 /// Reads the data that `spec` names for a network of this `architecture`, with this `loss` or the usual one of their labels: a
@@ -85,44 +83,38 @@ pub(crate) fn load(
 
 /// Everything there is of that data set.
 pub(crate) fn read(spec: &DataSpec, directory: Option<&Path>, model: &str) -> Result<Loaded> {
-    let cache = environment::cache_directory();
-    let cache = cache.as_deref();
-    let default = match spec.set.as_str() {
-        "mnist" => Normalization::mnist(),
-        "cifar-100" => cifar_normalization(model),
-        other => bail!(
-            "data.set must be mnist or cifar-100, got {other}; correct the spec, or name a .npz or .safetensors file"
-        ),
+    let Some(set) = Set::named(&spec.set) else {
+        let names = Set::ALL.map(Set::name).join(", ");
+        bail!(
+            "data.set must be one of {names}, or a .npz or .safetensors file, got {}; correct the spec",
+            spec.set
+        );
     };
     let normalization = match (&spec.mean, &spec.deviation) {
         (Some(mean), Some(deviation)) => Normalization::new(mean.clone(), deviation.clone())?,
-        _ => default,
+        _ => default_normalization(set, model),
     };
-    if spec.set == "mnist" {
-        let embedded = EmbeddedMnist {
-            files: flatness_fixtures::MNIST,
-            description: flatness_fixtures::DESCRIPTION,
-        };
-        let found = at_hand(mnist::find(directory, cache, embedded), spec, directory)?;
-        return Ok(mnist::load(found, normalization)?);
-    }
-    let found = at_hand(cifar100::find(directory, cache), spec, directory)?;
-    Ok(cifar100::load(found, normalization)?)
+    let embedded = EmbeddedMnist {
+        files: flatness_fixtures::MNIST,
+        description: flatness_fixtures::DESCRIPTION,
+    };
+    let cache = environment::cache_directory();
+    let found = set.find(directory, cache.as_deref(), Some(embedded));
+    Ok(at_hand(found, set, directory)?.load(normalization)?)
 }
 
 /// What was found, or how to get what is absent from the cache directory.
-fn at_hand<T>(
-    found: flatness_data::Result<T>,
-    spec: &DataSpec,
-    directory: Option<&Path>,
-) -> Result<T> {
-    let set = &spec.set;
+fn at_hand<T>(found: flatness_data::Result<T>, set: Set, directory: Option<&Path>) -> Result<T> {
+    let how = match set {
+        Set::Idx => String::new(),
+        _ => format!("`flatness data fetch {set}` gets it, or "),
+    };
     found.map_err(|error| match (&error, directory) {
         (Error::Absent { .. }, None) => anyhow::Error::new(error).context(format!(
-            "no complete {set} at hand; `flatness data fetch {set}` gets it, or --data names its directory"
+            "no complete {set} at hand; {how}--data names its directory"
         )),
         (_, Some(directory)) if !directory.exists() => anyhow!(
-            "there is no directory {}; name that of the data, or `flatness data fetch {set} --to DIR` gets them",
+            "there is no directory {}; {how}name that of the data",
             directory.display()
         ),
         _ => error.into(),
@@ -137,7 +129,7 @@ fn of_images(
     streams: Streams,
 ) -> Result<Splits> {
     let (set, digest) = (loaded.name(), loaded.digest()?);
-    if set != loaded.set {
+    if !loaded.is_published() && loaded.set != Set::Idx {
         say(&format!(
             "warning: the examples of {} are not the published ones of {}; records call them {set}",
             loaded.source, loaded.set
@@ -246,14 +238,17 @@ fn divide<E: Divisible>(all: E, spec: &DataSpec, streams: Streams) -> Result<(E,
     Ok((train, validation))
 }
 
-/// The constants with which the published software trains networks of this family on CIFAR-100
-/// (`docs/MATHS.md`): those of ImageNet for VGG and the all-convolutional network, else those of CIFAR.
-fn cifar_normalization(model: &str) -> Normalization {
+/// The constants with which the published software trains networks of this family on such images
+/// (`docs/MATHS.md`): those of ImageNet for VGG and the all-convolutional network on CIFAR, else those of the set.
+fn default_normalization(set: Set, model: &str) -> Normalization {
     let of_imagenet = ["vgg", "all-cnn"];
-    if of_imagenet.iter().any(|family| model.starts_with(family)) {
-        Normalization::imagenet()
-    } else {
-        Normalization::cifar()
+    match set {
+        Set::Cifar10 | Set::Cifar100
+            if of_imagenet.iter().any(|family| model.starts_with(family)) =>
+        {
+            Normalization::imagenet()
+        }
+        _ => set.normalization(),
     }
 }
 

@@ -56,8 +56,8 @@ impl Segment {
 /// Data that a run has used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DataRecord {
-    /// Name of the data set, `tensors` for a file of them; where the digest is not that of its published examples, `<name>-like (unknown
-    /// digest)`.
+    /// Name of the data set, `tensors` for a file of them; where the digest is not that of its published examples, what they are: `idx images
+    /// (unknown digest)`, `cifar-100-like (unknown digest)`, `mnist (in another order)`.
     pub set: String,
     /// Where it came from: a directory, a file, the cache, or the embedded fixture.
     pub source: String,

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use flatness_data::fetch::{Connection, Manifest, Progress, RemoteFile, fetch};
-use flatness_data::{Error, cifar100, mnist};
+use flatness_data::{Error, Set};
 use tempfile::tempdir;
 
 use crate::check::refused;
@@ -304,20 +304,31 @@ fn a_proxy_that_cannot_be_used_is_refused_before_anything_is_asked() {
 
 #[test]
 fn the_manifests_name_the_canonical_files() {
-    let of_mnist = mnist::FILE_NAMES.map(|name| format!("{name}.gz"));
-    let of_cifar = [cifar100::ARCHIVE_NAME.to_owned()];
-    for (Manifest { files, mirrors }, names, n_mirrors) in [
-        (mnist::manifest(), &of_mnist[..], 2),
-        (cifar100::manifest(), &of_cifar, 1),
-    ] {
-        assert!(files.iter().map(|file| &file.name).eq(names));
+    let four = [
+        "train-images-idx3",
+        "train-labels-idx1",
+        "t10k-images-idx3",
+        "t10k-labels-idx1",
+    ];
+    let four = four.map(|name| format!("{name}-ubyte.gz"));
+    for set in Set::ALL {
+        let Some(Manifest { files, mirrors }) = set.manifest() else {
+            assert_eq!(set, Set::Idx);
+            continue;
+        };
+        let names: Vec<&str> = files.iter().map(|file| &*file.name).collect();
+        match set {
+            Set::Mnist | Set::FashionMnist | Set::Kmnist => assert_eq!(names, four),
+            Set::Cifar10 => assert_eq!(names, ["cifar-10-binary.tar.gz"]),
+            Set::Cifar100 => assert_eq!(names, ["cifar-100-binary.tar.gz"]),
+            _ => assert_eq!(names, ["gzip.zip"]),
+        }
         for RemoteFile { sha256, bytes, .. } in &files {
             let is_hex = sha256
                 .bytes()
                 .all(|byte| b"0123456789abcdef".contains(&byte));
             assert!(sha256.len() == 64 && is_hex && *bytes > 0, "{sha256}");
         }
-        assert_eq!(mirrors.len(), n_mirrors);
-        assert!(mirrors.iter().all(|mirror| mirror.ends_with('/')));
+        assert!(mirrors.iter().all(|mirror| mirror.ends_with('/')) && !mirrors.is_empty());
     }
 }

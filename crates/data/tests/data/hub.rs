@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use candle_datasets::vision;
-use flatness_data::{Dataset, Divisible, Normalization, hub, mnist};
+use flatness_data::{Dataset, Divisible, Normalization, Set, hub};
 use tempfile::tempdir;
 
 use crate::check::{refused, values};
@@ -73,8 +73,8 @@ fn its_loader_and_ours_read_the_same_from_a_directory() {
     }
     let theirs = vision::mnist::load_dir(root.path()).unwrap();
     let theirs = hub::from_vision("mnist", &theirs, [1, 28, 28], &normalization()).unwrap();
-    let ours = mnist::Source::Directory(root.path().to_owned());
-    let ours = mnist::load(ours, normalization()).unwrap();
+    let ours = Set::Mnist.find(Some(root.path()), None, None).unwrap();
+    let ours = ours.load(normalization()).unwrap();
     assert_eq!(theirs.0.digest().unwrap(), ours.train.digest().unwrap());
     assert_eq!(theirs.1.digest().unwrap(), ours.test.digest().unwrap());
     assert_eq!(theirs.0.normalization(), ours.train.normalization());

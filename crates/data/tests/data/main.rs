@@ -4,7 +4,7 @@ mod augmentation;
 mod batches;
 mod check;
 mod cifar;
-mod cifar100;
+mod cifar_sets;
 mod dataset;
 mod encode;
 mod examples;
@@ -13,7 +13,7 @@ mod fetch;
 #[cfg(feature = "hub")]
 mod hub;
 mod idx;
-mod mnist;
+mod idx_sets;
 mod properties;
 #[cfg(feature = "fetch")]
 mod server;

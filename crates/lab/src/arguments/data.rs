@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand};
+use flatness_data::Set;
 
 #[derive(Debug, Args)]
 pub(crate) struct DataOptions {
@@ -21,8 +23,8 @@ pub(crate) enum DataCommand {
 #[derive(Debug, Args)]
 pub(crate) struct FetchOptions {
     /// Data set
-    #[arg(value_enum)]
-    pub(crate) set: DataSet,
+    #[arg(value_parser = set())]
+    pub(crate) set: Set,
     /// Directory to put it in [default: the cache directory]
     #[arg(long, value_name = "DIR")]
     pub(crate) to: Option<PathBuf>,
@@ -37,31 +39,27 @@ pub(crate) struct FetchOptions {
 #[derive(Debug, Args)]
 pub(crate) struct CheckOptions {
     /// Data set
-    #[arg(value_enum)]
-    pub(crate) set: DataSet,
-    /// Directory with the data set, or the archive of cifar-100 [default: the cache directory]
+    #[arg(value_parser = set())]
+    pub(crate) set: Set,
+    /// Directory with the data set, or its archive [default: the cache directory]
     pub(crate) directory: Option<PathBuf>,
     /// Print the result as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// Data set with known mirrors.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum DataSet {
-    /// Handwritten digits, 70,000 grey images of 28 x 28
-    Mnist,
-    /// Natural images, 60,000 in colour of 32 x 32, in 100 classes
-    #[value(name = "cifar-100")]
-    Cifar100,
+/// A data set by its name.
+fn set() -> impl TypedValueParser<Value = Set> {
+    let names = Set::ALL.map(|set| PossibleValue::new(set.name()).help(set.title()));
+    PossibleValuesParser::new(names).map(|name| Set::named(&name).unwrap_or(Set::Mnist))
 }
 
 /// What becomes of the pixels.
 #[derive(Debug, Args, Clone)]
 #[command(next_help_heading = "Data")]
 pub(crate) struct NormalizationOptions {
-    /// Subtract these from the pixels on the scale from 0 to 1, one number per channel [default: mnist 0.5;
-    /// cifar-100 0.4914,0.4822,0.4465, for vgg and all-cnn 0.485,0.456,0.406]
+    /// Subtract these from the pixels on the scale from 0 to 1, one number per channel [default: grey
+    /// images 0.5; cifar 0.4914,0.4822,0.4465, for vgg and all-cnn 0.485,0.456,0.406]
     #[arg(
         long,
         value_name = "MEAN",
@@ -70,8 +68,8 @@ pub(crate) struct NormalizationOptions {
         requires = "deviation"
     )]
     pub(crate) mean: Option<Vec<f64>>,
-    /// Divide by these afterwards [default: mnist 0.5; cifar-100 0.2023,0.1994,0.201, for vgg and all-cnn
-    /// 0.229,0.224,0.225]
+    /// Divide by these afterwards [default: grey images 0.5; cifar 0.2023,0.1994,0.201, for vgg and
+    /// all-cnn 0.229,0.224,0.225]
     #[arg(
         long,
         value_name = "DEVIATION",

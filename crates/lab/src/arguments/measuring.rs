@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use clap::builder::TypedValueParser;
-use flatness_data::TensorFile;
 use flatness_records::{
     BatchNorm, DataSpec, Dtype, Matrix, Request, Retention, Split, SubsetSpec, What,
 };
@@ -122,7 +121,7 @@ impl MeasuredData {
 
     /// Whether the data are those that `run` names, wherever they lie now.
     pub(crate) fn are_of(&self, run: &DataSpec) -> bool {
-        let is_file = self.data.as_deref().is_some_and(TensorFile::is_one);
+        let is_file = self.data.as_deref().is_some_and(source::has_tensors);
         self.data_set.is_none() && (!is_file || source::is_tensors(run))
     }
 }

@@ -4,12 +4,10 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use flatness_data::fetch::{self, Connection, Manifest, Progress as FetchProgress, RemoteFile};
-use flatness_data::{
-    Completeness, Dataset, Error, Loaded, Normalization, cifar100, file_digest, mnist,
-};
+use flatness_data::fetch::{self, Connection, Progress as FetchProgress, RemoteFile};
+use flatness_data::{Completeness, Dataset, Error, Loaded, Set, file_digest};
 
-use crate::arguments::{CheckOptions, DataCommand, DataOptions, DataSet, FetchOptions};
+use crate::arguments::{CheckOptions, DataCommand, DataOptions, FetchOptions};
 use crate::environment;
 use crate::output::put;
 use crate::progress::{Progress, Stage};
@@ -21,17 +19,11 @@ pub(crate) fn data(options: &DataOptions) -> Result<()> {
     }
 }
 
-/// How command line, messages and cache call a data set, its title, and where it comes from.
-fn known(set: DataSet) -> (&'static str, &'static str, Manifest) {
-    match set {
-        DataSet::Mnist => ("mnist", "MNIST", mnist::manifest()),
-        DataSet::Cifar100 => ("cifar-100", "CIFAR-100", cifar100::manifest()),
-    }
-}
-
 fn fetch(options: &FetchOptions) -> Result<()> {
-    let (set, _, mut manifest) = known(options.set);
-    let cached = || environment::cache_directory().map(|cache| cache.join(set));
+    let set = options.set;
+    let absent = || format!("{set} is whatever images you have; nobody publishes it");
+    let mut manifest = set.manifest().with_context(absent)?;
+    let cached = || environment::cache_directory().map(|cache| cache.join(set.directory()));
     let directory = options.to.clone().or_else(cached);
     let directory = directory.context("this platform names no cache directory; give --to DIR")?;
     if !options.mirror.is_empty() {
@@ -67,14 +59,14 @@ fn fetch(options: &FetchOptions) -> Result<()> {
 }
 
 fn check(options: &CheckOptions) -> Result<()> {
-    let (set, title, _) = known(options.set);
+    let set = options.set;
     let absent =
         || format!("no {set} at hand; `flatness data fetch {set}` gets it, or name its directory");
     let loaded = match &options.directory {
-        Some(directory) => load(options.set, directory)?,
+        Some(directory) => load(set, directory)?,
         None => {
             let cache = environment::cache_directory().with_context(absent)?;
-            load(options.set, &cache).map_err(|error| {
+            load(set, &cache).map_err(|error| {
                 let is_absent = match &error {
                     Error::Io { source, .. } => source.kind() == ErrorKind::NotFound,
                     error => matches!(error, Error::Absent { .. }),
@@ -89,27 +81,19 @@ fn check(options: &CheckOptions) -> Result<()> {
     };
     put(&match options.json {
         true => object(&loaded)?.to_string(),
-        false => text(title, &loaded)?,
+        false => text(&loaded)?,
     })
 }
 
-fn load(set: DataSet, directory: &Path) -> Result<Loaded, Error> {
+fn load(set: Set, directory: &Path) -> Result<Loaded, Error> {
     // Which constants does not matter: they are part of no digest.
-    match set {
-        DataSet::Mnist => {
-            let found = mnist::Source::Directory(directory.to_owned());
-            mnist::load(found, Normalization::mnist())
-        }
-        DataSet::Cifar100 => {
-            let found = cifar100::find(Some(directory), None)?;
-            cifar100::load(found, Normalization::cifar())
-        }
-    }
+    set.find(Some(directory), None, None)?
+        .load(set.normalization())
 }
 
 /// The splits with their names and what is known of them.
-fn splits(loaded: &Loaded) -> [(&'static str, &Dataset, Option<&'static str>); 2] {
-    let [train, test] = loaded.contents;
+fn splits(loaded: &Loaded) -> [(&'static str, &Dataset, Option<&str>); 2] {
+    let [train, test] = loaded.contents.each_ref().map(Option::as_deref);
     [
         ("train", &loaded.train, train),
         ("test", &loaded.test, test),
@@ -144,7 +128,7 @@ fn object(loaded: &Loaded) -> Result<serde_json::Value> {
     let mut object = serde_json::json!({
         "set": loaded.name(),
         "canonical": loaded.completeness == Completeness::Canonical,
-        "complete": matches!(loaded.completeness, Completeness::Canonical | Completeness::Complete),
+        "complete": matches!(loaded.completeness, Completeness::Canonical | Completeness::Reordered | Completeness::Complete),
         "files": files,
         "superclasses": superclasses.collect::<Vec<_>>(),
     });
@@ -160,7 +144,7 @@ fn object(loaded: &Loaded) -> Result<serde_json::Value> {
     Ok(object)
 }
 
-fn text(title: &str, loaded: &Loaded) -> Result<String> {
+fn text(loaded: &Loaded) -> Result<String> {
     let mut lines = Vec::new();
     for path in &loaded.files {
         let (bytes, sha256) = file_digest(path)?;
@@ -183,7 +167,10 @@ fn text(title: &str, loaded: &Loaded) -> Result<String> {
     }
     let superclasses = superclasses.into_iter();
     lines.extend(superclasses.map(|(name, classes)| format!("{name}: {}", classes.join(", "))));
-    lines.extend([String::new(), format!("{title}: {}", loaded.completeness)]);
+    lines.extend([
+        String::new(),
+        format!("{}: {}", loaded.set.title(), loaded.completeness),
+    ]);
     Ok(lines.join("\n"))
 }
 

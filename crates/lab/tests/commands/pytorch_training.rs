@@ -4,8 +4,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use flatness_curvature::{MeanLoss, Settings};
-use flatness_data::mnist::{self, EmbeddedMnist};
-use flatness_data::{Dataset, Divisible, Normalization, Order};
+use flatness_data::{Dataset, Divisible, EmbeddedMnist, Normalization, Order, Set};
 use flatness_layers::{Loss, Network, Parameter, Workers};
 use flatness_models::Architecture;
 use flatness_optim::{Adam, Decay, MomentSettings, Momentum, Optimizer, Sgd};
@@ -32,8 +31,10 @@ fn examples(n: usize) -> Dataset {
         files: flatness_fixtures::MNIST,
         description: flatness_fixtures::DESCRIPTION,
     };
-    let found = mnist::find(None, None, embedded).expect("the fixture");
-    let data = mnist::load(found, Normalization::mnist()).expect("the fixture");
+    let found = Set::Mnist
+        .find(None, None, Some(embedded))
+        .expect("the fixture");
+    let data = found.load(Normalization::mnist()).expect("the fixture");
     data.train.take(n).expect("n examples")
 }
 

@@ -12,8 +12,7 @@
 use std::ops::Range;
 
 use candle_core::{DType, Device};
-use flatness_data::mnist::{self, EmbeddedMnist};
-use flatness_data::{Dataset, Loaded, Normalization};
+use flatness_data::{Dataset, EmbeddedMnist, Loaded, Normalization, Set};
 
 use crate::program::Place;
 
@@ -47,8 +46,10 @@ pub(crate) fn fixture() -> Loaded {
         files: flatness_fixtures::MNIST,
         description: flatness_fixtures::DESCRIPTION,
     };
-    let source = mnist::find(None, None, embedded).expect("the fixture");
-    mnist::load(source, Normalization::mnist()).expect("the fixture")
+    let source = Set::Mnist
+        .find(None, None, Some(embedded))
+        .expect("the fixture");
+    source.load(Normalization::mnist()).expect("the fixture")
 }
 
 fn dot(left: &[f64], right: &[f64]) -> f64 {

@@ -5,14 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
-use flatness_data::mnist::{self, EmbeddedMnist};
-use flatness_data::{Dataset, Normalization};
+use flatness_data::{Dataset, EmbeddedMnist, Normalization, Set};
 use serde_json::Value;
 
 use crate::common::{flatness, refused};
 use crate::entrances::{assert_same, measured, measurements};
 use crate::killing::check_kills;
-use crate::program::{Finished, Place, assert_says, kill, names, record, states};
+use crate::program::{Finished, Place, assert_says, kill, names, states};
 
 /// Batch-norm, dropout, an average, measurements along training and at the end, of a test split.
 const SPEC: &str = r#"
@@ -276,8 +275,9 @@ fn a_file_of_tensors_is_as_good_as_the_data_set_that_it_was_made_of() {
         files: flatness_fixtures::MNIST,
         description: flatness_fixtures::DESCRIPTION,
     };
-    let found = mnist::find(None, None, embedded).expect("the fixture");
-    let set = mnist::load(found, Normalization::mnist()).expect("the fixture");
+    let found = Set::Mnist.find(None, None, Some(embedded));
+    let set = found.and_then(|found| found.load(Normalization::mnist()));
+    let set = set.expect("the fixture");
     let [x, y] = images(&set.train, 300);
     let [x_test, y_test] = images(&set.test, 10_000);
     let data = place.path("data.npz");

@@ -1,11 +1,13 @@
 //! Where MNIST comes from and what is refused, with small directories and the embedded fixture.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::path::Path;
 
-use candle_core::{DType, Device};
-use flatness_data::mnist::{self, EmbeddedMnist, FILE_NAMES, Source};
-use flatness_data::{Completeness, Divisible, Error, Loaded, Normalization, file_digest};
+use candle_core::{DType, Device, Tensor};
+use flatness_data::{
+    Completeness, Divisible, EmbeddedMnist, Error, Loaded, Normalization, Set, Source, file_digest,
+};
 use tempfile::tempdir;
 
 use crate::check::{refused, values};
@@ -16,9 +18,23 @@ const FIXTURE: EmbeddedMnist = EmbeddedMnist {
     description: flatness_fixtures::DESCRIPTION,
 };
 
+const FILE_NAMES: [&str; 4] = [
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+];
+
+fn find(asked: Option<&Path>, cache: Option<&Path>) -> Result<Source, Error> {
+    Set::Mnist.find(asked, cache, Some(FIXTURE))
+}
+
 fn load(directory: &Path) -> Result<Loaded, Error> {
-    let source = Source::Directory(directory.to_owned());
-    mnist::load(source, Normalization::mnist())
+    find(Some(directory), None)?.load(Normalization::mnist())
+}
+
+fn fixture(normalization: Normalization) -> Loaded {
+    find(None, None).unwrap().load(normalization).unwrap()
 }
 
 fn raw(content: &[u8]) -> Vec<u8> {
@@ -27,14 +43,17 @@ fn raw(content: &[u8]) -> Vec<u8> {
 
 #[test]
 fn the_embedded_fixture_holds_the_head_and_the_test_set_of_mnist() {
-    let data = mnist::load(Source::Embedded(FIXTURE), Normalization::mnist()).unwrap();
+    let data = fixture(Normalization::mnist());
     assert_eq!(data.train.images().dims(), [10_000, 1, 28, 28]);
     assert_eq!(data.test.images().dims(), [10_000, 1, 28, 28]);
     let contents = [
         "the first 10,000 training examples of MNIST",
         "the 10,000 test examples of MNIST",
     ];
-    assert_eq!(data.contents, contents.map(Some));
+    assert_eq!(
+        data.contents,
+        contents.map(|content| Some(content.to_owned()))
+    );
     assert_eq!(data.name(), "mnist");
     // The training set is not all there.
     assert_eq!(data.completeness, Completeness::Partial);
@@ -54,7 +73,7 @@ fn the_normalisation_is_the_callers_and_enters_no_digest() {
     // The default, and that of PyTorch's own example.
     for (mean, deviation) in [(0.5, 0.5), (0.1307, 0.3081)] {
         let normalization = Normalization::new(vec![mean], vec![deviation]).unwrap();
-        let data = mnist::load(Source::Embedded(FIXTURE), normalization).unwrap();
+        let data = fixture(normalization);
         let few = data.test.take(20).unwrap();
         let batch = few.batch(0..20, DType::F64, &Device::Cpu).unwrap();
         for (byte, got) in values(few.images()).iter().zip(values(&batch.images)) {
@@ -108,7 +127,7 @@ fn other_bytes_under_the_names_of_mnist_are_not_called_mnist() {
     let data = load(root.path()).unwrap();
     assert_eq!(data.contents, [None, None]);
     assert_eq!(data.completeness, Completeness::Partial);
-    assert_eq!(data.name(), "mnist-like (unknown digest)");
+    assert_eq!(data.name(), "idx images (unknown digest)");
     let first = root.path().join("train-images-idx3-ubyte.gz");
     assert_eq!(data.files[0], first);
     // 28 bytes of IDX, and 10 + 5 + 8 of gzip around them.
@@ -122,8 +141,8 @@ fn other_bytes_under_the_names_of_mnist_are_not_called_mnist() {
     }
     let data = load(root.path()).unwrap();
     let known = "the 10,000 test examples of MNIST";
-    assert_eq!(data.contents, [None, Some(known)]);
-    assert_eq!(data.name(), "mnist-like (unknown digest)");
+    assert_eq!(data.contents, [None, Some(known.to_owned())]);
+    assert_eq!(data.name(), "idx images (unknown digest)");
 }
 
 /// Golden: sha256sum of the files, as printed by `fixtures/mnist/make.py --check`.
@@ -174,13 +193,14 @@ fn the_directory_asked_for_comes_first_then_the_cache_then_the_fixture() {
     let (asked, cache) = (asked.path(), cache.path());
     write_mnist(asked, raw, "");
     write_mnist(&cache.join("mnist"), raw, "");
-    let find = |asked, cache| mnist::find(asked, cache, FIXTURE);
-    let is = |source: Source, path: &Path| matches!(source, Source::Directory(got) if got == path);
+    let is =
+        |source: Source, path: &Path| source.to_string() == format!("directory {}", path.display());
     assert!(is(find(Some(asked), Some(cache)).unwrap(), asked));
     assert!(is(find(None, Some(cache)).unwrap(), cache));
     let [absent, file] = ["absent", "mnist/train-images-idx3-ubyte"].map(|path| cache.join(path));
     for nothing in [None, Some(&*absent), Some(&*file)] {
-        assert!(matches!(find(None, nothing), Ok(Source::Embedded(_))));
+        let found = find(None, nothing).unwrap();
+        assert_eq!(found.to_string(), flatness_fixtures::DESCRIPTION);
     }
     // A cache that holds something is not passed over in silence.
     fs::remove_file(cache.join("mnist").join(FILE_NAMES[2])).unwrap();
@@ -200,8 +220,8 @@ fn what_may_not_be_looked_at_is_not_called_absent() {
         let cache = tempdir().unwrap();
         let path = cache.path().join(name);
         std::os::unix::fs::symlink(&path, &path).unwrap();
-        check_unreadable(mnist::find(None, Some(cache.path()), FIXTURE), &path);
-        check_unreadable(mnist::find(Some(cache.path()), None, FIXTURE), &path);
+        check_unreadable(find(None, Some(cache.path())), &path);
+        check_unreadable(find(Some(cache.path()), None), &path);
     }
 }
 
@@ -216,7 +236,7 @@ fn a_directory_without_all_files_is_an_error_that_names_the_file_or_the_places()
             write_mnist(&directory, raw, "");
             fs::remove_file(directory.join(name)).unwrap();
             let asked = Some(root.path());
-            let error = mnist::find(asked, Some(cache.path()), FIXTURE).unwrap_err();
+            let error = find(asked, Some(cache.path())).unwrap_err();
             let Error::Absent { what, places } = &error else {
                 panic!("{error}");
             };
@@ -231,10 +251,12 @@ fn a_directory_without_all_files_is_an_error_that_names_the_file_or_the_places()
         let place = empty.path().join(place).display().to_string();
         refused(load(empty.path()), place.trim_end_matches('/'));
     }
-    for path in ["absent", FILE_NAMES[0]].map(|path| cache.path().join(path)) {
-        check_unreadable(mnist::find(Some(&path), None, FIXTURE), &path);
-        check_unreadable(load(&path), &path);
-    }
+    let [absent, file] = ["absent", FILE_NAMES[0]].map(|path| cache.path().join(path));
+    check_unreadable(load(&absent), &absent);
+    refused(
+        load(&file),
+        &format!("{} is a file; name the directory", file.display()),
+    );
 }
 
 #[test]
@@ -265,7 +287,7 @@ fn files_that_do_not_belong_together_are_refused() {
 
 #[test]
 fn the_embedded_bytes_stay_out_of_debug_output() {
-    let debug = format!("{:?}", Source::Embedded(FIXTURE));
+    let debug = format!("{:?}", find(None, None).unwrap());
     assert!(debug.contains(flatness_fixtures::DESCRIPTION), "{debug}");
     assert!(debug.len() < 200, "{debug}");
 }
@@ -290,7 +312,7 @@ fn of_counts(directory: &Path, counts: [[usize; 10]; 2]) -> Completeness {
         .unwrap();
     }
     let loaded = load(directory).unwrap();
-    assert_eq!(loaded.name(), "mnist-like (unknown digest)");
+    assert_eq!(loaded.name(), "idx images (unknown digest)");
     loaded.completeness
 }
 
@@ -301,8 +323,7 @@ fn other_examples_of_the_published_number_are_told_from_the_published_ones() {
     let train = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949];
     let test = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009];
     for (counts, expected) in [
-        ([train, test], Completeness::Complete),
-        // Those of Fashion-MNIST.
+        ([train, test], Completeness::Other),
         ([[6000; 10], [1000; 10]], Completeness::Other),
         ([[6000; 10], [999; 10]], Completeness::Partial),
     ] {
@@ -310,10 +331,165 @@ fn other_examples_of_the_published_number_are_told_from_the_published_ones() {
     }
 }
 
+/// The images of an IDX file with 28 x 28 pixels each.
+fn images_of(file: &[u8]) -> Vec<Vec<u8>> {
+    let mut bytes = Vec::new();
+    flate2::read::GzDecoder::new(file)
+        .read_to_end(&mut bytes)
+        .unwrap();
+    bytes[16..].chunks(784).map(<[u8]>::to_vec).collect()
+}
+
+/// The test split of MNIST in another order is told from the same with its images transposed.
 #[test]
-fn other_forms_are_named() {
+fn another_order_of_the_published_examples_is_told_from_other_examples() {
+    let data = fixture(Normalization::mnist());
+    let numbers = data.test.labels().to_vec1::<u8>().unwrap();
+    let pictures = images_of(FIXTURE.files[2]);
+    let transposed = |image: &Vec<u8>| {
+        let pixel = |place: usize| image[place % 28 * 28 + place / 28];
+        (0..784).map(pixel).collect::<Vec<_>>()
+    };
+    let turned = pictures.iter().rev().cloned().collect::<Vec<_>>();
+    let lying = turned.iter().map(transposed).collect::<Vec<_>>();
+    let reversed: Vec<u8> = numbers.iter().rev().copied().collect();
+    let known = "the 10,000 test examples of MNIST, in another order";
+    for (pictures, expected) in [(turned, Some(known)), (lying, None)] {
+        let root = tempdir().unwrap();
+        write_mnist(root.path(), raw, "");
+        let files = [
+            images(10_000, 28, 28, &pictures.concat()),
+            labels(10_000, &reversed),
+        ];
+        for (file, name) in [FIXTURE.files[0], FIXTURE.files[1], &files[0], &files[1]]
+            .iter()
+            .zip(FILE_NAMES)
+        {
+            fs::write(root.path().join(name), file).unwrap();
+        }
+        let data = load(root.path()).unwrap();
+        assert_eq!(data.contents[1].as_deref(), expected);
+        let name = match expected {
+            // Of a part of the training split nothing more is said.
+            Some(_) => "mnist",
+            None => "idx images (unknown digest)",
+        };
+        assert_eq!(data.name(), name);
+        assert_eq!(data.completeness, Completeness::Partial);
+    }
+    let whole = Loaded {
+        completeness: Completeness::Reordered,
+        ..data
+    };
+    assert_eq!(whole.name(), "mnist (in another order)");
+}
+
+#[test]
+fn the_file_of_keras_gives_the_same_data() {
+    let root = tempdir().unwrap();
+    write_mnist(&root.path().join("idx"), raw, "");
+    let idx = load(&root.path().join("idx")).unwrap();
+    let path = root.path().join("mnist.npz");
+    let save = |x: &Tensor, y: &Tensor| {
+        let (test, numbers) = (idx.test.images().squeeze(1).unwrap(), idx.test.labels());
+        let arrays = [
+            ("x_train", x),
+            ("y_train", y),
+            ("x_test", &test),
+            ("y_test", numbers),
+        ];
+        Tensor::write_npz(&arrays, &path).unwrap();
+    };
+    let (x, y) = (idx.train.images().squeeze(1).unwrap(), idx.train.labels());
+    save(&x, y);
+    for place in [root.path(), &path] {
+        let data = load(place).unwrap();
+        assert_eq!(data.digest().unwrap(), idx.digest().unwrap());
+        assert_eq!(data.source, format!("archive {}", path.display()));
+        assert_eq!(data.files, [path.clone()]);
+    }
+    for (x, y, parts) in [
+        (
+            &x.to_dtype(DType::F32).unwrap(),
+            y,
+            "x_train must be bytes (uint8) in 3 axes|got f4",
+        ),
+        (idx.train.images(), y, "x_train must be bytes|[3, 1, 2, 2]"),
+        (
+            &x,
+            &y.narrow(0, 0, 2).unwrap(),
+            "number of labels must be 3|got 2",
+        ),
+    ] {
+        save(x, y);
+        refused(load(root.path()), &format!("{}|{parts}", path.display()));
+    }
+    fs::write(&path, b"PK\x03\x04 and no more").unwrap();
+    refused(load(root.path()), "the archive is damaged");
+}
+
+#[test]
+fn emnist_is_read_from_the_archive_of_all_its_sets() {
+    let root = tempdir().unwrap();
+    let mut archive = zip::ZipWriter::new(fs::File::create(root.path().join("gzip.zip")).unwrap());
+    for (split, numbers) in [("train", [1, 26, 5]), ("test", [2, 2, 2])] {
+        for (kind, bytes) in [
+            ("images-idx3", images(3, 2, 2, &pixels(12))),
+            ("labels-idx1", labels(3, &numbers)),
+        ] {
+            let name = format!("gzip/emnist-letters-{split}-{kind}-ubyte.gz");
+            let stored = zip::write::SimpleFileOptions::default();
+            let stored = stored.compression_method(zip::CompressionMethod::Stored);
+            archive.start_file(name, stored).unwrap();
+            archive.write_all(&gzip(&bytes)).unwrap();
+        }
+    }
+    archive.finish().unwrap();
+    for place in ["", "gzip.zip"] {
+        let found = Set::EmnistLetters.find(Some(&root.path().join(place)), None, None);
+        let data = found.unwrap().load(Normalization::mnist()).unwrap();
+        assert_eq!(data.train.labels().to_vec1::<u8>().unwrap(), [1, 26, 5]);
+        // As torchvision counts them, from a class without examples.
+        assert_eq!((data.train.classes(), data.test.len()), (27, 3));
+        assert_eq!(data.name(), "idx images (unknown digest)");
+    }
+    let digits = Set::EmnistDigits.find(Some(root.path()), None, None);
+    refused(
+        digits.unwrap().load(Normalization::mnist()),
+        "gzip/emnist-digits-train-images-idx3-ubyte.gz",
+    );
+}
+
+#[test]
+fn a_set_under_the_name_of_another_is_refused_and_under_none_is_called_its_own() {
+    let root = tempdir().unwrap();
+    for (name, bytes) in FILE_NAMES.iter().zip(FIXTURE.files) {
+        fs::write(root.path().join(name), bytes).unwrap();
+    }
+    let of = |set: Set| {
+        let source = set.find(Some(root.path()), None, None).unwrap();
+        source.load(Normalization::mnist())
+    };
+    let path = root.path().display();
+    for set in [Set::FashionMnist, Set::Kmnist] {
+        let expected = format!("directory {path} holds mnist, not {set}|ask for mnist");
+        refused(of(set), &expected);
+    }
+    let data = of(Set::Idx).unwrap();
+    assert_eq!((data.set, &*data.name()), (Set::Mnist, "mnist"));
+
+    // Of images that are anybody's the labels say how many classes there are.
+    write_mnist(root.path(), raw, "");
+    let data = of(Set::Idx).unwrap();
+    assert_eq!(data.train.classes(), 10);
+    assert_eq!(data.name(), "idx images (unknown digest)");
+    fs::write(root.path().join(FILE_NAMES[3]), labels(2, &[200, 1])).unwrap();
+    assert_eq!(of(Set::Idx).unwrap().train.classes(), 201);
+}
+
+#[test]
+fn other_forms_and_other_sets_are_named() {
     for (file, form) in [
-        ("mnist.npz", "MNIST as Keras keeps it"),
         ("mnist.pkl.gz", "MNIST as a Python pickle"),
         (
             "MNIST/processed/training.pt",
@@ -329,5 +505,50 @@ fn other_forms_are_named() {
             let name = path.file_name().unwrap().display();
             refused(load(place), &format!("{name} is |{form}|{}", FILE_NAMES[0]));
         }
+    }
+    for (place, name, other) in [
+        (
+            "FashionMNIST/raw",
+            "train-images-idx3-ubyte",
+            "fashion-mnist",
+        ),
+        (
+            "EMNIST/raw",
+            "emnist-letters-train-images-idx3-ubyte",
+            "emnist-letters",
+        ),
+        ("cifar-10-batches-py", "data_batch_1", "cifar-10"),
+        ("", "cifar-100-python.tar.gz", "cifar-100"),
+    ] {
+        let root = tempdir().unwrap();
+        let directory = root.path().join(place);
+        match other {
+            "cifar-10" => {
+                let names = [
+                    "data_batch_2",
+                    "data_batch_3",
+                    "data_batch_4",
+                    "data_batch_5",
+                ];
+                fs::create_dir_all(&directory).unwrap();
+                for name in [&names[..], &[name, "test_batch", "batches.meta"]].concat() {
+                    fs::write(directory.join(name), "").unwrap();
+                }
+            }
+            "cifar-100" => fs::write(directory.join(name), "").unwrap(),
+            "emnist-letters" => {
+                write_mnist(&directory, raw, "");
+                for [mnist, emnist] in [["train", "train"], ["t10k", "test"]] {
+                    for kind in ["images-idx3-ubyte", "labels-idx1-ubyte"] {
+                        let path = |stem: &str| directory.join(format!("{stem}-{kind}"));
+                        let letters = path(&format!("emnist-letters-{emnist}"));
+                        fs::rename(path(mnist), letters).unwrap();
+                    }
+                }
+            }
+            _ => write_mnist(&directory, raw, ""),
+        }
+        let expected = format!("holds {other}, not mnist|ask for {other}");
+        refused(load(root.path()), &expected);
     }
 }

@@ -1,24 +1,31 @@
-//! Where CIFAR-100 is found and what it holds, with small archives and directories.
+//! Where CIFAR-100 and CIFAR-10 are found and what they hold, with small archives and directories.
 
 mod refusals;
 
 use std::path::Path;
 
-use flatness_data::cifar100::{self, ARCHIVE_NAME, Source};
-use flatness_data::{Completeness, Error, Loaded, Normalization};
+use flatness_data::{Completeness, Error, Loaded, Normalization, Set};
 use tempfile::tempdir;
 
 use crate::check::refused;
-use crate::cifar::{files, record, write_archive, write_files, write_python};
+use crate::cifar::{
+    ARCHIVE_NAME, files, record, ten, write_archive, write_files, write_packed,
+    write_packed_python, write_python,
+};
 
 fn load(path: &Path) -> Result<Loaded, Error> {
-    cifar100::load(cifar100::find(Some(path), None)?, Normalization::cifar())
+    of(Set::Cifar100, path)
+}
+
+fn of(set: Set, path: &Path) -> Result<Loaded, Error> {
+    set.find(Some(path), None, None)?
+        .load(Normalization::cifar())
 }
 
 #[test]
 fn archive_and_directory_give_the_same_data_wherever_they_lie() {
     type Write = fn(&Path, &[(&str, Vec<u8>)]);
-    let cases: [(&str, &str, Write); 10] = [
+    let cases: [(&str, &str, Write); 13] = [
         ("", "", write_archive),
         ("", "cifar-100", write_archive),
         (ARCHIVE_NAME, "", write_archive),
@@ -29,6 +36,9 @@ fn archive_and_directory_give_the_same_data_wherever_they_lie() {
         ("cifar-100-binary", "cifar-100-binary", write_files),
         ("", "cifar-100-python", write_python),
         ("cifar-100-python", "cifar-100-python", write_python),
+        ("", "", write_packed_python),
+        ("", "cifar-100", write_packed_python),
+        ("cifar-100-python.tar.gz", "", write_packed_python),
     ];
     let mut digests = Vec::new();
     for (asked, at, write) in cases {
@@ -105,8 +115,10 @@ fn the_normalisation_is_the_callers_and_enters_no_digest() {
     let of_cifar = ([0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.2010]);
     let of_imagenet = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
     let load = |normalization| {
-        let source = Source::Archive(root.path().join(ARCHIVE_NAME));
-        cifar100::load(source, normalization)
+        Set::Cifar100
+            .find(Some(root.path()), None, None)
+            .unwrap()
+            .load(normalization)
     };
     let digests = [
         (Normalization::cifar(), of_cifar),
@@ -133,19 +145,45 @@ fn the_directory_asked_for_comes_before_the_cache_and_the_archive_before_its_fil
     let (asked, cache) = (tempdir().unwrap(), tempdir().unwrap());
     write_files(asked.path(), &files());
     write_archive(cache.path(), &files());
-    let find = |asked, cache| cifar100::find(asked, cache).unwrap();
-    let directory = Source::Directory(asked.path().to_owned());
-    let archive = Source::Archive(cache.path().join(ARCHIVE_NAME));
+    let find = |asked, cache| Set::Cifar100.find(asked, cache, None).unwrap().to_string();
+    let directory = format!("directory {}", asked.path().display());
+    let archive = |place: &Path| format!("archive {}/{ARCHIVE_NAME}", place.display());
     assert_eq!(find(Some(asked.path()), Some(cache.path())), directory);
-    assert_eq!(find(None, Some(cache.path())), archive);
-    let [named, packed] = [&directory, &archive].map(ToString::to_string);
-    assert_eq!(named, format!("directory {}", asked.path().display()));
-    assert_eq!(
-        packed,
-        format!("archive {}/{ARCHIVE_NAME}", cache.path().display())
-    );
+    assert_eq!(find(None, Some(cache.path())), archive(cache.path()));
 
     write_archive(asked.path(), &files());
-    let archive = Source::Archive(asked.path().join(ARCHIVE_NAME));
-    assert_eq!(find(Some(asked.path()), None), archive);
+    assert_eq!(find(Some(asked.path()), None), archive(asked.path()));
+}
+
+#[test]
+fn both_versions_of_cifar_10_give_its_five_batches_in_order() {
+    let mut digests = Vec::new();
+    for (version, directory) in ten()
+        .iter()
+        .zip(["cifar-10-batches-bin", "cifar-10-batches-py"])
+    {
+        let root = tempdir().unwrap();
+        let [packed, unpacked, inside] =
+            ["packed", "unpacked", "root/cifar-10"].map(|at| root.path().join(at));
+        write_packed(&packed, directory, version);
+        write_files(&unpacked, version);
+        write_files(&inside.join(directory), version);
+        for place in [&packed, &unpacked, &root.path().join("root")] {
+            let data = of(Set::Cifar10, place).unwrap();
+            let labels = |data: &flatness_data::Dataset| data.labels().to_vec1::<u8>().unwrap();
+            assert_eq!(labels(&data.train), (0..10).collect::<Vec<u8>>());
+            assert_eq!(labels(&data.test), [3, 9, 3]);
+            assert_eq!(data.train.classes(), 10);
+            let last = data.train.images().get(9).unwrap().flatten_all().unwrap();
+            assert_eq!(last.to_vec1::<u8>().unwrap(), record(0, 9, 9)[2..]);
+            assert_eq!(data.name(), "cifar-10-like (unknown digest)");
+            assert_eq!(data.completeness, Completeness::Partial);
+            let classes = data.classes.as_ref().unwrap();
+            assert_eq!((classes.names.len(), &*classes.names[9]), (10, "class-9"));
+            assert_eq!(classes.superclass_names, [""; 0]);
+            digests.push(data.digest().unwrap());
+        }
+    }
+    digests.dedup();
+    assert_eq!(digests.len(), 1, "{digests:?}");
 }

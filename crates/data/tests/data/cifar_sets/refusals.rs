@@ -2,15 +2,14 @@
 
 use std::fs;
 
-use flatness_data::Error;
-use flatness_data::cifar100::{self, ARCHIVE_NAME, FILE_NAMES};
+use flatness_data::{Error, Set};
 use tempfile::{TempDir, tempdir};
 
-use super::load;
+use super::{load, of};
 use crate::check::refused;
 use crate::cifar::{
-    DIRECTORY, FILE, HARD_LINK, SYMBOLIC_LINK, entries, entry, files, header, names, record, tar,
-    write_files, write_python,
+    ARCHIVE_NAME, DIRECTORY, FILE, HARD_LINK, SYMBOLIC_LINK, entries, entry, files, header, names,
+    record, tar, ten, write_files, write_packed, write_python,
 };
 use crate::encode::gzip;
 
@@ -32,17 +31,17 @@ fn archive_of(bytes: &[u8]) -> TempDir {
 fn what_is_not_there_is_named() {
     let root = tempdir().unwrap();
     let absent = root.path().join("absent");
-    let find = |asked, cache| cifar100::find(asked, cache).unwrap_err();
+    let find = |asked, cache| Set::Cifar100.find(asked, cache, None).unwrap_err();
     assert!(matches!(find(Some(&absent), None), Error::Io { path, .. } if path == absent));
     for error in [find(Some(root.path()), None), find(None, Some(&absent))] {
         let named = matches!(&error, Error::Absent { what, .. } if what.contains(ARCHIVE_NAME));
         assert!(named, "{error}");
     }
-    refused(cifar100::find(None, None), "no cache directory");
+    refused(Set::Cifar100.find(None, None, None), "no cache directory");
 
-    for (index, name) in FILE_NAMES.into_iter().enumerate() {
+    for index in 0..4 {
         let mut files = files();
-        files.remove(index);
+        let (name, _) = files.remove(index);
         let root = tempdir().unwrap();
         let unpacked = root.path().join("cifar-100-binary");
         write_files(&unpacked, &files);
@@ -64,7 +63,7 @@ fn what_may_not_be_looked_at_is_not_called_absent() {
         // A link that leads to itself keeps everybody out.
         std::os::unix::fs::symlink(&path, &path).unwrap();
         for (asked, cache) in [(Some(root.path()), None), (None, Some(root.path()))] {
-            let error = cifar100::find(asked, cache).unwrap_err();
+            let error = Set::Cifar100.find(asked, cache, None).unwrap_err();
             let is_io = matches!(&error, Error::Io { path: got, .. } if *got == path);
             assert!(is_io, "{error}");
         }
@@ -198,33 +197,30 @@ fn with_target(mut header: Vec<u8>) -> Vec<u8> {
 }
 
 #[test]
-fn the_python_version_and_cifar_10_are_named() {
-    for (file, form) in [
-        (
-            "cifar-100-python.tar.gz",
-            "the Python version of CIFAR-100, packed",
-        ),
-        (
-            "cifar-100-python/train",
-            "a part of the Python version of CIFAR-100",
-        ),
-        ("cifar-10-binary.tar.gz", "CIFAR-10, another data set"),
-        (
-            "cifar-10-batches-py/data_batch_1",
-            "CIFAR-10, another data set",
-        ),
-    ] {
-        let root = tempdir().unwrap();
-        let path = root.path().join(file);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, "").unwrap();
-        for place in [root.path(), &path] {
-            refused(
-                load(place),
-                &format!("{} is {form}|{ARCHIVE_NAME}", path.display()),
-            );
-        }
+fn the_other_set_is_named() {
+    let [binary, python] = ten();
+    let root = tempdir().unwrap();
+    let path = |name: &str| root.path().join(name);
+    write_packed(&path("a"), "cifar-10-batches-bin", &binary);
+    write_files(&path("b/cifar-10-batches-py"), &python);
+    for place in ["a", "a/cifar-10-binary.tar.gz", "b"].map(path) {
+        let expected = format!("{} holds cifar-10, not cifar-100", place.display());
+        refused(load(&place), &expected);
     }
+    write_files(&path("c"), &files());
+    refused(
+        of(Set::Cifar10, &path("c")),
+        "holds cifar-100, not cifar-10",
+    );
+
+    // Records of CIFAR-10 under the names of CIFAR-100.
+    let mut files = files();
+    files[0].1 = binary[0].1.repeat(2);
+    write_files(&path("d"), &files);
+    refused(
+        load(&path("d")),
+        "got 3 and 3070 bytes, which are 4 of CIFAR-10",
+    );
 }
 
 #[test]
@@ -239,12 +235,12 @@ fn damaged_pickles_of_the_python_version_are_refused() {
         (
             "test",
             b"\x80\x02}.",
-            "test: content must be a dict of CIFAR-100's Python version",
+            "test: content must be a dict of the Python version of CIFAR-100",
         ),
         (
             "meta",
             b"\x80\x02N.",
-            "meta: content must be a dict of CIFAR-100's Python version",
+            "meta: content must be a dict of the Python version of CIFAR-100",
         ),
     ] {
         write_python(root.path(), &files());

@@ -1,4 +1,4 @@
-//! The archive of CIFAR-100, read as a stream: nothing is unpacked to disk.
+//! The archive of a version, read as a stream: nothing is unpacked to disk.
 //!
 //! ```text
 //! entry    header  content  zeros up to a block of 512 bytes; two empty blocks behind the last entry
@@ -19,32 +19,30 @@ use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::files::{Content, Member, Parts};
-use super::records::{MAX_NAMES_BYTES, Named, RECORD_BYTES};
-use super::{CLASSES, DIRECTORY_NAME, EXAMPLES_PER_CLASS};
+use super::files::{Content, Parts};
+use super::records::Named;
+use super::{CifarSet, Version};
 use crate::error::{Error, Result};
 
 /// Bytes of a block of a tar.
 const BLOCK: usize = 512;
 
-/// Most bytes unpacked: the records and names, and a megabyte for headers and what else was packed.
-const MAX_UNPACKED: u64 = (CLASSES * (EXAMPLES_PER_CLASS[0] + EXAMPLES_PER_CLASS[1]) * RECORD_BYTES
-    + 2 * MAX_NAMES_BYTES
-    + (1 << 20)) as u64;
-
 /// Read the archive at `path`.
-pub(super) fn read(path: &Path) -> Result<Content> {
+pub(super) fn read(set: &'static CifarSet, path: &Path) -> Result<Content> {
     let stream = File::open(path).map_err(Error::io("read", path))?;
     let stream = MultiGzDecoder::new(BufReader::with_capacity(1 << 16, stream));
-    read_tar(&path.display().to_string(), stream)
+    read_tar(set, &path.display().to_string(), stream)
 }
 
-/// Read the four members of the tar `stream`; `archive` names it in errors.
-fn read_tar(archive: &str, stream: impl Read) -> Result<Content> {
+/// Read the members of the tar `stream`, which are of the version of the first of them; `archive` names it in errors.
+fn read_tar(set: &'static CifarSet, archive: &str, stream: impl Read) -> Result<Content> {
     let refused = |reason: &str| Error::damaged(archive, "archive", reason);
     let damaged = |error: io::Error| refused(&error.to_string());
-    let mut stream = Bounded { stream, bytes: 0 };
-    let mut parts = Parts::default();
+    let mut stream = Bounded {
+        stream,
+        rest: set.most_unpacked(),
+    };
+    let mut parts: Option<Parts> = None;
     loop {
         let mut header = Vec::with_capacity(BLOCK);
         let mut block = stream.by_ref().take(BLOCK as u64);
@@ -58,13 +56,15 @@ fn read_tar(archive: &str, stream: impl Read) -> Result<Content> {
         };
         let padded = entry.size.next_multiple_of(BLOCK as u64);
         let mut rest = stream.by_ref().take(padded);
-        if let Some(member) = member_at(entry.path) {
-            let file = format!("{archive}: {}", member.name());
+        let version = parts.as_ref().map(|parts| parts.version);
+        if let Some((version, place)) = member_at(set, version, entry.path) {
+            let file = format!("{archive}: {}", version.members[place]);
             let refused = |reason: &str| Err(Error::damaged(&file, "archive", reason));
             if !entry.is_file {
                 return refused("it is not a plain file");
             }
-            if parts.has(member) {
+            let parts = parts.get_or_insert_with(|| Parts::new(set, version));
+            if parts.has(place) {
                 return refused("it is there twice");
             }
             let mut content = rest.by_ref().take(entry.size);
@@ -73,7 +73,7 @@ fn read_tar(archive: &str, stream: impl Read) -> Result<Content> {
                 stream: &mut content,
                 damaged: &damaged,
             };
-            parts.read(member, named)?;
+            parts.read(place, named)?;
             if content.limit() > 0 {
                 let got = entry.size - content.limit();
                 return refused(&format!("it declares {} bytes and has {got}", entry.size));
@@ -83,7 +83,8 @@ fn read_tar(archive: &str, stream: impl Read) -> Result<Content> {
     }
     // Only at the end of the stream does the gzip decoder verify its checksum.
     io::copy(&mut stream, &mut io::sink()).map_err(damaged)?;
-    parts.finish(|member| refused(&format!("it lacks {}", member.name())))
+    let parts = parts.unwrap_or_else(|| Parts::new(set, &set.versions[0]));
+    parts.finish(|name| refused(&format!("it lacks {name}")))
 }
 
 /// What the header of an entry says.
@@ -117,31 +118,52 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Which of the four files lies at `path` in an archive.
-fn member_at(path: &[u8]) -> Option<Member> {
+/// Which file of which version lies at `path` in an archive, of `version` where that is known.
+fn member_at(
+    set: &'static CifarSet,
+    version: Option<&'static Version>,
+    path: &[u8],
+) -> Option<(&'static Version, usize)> {
     let path = path.strip_prefix(b"./").unwrap_or(path);
-    let name = path
-        .strip_prefix(DIRECTORY_NAME.as_bytes())?
-        .strip_prefix(b"/")?;
-    Member::ALL
-        .into_iter()
-        .find(|member| member.name().as_bytes() == name)
+    let versions = set.versions.iter();
+    let versions = versions.filter(|&it| version.is_none_or(|version| std::ptr::eq(it, version)));
+    let mut members = versions.filter_map(|version| {
+        let name = path
+            .strip_prefix(version.directory.as_bytes())?
+            .strip_prefix(b"/")?;
+        let place = version
+            .members
+            .iter()
+            .position(|member| member.as_bytes() == name);
+        Some((version, place?))
+    });
+    members.next()
 }
 
-/// A stream, and how much of it was read: beyond [`MAX_UNPACKED`] that is an error.
+impl CifarSet {
+    /// Most bytes unpacked: the records, an eighth more as pickles write them, and a megabyte for headers and what else was
+    /// packed.
+    fn most_unpacked(&self) -> u64 {
+        let examples = self.classes[0] * self.examples_per_class.iter().sum::<usize>();
+        let records = examples * self.record_bytes();
+        (records + records / 8 + (1 << 20)) as u64
+    }
+}
+
+/// A stream, and how much of it may be read: beyond that is an error.
 struct Bounded<R> {
     stream: R,
-    bytes: u64,
+    rest: u64,
 }
 
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.stream.read(buffer)?;
-        self.bytes += count as u64;
-        if self.bytes > MAX_UNPACKED {
-            let reason = format!("it has more than {MAX_UNPACKED} bytes");
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
-        }
+        let rest = self.rest.checked_sub(count as u64);
+        self.rest = rest.ok_or_else(|| {
+            let reason = "it has more bytes than the whole data set";
+            io::Error::new(io::ErrorKind::FileTooLarge, reason)
+        })?;
         Ok(count)
     }
 }

@@ -1,7 +1,7 @@
-//! The files of a CIFAR-100 directory, whatever they are read from: records and names.
+//! The files of a binary version, whatever they are read from: records and names.
 //!
 //! ```text
-//! record   coarse label  fine label  1024 red  1024 green  1024 blue     one byte each, planes row-major
+//! record   label, of CIFAR-100 coarse and fine  1024 red  1024 green  1024 blue     one byte each, planes row-major
 //! ```
 //!
 //! Source: the description of the binary version on the page of the data set. A file of records has no
@@ -12,15 +12,24 @@ use std::io::{self, Read};
 
 use sha2::{Digest, Sha256};
 
-use super::{CLASSES, EXAMPLE_SHAPE, SUPERCLASSES};
+use super::{CifarSet, EXAMPLE_SHAPE, HUNDRED, TEN};
 use crate::error::{Error, Result};
 use crate::idx::check_labels;
 
 /// Bytes of the pixels of one record.
 pub(super) const PIXELS: usize = EXAMPLE_SHAPE[0] * EXAMPLE_SHAPE[1] * EXAMPLE_SHAPE[2];
 
-/// Bytes of one record: two labels and the pixels.
-pub(super) const RECORD_BYTES: usize = 2 + PIXELS;
+impl CifarSet {
+    /// Labels of one record.
+    fn labels(&self) -> usize {
+        if self.classes[1] > 0 { 2 } else { 1 }
+    }
+
+    /// Bytes of one record: its labels and the pixels.
+    pub(super) fn record_bytes(&self) -> usize {
+        self.labels() + PIXELS
+    }
+}
 
 /// Most bytes of a file of names, some forty times the published one.
 pub(super) const MAX_NAMES_BYTES: usize = 1 << 15;
@@ -37,9 +46,9 @@ pub(super) struct Named<'a, R> {
 pub(super) struct Records {
     /// The file, as errors name it.
     pub(super) file: String,
-    /// (N), below [`SUPERCLASSES`].
+    /// (N), below the number of superclasses; of none where there are none.
     pub(super) coarse: Vec<u8>,
-    /// (N), below [`CLASSES`].
+    /// (N), below the number of classes.
     pub(super) fine: Vec<u8>,
     /// (N, C, H, W), row-major.
     pub(super) pixels: Vec<u8>,
@@ -49,7 +58,7 @@ pub(super) struct Records {
 
 impl Records {
     /// From 1 to `limit` records, all there are.
-    pub(super) fn read<R: Read>(named: Named<'_, R>, limit: usize) -> Result<Self> {
+    pub(super) fn read<R: Read>(set: &CifarSet, named: Named<'_, R>, limit: usize) -> Result<Self> {
         let Named {
             file,
             mut stream,
@@ -57,33 +66,47 @@ impl Records {
         } = named;
         let (mut coarse, mut fine, mut pixels) = (Vec::new(), Vec::new(), Vec::new());
         let mut hasher = Sha256::new();
-        let mut record = Vec::with_capacity(RECORD_BYTES);
+        let (labels, record_bytes) = (set.labels(), set.record_bytes());
+        let mut record = Vec::with_capacity(record_bytes);
         loop {
             record.clear();
-            let mut next = stream.by_ref().take(RECORD_BYTES as u64);
+            let mut next = stream.by_ref().take(record_bytes as u64);
             next.read_to_end(&mut record).map_err(damaged)?;
             let refused = |got: String| {
-                let expected = format!("from 1 to {limit} records of {RECORD_BYTES} bytes");
+                let expected = format!("from 1 to {limit} records of {record_bytes} bytes");
                 Error::content(&file, "content", expected, got)
             };
-            match *record {
-                [] if fine.is_empty() => return Err(refused("none".to_owned())),
-                [] => break,
+            match record.split_at_checked(labels) {
+                _ if record.is_empty() && fine.is_empty() => {
+                    return Err(refused("none".to_owned()));
+                }
+                _ if record.is_empty() => break,
                 _ if fine.len() == limit => return Err(refused("more".to_owned())),
-                [of_superclass, of_class, ref image @ ..] if image.len() == PIXELS => {
-                    coarse.push(of_superclass);
-                    fine.push(of_class);
+                Some(([of_superclass @ .., of_class], image)) if image.len() == PIXELS => {
+                    coarse.extend_from_slice(of_superclass);
+                    fine.push(*of_class);
                     pixels.extend_from_slice(image);
                     hasher.update(&record);
                 }
                 _ => {
-                    let got = format!("{} and {} bytes", fine.len(), record.len());
-                    return Err(refused(got));
+                    let bytes = fine.len() * record_bytes + record.len();
+                    let is_whole = |other: &&&CifarSet| {
+                        other.set != set.set && bytes.is_multiple_of(other.record_bytes())
+                    };
+                    let other = [&TEN, &HUNDRED].iter().find(is_whole).map(|other| {
+                        let (records, title) = (bytes / other.record_bytes(), other.set.title());
+                        format!(", which are {records} of {title}")
+                    });
+                    let (whole, rest) = (fine.len(), record.len());
+                    return Err(refused(format!(
+                        "{whole} and {rest} bytes{}",
+                        other.unwrap_or_default()
+                    )));
                 }
             }
         }
-        check_labels(&format!("{file} (coarse labels)"), &coarse, SUPERCLASSES)?;
-        check_labels(&format!("{file} (fine labels)"), &fine, CLASSES)?;
+        check_labels(&format!("{file} (coarse labels)"), &coarse, set.classes[1])?;
+        check_labels(&format!("{file} (fine labels)"), &fine, set.classes[0])?;
         pixels.shrink_to_fit();
         Ok(Self {
             file,
