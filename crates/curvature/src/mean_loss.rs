@@ -33,7 +33,9 @@ pub struct Settings {
 pub struct MeanLoss<'a> {
     network: &'a Network,
     data: &'a dyn Examples,
-    loss: Loss,
+    loss: Loss<'a>,
+    /// What the loss of an example is multiplied by.
+    factor: f64,
     workers: &'a Workers,
     settings: Settings,
 }
@@ -64,13 +66,13 @@ impl<'a> MeanLoss<'a> {
     /// caller's own thread: the device has one stream.
     ///
     /// # Errors
-    /// [`Error::Fit`] when shapes or classes do not fit, [`Error::BatchSize`],
+    /// [`Error::Fit`] when shapes or classes do not fit, [`Error::Data`] for class weights that do not, [`Error::BatchSize`],
     /// [`Error::SettingsType`] for a number type other than f32 and f64, and [`Error::Elements`] for a batch that is too
     /// large for the device.
     pub fn new(
         network: &'a Network,
         data: &'a dyn Examples,
-        loss: Loss,
+        loss: Loss<'a>,
         workers: &'a Workers,
         settings: Settings,
     ) -> Result<Self, Error> {
@@ -110,6 +112,7 @@ impl<'a> MeanLoss<'a> {
             network,
             data,
             loss,
+            factor: data.loss_factor(loss.class_weights())?,
             workers,
             settings,
         })
@@ -142,8 +145,13 @@ impl<'a> MeanLoss<'a> {
 
     /// The loss of one example.
     #[must_use]
-    pub fn loss(&self) -> Loss {
+    pub fn loss(&self) -> Loss<'a> {
         self.loss
+    }
+
+    /// What the loss of an example is multiplied by.
+    pub(crate) fn factor(&self) -> f64 {
+        self.factor
     }
 
     /// Number type, device and batch size.
@@ -221,7 +229,7 @@ impl<'a> MeanLoss<'a> {
                     &images,
                     &labels,
                     self.loss,
-                    self.data.loss_factor(),
+                    self.factor,
                     see,
                 )?;
                 point.add_gradient(sums.pieces())?;

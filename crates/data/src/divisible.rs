@@ -28,12 +28,7 @@ pub trait Divisible: Examples + Clone {
         let len = self.len();
         if !(1..=len).contains(&n) {
             let expected = format!("from 1 to {len}");
-            return Err(Error::field(
-                self.name(),
-                "number of examples",
-                expected,
-                n,
-            ));
+            return Err(Error::field(self.name(), "number of examples", expected, n));
         }
         if n == len {
             return Ok(self.clone());

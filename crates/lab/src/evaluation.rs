@@ -30,9 +30,8 @@ pub(crate) fn evaluate(
     weights: &Weights,
 ) -> Result<Evaluated> {
     let frozen = model.measured(BatchNorm::Frozen, &weights.buffers)?;
-    let over = |examples: &Arc<dyn Examples>| {
-        over(model, &frozen, examples.as_ref(), machine, weights)
-    };
+    let over =
+        |examples: &Arc<dyn Examples>| over(model, &frozen, examples.as_ref(), machine, weights);
     let (test, hits) = match &splits.test {
         Some(test) if test.is_classified() => {
             let mean_loss = model.mean_loss(&frozen, test.as_ref(), machine, BATCH_SIZE)?;

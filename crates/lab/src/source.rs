@@ -9,11 +9,11 @@ use flatness_data::mnist::{self, EmbeddedMnist};
 use flatness_data::{
     Dataset, Divisible, Error, Examples, LabelledTensors, Loaded, Normalization, TensorFile,
 };
-use flatness_records::{DataRecord, DataSpec, LossSpec, Split, Streams, SubsetSpec};
+use flatness_records::{ClassWeights, DataRecord, DataSpec, LossSpec, Split, Streams, SubsetSpec};
 
 use crate::architecture::Architecture;
 use crate::environment;
-use crate::loss::check_labels;
+use crate::loss::{ResolvedLoss, check_labels, class_weights, numbers};
 use crate::output::say;
 
 /// The splits of a data set, and the loss that their labels are for.
@@ -23,7 +23,7 @@ pub(crate) struct Splits {
     pub(crate) test: Option<Arc<dyn Examples>>,
     /// The training examples, where they are images that can be changed at random.
     pub(crate) images: Option<Dataset>,
-    pub(crate) loss: LossSpec,
+    pub(crate) loss: ResolvedLoss,
     record: DataRecord,
     /// What a measurement over a split depends on: the examples and what becomes of their bytes.
     pub(crate) identity: String,
@@ -60,9 +60,9 @@ fn is_archive(path: &Path) -> bool {
     end.is_some_and(|end| ["gz", "tgz", "tar"].contains(&end))
 }
 
-/// Whether the set that `spec` names is a file of tensors.
-pub(crate) fn is_tensors(spec: &DataSpec) -> bool {
-    TensorFile::is_one(Path::new(&spec.set))
+/// Whether the data `set` is a file of tensors.
+pub(crate) fn is_tensors(set: &str) -> bool {
+    TensorFile::is_one(Path::new(set))
 }
 
 /// Reads the data that `spec` names for a network of this `architecture`, with this `loss` or the usual one of their labels: a
@@ -75,12 +75,19 @@ pub(crate) fn load(
     at: Option<&Path>,
     architecture: &Architecture,
 ) -> Result<Splits> {
-    if is_tensors(spec) {
+    let splits = if is_tensors(&spec.set) {
         let path = at.unwrap_or(Path::new(&spec.set));
-        return of_tensors(&TensorFile::read(path)?, spec, loss, streams, architecture);
+        of_tensors(path, spec, loss, streams, architecture)
+    } else {
+        let loaded = read(spec, at, architecture.zoo().unwrap_or_default())?;
+        of_images(loaded, spec, loss, streams)
+    }?;
+    // Weights that a split has no label for are refused before any work.
+    let parts = [&splits.validation, &splits.test];
+    for split in std::iter::once(&splits.train).chain(parts.into_iter().flatten()) {
+        split.loss_factor(splits.loss.loss().class_weights())?;
     }
-    let loaded = read(spec, at, architecture.zoo().unwrap_or_default())?;
-    of_images(loaded, spec, loss, streams)
+    Ok(splits)
 }
 
 /// Everything there is of that data set.
@@ -168,7 +175,15 @@ fn of_images(
         deviation: normalization.deviation().to_vec(),
     };
     Ok(Splits {
-        loss: loss.cloned().unwrap_or_else(|| LossSpec::usual(true)),
+        loss: ResolvedLoss::new(
+            loss.cloned().unwrap_or_else(|| LossSpec::usual(true)),
+            &[train.classes()],
+            |name| {
+                bail!(
+                    "the class weights {name} would be in a file of tensors, and the data are none; give numbers"
+                )
+            },
+        )?,
         identity: format!("{} {:?} {normalization:?}", record.digest, spec.subset),
         images: Some(train.clone()),
         train: Arc::new(train),
@@ -180,12 +195,19 @@ fn of_images(
 
 /// The splits that `spec` makes of a file of tensors.
 fn of_tensors(
-    file: &TensorFile,
+    path: &Path,
     spec: &DataSpec,
     loss: Option<&LossSpec>,
     streams: Streams,
     architecture: &Architecture,
 ) -> Result<Splits> {
+    let weights = loss
+        .and_then(class_weights)
+        .and_then(|weights| match weights {
+            ClassWeights::Tensor(name) => Some(name.as_str()),
+            ClassWeights::Numbers(_) => None,
+        });
+    let file = TensorFile::read_beside(path, weights)?;
     let name = file.name();
     if spec.mean.is_some() {
         bail!(
@@ -200,6 +222,11 @@ fn of_tensors(
         check_labels(name, labels, &loss)?;
     }
     let outputs = architecture.outputs();
+    let tensor = |name: &str| match file.beside() {
+        Some(tensor) => numbers(name, tensor),
+        None => bail!("the class weights {name} are not there"),
+    };
+    let loss = ResolvedLoss::new(loss, &outputs, tensor)?;
     let (train, validation) = divide(file.examples(&outputs)?, spec, streams)?;
     let test = file.test_examples(&outputs)?;
     let count = |split: &Option<LabelledTensors>| split.as_ref().map_or(0, Examples::len);
@@ -230,11 +257,7 @@ fn shared(examples: impl Examples + 'static) -> Arc<dyn Examples> {
 }
 
 /// Training examples and validation examples, as `spec` has them.
-fn divide<E: Divisible>(
-    all: E,
-    spec: &DataSpec,
-    streams: Streams,
-) -> Result<(E, Option<E>)> {
+fn divide<E: Divisible>(all: E, spec: &DataSpec, streams: Streams) -> Result<(E, Option<E>)> {
     let (rest, validation) = match spec.validation_examples {
         0 => (all, None),
         held_out => {

@@ -52,7 +52,10 @@ impl TrainedRun {
         let mut numbers = Vec::new();
         for (epoch, weights, EpochEvaluation { train, test, .. }) in self.evaluations() {
             for (split, of) in [("train", Some(train)), ("test", test)] {
-                let values = [("loss", of.map(|of| of.loss)), ("accuracy", of.and_then(|of| of.accuracy))];
+                let values = [
+                    ("loss", of.map(|of| of.loss)),
+                    ("accuracy", of.and_then(|of| of.accuracy)),
+                ];
                 numbers.extend(values.into_iter().filter_map(|(name, value)| {
                     Some((epoch, weights, format!("{split}.{name}"), value?))
                 }));

@@ -201,8 +201,14 @@ fn numbers(measurement: &Measurement) -> Vec<Number<'_>> {
         .into_iter()
         .filter_map(|(name, split)| Some((name, split?)))
     {
-        let values = [("loss", Some(of_split.loss)), ("accuracy", of_split.accuracy)];
-        for (name, value) in values.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+        let values = [
+            ("loss", Some(of_split.loss)),
+            ("accuracy", of_split.accuracy),
+        ];
+        for (name, value) in values
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+        {
             let name = format!("{split}.{name}");
             all.push(Number {
                 curve: "",

@@ -131,7 +131,7 @@ impl MeanLoss<'_> {
                 let Batch { images, labels } = self.batch(Selection::All, chunk)?;
                 let logits = self.network.forward(&parameters, &images)?;
                 let point = self.loss.evaluate(&logits, &labels)?;
-                let point = point.scaled(self.data.loss_factor())?;
+                let point = point.scaled(self.factor)?;
                 add(sum, &logits, &labels, &point, chunk)
             })
         })

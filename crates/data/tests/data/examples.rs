@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use candle_core::{DType, Device, Tensor};
 use flatness_data::{
-    Augmentation, Augmented, Batch, Dataset, Divisible, Examples, Flip, LabelledTensors, Normalization, Order,
-    Result, Subset, class_labels,
+    Augmentation, Augmented, Batch, Dataset, Divisible, Examples, Flip, LabelledTensors,
+    Normalization, Order, Result, Subset, class_labels,
 };
 
 use crate::check::{labels, refused, values};

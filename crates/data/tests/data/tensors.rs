@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
-use flatness_data::{Divisible, Examples, TensorFile, check_probabilities};
+use flatness_data::{Divisible, Examples, Subset, TensorFile, check_probabilities};
 
 fn saved(directory: &Path, x: &Tensor, y: &Tensor) -> PathBuf {
     let path = directory.join("data.safetensors");
@@ -57,7 +57,7 @@ fn labels_of_positions_and_values_are_taken_for_outputs_that_they_fit() {
     let examples = file.examples(&[3, 3]).unwrap();
     assert!(!examples.is_classified());
     assert_eq!(
-        (examples.loss_factor(), examples.outputs()),
+        (examples.loss_factor(None).unwrap(), examples.outputs()),
         (2.0, vec![3, 3])
     );
     let batch = examples.gather(&[0], DType::F32, &Device::Cpu).unwrap();
@@ -113,9 +113,17 @@ fn test_examples_are_like_the_others_or_none() {
     for (x_test, y_test, reason) in [
         (Some(x_test.clone()), None, "one of x_test and y_test"),
         (None, Some(y_test.clone()), "one of x_test and y_test"),
-        (Some(floats(3, 3)), Some(y_test.clone()), "x_test [3, 3] and y_test [2]"),
+        (
+            Some(floats(3, 3)),
+            Some(y_test.clone()),
+            "x_test [3, 3] and y_test [2]",
+        ),
         (Some(floats(2, 4)), Some(y_test), "must be like the others"),
-        (Some(x_test.clone()), Some(floats(2, 2)), "must be like the others"),
+        (
+            Some(x_test.clone()),
+            Some(floats(2, 2)),
+            "must be like the others",
+        ),
         (
             Some(x_test),
             Some(Tensor::zeros(2, DType::F32, &Device::Cpu).unwrap()),
@@ -144,8 +152,29 @@ fn parts_are_examples_of_their_own() {
     let (rest, tail) = all.split_tail(1).unwrap();
     assert_eq!(inputs(&tail), [[6.0, 7.0]]);
     assert_eq!(inputs(&rest.take(2).unwrap()), [[0.0, 1.0], [2.0, 3.0]]);
-    let factors = [&all, &rest, &tail].map(|part| part.loss_factor());
+    let factors = [&all, &rest, &tail].map(|part| part.loss_factor(None).unwrap());
     assert_eq!(factors, [8.0 / 5.0, 6.0 / 3.0, 1.0]);
+    // Classes 0, 1, 2, 2, 1 with weights.
+    let weighted = |weights: &[f64]| {
+        all.loss_factor(Some(weights))
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(weighted(&[1.0, 0.25, 0.5]), Ok(8.0 / 2.5));
+    assert_eq!(
+        Subset::first(&all, 1).unwrap().loss_factor(None).unwrap(),
+        1.6
+    );
+    for (weights, expected) in [
+        (
+            &[1.0, 2.0][..],
+            "must be 3 numbers, one for each class, got 2",
+        ),
+        (&[0.0; 3], "a sum of 0 "),
+        (&[1.0, f64::INFINITY, 1.0], "a sum of inf "),
+    ] {
+        let message = weighted(weights).unwrap_err();
+        assert!(message.contains(expected), "{message}");
+    }
     let chosen = all.sample(3, 7).unwrap();
     let rows = inputs(&chosen);
     assert!(rows.iter().all(|row| inputs(&all).contains(row)) && rows.len() == 3);

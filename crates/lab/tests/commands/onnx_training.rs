@@ -52,7 +52,9 @@ fn data(trained: &Value, outputs: &[usize]) -> HashMap<String, Tensor> {
 /// `{ a = 1, b = "c" }` of a JSON object.
 fn table(fields: &Value) -> String {
     let fields = fields.as_object().expect("a table").iter();
-    let fields: Vec<String> = fields.map(|(name, value)| format!("{name} = {value}")).collect();
+    let fields: Vec<String> = fields
+        .map(|(name, value)| format!("{name} = {value}"))
+        .collect();
     format!("{{ {} }}", fields.join(", "))
 }
 
@@ -98,9 +100,13 @@ fn check(what: &str, expected: &Value, loss: &Value, parameters: &Path) {
     close("loss", loss.as_f64().expect("a loss"), &expected["loss"]);
     let file = candle_core::safetensors::load(parameters, &Device::Cpu).expect("parameters");
     for (name, expected) in expected["parameters"].as_object().expect("parameters") {
-        let values = file[name].flatten_all().and_then(|flat| flat.to_vec1::<f64>());
+        let values = file[name]
+            .flatten_all()
+            .and_then(|flat| flat.to_vec1::<f64>());
         let values = values.expect("numbers");
-        let dot = counted().zip(values).map(|(i, value)| (1.0 + i).sin() * value);
+        let dot = counted()
+            .zip(values)
+            .map(|(i, value)| (1.0 + i).sin() * value);
         close(name, dot.sum(), expected);
     }
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::common::{flatness, refused};
 use crate::entrances::{assert_same, measured, measurements};
 use crate::killing::check_kills;
-use crate::program::{Finished, Place, assert_says, kill, names, record, states};
+use crate::program::{Finished, Place, assert_says, kill, names, states};
 
 /// Batch-norm, dropout, an average, measurements along training and at the end, of a test split.
 const SPEC: &str = r#"
@@ -107,8 +107,14 @@ fn a_run_of_files_is_measured_recorded_listed_and_compared() {
     let run = directory.display();
     let model = &record["model"];
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
-    assert_eq!((text(&model["name"]), &model["classes"]), ("net".to_owned(), &10.into()));
-    assert_eq!(text(&model["file"]["path"]), place.path("net.onnx").display().to_string());
+    assert_eq!(
+        (text(&model["name"]), &model["classes"]),
+        ("net".to_owned(), &10.into())
+    );
+    assert_eq!(
+        text(&model["file"]["path"]),
+        place.path("net.onnx").display().to_string()
+    );
     assert_eq!(text(&model["file"]["digest"]).len(), 64);
     let data = &record["data"];
     let counts = ["train", "validation", "test"].map(|split| &data[format!("{split}_examples")]);
@@ -122,21 +128,30 @@ fn a_run_of_files_is_measured_recorded_listed_and_compared() {
     assert_same(&measured(&format!("{run}/checkpoint.safetensors")), &last);
     assert_same(&measured(&run.to_string()), &average);
     let other = measured(&format!("{run} --split validation --what norms"));
-    assert_eq!((&other["examples"], &other["model"]["name"]), (&4.into(), &"net".into()));
+    assert_eq!(
+        (&other["examples"], &other["model"]["name"]),
+        (&4.into(), &"net".into())
+    );
     // The weights of a checkpoint in the network of a file.
     let told = format!(
         "{run}/checkpoint.safetensors --ignore-run --model {} --data {} --what norms",
         place.path("net.onnx").display(),
         place.path("data.safetensors").display()
     );
-    assert_eq!(measured(&told)["numbers"]["parameter_norm"], last["numbers"]["parameter_norm"]);
+    assert_eq!(
+        measured(&told)["numbers"]["parameter_norm"],
+        last["numbers"]["parameter_norm"]
+    );
 
     let (code, listed, _) = flatness(&format!("runs {} --json", place.path("runs").display()));
     let listed: Value = serde_json::from_str(&listed).expect("JSON");
     assert_eq!((code, &listed[0]["state"]), (0, &"finished".into()));
     assert!(listed[0]["test_accuracy"].is_f64());
     let (code, table, _) = flatness(&format!("compare {run} {run}"));
-    assert!(code == 0 && table.contains("average.test_accuracy"), "{table}");
+    assert!(
+        code == 0 && table.contains("average.test_accuracy"),
+        "{table}"
+    );
     let arguments = place.arguments("runs", &["--dry-run", "--json"]).join(" ");
     let (code, estimates, error) = flatness(&arguments);
     assert_eq!(code, 0, "{error}");
@@ -160,7 +175,12 @@ fn a_file_that_has_changed_is_refused_by_the_state_and_the_record() {
     let place = place();
     // In the last weight of the network, and in the last input.
     let files = [
-        (place.path("net.onnx"), 400, "network file's digest", "put that file back"),
+        (
+            place.path("net.onnx"),
+            400,
+            "network file's digest",
+            "put that file back",
+        ),
         (place.path("data.safetensors"), 4, "data digest", "--data"),
     ];
     let mut child = place.start("runs", &["--quiet", "--save-every", "0"]);
@@ -215,16 +235,25 @@ fn training_begins_at_the_values_of_the_file_unless_the_seed_is_asked_for() {
         let (_, bytes) = trained(&place, runs, &format!("{files} {options}"));
         let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu);
         let weight = tensors.expect("tensors")["fc.weight"].flatten_all();
-        weight.and_then(|flat| flat.to_vec1::<f32>()).expect("numbers")
+        weight
+            .and_then(|flat| flat.to_vec1::<f32>())
+            .expect("numbers")
     };
     let stored = parameters("stored", "");
     // Drawn by make.py from (-1, 1) times the root of 3 over the fan-in of 6; PyTorch's own are within 1 over its root.
-    let largest = |weight: &[f32]| weight.iter().fold(0.0f32, |most, value| most.max(value.abs()));
+    let largest = |weight: &[f32]| {
+        weight
+            .iter()
+            .fold(0.0f32, |most, value| most.max(value.abs()))
+    };
     assert!(largest(&stored) > 0.5 && largest(&stored) < 0.5f32.sqrt());
     assert_eq!(parameters("other-seed", "--seed 1"), stored);
     assert_eq!(parameters("said", "--initial file"), stored);
     let seeded = [0, 1].map(|seed| {
-        parameters(&format!("seeded-{seed}"), &format!("--initial seeded --seed {seed}"))
+        parameters(
+            &format!("seeded-{seed}"),
+            &format!("--initial seeded --seed {seed}"),
+        )
     });
     assert!(seeded[0] != seeded[1]);
     for seeded in seeded {
@@ -233,7 +262,9 @@ fn training_begins_at_the_values_of_the_file_unless_the_seed_is_asked_for() {
 }
 
 fn images(data: &Dataset, count: usize) -> [Tensor; 2] {
-    let batch = data.batch(0..count, DType::F32, &Device::Cpu).expect("a batch");
+    let batch = data
+        .batch(0..count, DType::F32, &Device::Cpu)
+        .expect("a batch");
     [batch.images, batch.labels]
 }
 
@@ -250,7 +281,12 @@ fn a_file_of_tensors_is_as_good_as_the_data_set_that_it_was_made_of() {
     let [x, y] = images(&set.train, 300);
     let [x_test, y_test] = images(&set.test, 10_000);
     let data = place.path("data.npz");
-    let tensors = [("x", &x), ("y", &y), ("x_test", &x_test), ("y_test", &y_test)];
+    let tensors = [
+        ("x", &x),
+        ("y", &y),
+        ("x_test", &x_test),
+        ("y_test", &y_test),
+    ];
     Tensor::write_npz(&tensors, &data).expect("writable");
     let common = "--epochs 2 --batch-size 64 --train-examples 200 --weight-decay 1e-3";
     let set = trained(&place, "set", &format!("--model logistic {common}"));
@@ -272,8 +308,11 @@ fn what_files_cannot_do_is_said_before_anything_is_written() {
     let network = place.path("net.onnx").display().to_string();
     let named = format!("name = \"{network}\"");
     let alone = place.path("alone.npz");
-    let [x, y] = [Tensor::zeros((24, 3, 8, 8), DType::F32, &Device::Cpu), Tensor::zeros(24, DType::I64, &Device::Cpu)]
-        .map(|tensor| tensor.expect("zeros"));
+    let [x, y] = [
+        Tensor::zeros((24, 3, 8, 8), DType::F32, &Device::Cpu),
+        Tensor::zeros(24, DType::I64, &Device::Cpu),
+    ]
+    .map(|tensor| tensor.expect("zeros"));
     Tensor::write_npz(&[("x", &x), ("y", &y)], &alone).expect("writable");
     let short = "--epochs 1 --batch-size 4";
     for (good, bad, expected) in [
@@ -282,12 +321,36 @@ fn what_files_cannot_do_is_said_before_anything_is_written() {
             "augmentation = { flip = true, pad = 4 }",
             "train.augmentation changes images of data sets",
         ),
-        (&*data, &*alone.display().to_string(), "has no x_test and y_test"),
-        (&named, "name = \"preresnet-8\"\nconstants = [\"x\"]", "is for ONNX files"),
-        (&named, "name = \"preresnet-8\"\ninitial = \"file\"", "preresnet-8 has no file"),
-        ("train_examples = 18", "train_examples = 21", "from 1 to 20, got 21"),
-        ("[model]", "mean = [0.5]\ndeviation = [0.5]\n[model]", "are for data sets"),
-        ("[data]", "loss = { kind = \"cross-entropy\", label_smoothing = 1.0 }\n[data]", "loss.label_smoothing must be from 0 and below 1"),
+        (
+            &*data,
+            &*alone.display().to_string(),
+            "has no x_test and y_test",
+        ),
+        (
+            &named,
+            "name = \"preresnet-8\"\nconstants = [\"x\"]",
+            "is for ONNX files",
+        ),
+        (
+            &named,
+            "name = \"preresnet-8\"\ninitial = \"file\"",
+            "preresnet-8 has no file",
+        ),
+        (
+            "train_examples = 18",
+            "train_examples = 21",
+            "in 1..=20, got 21",
+        ),
+        (
+            "[model]",
+            "mean = [0.5]\ndeviation = [0.5]\n[model]",
+            "are for data sets",
+        ),
+        (
+            "[data]",
+            "loss = { kind = \"cross-entropy\", label_smoothing = 1.0 }\n[data]",
+            "loss.label_smoothing must be from 0 and below 1",
+        ),
     ] {
         let text = spec.replace(good, bad);
         assert_ne!(text, spec, "{good}");
@@ -297,12 +360,27 @@ fn what_files_cannot_do_is_said_before_anything_is_written() {
     }
     for (line, expected) in [
         (format!("train {network} {short}"), "needs its data"),
-        (format!("train {network} --model mlp {short}"), "cannot be used with"),
+        (
+            format!("train {network} --model mlp {short}"),
+            "cannot be used with",
+        ),
         (format!("train {short}"), "<NETWORK>"),
-        (format!("train {network} --data {network} {short}"), "neither the directory"),
-        (format!("train {network} --data-set mnist {short}"), "takes inputs of shape [3, 8, 8]"),
-        (format!("train {network} --data-set mnist --data {data} {short}"), "--data-set is for data sets"),
-        (format!("train mlp --data {data} {short}"), "mlp does not fit"),
+        (
+            format!("train {network} --data {network} {short}"),
+            "neither the directory",
+        ),
+        (
+            format!("train {network} --data-set mnist {short}"),
+            "takes inputs of shape [3, 8, 8]",
+        ),
+        (
+            format!("train {network} --data-set mnist --data {data} {short}"),
+            "--data-set is for data sets",
+        ),
+        (
+            format!("train vgg-16 --data {data} {short}"),
+            "vgg-16 does not fit",
+        ),
         (format!("train no.onnx --data {data} {short}"), "no.onnx"),
     ] {
         let (code, _, error) = flatness(&line);
