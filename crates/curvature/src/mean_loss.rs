@@ -211,7 +211,7 @@ impl<'a> MeanLoss<'a> {
             let mut tally = Tally::default();
             let mut statistics = self.zero_statistics()?;
             for chunk in &chunks[share] {
-                let Batch { images, labels } = self.batch(examples, chunk)?;
+                let Batch { inputs, labels } = self.batch(examples, chunk)?;
                 let seed = dropout_seed.filter(|_| self.network.has_dropout());
                 let thinned = seed.map(|seed| self.network.thin(seed, chunk.start));
                 let thinned = thinned.transpose()?;
@@ -226,7 +226,7 @@ impl<'a> MeanLoss<'a> {
                 };
                 let point = network.linearize_and_see(
                     &parameters,
-                    &images,
+                    &inputs,
                     &labels,
                     self.loss,
                     self.factor,
@@ -267,8 +267,8 @@ impl<'a> MeanLoss<'a> {
     /// A `theta` of another length, number type or device, or a device error.
     pub fn bytes_per_example(&self, theta: &Tensor) -> Result<usize, Error> {
         let parameters = self.parameters(theta)?;
-        let Batch { images, labels } = self.batch(Selection::All, &(0..1))?;
-        let point = (self.network).linearize(&parameters, &images, &labels, self.loss)?;
+        let Batch { inputs, labels } = self.batch(Selection::All, &(0..1))?;
+        let point = (self.network).linearize(&parameters, &inputs, &labels, self.loss)?;
         Ok(point.with_cotangents()?.bytes())
     }
 

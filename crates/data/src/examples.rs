@@ -340,13 +340,13 @@ impl Examples for LabelledTensors {
     fn gather(&self, indices: &[u32], dtype: DType, device: &Device) -> Result<Batch> {
         check_indices(&self.name, self.len(), indices)?;
         let indices = Tensor::new(indices, self.inputs.device())?;
-        let images = self.inputs.index_select(&indices, 0)?.to_dtype(dtype)?;
+        let inputs = self.inputs.index_select(&indices, 0)?.to_dtype(dtype)?;
         let mut labels = self.labels.index_select(&indices, 0)?;
         if labels.dtype() != DType::U32 {
             labels = labels.to_dtype(dtype)?;
         }
         Ok(Batch {
-            images: images.to_device(device)?,
+            inputs: inputs.to_device(device)?,
             labels: labels.to_device(device)?,
         })
     }

@@ -48,7 +48,7 @@ impl Fixture {
     /// Mean loss and gradient over the examples at `indices`, by autograd.
     fn expected(&self, loss: Loss<'static>, indices: &[u32]) -> (f64, Vec<f64>) {
         let batch = self.data.gather(indices, DType::F64, &Device::Cpu).unwrap();
-        let inputs = batch.images.flatten_from(1).unwrap();
+        let inputs = batch.inputs.flatten_from(1).unwrap();
         let oracle = Autograd {
             widths: WIDTHS.to_vec(),
             activation: Activation::Tanh,
@@ -117,7 +117,7 @@ fn accuracy_is_the_fraction_whose_largest_logit_is_the_labels() {
     } = &fixture;
     let batch = data.batch(0..EXAMPLES, DType::F64, &Device::Cpu).unwrap();
     let views = network.layout().views(theta).unwrap();
-    let logits = network.forward(&views, &batch.images).unwrap();
+    let logits = network.forward(&views, &batch.inputs).unwrap();
     let hits = logits.argmax(1).unwrap().eq(&batch.labels).unwrap();
     let hits = values(&hits).into_iter().sum::<f64>() as usize;
     assert!(hits > 0 && hits < EXAMPLES, "{hits}");

@@ -34,7 +34,7 @@ fn both_forms_give_the_same_examples() {
         let batch = examples.gather(&[2, 0], DType::F64, &Device::Cpu).unwrap();
         assert_eq!(
             batch
-                .images
+                .inputs
                 .get(0)
                 .unwrap()
                 .flatten_all()
@@ -61,7 +61,7 @@ fn labels_of_positions_and_values_are_taken_for_outputs_that_they_fit() {
         (2.0, vec![3, 3])
     );
     let batch = examples.gather(&[0], DType::F32, &Device::Cpu).unwrap();
-    assert_eq!(batch.images.dtype(), DType::F32);
+    assert_eq!(batch.inputs.dtype(), DType::F32);
     assert_eq!(batch.labels.to_vec2::<u32>().unwrap(), [[1, 2, u32::MAX]]);
     assert!(file.examples(&[3]).is_err(), "positions without outputs");
     let values = Tensor::new(&[[0.5f64, 1.0], [2.0, 3.0]], &Device::Cpu).unwrap();
@@ -147,7 +147,7 @@ fn parts_are_examples_of_their_own() {
     let all = file.examples(&[2, 3]).unwrap();
     let inputs = |examples: &dyn Examples| {
         let batch = examples.batch(0..examples.len(), DType::F64, &Device::Cpu);
-        batch.unwrap().images.to_vec2::<f64>().unwrap()
+        batch.unwrap().inputs.to_vec2::<f64>().unwrap()
     };
     let (rest, tail) = all.split_tail(1).unwrap();
     assert_eq!(inputs(&tail), [[6.0, 7.0]]);

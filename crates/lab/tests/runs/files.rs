@@ -265,7 +265,7 @@ fn images(data: &Dataset, count: usize) -> [Tensor; 2] {
     let batch = data
         .batch(0..count, DType::F32, &Device::Cpu)
         .expect("a batch");
-    [batch.images, batch.labels]
+    [batch.inputs, batch.labels]
 }
 
 /// A network of the zoo over a file of what a data set gives it is the same run.
