@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (_, gradient) = mean_loss.gradient(&theta, Selection::All)?;
         theta = (theta - (gradient * 0.02)?)?;
     }
-    let images = data.batch(0..data.len(), DType::F64, &Device::Cpu)?.images;
+    let images = data.batch(0..data.len(), DType::F64, &Device::Cpu)?.inputs;
     let dense = closed_form(&images, &theta)?;
     let trace = dense.trace();
     let frobenius = dense.norm();

@@ -233,7 +233,7 @@ fn linearize<'a>(
 ) -> Result<Linearization<'a>, Error> {
     let batch = mean_loss.batch(Selection::All, range)?;
     let network = mean_loss.network();
-    let (loss, factor) = (mean_loss.loss(), mean_loss.data().loss_factor());
-    let Batch { images, labels } = &batch;
-    Ok(network.linearize_and_see(parameters, images, labels, loss, factor, |_| Ok(()))?)
+    let (loss, factor) = (mean_loss.loss(), mean_loss.factor());
+    let Batch { inputs, labels } = &batch;
+    Ok(network.linearize_and_see(parameters, inputs, labels, loss, factor, |_| Ok(()))?)
 }

@@ -32,7 +32,9 @@ pub struct Settings {
 pub struct MeanLoss<'a> {
     network: &'a Network,
     data: &'a dyn Examples,
-    loss: Loss,
+    loss: Loss<'a>,
+    /// What the loss of an example is multiplied by.
+    factor: f64,
     pub(crate) workers: &'a Workers,
     settings: Settings,
 }
@@ -63,13 +65,13 @@ impl<'a> MeanLoss<'a> {
     /// caller's own thread: the device has one stream.
     ///
     /// # Errors
-    /// [`Error::Fit`] when shapes or classes do not fit, [`Error::BatchSize`],
+    /// [`Error::Fit`] when shapes or classes do not fit, [`Error::Data`] for class weights that do not, [`Error::BatchSize`],
     /// [`Error::SettingsType`] for a number type other than f32 and f64, and [`Error::Elements`] for a batch that is too
     /// large for the device.
     pub fn new(
         network: &'a Network,
         data: &'a dyn Examples,
-        loss: Loss,
+        loss: Loss<'a>,
         workers: &'a Workers,
         settings: Settings,
     ) -> Result<Self, Error> {
@@ -109,6 +111,7 @@ impl<'a> MeanLoss<'a> {
             network,
             data,
             loss,
+            factor: data.loss_factor(loss.class_weights())?,
             workers,
             settings,
         })
@@ -141,8 +144,13 @@ impl<'a> MeanLoss<'a> {
 
     /// The loss of one example.
     #[must_use]
-    pub fn loss(&self) -> Loss {
+    pub fn loss(&self) -> Loss<'a> {
         self.loss
+    }
+
+    /// What the loss of an example is multiplied by.
+    pub(crate) fn factor(&self) -> f64 {
+        self.factor
     }
 
     /// Number type, device and batch size.
@@ -202,7 +210,7 @@ impl<'a> MeanLoss<'a> {
             let mut tally = Tally::default();
             let mut statistics = self.zero_statistics()?;
             for chunk in &chunks[share] {
-                let Batch { images, labels } = self.batch(examples, chunk)?;
+                let Batch { inputs, labels } = self.batch(examples, chunk)?;
                 let seed = dropout_seed.filter(|_| self.network.has_dropout());
                 let thinned = seed.map(|seed| self.network.thin(seed, chunk.start));
                 let thinned = thinned.transpose()?;
@@ -217,10 +225,10 @@ impl<'a> MeanLoss<'a> {
                 };
                 let point = network.linearize_and_see(
                     &parameters,
-                    &images,
+                    &inputs,
                     &labels,
                     self.loss,
-                    self.data.loss_factor(),
+                    self.factor,
                     see,
                 )?;
                 point.add_gradient(sums.pieces())?;
@@ -258,8 +266,8 @@ impl<'a> MeanLoss<'a> {
     /// A `theta` of another length, number type or device, or a device error.
     pub fn bytes_per_example(&self, theta: &Tensor) -> Result<usize, Error> {
         let parameters = self.parameters(theta)?;
-        let Batch { images, labels } = self.batch(Selection::All, &(0..1))?;
-        let point = (self.network).linearize(&parameters, &images, &labels, self.loss)?;
+        let Batch { inputs, labels } = self.batch(Selection::All, &(0..1))?;
+        let point = (self.network).linearize(&parameters, &inputs, &labels, self.loss)?;
         Ok(point.with_cotangents()?.bytes())
     }
 

@@ -83,7 +83,7 @@ impl Model {
         let n = self.data.len();
         let batch = self.data.batch(0..n, DType::F64, &Device::Cpu).unwrap();
         let views = self.network.layout().views(&self.theta).unwrap();
-        let logits = self.network.forward(&views, &batch.images).unwrap();
+        let logits = self.network.forward(&views, &batch.inputs).unwrap();
         let factors: Vec<DMatrix<f64>> = (0..n)
             .map(|example| {
                 let logits = DVector::from_vec(values(&logits.get(example).unwrap()));
@@ -93,7 +93,7 @@ impl Model {
                 DMatrix::from_diagonal(&roots) - p * roots.transpose()
             })
             .collect();
-        let pixels = values(&batch.images);
+        let pixels = values(&batch.inputs);
         let x = DMatrix::from_row_slice(n, pixels.len() / n, &pixels).insert_column(784, 1.0);
         let inner = &x * x.transpose() / n as f64;
         let mut gram = DMatrix::zeros(CLASSES * n, CLASSES * n);

@@ -156,6 +156,10 @@ impl Examples for Augmented {
         self.dataset.classes()
     }
 
+    fn loss_factor(&self, class_weights: Option<&[f64]>) -> Result<f64> {
+        self.dataset.loss_factor(class_weights)
+    }
+
     fn gather(&self, indices: &[u32], dtype: DType, device: &Device) -> Result<Batch> {
         self.dataset.normalised(indices, Some(self), dtype, device)
     }

@@ -19,7 +19,7 @@ use crate::examples::{Examples, check_indices};
 #[derive(Debug, Clone)]
 pub struct Batch {
     /// Inputs (B, ...), of images (B, C, H, W), normalised, in the dtype and on the device asked for.
-    pub images: Tensor,
+    pub inputs: Tensor,
     /// Classes (B), or (B, positions), u32; or values (B, ...) in that dtype; on the same device.
     pub labels: Tensor,
 }
@@ -70,7 +70,7 @@ impl Dataset {
             own.map(u32::from).collect()
         })?;
         Ok(Batch {
-            images,
+            inputs: images,
             labels: Tensor::from_vec(labels, indices.len(), device)?,
         })
     }

@@ -45,11 +45,13 @@ pub trait Examples: Debug + Send + Sync {
         self.has_classes() && self.outputs().len() == 1
     }
 
-    /// What the loss of an example is multiplied by: where positions are ignored, one over the share of all that are not, so
-    /// that the mean over the examples is one over the positions that count.
-    fn loss_factor(&self) -> f64 {
-        1.0
-    }
+    /// What the loss of an example is multiplied by, so that the mean over the examples is that over the labels: one over the
+    /// mean weight of all labels that are classes. An ignored position has the weight zero, any other one, or that of its class in
+    /// `class_weights` (C). That of a [`Subset`](crate::Subset) is that of the whole.
+    ///
+    /// # Errors
+    /// Another number of weights, or none above zero for a class that there is.
+    fn loss_factor(&self, class_weights: Option<&[f64]>) -> Result<f64>;
 
     /// The examples of `range` as `dtype` on `device`.
     ///
@@ -102,9 +104,33 @@ impl Examples for Dataset {
         self.classes()
     }
 
+    fn loss_factor(&self, class_weights: Option<&[f64]>) -> Result<f64> {
+        match class_weights {
+            None => Ok(1.0),
+            Some(weights) => inverse_mean(self.name(), self.len(), &self.class_counts()?, weights),
+        }
+    }
+
     fn gather(&self, indices: &[u32], dtype: DType, device: &Device) -> Result<Batch> {
         self.gather(indices, dtype, device)
     }
+}
+
+/// One over the mean weight of `labels` labels, of which there are `counts` (C) of each class.
+fn inverse_mean(name: &str, labels: usize, counts: &[usize], weights: &[f64]) -> Result<f64> {
+    if weights.len() != counts.len() {
+        let (expected, got) = (counts.len(), weights.len());
+        let expected = format!("{expected} numbers, one for each class");
+        return Err(Error::field(name, "class weights", expected, got));
+    }
+    let each = counts.iter().zip(weights);
+    let total: f64 = each.map(|(&count, weight)| count as f64 * weight).sum();
+    if total.is_finite() && total > 0.0 {
+        return Ok(labels as f64 / total);
+    }
+    let expected = "finite, and above 0 for a class that there is".to_owned();
+    let got = format!("a sum of {total} over the labels");
+    Err(Error::field(name, "class weights", expected, got))
 }
 
 /// `labels` (N), of any integer type and in 0..`classes`, as u32; `name` names them in errors. Floats are
@@ -133,7 +159,8 @@ pub struct LabelledTensors {
     labels: Tensor,
     /// Shape of the outputs that the label of one example is held to.
     outputs: Vec<usize>,
-    loss_factor: f64,
+    /// Labels of each class (C); nothing for values.
+    counts: Vec<usize>,
 }
 
 /// The class of a position that has none, as PyTorch writes it by default.
@@ -208,21 +235,26 @@ impl LabelledTensors {
             inputs: inputs.contiguous()?,
             labels,
             outputs: outputs.to_vec(),
-            loss_factor: 1.0,
+            counts: Vec::new(),
         }
         .counted()
     }
 
-    /// With the factor of its own labels.
+    /// With the counts of its own labels.
     fn counted(mut self) -> Result<Self> {
-        if self.has_classes() && !self.is_classified() {
-            let labels = self.labels.flatten_all()?.to_vec1::<u32>()?;
-            let counted = labels.iter().filter(|&&class| class != u32::MAX).count();
-            if counted == 0 {
+        if self.has_classes() {
+            let mut counts = vec![0; self.classes()];
+            for label in self.labels.flatten_all()?.to_vec1::<u32>()? {
+                // An ignored one is of none.
+                if let Some(count) = counts.get_mut(label as usize) {
+                    *count += 1;
+                }
+            }
+            if counts.iter().all(|&count| count == 0) {
                 let expected = format!("a class at one position at least (all are {IGNORED})");
                 return Err(Error::field(&self.name, "labels", expected, "none"));
             }
-            self.loss_factor = labels.len() as f64 / counted as f64;
+            self.counts = counts;
         }
         Ok(self)
     }
@@ -291,20 +323,30 @@ impl Examples for LabelledTensors {
         self.labels.dtype() == DType::U32
     }
 
-    fn loss_factor(&self) -> f64 {
-        self.loss_factor
+    fn loss_factor(&self, class_weights: Option<&[f64]>) -> Result<f64> {
+        if !self.has_classes() {
+            return Ok(1.0);
+        }
+        let labels = self.labels.elem_count();
+        let ones = vec![1.0; self.counts.len()];
+        inverse_mean(
+            &self.name,
+            labels,
+            &self.counts,
+            class_weights.unwrap_or(&ones),
+        )
     }
 
     fn gather(&self, indices: &[u32], dtype: DType, device: &Device) -> Result<Batch> {
         check_indices(&self.name, self.len(), indices)?;
         let indices = Tensor::new(indices, self.inputs.device())?;
-        let images = self.inputs.index_select(&indices, 0)?.to_dtype(dtype)?;
+        let inputs = self.inputs.index_select(&indices, 0)?.to_dtype(dtype)?;
         let mut labels = self.labels.index_select(&indices, 0)?;
         if labels.dtype() != DType::U32 {
             labels = labels.to_dtype(dtype)?;
         }
         Ok(Batch {
-            images: images.to_device(device)?,
+            inputs: inputs.to_device(device)?,
             labels: labels.to_device(device)?,
         })
     }

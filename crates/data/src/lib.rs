@@ -24,7 +24,7 @@
 //! let order = Order::Shuffled { seed: 0, epoch: 3 };
 //! for indices in order.indices(9_000).chunks(128).take(2) {
 //!     let batch = train.gather(indices, DType::F32, &Device::Cpu)?;
-//!     assert_eq!(batch.images.dims(), [128, 1, 28, 28]);
+//!     assert_eq!(batch.inputs.dims(), [128, 1, 28, 28]);
 //! }
 //! # Ok::<(), flatness_data::Error>(())
 //! ```

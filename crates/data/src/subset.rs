@@ -87,8 +87,8 @@ impl Examples for Subset<'_> {
         self.examples.has_classes()
     }
 
-    fn loss_factor(&self) -> f64 {
-        self.examples.loss_factor()
+    fn loss_factor(&self, class_weights: Option<&[f64]>) -> Result<f64> {
+        self.examples.loss_factor(class_weights)
     }
 
     fn gather(&self, indices: &[u32], dtype: DType, device: &Device) -> Result<Batch> {

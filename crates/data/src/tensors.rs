@@ -26,6 +26,7 @@ pub struct TensorFile {
     name: String,
     train: Pair,
     test: Option<Pair>,
+    beside: Option<Tensor>,
     digest: String,
 }
 
@@ -53,13 +54,21 @@ impl TensorFile {
     /// [`Error::Io`], and [`Error::Tensors`] for bytes of another form, a tensor that is missing, of a type that is not taken or
     /// of another kind than its counterpart.
     pub fn read(path: &Path) -> Result<Self> {
+        Self::read_beside(path, None)
+    }
+
+    /// The same with the tensor called `beside`, such as weights of classes.
+    ///
+    /// # Errors
+    /// As [`TensorFile::read`].
+    pub fn read_beside(path: &Path, beside: Option<&str>) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|source| Error::Io {
             action: "read",
             path: path.to_owned(),
             source,
         })?;
         let digest = format!("{:x}", Sha256::digest(&bytes));
-        let (train, test) = splits(bytes).map_err(|reason| Error::Tensors {
+        let (train, test, beside) = splits(bytes, beside).map_err(|reason| Error::Tensors {
             path: path.to_owned(),
             reason,
         })?;
@@ -67,6 +76,7 @@ impl TensorFile {
             name: path.display().to_string(),
             train,
             test,
+            beside,
             digest,
         })
     }
@@ -96,6 +106,12 @@ impl TensorFile {
             .map(|pair| &pair.y)
     }
 
+    /// The tensor that was read beside them.
+    #[must_use]
+    pub fn beside(&self) -> Option<&Tensor> {
+        self.beside.as_ref()
+    }
+
     /// The examples of a network whose outputs have this shape (one example).
     ///
     /// # Errors
@@ -117,14 +133,17 @@ impl TensorFile {
     }
 }
 
-/// The pairs of a file.
-fn splits(bytes: Vec<u8>) -> std::result::Result<(Pair, Option<Pair>), String> {
+/// Training pair, test pair, and the tensor called `beside`.
+type Splits = (Pair, Option<Pair>, Option<Tensor>);
+
+/// What there is in a file.
+fn splits(bytes: Vec<u8>, beside: Option<&str>) -> std::result::Result<Splits, String> {
     let tensors = if bytes.starts_with(b"PK") {
-        of_archive(&bytes)?
+        of_archive(&bytes, beside)?
     } else {
-        of_safetensors(bytes)?
+        of_safetensors(bytes, beside)?
     };
-    let ([x, y], [x_test, y_test]) = tensors;
+    let ([x, y], [x_test, y_test], beside) = tensors;
     let train = pair(["x", "y"], &x, &y)?;
     let test = match (x_test, y_test) {
         (Some(x), Some(y)) => Some(pair(["x_test", "y_test"], &x, &y)?),
@@ -151,7 +170,7 @@ fn splits(bytes: Vec<u8>) -> std::result::Result<(Pair, Option<Pair>), String> {
             ));
         }
     }
-    Ok((train, test))
+    Ok((train, test, beside))
 }
 
 /// Inputs as floats with as many labels; `names` name them in errors.
@@ -235,12 +254,13 @@ fn floats(tensor: &Tensor) -> std::result::Result<Tensor, String> {
 const MISSING: &str =
     "the inputs x (N, ...) and the labels y (N, ...) are taken; save them under these names";
 
-/// `x` and `y`, and `x_test` and `y_test` where they are there.
-type Named = ([Tensor; 2], [Option<Tensor>; 2]);
+/// `x` and `y`, `x_test` and `y_test` where they are there, and what is asked for beside them.
+type Named = ([Tensor; 2], [Option<Tensor>; 2], Option<Tensor>);
 
 /// The tensors of these names by `tensor`, of a file that holds `known`.
 fn named(
     known: &[String],
+    beside: Option<&str>,
     mut tensor: impl FnMut(&str) -> std::result::Result<Tensor, String>,
 ) -> std::result::Result<Named, String> {
     let is_there = |name: &str| known.iter().any(|known| known == name);
@@ -248,12 +268,19 @@ fn named(
         let known = known.join(", ");
         return Err(format!("holds no {name} but {known}; {MISSING}"));
     }
+    if let Some(name) = beside.filter(|name| !is_there(name)) {
+        let known = known.join(", ");
+        return Err(format!(
+            "holds no {name} but {known}; save it under that name"
+        ));
+    }
     let train = [tensor("x")?, tensor("y")?];
     let mut of_test = |name: &str| is_there(name).then(|| tensor(name)).transpose();
-    Ok((train, [of_test("x_test")?, of_test("y_test")?]))
+    let test = [of_test("x_test")?, of_test("y_test")?];
+    Ok((train, test, beside.map(tensor).transpose()?))
 }
 
-fn of_safetensors(bytes: Vec<u8>) -> std::result::Result<Named, String> {
+fn of_safetensors(bytes: Vec<u8>, beside: Option<&str>) -> std::result::Result<Named, String> {
     if let Some(form) = magic::name(&bytes).filter(|form| !form.contains("safetensors")) {
         return Err(format!("is {form}; {MISSING} in a safetensors or npz file"));
     }
@@ -261,19 +288,19 @@ fn of_safetensors(bytes: Vec<u8>) -> std::result::Result<Named, String> {
     let file =
         file.map_err(|error| format!("is not a whole safetensors file ({error}); save it again"))?;
     let names: Vec<String> = file.tensors().into_iter().map(|(name, _)| name).collect();
-    named(&names, |name| {
+    named(&names, beside, |name| {
         file.load(name, &Device::Cpu)
             .map_err(|error| error.to_string())
     })
 }
 
-fn of_archive(bytes: &[u8]) -> std::result::Result<Named, String> {
+fn of_archive(bytes: &[u8], beside: Option<&str>) -> std::result::Result<Named, String> {
     let mut archive = Archive::open(bytes).map_err(|error| error.to_string())?;
     let names: Vec<String> = archive
         .names()
         .map(|name| name.trim_end_matches(".npy").to_owned())
         .collect();
-    named(&names, |name| {
+    named(&names, beside, |name| {
         let member = archive
             .member(&format!("{name}.npy"))
             .map_err(|error| error.to_string())?;

@@ -31,15 +31,15 @@ impl Precision {
 
 /// The network whose curvature is measured, and θ (P).
 #[derive(Debug)]
-pub(crate) struct Point {
+pub(crate) struct Point<'a> {
     pub(crate) network: Network,
-    loss: Loss,
+    loss: Loss<'a>,
     pub(crate) theta: Tensor,
 }
 
-impl Point {
+impl<'a> Point<'a> {
     pub(crate) fn new(
-        subject: &Subject<'_>,
+        subject: &Subject<'a>,
         batch_norm: BatchNorm,
         precision: Precision,
     ) -> Result<Self, Error> {
@@ -60,12 +60,12 @@ impl Point {
         })
     }
 
-    pub(crate) fn mean_loss<'a>(
-        &'a self,
-        examples: &'a dyn Examples,
+    pub(crate) fn mean_loss<'s>(
+        &'s self,
+        examples: &'s dyn Examples,
         batch_size: usize,
-        resources: &Resources<'a>,
-    ) -> Result<MeanLoss<'a>, Error> {
+        resources: &Resources<'s>,
+    ) -> Result<MeanLoss<'s>, Error> {
         let settings = Settings {
             dtype: self.theta.dtype(),
             device: resources.device.clone(),

@@ -66,7 +66,7 @@ pub struct Subject<'a> {
     /// The whole split, of which the request may take a part.
     pub examples: &'a dyn Examples,
     /// Loss of an example.
-    pub loss: Loss,
+    pub loss: Loss<'a>,
     /// L2 coefficient of the training, of the loss that `keskar-ball` climbs; 0 where none is known.
     pub weight_decay: f64,
 }

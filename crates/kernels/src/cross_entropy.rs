@@ -36,7 +36,21 @@ pub struct Evaluation {
 /// Evaluates the loss at `logits` (B, C) for `labels` (B), u32 class indices.
 pub fn evaluate(logits: &Tensor, labels: &Tensor) -> Result<Evaluation> {
     expect_labels(logits, labels)?;
-    by_path!(logits, evaluate(logits, labels))
+    by_path!(logits, evaluate(logits, labels, None))
+}
+
+/// The same with the loss and the residual of each example multiplied by its own of `factors` (B), in the number type of the
+/// logits.
+pub fn evaluate_weighted(logits: &Tensor, labels: &Tensor, factors: &Tensor) -> Result<Evaluation> {
+    expect_labels(logits, labels)?;
+    if factors.dims() != labels.dims() {
+        bail!(
+            "expected factors {:?}, got {:?}",
+            labels.dims(),
+            factors.dims()
+        );
+    }
+    by_path!(logits, evaluate(logits, labels, Some(factors)))
 }
 
 /// Examples whose label has one of the largest logits.

@@ -119,7 +119,7 @@ impl Instrument<'_> {
             weights,
             initial: Some(&self.initial.theta),
             examples: self.splits.get(self.request.split)?.as_ref(),
-            loss: self.model.loss,
+            loss: self.model.loss.loss(),
             weight_decay: self.weight_decay,
         })
     }

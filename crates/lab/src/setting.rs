@@ -8,14 +8,14 @@ use flatness_curvature::{MeanLoss, Settings};
 use flatness_data::Examples;
 use flatness_engine::{JournalFile, Resources, Weights};
 use flatness_kernels::free_memory;
-use flatness_layers::{Loss, Network, Workers};
+use flatness_layers::{Network, Workers};
 use flatness_records::{
     BatchNorm, Dtype, InitialSpec, ModelRecord, ModelSpec, NetworkFile, Spec, Streams,
 };
 
 use crate::architecture::Architecture;
 use crate::arguments::Computing;
-use crate::loss::loss;
+use crate::loss::ResolvedLoss;
 use crate::source::{self, Splits};
 use crate::{device, environment, ranks};
 
@@ -127,9 +127,9 @@ impl Task {
         let architecture = Architecture::find(name, constants)?;
         let streams = Streams::new(spec.seed);
         let splits = source::load(&spec.data, spec.loss.as_ref(), streams, data, &architecture)?;
-        let loss = loss(&splits.loss);
+        let (examples, loss) = (splits.train.as_ref(), splits.loss.clone());
         Ok(Self {
-            model: Model::new(&architecture, &spec.model, splits.train.as_ref(), loss)?,
+            model: Model::new(&architecture, &spec.model, examples, loss)?,
             notes: architecture.notes(),
             splits,
         })
@@ -142,7 +142,7 @@ pub(crate) struct Model {
     /// The file that it was read from.
     pub(crate) file: Option<NetworkFile>,
     /// Loss of an example.
-    pub(crate) loss: Loss,
+    pub(crate) loss: ResolvedLoss,
     /// As it is trained: batch-norm takes the statistics of the batch.
     pub(crate) network: Network,
     pub(crate) dtype: Dtype,
@@ -156,7 +156,7 @@ impl Model {
         architecture: &Architecture,
         spec: &ModelSpec,
         examples: &dyn Examples,
-        loss: Loss,
+        loss: ResolvedLoss,
     ) -> Result<Self> {
         let network = architecture.network(examples)?;
         let stored = match spec.initial {
@@ -209,7 +209,7 @@ impl Model {
 
     /// The mean loss over `examples` of `network`, one of this model's.
     pub(crate) fn mean_loss<'a>(
-        &self,
+        &'a self,
         network: &'a Network,
         examples: &'a dyn Examples,
         machine: &'a Machine,
@@ -223,7 +223,7 @@ impl Model {
         Ok(MeanLoss::new(
             network,
             examples,
-            self.loss,
+            self.loss.loss(),
             &machine.workers,
             settings,
         )?)

@@ -8,11 +8,11 @@ use flatness_data::{
     Dataset, Divisible, EmbeddedMnist, Error, Examples, LabelledTensors, Loaded, Normalization,
     Set, TensorFile,
 };
-use flatness_records::{DataRecord, DataSpec, LossSpec, Split, Streams, SubsetSpec};
+use flatness_records::{ClassWeights, DataRecord, DataSpec, LossSpec, Split, Streams, SubsetSpec};
 
 use crate::architecture::Architecture;
 use crate::environment;
-use crate::loss::check_labels;
+use crate::loss::{ResolvedLoss, check_labels, class_weights, numbers};
 use crate::output::say;
 
 /// The splits of a data set, and the loss that their labels are for.
@@ -22,7 +22,7 @@ pub(crate) struct Splits {
     pub(crate) test: Option<Arc<dyn Examples>>,
     /// The training examples, where they are images that can be changed at random.
     pub(crate) images: Option<Dataset>,
-    pub(crate) loss: LossSpec,
+    pub(crate) loss: ResolvedLoss,
     record: DataRecord,
     /// What a measurement over a split depends on: the examples and what becomes of their bytes.
     pub(crate) identity: String,
@@ -58,9 +58,9 @@ pub(crate) fn has_tensors(path: &Path) -> bool {
     TensorFile::is_one(path) && !Set::is_packed(path)
 }
 
-/// Whether the set that `spec` names is a file of tensors.
-pub(crate) fn is_tensors(spec: &DataSpec) -> bool {
-    has_tensors(Path::new(&spec.set))
+/// Whether the data `set` is a file of tensors.
+pub(crate) fn is_tensors(set: &str) -> bool {
+    has_tensors(Path::new(set))
 }
 
 /// Reads the data that `spec` names for a network of this `architecture`, with this `loss` or the usual one of their labels: a
@@ -73,12 +73,19 @@ pub(crate) fn load(
     at: Option<&Path>,
     architecture: &Architecture,
 ) -> Result<Splits> {
-    if is_tensors(spec) {
+    let splits = if is_tensors(&spec.set) {
         let path = at.unwrap_or(Path::new(&spec.set));
-        return of_tensors(&TensorFile::read(path)?, spec, loss, streams, architecture);
+        of_tensors(path, spec, loss, streams, architecture)
+    } else {
+        let loaded = read(spec, at, architecture.zoo().unwrap_or_default())?;
+        of_images(loaded, spec, loss, streams)
+    }?;
+    // Weights that a split has no label for are refused before any work.
+    let parts = [&splits.validation, &splits.test];
+    for split in std::iter::once(&splits.train).chain(parts.into_iter().flatten()) {
+        split.loss_factor(splits.loss.loss().class_weights())?;
     }
-    let loaded = read(spec, at, architecture.zoo().unwrap_or_default())?;
-    of_images(loaded, spec, loss, streams)
+    Ok(splits)
 }
 
 /// Everything there is of that data set.
@@ -105,17 +112,19 @@ pub(crate) fn read(spec: &DataSpec, directory: Option<&Path>, model: &str) -> Re
 
 /// What was found, or how to get what is absent from the cache directory.
 fn at_hand<T>(found: flatness_data::Result<T>, set: Set, directory: Option<&Path>) -> Result<T> {
-    let how = match set {
+    let fetch = |to: &str| match set {
         Set::Idx => String::new(),
-        _ => format!("`flatness data fetch {set}` gets it, or "),
+        _ => format!("`flatness data fetch {set}{to}` gets it, or "),
     };
     found.map_err(|error| match (&error, directory) {
         (Error::Absent { .. }, None) => anyhow::Error::new(error).context(format!(
-            "no complete {set} at hand; {how}--data names its directory"
+            "no complete {set} at hand; {}--data names its directory",
+            fetch("")
         )),
         (_, Some(directory)) if !directory.exists() => anyhow!(
-            "there is no directory {}; {how}name that of the data",
-            directory.display()
+            "there is no directory {}; {}name that of the data",
+            directory.display(),
+            fetch(" --to DIR")
         ),
         _ => error.into(),
     })
@@ -160,7 +169,15 @@ fn of_images(
         deviation: normalization.deviation().to_vec(),
     };
     Ok(Splits {
-        loss: loss.cloned().unwrap_or_else(|| LossSpec::usual(true)),
+        loss: ResolvedLoss::new(
+            loss.cloned().unwrap_or_else(|| LossSpec::usual(true)),
+            &[train.classes()],
+            |name| {
+                bail!(
+                    "the class weights {name} would be in a file of tensors, and the data are none; give numbers"
+                )
+            },
+        )?,
         identity: format!("{} {:?} {normalization:?}", record.digest, spec.subset),
         images: Some(train.clone()),
         train: Arc::new(train),
@@ -172,12 +189,19 @@ fn of_images(
 
 /// The splits that `spec` makes of a file of tensors.
 fn of_tensors(
-    file: &TensorFile,
+    path: &Path,
     spec: &DataSpec,
     loss: Option<&LossSpec>,
     streams: Streams,
     architecture: &Architecture,
 ) -> Result<Splits> {
+    let weights = loss
+        .and_then(class_weights)
+        .and_then(|weights| match weights {
+            ClassWeights::Tensor(name) => Some(name.as_str()),
+            ClassWeights::Numbers(_) => None,
+        });
+    let file = TensorFile::read_beside(path, weights)?;
     let name = file.name();
     if spec.mean.is_some() {
         bail!(
@@ -192,6 +216,11 @@ fn of_tensors(
         check_labels(name, labels, &loss)?;
     }
     let outputs = architecture.outputs();
+    let tensor = |name: &str| match file.beside() {
+        Some(tensor) => numbers(name, tensor),
+        None => bail!("the class weights {name} are not there"),
+    };
+    let loss = ResolvedLoss::new(loss, &outputs, tensor)?;
     let (train, validation) = divide(file.examples(&outputs)?, spec, streams)?;
     let test = file.test_examples(&outputs)?;
     let count = |split: &Option<LabelledTensors>| split.as_ref().map_or(0, Examples::len);

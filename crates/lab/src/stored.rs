@@ -6,11 +6,11 @@ use anyhow::{Result, bail};
 use candle_core::DType;
 use flatness_data::Examples;
 use flatness_engine::Weights;
-use flatness_layers::Loss;
 use flatness_models::checkpoint::{self, Checkpoint};
 use flatness_records::{BatchNorm, Dtype, ModelSpec};
 
 use crate::architecture::{self, Architecture};
+use crate::loss::ResolvedLoss;
 use crate::setting::Model;
 
 /// What a file holds.
@@ -71,7 +71,7 @@ impl Stored {
     pub(crate) fn network(
         self,
         examples: &dyn Examples,
-        loss: Loss,
+        loss: ResolvedLoss,
         dtype: Option<Dtype>,
         batch_norm: BatchNorm,
     ) -> Result<Weighted> {

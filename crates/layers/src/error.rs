@@ -89,6 +89,16 @@ pub enum Error {
         /// Smoothing asked for.
         got: f64,
     },
+    /// Class weights that are none, or not one for each class.
+    #[error(
+        "class weights must be {classes} finite numbers of at least 0, one for each class, got {got:?}"
+    )]
+    ClassWeights {
+        /// Number of classes.
+        classes: usize,
+        /// Weights asked for.
+        got: Vec<f64>,
+    },
     /// No worker threads.
     #[error("cannot start {threads} worker threads: {reason}")]
     Workers {

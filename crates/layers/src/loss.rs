@@ -8,7 +8,11 @@
 //!
 //! with p = softmax(z) and s = 1 / (1 + exp(-z)). q is what the label says: values of its own that sum to one for
 //! cross-entropy, such as soft labels or the targets of a regression, or y, the one-hot vector of a class; with label smoothing
-//! q = (1 - s) y + s / C (Szegedy et al. 2016, section 7).
+//! q = (1 - s) y + s / C (Szegedy et al. 2016, section 7). Class weights w multiply its terms, so that with a = w ⊙ q and m = Σ a
+//!
+//! ```text
+//! weighted cross-entropy  l = -Σ a log softmax(z)          ∂l = m p - a     ∂²l = m (diag(p) - p pᵀ)
+//! ```
 //!
 //! An output of several positions, (T, C) or more, has a class at each; the last axis is that of the classes. The loss of an
 //! example is then the mean over its positions, where one whose class is [`IGNORED`] counts as zero. Squared error and binary
@@ -25,12 +29,19 @@ pub const IGNORED: u32 = u32::MAX;
 
 /// Loss of one example as a function of its outputs and label.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Loss {
+pub enum Loss<'w> {
     /// Softmax cross-entropy in nats.
     CrossEntropy,
     /// Cross-entropy to smoothed labels, in nats.
     LabelSmoothing {
         /// s, the weight of the uniform distribution; from 0, and below 1.
+        smoothing: f64,
+    },
+    /// Cross-entropy in nats whose terms have the weights of their classes.
+    ClassWeights {
+        /// w, one for each class, from 0.
+        weights: &'w [f64],
+        /// s, as in label smoothing.
         smoothing: f64,
     },
     /// Half the squared distance to the label.
@@ -53,8 +64,8 @@ pub struct LossPoint {
 /// ∂²l of the outputs, without the weight.
 #[derive(Debug, Clone)]
 enum Curvature {
-    /// diag(p) - p pᵀ of the probabilities p (rows, C).
-    Softmax(Tensor),
+    /// m (diag(p) - p pᵀ) of the probabilities p (rows, C) and m (rows), if it is not one.
+    Softmax(Tensor, Option<Tensor>),
     /// diag(d) of d (B, output shape).
     Diagonal(Tensor),
     Identity,
@@ -71,13 +82,35 @@ enum Labels {
 /// Σ l of rows of outputs (R, C), ∂l (R, C), and ∂²l.
 type Rows = (f64, Tensor, Curvature);
 
-impl Loss {
+impl<'w> Loss<'w> {
+    /// The weights of the classes, where there are any.
+    #[must_use]
+    pub fn class_weights(self) -> Option<&'w [f64]> {
+        match self {
+            Self::ClassWeights { weights, .. } => Some(weights),
+            _ => None,
+        }
+    }
+
+    /// s of label smoothing, 0 without.
+    fn smoothing(self) -> Result<f64, Error> {
+        match self {
+            Self::LabelSmoothing { smoothing } | Self::ClassWeights { smoothing, .. } => {
+                match (0.0..1.0).contains(&smoothing) {
+                    true => Ok(smoothing),
+                    false => Err(Error::Smoothing { got: smoothing }),
+                }
+            }
+            _ => Ok(0.0),
+        }
+    }
+
     /// Evaluates the loss at `outputs` (B, ..., C) for `labels`: u32 class indices (B, ...), or values in the shape and the
     /// number type of the outputs.
     ///
     /// # Errors
     /// [`Error::Shape`] and [`Error::NumberType`] for outputs or labels that do not fit, a class that
-    /// is not below C, [`Error::Smoothing`], or a device error.
+    /// is not below C, [`Error::Smoothing`], [`Error::ClassWeights`], or a device error.
     pub fn evaluate(self, outputs: &Tensor, labels: &Tensor) -> Result<LossPoint, Error> {
         expect_float("outputs", outputs)?;
         let examples = outputs.dims().first().copied().unwrap_or(0);
@@ -128,17 +161,11 @@ impl Loss {
         match (self, labels) {
             (Self::CrossEntropy, Labels::Classes(labels)) => {
                 let evaluation = cross_entropy::evaluate(outputs, labels)?;
-                let curvature = Curvature::Softmax(evaluation.probabilities);
+                let curvature = Curvature::Softmax(evaluation.probabilities, None);
                 Ok((evaluation.loss_sum, evaluation.residual, curvature))
             }
             (Self::CrossEntropy | Self::LabelSmoothing { .. }, labels) => {
-                let smoothing = match self {
-                    Self::LabelSmoothing { smoothing } if !(0.0..1.0).contains(&smoothing) => {
-                        return Err(Error::Smoothing { got: smoothing });
-                    }
-                    Self::LabelSmoothing { smoothing } => smoothing,
-                    _ => 0.0,
-                };
+                let smoothing = self.smoothing()?;
                 let nearest = match labels {
                     Labels::Classes(labels) => labels.clone(),
                     Labels::Values(values) => values.argmax(D::Minus1)?,
@@ -157,7 +184,32 @@ impl Loss {
                 };
                 let sum = evaluation.loss_sum + total(&(&deviation * outputs)?)?;
                 let gradient = (evaluation.residual + deviation)?;
-                Ok((sum, gradient, Curvature::Softmax(evaluation.probabilities)))
+                let curvature = Curvature::Softmax(evaluation.probabilities, None);
+                Ok((sum, gradient, curvature))
+            }
+            (Self::ClassWeights { weights, .. }, labels) => {
+                let smoothing = self.smoothing()?;
+                let is_weight = |weight: &f64| weight.is_finite() && *weight >= 0.0;
+                if weights.len() != classes || !weights.iter().all(is_weight) {
+                    let got = weights.to_vec();
+                    return Err(Error::ClassWeights { classes, got });
+                }
+                let weights = Tensor::new(weights, outputs.device())?.to_dtype(outputs.dtype())?;
+                let q = values()?.affine(1.0 - smoothing, smoothing / classes as f64)?;
+                let a = q.broadcast_mul(&weights)?;
+                let m = a.sum(D::Minus1)?;
+                let nearest = match labels {
+                    Labels::Classes(labels) => labels.clone(),
+                    Labels::Values(_) => a.argmax(D::Minus1)?,
+                };
+                // -Σ a log p = -m log p_y + Σ (m y - a) z.
+                let evaluation = cross_entropy::evaluate_weighted(outputs, &nearest, &m)?;
+                let nearest = cross_entropy::one_hot(&nearest, classes, outputs)?;
+                let deviation = (nearest.broadcast_mul(&m.unsqueeze(1)?)? - a)?;
+                let sum = evaluation.loss_sum + total(&(&deviation * outputs)?)?;
+                let gradient = (evaluation.residual + deviation)?;
+                let curvature = Curvature::Softmax(evaluation.probabilities, Some(m));
+                Ok((sum, gradient, curvature))
             }
             (Self::SquaredError, _) => {
                 let gradient = (outputs - values()?)?;
@@ -199,12 +251,25 @@ impl Loss {
         let placed = |rows: &Tensor| zeros.index_add(&kept, rows, 0);
         let curvature = match curvature {
             // A row of zeros has no curvature.
-            Curvature::Softmax(probabilities) => Curvature::Softmax(placed(&probabilities)?),
+            Curvature::Softmax(p, m) => {
+                let zeros = outputs.narrow(1, 0, 1)?.zeros_like()?.squeeze(1)?;
+                let m = m.map(|m| zeros.index_add(&kept, &m, 0)).transpose()?;
+                Curvature::Softmax(placed(&p)?, m)
+            }
             Curvature::Diagonal(diagonal) => Curvature::Diagonal(placed(&diagonal)?),
             Curvature::Identity => Curvature::Diagonal(placed(&gradient.ones_like()?)?),
         };
         Ok((sum, placed(&gradient)?, curvature))
     }
+}
+
+/// m (diag(p) - p pᵀ) ż for every vector of `block` ż (rows, V, C).
+fn softmax_product(p: &Tensor, m: Option<&Tensor>, block: &Tensor) -> Result<Tensor, Error> {
+    let product = cross_entropy::hessian_product(p, block)?;
+    Ok(match m {
+        None => product,
+        Some(m) => product.broadcast_mul(&m.reshape((m.elem_count(), 1, 1))?)?,
+    })
 }
 
 /// `weight` times `tensor`; with weight 1 the tensor itself.
@@ -248,17 +313,17 @@ impl LossPoint {
     pub fn hessian_product(&self, block: &Tensor) -> Result<Tensor, Error> {
         self.expect_block("tangents of the outputs", block)?;
         let product = match &self.curvature {
-            Curvature::Softmax(probabilities) if block.rank() == 3 => {
-                cross_entropy::hessian_product(probabilities, block)?
+            Curvature::Softmax(probabilities, m) if block.rank() == 3 => {
+                softmax_product(probabilities, m.as_ref(), block)?
             }
-            Curvature::Softmax(probabilities) => {
+            Curvature::Softmax(probabilities, m) => {
                 // (B, V, positions, C), and the axis of vectors behind that of rows.
                 let (rows, classes) = probabilities.dims2()?;
                 let (batch, vectors) = (block.dim(0)?, block.dim(1)?);
                 let by_row = block.reshape((batch, vectors, rows / batch.max(1), classes))?;
                 let by_row = by_row.transpose(1, 2)?.contiguous()?;
                 let by_row = by_row.reshape((rows, vectors, classes))?;
-                let product = cross_entropy::hessian_product(probabilities, &by_row)?;
+                let product = softmax_product(probabilities, m.as_ref(), &by_row)?;
                 let product = product.reshape((batch, rows / batch.max(1), vectors, classes))?;
                 product
                     .transpose(1, 2)?
@@ -295,9 +360,10 @@ impl LossPoint {
     /// Tensors it keeps.
     pub(crate) fn tensors(&self) -> impl Iterator<Item = &Tensor> {
         let curvature = match &self.curvature {
-            Curvature::Softmax(kept) | Curvature::Diagonal(kept) => Some(kept),
-            Curvature::Identity => None,
+            Curvature::Softmax(p, m) => [Some(p), m.as_ref()],
+            Curvature::Diagonal(kept) => [Some(kept), None],
+            Curvature::Identity => [None, None],
         };
-        std::iter::once(&self.gradient).chain(curvature)
+        std::iter::once(&self.gradient).chain(curvature.into_iter().flatten())
     }
 }

@@ -232,7 +232,7 @@ impl Network {
         parameters: &[Tensor],
         inputs: &Tensor,
         labels: &Tensor,
-        loss: Loss,
+        loss: Loss<'_>,
     ) -> Result<Linearization<'n>, Error> {
         self.linearize_and_see(parameters, inputs, labels, loss, 1.0, |_| Ok(()))
     }
@@ -246,7 +246,7 @@ impl Network {
         parameters: &[Tensor],
         inputs: &Tensor,
         labels: &Tensor,
-        loss: Loss,
+        loss: Loss<'_>,
         factor: f64,
         see: impl FnOnce(&Tensor) -> Result<(), Error>,
     ) -> Result<Linearization<'n>, Error> {

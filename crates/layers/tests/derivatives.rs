@@ -19,6 +19,9 @@ const DIFFERENCES: f64 = 1e-9;
 /// Of the networks for images.
 const SEED: u64 = 11;
 
+/// Of at most four classes.
+const WEIGHTS: &[f64] = &[2.0, 0.5, 1.0, 0.25];
+
 /// Logistic regression, one and two hidden layers, all activations and losses.
 fn fully_connected() -> Vec<(Problem, Box<dyn Oracle>)> {
     let mut problems: Vec<(Problem, Box<dyn Oracle>)> = Vec::new();
@@ -29,6 +32,10 @@ fn fully_connected() -> Vec<(Problem, Box<dyn Oracle>)> {
                 Loss::SquaredError,
                 Loss::BinaryCrossEntropy,
                 Loss::LabelSmoothing { smoothing: 0.2 },
+                Loss::ClassWeights {
+                    weights: &WEIGHTS[..widths[widths.len() - 1]],
+                    smoothing: 0.1,
+                },
             ] {
                 let oracle = Autograd {
                     widths: widths.to_vec(),

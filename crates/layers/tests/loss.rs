@@ -4,10 +4,18 @@ use candle_core::{DType, Device, Tensor};
 use flatness_layers::{Error, IGNORED, Loss, LossPoint};
 use flatness_testkit::{assert_close, assert_small, finite_difference, gaussian, labels, values};
 
-const LOSSES: [Loss; 5] = [
+const LOSSES: [Loss; 7] = [
     Loss::CrossEntropy,
     Loss::LabelSmoothing { smoothing: 0.1 },
     Loss::LabelSmoothing { smoothing: 0.7 },
+    Loss::ClassWeights {
+        weights: &[0.5, 3.0, 0.0],
+        smoothing: 0.0,
+    },
+    Loss::ClassWeights {
+        weights: &[0.25, 1.0, 2.0],
+        smoothing: 0.3,
+    },
     Loss::SquaredError,
     Loss::BinaryCrossEntropy,
 ];
@@ -21,7 +29,7 @@ fn one_hot(labels: &[u32]) -> Vec<f64> {
     labels.iter().flat_map(row).collect()
 }
 
-/// Σ −Σ q log softmax(z), where q = y or (1 − s) y + s / C, Σ ½ ‖z − y‖² or Σ −Σ y log s + (1 − y) log (1 − s), where
+/// Σ −Σ w q log softmax(z), where q = y or (1 − s) y + s / C and w = 1 or the weight of the class, Σ ½ ‖z − y‖² or Σ −Σ y log s + (1 − y) log (1 − s), where
 /// s = 1 / (1 + exp −z), from the definitions.
 fn formula(loss: Loss, logits: &[f64], labels: &[u32]) -> f64 {
     formula_of_values(loss, logits, &one_hot(labels))
@@ -31,12 +39,16 @@ fn formula_of_values(loss: Loss, logits: &[f64], values: &[f64]) -> f64 {
     let mut sum = 0.0;
     for (z, y) in logits.chunks(CLASSES).zip(values.chunks(CLASSES)) {
         let normalizer = z.iter().map(|z| z.exp()).sum::<f64>().ln();
-        for (&z, &y) in z.iter().zip(y) {
+        for (class, (&z, &y)) in z.iter().zip(y).enumerate() {
             sum += match loss {
                 Loss::CrossEntropy => -y * (z - normalizer),
                 Loss::LabelSmoothing { smoothing } => {
                     let q = (1.0 - smoothing) * y + smoothing / CLASSES as f64;
                     -q * (z - normalizer)
+                }
+                Loss::ClassWeights { weights, smoothing } => {
+                    let q = (1.0 - smoothing) * y + smoothing / CLASSES as f64;
+                    -weights[class] * q * (z - normalizer)
                 }
                 Loss::SquaredError => 0.5 * (z - y).powi(2),
                 Loss::BinaryCrossEntropy => {
@@ -249,6 +261,33 @@ fn without_smoothing_labels_are_themselves_and_other_smoothings_are_errors() {
         let error = smoothed(smoothing).unwrap_err();
         assert!(matches!(error, Error::Smoothing { .. }), "{error}");
     }
+}
+
+#[test]
+fn weights_of_one_are_none_and_what_are_no_weights_are_errors() {
+    let logits = gaussian((EXAMPLES, CLASSES), 1);
+    let labels = labels(EXAMPLES, CLASSES as u32, 2);
+    let at = |loss: Loss<'_>| loss.evaluate(&logits, &labels);
+    let smoothing = 0.3;
+    let weights = &[1.0; CLASSES];
+    let pairs = [
+        (Loss::CrossEntropy, 0.0),
+        (Loss::LabelSmoothing { smoothing }, smoothing),
+    ];
+    for (plain, smoothing) in pairs {
+        let ones = at(Loss::ClassWeights { weights, smoothing }).unwrap();
+        let plain = at(plain).unwrap();
+        assert_close("loss", &[ones.sum()], &[plain.sum()], 1e-14);
+        let gradients = [&ones, &plain].map(|point| values(point.gradient()));
+        assert_close("gradient", &gradients[0], &gradients[1], 1e-14);
+    }
+    for weights in [&[1.0, 1.0][..], &[1.0, -1.0, 1.0], &[f64::NAN, 1.0, 1.0]] {
+        let error = at(Loss::ClassWeights { weights, smoothing }).unwrap_err();
+        assert!(matches!(error, Error::ClassWeights { .. }), "{error}");
+    }
+    let smoothing = 1.0;
+    let error = at(Loss::ClassWeights { weights, smoothing }).unwrap_err();
+    assert!(matches!(error, Error::Smoothing { .. }), "{error}");
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn vector(case: &Case, network: &Network) -> Tensor {
 }
 
 /// Inputs and labels of the case.
-fn batch(case: &Case, network: &Network) -> (Tensor, Tensor, Loss) {
+fn batch(case: &Case, network: &Network) -> (Tensor, Tensor, Loss<'static>) {
     let shape = [&[case.examples], &case.input[..]].concat();
     let element = |place: usize| match case.tokens {
         true => ((5 * place + 2) % 16) as f64,

@@ -53,7 +53,7 @@ mod what;
 pub use error::Error;
 pub use file::{TEMPORARY_PREFIX, read_json, write_atomic, write_json};
 pub use hits::Hits;
-pub use loss::LossSpec;
+pub use loss::{ClassWeights, LossSpec, are_class_weights};
 pub use measurement::{
     Curve, CurvePoint, Density, Iterate, LogDensity, MatrixRecord, Measured, Measurement,
     Retention, Stem,

@@ -51,7 +51,7 @@ fn the_page_has_every_field_and_every_kind() {
         });
         cases.extend(tables.map(|table| (line.clone(), format!("{start} {table}unknown = 1 }}"))));
     }
-    for kind in "cross-entropy squared-error none".split(' ') {
+    for kind in "cross-entropy none".split(' ') {
         let loss = format!("loss = {{ kind = \"{kind}\", unknown = 1 }}\n[data]\n");
         cases.push(("[data]\n".to_owned(), loss));
     }

@@ -110,6 +110,7 @@ nesterov = false  | nesterov = 0     | expected true or false, got integer `0`
 { kind = "paper", ratio = 0.01 }            | "paper"      | expected a table, got string "paper"
 schedule = { kind = "paper", ratio = 0.01 } | warm_up = 3  | expected a table, got integer `3`
 kind = "paper", ratio                       | ratio        | missing field `kind`
+seed = 7          | seed = 7\nloss = { kind = "cross-entropy", class_weights = true } | a list of numbers or the name of a tensor
 "#;
 
 #[test]
@@ -124,6 +125,9 @@ fn a_wrong_type_is_refused_in_words_without_types_of_rust() {
 
 const OUT_OF_RANGE: &str = r#"
 seed = 7                         | seed = 9007199254740993                    | seed
+seed = 7                         | seed = 7\nloss = { kind = "cross-entropy", label_smoothing = 1.0 }     | loss.label_smoothing
+seed = 7                         | seed = 7\nloss = { kind = "cross-entropy", class_weights = [1, -1] }   | loss.class_weights
+seed = 7                         | seed = 7\nloss = { kind = "cross-entropy", class_weights = [0.0, 0] }  | loss.class_weights
 train_examples = 100             | train_examples = 0                         | data.train_examples
 train_examples = 100             | subset = "seeded"                          | data.train_examples
 train_examples = 100             | mean = [nan]\ndeviation = [1.0]            | data.mean

@@ -31,7 +31,7 @@ pub struct Autograd {
     /// What stands between affine layers.
     pub activation: Activation,
     /// Loss of an example.
-    pub loss: Loss,
+    pub loss: Loss<'static>,
 }
 
 /// A network with its loss, as a function of a flat vector.
@@ -118,7 +118,7 @@ impl<'t> Pieces<'t> {
     }
 }
 
-fn summed_loss(loss: Loss, logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
+fn summed_loss(loss: Loss<'_>, logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
     let classes = logits.dim(D::Minus1)?;
     let columns = Tensor::arange(0, classes as u32, &Device::Cpu)?.unsqueeze(0)?;
     let targets = labels.unsqueeze(1)?.broadcast_eq(&columns)?;
@@ -134,6 +134,11 @@ fn summed_loss(loss: Loss, logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
         Loss::LabelSmoothing { smoothing } => {
             let targets = targets.affine(1.0 - smoothing, smoothing / classes as f64)?;
             cross_entropy(logits, &targets)
+        }
+        Loss::ClassWeights { weights, smoothing } => {
+            let targets = targets.affine(1.0 - smoothing, smoothing / classes as f64)?;
+            let weights = Tensor::new(weights, &Device::Cpu)?;
+            cross_entropy(logits, &targets.broadcast_mul(&weights)?)
         }
     }
 }

@@ -137,7 +137,7 @@ pub fn statistics(network: &Network, seed: u64) -> Tensor {
 
 /// A problem of `network` whose parameters are moved off their initial values, so that no scale is
 /// one and no shift zero.
-pub fn moved(network: Network, loss: Loss, examples: usize, seed: u64) -> Problem {
+pub fn moved(network: Network, loss: Loss<'static>, examples: usize, seed: u64) -> Problem {
     let mut problem = Problem::of(network, loss, examples, seed);
     let shift = values(&gaussian(problem.dim(), seed + 3));
     for (x, shift) in problem.theta.iter_mut().zip(shift) {
@@ -169,7 +169,7 @@ pub fn coupled_images(examples: usize, seed: u64) -> Vec<(String, Problem)> {
         .into()
 }
 
-fn normalized_networks() -> [(&'static str, Network, Loss); 3] {
+fn normalized_networks() -> [(&'static str, Network, Loss<'static>); 3] {
     let smoothed = Loss::LabelSmoothing { smoothing: 0.1 };
     let [basic, wide] = [Residual::PreActivation, Residual::Wide].map(residual);
     [

@@ -15,7 +15,7 @@ pub struct Problem {
     /// The network under test.
     pub network: Network,
     /// Loss of an example.
-    pub loss: Loss,
+    pub loss: Loss<'static>,
     /// Parameters, (P).
     pub theta: Vec<f64>,
     /// (B, input shape)
@@ -30,7 +30,7 @@ type Sweep<'a> = &'a dyn Fn(&CurvedLinearization<'_>, &[Tensor], &[Tensor]) -> R
 impl Problem {
     /// A problem with `examples` examples; parameters are the network's own initial ones, all from
     /// `seed`.
-    pub fn of(network: Network, loss: Loss, examples: usize, seed: u64) -> Self {
+    pub fn of(network: Network, loss: Loss<'static>, examples: usize, seed: u64) -> Self {
         let theta = network.layout().initialize(seed, DType::F64, &Device::Cpu);
         let shape = [&[examples], network.input_shape()].concat();
         let [classes] = *network.output_shape() else {
@@ -49,7 +49,7 @@ impl Problem {
     pub fn new(
         widths: &[usize],
         activation: Activation,
-        loss: Loss,
+        loss: Loss<'static>,
         examples: usize,
         seed: u64,
     ) -> Self {

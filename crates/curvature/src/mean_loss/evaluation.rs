@@ -158,10 +158,10 @@ impl MeanLoss<'_> {
         let chunks = self.chunks(self.data.len());
         self.shares(chunks.len(), |share| {
             chunks[share].iter().try_fold(T::default(), |sum, chunk| {
-                let Batch { images, labels } = self.batch(Selection::All, chunk)?;
-                let logits = self.network.forward(&parameters, &images)?;
+                let Batch { inputs, labels } = self.batch(Selection::All, chunk)?;
+                let logits = self.network.forward(&parameters, &inputs)?;
                 let point = self.loss.evaluate(&logits, &labels)?;
-                let point = point.scaled(self.data.loss_factor())?;
+                let point = point.scaled(self.factor)?;
                 add(sum, &logits, &labels, &point, chunk)
             })
         })

@@ -23,10 +23,10 @@ impl MeanLoss<'_> {
             chunks[share]
                 .iter()
                 .try_fold(self.zero_statistics()?, |statistics, chunk| {
-                    let Batch { images, labels } = self.batch(Selection::All, chunk)?;
+                    let Batch { inputs, labels } = self.batch(Selection::All, chunk)?;
                     let point = self
                         .network
-                        .linearize(&parameters, &images, &labels, self.loss)?;
+                        .linearize(&parameters, &inputs, &labels, self.loss)?;
                     self.add_statistics(&statistics, &point, chunk.len(), self.data.len())
                 })
         })?;

@@ -17,7 +17,7 @@ fn confidence_is_that_of_the_logits_one_by_one() {
     let theta = theta.unwrap();
     let batch = data.batch(0..EXAMPLES, DType::F64, &Device::Cpu).unwrap();
     let views = network.layout().views(&theta).unwrap();
-    let logits = network.forward(&views, &batch.images).unwrap();
+    let logits = network.forward(&views, &batch.inputs).unwrap();
     let labels = batch.labels.to_vec1::<u32>().unwrap();
     let (mut smallest, mut trace) = (f64::INFINITY, 0.0);
     for (row, label) in logits.to_vec2::<f64>().unwrap().iter().zip(labels) {

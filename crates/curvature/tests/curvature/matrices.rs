@@ -23,10 +23,24 @@ const EXAMPLES: usize = 10;
 const BATCH_SIZE: usize = 4;
 
 /// Smooth chains, whose second differences exist everywhere.
-const SMOOTH: [(&[usize], Loss); 3] = [
+const SMOOTH: [(&[usize], Loss); 5] = [
     (&[4, 6, 5, 3], Loss::CrossEntropy),
     (&[4, 6, 3], Loss::LabelSmoothing { smoothing: 0.1 }),
     (&[4, 6, 3], Loss::SquaredError),
+    (
+        &[4, 6, 3],
+        Loss::ClassWeights {
+            weights: &[0.5, 2.0, 0.25],
+            smoothing: 0.0,
+        },
+    ),
+    (
+        &[4, 6, 3],
+        Loss::ClassWeights {
+            weights: &[0.5, 2.0, 0.25],
+            smoothing: 0.2,
+        },
+    ),
 ];
 
 fn smooth() -> Vec<(String, Problem)> {
@@ -80,13 +94,26 @@ fn loss_derivatives(loss: Loss, logits: &[f64], label: usize) -> (DVector<f64>, 
     if loss == Loss::SquaredError {
         return (z - targets, DMatrix::identity(classes, classes));
     }
-    if let Loss::LabelSmoothing { smoothing } = loss {
+    if let Loss::LabelSmoothing { smoothing } | Loss::ClassWeights { smoothing, .. } = loss {
         targets = targets.map(|y| (1.0 - smoothing) * y + smoothing / classes as f64);
+    }
+    if let Loss::ClassWeights { weights, .. } = loss {
+        targets.component_mul_assign(&DVector::from_column_slice(weights));
     }
     let exponentials = z.map(f64::exp);
     let p = &exponentials / exponentials.sum();
     let curvature = DMatrix::from_diagonal(&p) - &p * p.transpose();
-    (p - targets, curvature)
+    let mass = targets.sum();
+    (&p * mass - targets, curvature * mass)
+}
+
+/// N over the sum of the weights of the labels: the mean loss is weighted, and so is what is made of it.
+fn factor(loss: Loss, labels: &[f64]) -> f64 {
+    let Loss::ClassWeights { weights, .. } = loss else {
+        return 1.0;
+    };
+    let total: f64 = labels.iter().map(|&label| weights[label as usize]).sum();
+    labels.len() as f64 / total
 }
 
 /// One example: J (C, P), ∂l/∂z and ∂²l/∂z².
@@ -103,6 +130,8 @@ fn examples(problem: &Problem) -> Vec<Example> {
         for (example, logits) in of(&problem.theta).chunks(classes).enumerate() {
             let label = labels[start + example] as usize;
             let (slope, curvature) = loss_derivatives(problem.loss, logits, label);
+            let factor = factor(problem.loss, &labels);
+            let (slope, curvature) = (slope * factor, curvature * factor);
             let rows = jacobian.rows(example * classes, classes).into_owned();
             examples.push((rows, slope, curvature));
         }

@@ -36,7 +36,7 @@ impl Fixture {
 
     fn mean_loss<'a>(
         &'a self,
-        loss: Loss,
+        loss: Loss<'static>,
         workers: &'a Workers,
         dtype: DType,
         batch_size: usize,
@@ -46,22 +46,25 @@ impl Fixture {
     }
 
     /// Mean loss and gradient over the examples at `indices`, by autograd.
-    fn expected(&self, loss: Loss, indices: &[u32]) -> (f64, Vec<f64>) {
+    fn expected(&self, loss: Loss<'static>, indices: &[u32]) -> (f64, Vec<f64>) {
         let batch = self.data.gather(indices, DType::F64, &Device::Cpu).unwrap();
-        let inputs = batch.images.flatten_from(1).unwrap();
+        let inputs = batch.inputs.flatten_from(1).unwrap();
         let oracle = Autograd {
             widths: WIDTHS.to_vec(),
             activation: Activation::Tanh,
             loss,
         };
-        let (theta, count) = (values(&self.theta), indices.len() as f64);
+        let theta = values(&self.theta);
+        // Over the sum of the weights of the labels.
+        let weight = |label: f64| loss.class_weights().map_or(1.0, |of| of[label as usize]);
+        let count: f64 = values(&batch.labels).into_iter().map(weight).sum();
         let gradient = oracle.gradient(&theta, &inputs, &batch.labels);
         let loss = oracle.loss(&theta, &inputs, &batch.labels) / count;
         (loss, gradient.iter().map(|g| g / count).collect())
     }
 
     /// Runs `check` for every number of threads, batch size and number type, with θ in that type.
-    fn for_all(&self, loss: Loss, check: impl Fn(&str, &MeanLoss<'_>, &Tensor, f64)) {
+    fn for_all(&self, loss: Loss<'static>, check: impl Fn(&str, &MeanLoss<'_>, &Tensor, f64)) {
         for threads in 1..=3 {
             let workers = Workers::new(threads).unwrap();
             for batch_size in BATCH_SIZES {
@@ -85,7 +88,9 @@ fn all() -> Vec<u32> {
 fn loss_and_gradient_are_means_over_the_selection_however_it_is_cut() {
     let (fixture, all) = (Fixture::new(), all());
     let selections: [&[u32]; 4] = [&[3], &[3, 3, 0, 36], &[36, 0, 3, 3], &[8; 9]];
-    let wholes = [Loss::CrossEntropy, Loss::SquaredError].map(|loss| (loss, &all[..]));
+    let (weights, smoothing) = (&[0.5, 2.0, 0.0, 1.0, 3.0], 0.1);
+    let weighted = Loss::ClassWeights { weights, smoothing };
+    let wholes = [Loss::CrossEntropy, Loss::SquaredError, weighted].map(|loss| (loss, &all[..]));
     let parts = selections.map(|selection| (Loss::CrossEntropy, selection));
     for (loss, selection) in wholes.into_iter().chain(parts) {
         let (expected_loss, expected) = fixture.expected(loss, selection);
@@ -112,7 +117,7 @@ fn accuracy_is_the_fraction_whose_largest_logit_is_the_labels() {
     } = &fixture;
     let batch = data.batch(0..EXAMPLES, DType::F64, &Device::Cpu).unwrap();
     let views = network.layout().views(theta).unwrap();
-    let logits = network.forward(&views, &batch.images).unwrap();
+    let logits = network.forward(&views, &batch.inputs).unwrap();
     let hits = logits.argmax(1).unwrap().eq(&batch.labels).unwrap();
     let hits = values(&hits).into_iter().sum::<f64>() as usize;
     assert!(hits > 0 && hits < EXAMPLES, "{hits}");

@@ -96,7 +96,7 @@ fn every_image_is_one_crop_and_flip_of_its_own() {
             assert_eq!(labels(&batch), (0..40).collect::<Vec<_>>());
             let mut mirrored = 0;
             for index in 0..data.len() {
-                let image = batch.images.get(index).unwrap();
+                let image = batch.inputs.get(index).unwrap();
                 mirrored += usize::from(variation_of(&image, &data, index, pad).2);
             }
             match flip {
@@ -124,7 +124,7 @@ fn variations_are_those_of_an_implementation_in_python() {
         let batch = epoch.gather(&[0, 1, 2, 199], DType::F64, &Device::Cpu);
         let batch = batch.unwrap();
         for (position, index) in [0, 1, 2, 199].into_iter().enumerate() {
-            let image = batch.images.get(position).unwrap();
+            let image = batch.inputs.get(position).unwrap();
             let variation = variation_of(&image, &data, index, pad);
             assert_eq!(variation, expected[position], "{seed} {index}");
         }
@@ -137,7 +137,7 @@ fn no_padding_and_no_flip_change_nothing() {
     for dtype in [DType::F64, DType::F32, DType::F16] {
         let same = augmented(&data, 1, 2, Flip::Never, 0);
         let [plain, same] = [&data as &dyn Examples, &same]
-            .map(|data| values(&data.batch(1..4, dtype, &Device::Cpu).unwrap().images));
+            .map(|data| values(&data.batch(1..4, dtype, &Device::Cpu).unwrap().inputs));
         assert_eq!(plain, same);
     }
 }
@@ -145,7 +145,7 @@ fn no_padding_and_no_flip_change_nothing() {
 #[test]
 fn neither_batches_nor_order_matter_but_seed_and_epoch_do() {
     let data = dataset(30, 5, 5);
-    let images = |seed, epoch| values(&all(&augmented(&data, seed, epoch, Flip::Half, 2)).images);
+    let images = |seed, epoch| values(&all(&augmented(&data, seed, epoch, Flip::Half, 2)).inputs);
     let whole = images(7, 0);
     let epoch = augmented(&data, 7, 0, Flip::Half, 2);
     let example = CHANNELS * 25;
@@ -154,7 +154,7 @@ fn neither_batches_nor_order_matter_but_seed_and_epoch_do() {
         let expected = indices
             .iter()
             .flat_map(|&index| &whole[index as usize * example..][..example]);
-        assert_eq!(values(&batch.images), expected.copied().collect::<Vec<_>>());
+        assert_eq!(values(&batch.inputs), expected.copied().collect::<Vec<_>>());
     }
     assert_eq!(images(7, 0), whole);
     assert_ne!(images(7, 1), whole);
@@ -167,7 +167,7 @@ fn all_shifts_and_flips_are_equally_likely() {
     let data = dataset(examples, 4, 4);
     let mut counts = BTreeMap::from_iter(variations(pad).map(|variation| (variation, 0_u32)));
     for epoch in 0..epochs {
-        let images = all(&augmented(&data, 5, epoch, Flip::Half, pad)).images;
+        let images = all(&augmented(&data, 5, epoch, Flip::Half, pad)).inputs;
         for index in 0..examples {
             let variation = variation_of(&images.get(index).unwrap(), &data, index, pad);
             *counts.entry(variation).or_default() += 1;

@@ -33,11 +33,11 @@ fn expected(indices: &[usize]) -> Vec<f64> {
 /// Compare with the formula; values reach 3, products 5, so `tolerance` is some ten roundings of the
 /// dtype at that size.
 fn check_batch(batch: &Batch, indices: &[usize], dtype: DType, tolerance: f64) {
-    assert_eq!(batch.images.dtype(), dtype);
-    assert_eq!(batch.images.dims(), [indices.len(), 2, 3, 5]);
+    assert_eq!(batch.inputs.dtype(), dtype);
+    assert_eq!(batch.inputs.dims(), [indices.len(), 2, 3, 5]);
     let expected_labels: Vec<u32> = indices.iter().map(|&index| index as u32).collect();
     assert_eq!(labels(batch), expected_labels);
-    for (got, expected) in values(&batch.images).iter().zip(expected(indices)) {
+    for (got, expected) in values(&batch.inputs).iter().zip(expected(indices)) {
         let error = (got - expected).abs();
         assert!(
             error <= tolerance,
@@ -77,7 +77,7 @@ fn a_half_mean_and_deviation_maps_the_byte_range_onto_minus_one_to_one() {
     let normalization = Normalization::new(vec![0.5], vec![0.5]).unwrap();
     let ends = Dataset::from_bytes("ends", [1, 1, 2], vec![0, 255], vec![0], 1, normalization);
     let batch = ends.unwrap().batch(0..1, DType::F64, &Device::Cpu).unwrap();
-    let values = values(&batch.images);
+    let values = values(&batch.inputs);
     assert_eq!(values[0], -1.0);
     assert!((values[1] - 1.0).abs() <= 2.0 * f64::EPSILON, "{values:?}");
 }

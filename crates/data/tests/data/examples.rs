@@ -30,7 +30,7 @@ fn bytes() -> Dataset {
 /// The labels of a batch of [`numbers`], which are its inputs too.
 fn of_numbers(batch: Result<Batch>) -> Vec<u32> {
     let batch = batch.unwrap();
-    let (inputs, labels) = (values(&batch.images), labels(&batch));
+    let (inputs, labels) = (values(&batch.inputs), labels(&batch));
     let same = inputs.iter().zip(&labels).all(|(x, y)| *x == f64::from(*y));
     assert!(same, "{inputs:?} {labels:?}");
     labels
@@ -55,12 +55,12 @@ fn tensors_hand_out_the_rows_asked_for() {
     ] {
         let batch = batch.unwrap();
         assert_eq!(
-            (batch.images.dtype(), batch.images.dims()),
+            (batch.inputs.dtype(), batch.inputs.dims()),
             (dtype, &[rows.len(), 2, 3][..])
         );
         let expected = rows.iter().flat_map(|row| 6 * row..6 * row + 6);
         assert_eq!(
-            values(&batch.images),
+            values(&batch.inputs),
             expected.map(f64::from).collect::<Vec<_>>()
         );
         let expected = rows.iter().map(|&row| [0, 2, 1, 0][row as usize]);
@@ -113,8 +113,8 @@ fn a_sample_of_a_data_set_is_its_random_subset() {
         let (got, subset) = (all(&sample), Subset::random(&data, 5, seed).unwrap());
         let (expected, chosen) = (all(&subset), labels(&all(&subset)));
         assert_eq!(
-            (values(&got.images), labels(&got)),
-            (values(&expected.images), chosen.clone())
+            (values(&got.inputs), labels(&got)),
+            (values(&expected.inputs), chosen.clone())
         );
         assert_eq!(labels(&all(&sample.take(3).unwrap())), chosen[..3]);
         assert_eq!(

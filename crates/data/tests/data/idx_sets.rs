@@ -76,7 +76,7 @@ fn the_normalisation_is_the_callers_and_enters_no_digest() {
         let data = fixture(normalization);
         let few = data.test.take(20).unwrap();
         let batch = few.batch(0..20, DType::F64, &Device::Cpu).unwrap();
-        for (byte, got) in values(few.images()).iter().zip(values(&batch.images)) {
+        for (byte, got) in values(few.images()).iter().zip(values(&batch.inputs)) {
             let expected = (byte / 255.0 - mean) / deviation;
             // Values reach 3, which a few roundings change by less.
             assert!((got - expected).abs() < 1e-14, "{byte}: {got}, {expected}");

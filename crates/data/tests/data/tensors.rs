@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
-use flatness_data::{Divisible, Examples, TensorFile, check_probabilities};
+use flatness_data::{Divisible, Examples, Subset, TensorFile, check_probabilities};
 
 fn saved(directory: &Path, x: &Tensor, y: &Tensor) -> PathBuf {
     let path = directory.join("data.safetensors");
@@ -34,7 +34,7 @@ fn both_forms_give_the_same_examples() {
         let batch = examples.gather(&[2, 0], DType::F64, &Device::Cpu).unwrap();
         assert_eq!(
             batch
-                .images
+                .inputs
                 .get(0)
                 .unwrap()
                 .flatten_all()
@@ -57,11 +57,11 @@ fn labels_of_positions_and_values_are_taken_for_outputs_that_they_fit() {
     let examples = file.examples(&[3, 3]).unwrap();
     assert!(!examples.is_classified());
     assert_eq!(
-        (examples.loss_factor(), examples.outputs()),
+        (examples.loss_factor(None).unwrap(), examples.outputs()),
         (2.0, vec![3, 3])
     );
     let batch = examples.gather(&[0], DType::F32, &Device::Cpu).unwrap();
-    assert_eq!(batch.images.dtype(), DType::F32);
+    assert_eq!(batch.inputs.dtype(), DType::F32);
     assert_eq!(batch.labels.to_vec2::<u32>().unwrap(), [[1, 2, u32::MAX]]);
     assert!(file.examples(&[3]).is_err(), "positions without outputs");
     let values = Tensor::new(&[[0.5f64, 1.0], [2.0, 3.0]], &Device::Cpu).unwrap();
@@ -147,13 +147,34 @@ fn parts_are_examples_of_their_own() {
     let all = file.examples(&[2, 3]).unwrap();
     let inputs = |examples: &dyn Examples| {
         let batch = examples.batch(0..examples.len(), DType::F64, &Device::Cpu);
-        batch.unwrap().images.to_vec2::<f64>().unwrap()
+        batch.unwrap().inputs.to_vec2::<f64>().unwrap()
     };
     let (rest, tail) = all.split_tail(1).unwrap();
     assert_eq!(inputs(&tail), [[6.0, 7.0]]);
     assert_eq!(inputs(&rest.take(2).unwrap()), [[0.0, 1.0], [2.0, 3.0]]);
-    let factors = [&all, &rest, &tail].map(|part| part.loss_factor());
+    let factors = [&all, &rest, &tail].map(|part| part.loss_factor(None).unwrap());
     assert_eq!(factors, [8.0 / 5.0, 6.0 / 3.0, 1.0]);
+    // Classes 0, 1, 2, 2, 1 with weights.
+    let weighted = |weights: &[f64]| {
+        all.loss_factor(Some(weights))
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(weighted(&[1.0, 0.25, 0.5]), Ok(8.0 / 2.5));
+    assert_eq!(
+        Subset::first(&all, 1).unwrap().loss_factor(None).unwrap(),
+        1.6
+    );
+    for (weights, expected) in [
+        (
+            &[1.0, 2.0][..],
+            "must be 3 numbers, one for each class, got 2",
+        ),
+        (&[0.0; 3], "a sum of 0 "),
+        (&[1.0, f64::INFINITY, 1.0], "a sum of inf "),
+    ] {
+        let message = weighted(weights).unwrap_err();
+        assert!(message.contains(expected), "{message}");
+    }
     let chosen = all.sample(3, 7).unwrap();
     let rows = inputs(&chosen);
     assert!(rows.iter().all(|row| inputs(&all).contains(row)) && rows.len() == 3);

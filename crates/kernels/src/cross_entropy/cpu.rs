@@ -5,7 +5,11 @@ use candle_core::{Result, Tensor, bail};
 use super::{Correct, Evaluation, check_labels};
 use crate::real::{Real, elements, tensor};
 
-pub(super) fn evaluate<T: Real>(logits: &Tensor, labels: &Tensor) -> Result<Evaluation> {
+pub(super) fn evaluate<T: Real>(
+    logits: &Tensor,
+    labels: &Tensor,
+    factors: Option<&Tensor>,
+) -> Result<Evaluation> {
     let (examples, classes) = logits.dims2()?;
     let labels = labels.to_vec1::<u32>()?;
     check_labels(&labels, classes)?;
@@ -13,7 +17,13 @@ pub(super) fn evaluate<T: Real>(logits: &Tensor, labels: &Tensor) -> Result<Eval
     let mut probabilities = values.slice()?.to_vec();
     let mut residual = Vec::with_capacity(probabilities.len());
     let mut loss_sum = 0.0;
-    for (row, &label) in probabilities.chunks_exact_mut(classes.max(1)).zip(&labels) {
+    let factors = factors.map(elements::<T>).transpose()?;
+    let factors = factors
+        .as_ref()
+        .map(|factors| factors.slice())
+        .transpose()?;
+    let rows = probabilities.chunks_exact_mut(classes.max(1)).zip(&labels);
+    for (example, (row, &label)) in rows.enumerate() {
         let label = label as usize;
         let (best, largest) = argmax(row);
         let logit = row[label] - largest;
@@ -25,7 +35,7 @@ pub(super) fn evaluate<T: Real>(logits: &Tensor, labels: &Tensor) -> Result<Eval
             .sum::<T>();
         let normalizer = T::ONE + others;
         row.iter_mut().for_each(|p| *p /= normalizer);
-        loss_sum += (others.ln_1p() - logit).to_f64();
+        let loss = (others.ln_1p() - logit).to_f64();
         let start = residual.len();
         residual.extend_from_slice(row);
         residual[start + label] = if best == label {
@@ -33,6 +43,15 @@ pub(super) fn evaluate<T: Real>(logits: &Tensor, labels: &Tensor) -> Result<Eval
         } else {
             row[label] - T::ONE
         };
+        if let Some(factors) = factors {
+            let factor = factors[example];
+            loss_sum += factor.to_f64() * loss;
+            residual[start..]
+                .iter_mut()
+                .for_each(|term| *term *= factor);
+        } else {
+            loss_sum += loss;
+        }
     }
     Ok(Evaluation {
         loss_sum,

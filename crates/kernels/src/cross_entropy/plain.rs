@@ -5,7 +5,16 @@ use candle_core::{D, DType, Result, Tensor};
 
 use super::{Correct, Evaluation, check_labels, columns_of};
 
-pub(super) fn evaluate(logits: &Tensor, labels: &Tensor) -> Result<Evaluation> {
+pub(super) fn evaluate(
+    logits: &Tensor,
+    labels: &Tensor,
+    factors: Option<&Tensor>,
+) -> Result<Evaluation> {
+    let factors = factors.map(|factors| factors.unsqueeze(1)).transpose()?;
+    let weighted = |rows: Tensor| match &factors {
+        Some(factors) => rows.broadcast_mul(&factors.to_dtype(rows.dtype())?),
+        None => Ok(rows),
+    };
     let classes = logits.dim(1)?;
     let one_hot = |labels: &Tensor| columns_of(labels, classes)?.to_dtype(logits.dtype());
     let targets = one_hot(labels)?;
@@ -20,15 +29,16 @@ pub(super) fn evaluate(logits: &Tensor, labels: &Tensor) -> Result<Evaluation> {
     let others = others.to_dtype(DType::F64)?;
     let rounded = (&others + 1.0)?;
     let lost = ((&others - (&rounded - 1.0)?)? / &rounded)?;
-    let log_normalizer = (rounded.log()? + lost)?.sum_all()?;
-    let label_logits = (shifted * &targets)?.to_dtype(DType::F64)?.sum_all()?;
+    let log_normalizer = weighted((rounded.log()? + lost)?)?.sum_all()?;
+    let label_logits = (shifted * &targets)?.to_dtype(DType::F64)?;
+    let label_logits = weighted(label_logits)?.sum_all()?;
     let [log_normalizer, label_logits] = read([log_normalizer, label_logits], labels, classes)?;
     // p_c - y_c off the label, minus the sum of the others' p_c on it.
     let off_label = (&probabilities * targets.affine(-1.0, 1.0)?)?;
     let on_label = targets.broadcast_mul(&off_label.sum_keepdim(D::Minus1)?)?;
     Ok(Evaluation {
         loss_sum: log_normalizer - label_logits,
-        residual: (off_label - on_label)?,
+        residual: weighted((off_label - on_label)?)?,
         probabilities,
     })
 }

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use super::{Correct, count_correct, evaluate, hessian_product, one_hot};
+use super::{Correct, count_correct, evaluate, evaluate_weighted, hessian_product, one_hot};
 use crate::real::with_candle_path;
 use crate::seeded::{NUMBER_TYPES, assert_close, uniform, values};
 
@@ -60,6 +60,34 @@ fn loss_probabilities_residual_and_product_equal_the_textbook() {
                 assert_close(&what, &got.residual, &residual, tolerance);
                 let got = hessian_product(&got.probabilities, &block).unwrap();
                 assert_close(&what, &got, &product, tolerance);
+            });
+        }
+    }
+}
+
+#[test]
+fn factors_multiply_the_loss_and_the_residual_of_their_example() {
+    for (examples, classes, _) in SIZES {
+        for (dtype, tolerance) in NUMBER_TYPES {
+            let logits = (uniform((examples, classes), 1, dtype) * 3.0).unwrap();
+            let (labels, classes_of) = labels(examples, classes);
+            let factors: Vec<f64> = (0..examples).map(|i| (i % 4) as f64 * 0.75).collect();
+            let (mut loss, mut residual) = (0.0, vec![]);
+            for (example, row) in values(&logits).chunks(classes).enumerate() {
+                let (p, label, factor) = (softmax(row), classes_of[example], factors[example]);
+                loss -= factor * p[label].ln();
+                let own = |c: usize| factor * (p[c] - f64::from(u8::from(c == label)));
+                residual.extend((0..classes).map(own));
+            }
+            let factors = Tensor::new(factors, &Device::Cpu).unwrap();
+            let factors = factors.to_dtype(dtype).unwrap();
+            on_both_paths(|path| {
+                let what = format!("{path} {examples}x{classes} {dtype:?}");
+                let got = evaluate_weighted(&logits, &labels, &factors).unwrap();
+                assert!((got.loss_sum - loss).abs() <= tolerance * loss, "{what}");
+                assert_close(&what, &got.residual, &residual, tolerance);
+                let few = factors.narrow(0, 0, examples - 1).unwrap();
+                assert!(evaluate_weighted(&logits, &labels, &few).is_err(), "{what}");
             });
         }
     }

@@ -1,8 +1,8 @@
-//! `--loss` and `--label-smoothing`.
+//! `--loss`, `--label-smoothing` and `--class-weights`.
 
 use anyhow::{Result, bail};
 use clap::Args;
-use flatness_records::LossSpec;
+use flatness_records::{ClassWeights, LossSpec};
 use serde::Deserialize;
 
 use super::named;
@@ -21,6 +21,10 @@ pub(crate) struct LossOptions {
     /// Take this share of the labels of cross-entropy from them and spread it over all classes [default: 0]
     #[arg(long, value_name = "SHARE")]
     label_smoothing: Option<f64>,
+    /// Multiply the terms of each class of cross-entropy, and divide by the weights of the labels, as PyTorch does: a number for
+    /// each class, or the name of a tensor in the file of the data [default: none]
+    #[arg(long, value_name = "LIST or NAME")]
+    class_weights: Option<ClassWeights>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
@@ -40,14 +44,21 @@ impl LossOptions {
             Some(LossName::SquaredError) => Some(LossSpec::SquaredError {}),
             Some(LossName::BinaryCrossEntropy) => Some(LossSpec::BinaryCrossEntropy {}),
         };
-        let Some(smoothing) = self.label_smoothing else {
-            return Ok(named);
+        let given = match (self.label_smoothing, &self.class_weights) {
+            (None, None) => return Ok(named),
+            (Some(_), _) => "--label-smoothing",
+            (None, Some(_)) => "--class-weights",
         };
         let mut spec = named.unwrap_or_else(|| LossSpec::usual(true));
-        let LossSpec::CrossEntropy { label_smoothing } = &mut spec else {
-            bail!("--label-smoothing is of --loss cross-entropy; leave it out");
+        let LossSpec::CrossEntropy {
+            label_smoothing,
+            class_weights,
+        } = &mut spec
+        else {
+            bail!("{given} is of --loss cross-entropy; leave it out");
         };
-        *label_smoothing = smoothing;
+        *label_smoothing = self.label_smoothing.unwrap_or(*label_smoothing);
+        *class_weights = self.class_weights.clone().or(class_weights.take());
         if let Some((field, expected, got)) = spec.problem() {
             let option = field.replace('_', "-");
             bail!("--{option} must be {expected}, got {got}");

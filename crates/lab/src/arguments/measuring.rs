@@ -93,10 +93,14 @@ pub(crate) struct MeasuredData {
 }
 
 impl MeasuredData {
-    /// The data of `run`, or MNIST, with what is given instead; those of a run only where nothing else is named.
+    /// The data of `run`, or MNIST, with what is given instead. A file has nothing of a run over a data set.
     pub(crate) fn spec(&self, run: Option<&DataSpec>) -> Result<DataSpec> {
         let named = source::named(self.data_set.as_deref(), self.data.as_deref())?;
-        let mut spec = run.cloned().unwrap_or_else(|| DataSpec {
+        let is_like = |run: &&DataSpec| match &named {
+            None => true,
+            Some(named) => source::is_tensors(named) == source::is_tensors(&run.set),
+        };
+        let mut spec = run.filter(is_like).cloned().unwrap_or_else(|| DataSpec {
             set: "mnist".to_owned(),
             train_examples: None,
             subset: SubsetSpec::First,
@@ -122,7 +126,7 @@ impl MeasuredData {
     /// Whether the data are those that `run` names, wherever they lie now.
     pub(crate) fn are_of(&self, run: &DataSpec) -> bool {
         let is_file = self.data.as_deref().is_some_and(source::has_tensors);
-        self.data_set.is_none() && (!is_file || source::is_tensors(run))
+        self.data_set.is_none() && (!is_file || source::is_tensors(&run.set))
     }
 }
 

@@ -27,7 +27,7 @@ use setting::Setting;
 struct Report<'a> {
     model: &'a ModelRecord,
     data: &'a DataRecord,
-    loss_function: &'a str,
+    loss_function: String,
     request: &'a Request,
     seed: u64,
     /// Share of the examples that are classified correctly.
@@ -57,7 +57,7 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
         weights: &weights,
         initial: None,
         examples: examples.as_ref(),
-        loss: model.loss,
+        loss: model.loss.loss(),
         weight_decay: setting.weight_decay,
     };
     let identity = &setting.identity;
@@ -83,7 +83,7 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
     let mut report = Report {
         model: &record,
         data: &setting.data,
-        loss_function: &setting.loss,
+        loss_function: model.loss.spec.to_string(),
         request: &request,
         seed,
         accuracy,

@@ -16,7 +16,7 @@ use flatness_spectrum::Probe;
 use serde::Serialize;
 
 use crate::arguments::{Computing, ProductOptions};
-use crate::loss::{check_labels, loss};
+use crate::loss::{ResolvedLoss, check_labels, numbers};
 use crate::output::put;
 use crate::setting::{Machine, candle_dtype};
 use crate::stored::{Stored, Weighted};
@@ -72,7 +72,8 @@ pub(crate) fn product(options: &ProductOptions) -> Result<()> {
     let usual = || LossSpec::usual(labels.dtype().is_int());
     let spec = options.loss.spec(None)?.unwrap_or_else(usual);
     check_labels(examples.name(), labels, &spec)?;
-    let loss = loss(&spec);
+    let tensor = |name: &str| numbers(name, named(examples.name(), &tensors, name)?);
+    let loss = ResolvedLoss::new(spec, &outputs, tensor)?;
     let weighted = stored.network(&examples, loss, Some(options.dtype), options.batch_norm)?;
     let Weighted { model, weights, .. } = weighted;
     let layout = model.network.layout();

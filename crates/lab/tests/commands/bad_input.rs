@@ -53,7 +53,7 @@ learning_rate = 0.01  | learning_rate = nan                   | got NaN
 epochs = 1            | epochs = "one"                        | line 10
 seed = 0              |                                       | seed
 name = "logistic"     | name = "vgg"                          | there is no model `vgg`; choose one of logistic
-set = "mnist"         | set = "imagenet"                      | cifar-10, cifar-100, got imagenet
+set = "mnist"         | set = "imagenet"                      | cifar-10, cifar-100, or a .npz or .safetensors file, got imagenet
 train_examples = 200  | train_examples = 20000                | 20000
 train_examples = 200  | validation_examples = 10000           | 10000
 dtype = "f32"         | dtype = "f16"                         | f16

@@ -188,6 +188,34 @@ fn every_kind_of_label_is_measured() {
         );
     }
     assert_eq!(number(&plain, "accuracy"), number(&squares, "accuracy"));
+    // One example of each of the classes 3, 0 and 7: with the weights of one class it is alone.
+    let weights: Vec<f64> = (1..=10).map(f64::from).collect();
+    let mut weighted = tensors(&case("lenet"), &[10]);
+    let tensor = Tensor::new(weights.as_slice(), &Device::Cpu).expect("weights");
+    weighted.insert("w".to_owned(), tensor);
+    let data = saved(directory.path(), &weighted);
+    let (mut sum, mut total) = (0.0, 0.0);
+    for class in [3, 0, 7] {
+        let alone: Vec<&str> = (0..10)
+            .map(|other| if other == class { "2" } else { "0" })
+            .collect();
+        let alone = measure(
+            "lenet",
+            &data,
+            &format!("--class-weights {}", alone.join(",")),
+        );
+        sum += weights[class] * number(&alone, "loss");
+        total += weights[class];
+    }
+    let listed = measure("lenet", &data, "--class-weights 1,2,3,4,5,6,7,8,9,10");
+    let named = measure("lenet", &data, "--class-weights w");
+    for report in [&listed, &named] {
+        let loss = number(report, "loss");
+        assert!((loss - sum / total).abs() < 1e-14 * loss, "{report}");
+        assert_eq!(report["matrices"], listed["matrices"]);
+        assert_eq!(number(report, "accuracy"), number(&plain, "accuracy"));
+    }
+    assert_eq!(named["loss_function"], "cross-entropy, class weights w");
     assert_eq!(plain["model"]["name"], "lenet");
     assert_eq!(plain["data"]["set"], "tensors");
 }
@@ -220,6 +248,24 @@ fn what_cannot_be_measured_is_one_sentence() {
         &line(&lenet, "--label-smoothing 1"),
         &["--label-smoothing must be from 0 and below 1, got 1"],
     );
+    for (options, expected) in [
+        (
+            "1,2",
+            "must be 10 numbers, one for each class of the network, got 2",
+        ),
+        ("w", "holds no w but"),
+        ("x", "must have one axis, that of the classes"),
+        ("0,0,0,0,0,0,0,0,0,0", "not all 0, got"),
+        ("0,1,0,0,0,0,0,0,0,0", "above 0 for a class that there is"),
+        ("nan,1,0,0,0,0,0,0,0,0", "finite numbers of at least 0"),
+        (
+            "1 --loss squared-error",
+            "--class-weights is of --loss cross-entropy",
+        ),
+    ] {
+        let options = format!("--class-weights {options}");
+        refused(&line(&lenet, &options), &[expected]);
+    }
     refused(
         &line(&gpt, ""),
         &["shape of the labels must be [3, 6]", "got [3]"],

@@ -65,7 +65,7 @@ impl Digits {
         let batch = data
             .batch(range, DType::F64, &Device::Cpu)
             .expect("a batch");
-        let inputs: Vec<Vec<f64>> = (batch.images.flatten_from(1))
+        let inputs: Vec<Vec<f64>> = (batch.inputs.flatten_from(1))
             .and_then(|images| images.to_vec2())
             .expect("rows");
         let labels: Vec<u32> = batch.labels.to_vec1().expect("a vector");

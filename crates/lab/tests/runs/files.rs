@@ -264,7 +264,7 @@ fn images(data: &Dataset, count: usize) -> [Tensor; 2] {
     let batch = data
         .batch(0..count, DType::F32, &Device::Cpu)
         .expect("a batch");
-    [batch.images, batch.labels]
+    [batch.inputs, batch.labels]
 }
 
 /// A network of the zoo over a file of what a data set gives it is the same run.
@@ -339,7 +339,7 @@ fn what_files_cannot_do_is_said_before_anything_is_written() {
         (
             "train_examples = 18",
             "train_examples = 21",
-            "from 1 to 20, got 21",
+            "in 1..=20, got 21",
         ),
         (
             "[model]",
@@ -378,8 +378,8 @@ fn what_files_cannot_do_is_said_before_anything_is_written() {
             "--data-set is for data sets",
         ),
         (
-            format!("train mlp --data {data} {short}"),
-            "mlp does not fit",
+            format!("train vgg-16 --data {data} {short}"),
+            "vgg-16 does not fit",
         ),
         (format!("train no.onnx --data {data} {short}"), "no.onnx"),
     ] {

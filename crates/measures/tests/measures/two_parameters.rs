@@ -46,7 +46,7 @@ fn curved_loss(x: &[f64], _: &[f64], theta: [f64; 2]) -> f64 {
 pub(crate) type PlaneLoss = fn(&[f64], &[f64], [f64; 2]) -> f64;
 
 /// Network, loss, its formula, and a point.
-type Case = (fn() -> Network, Loss, PlaneLoss, [f64; 2]);
+type Case = (fn() -> Network, Loss<'static>, PlaneLoss, [f64; 2]);
 
 pub(crate) const CASES: [Case; 4] = [
     (linear, Loss::CrossEntropy, linear_loss, [0.3, -0.8]),

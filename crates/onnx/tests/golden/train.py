@@ -24,6 +24,7 @@ EXAMPLES, STEPS = 8, 6
 SGD = dict(kind="sgd", learning_rate=0.05, momentum=0.9, weight_decay=0.01)
 SLOW = dict(SGD, learning_rate=0.005)
 ADAMW = dict(kind="adam", learning_rate=0.01, weight_decay=0.1, decay="decoupled")
+WEIGHTS = [0.5, 2.0, 1.0, 0.25, 1.5, 3.0, 0.75, 1.0, 2.5, 0.1]
 
 # network, labels, loss, optimiser, first averaged step or none
 CASES = [
@@ -32,7 +33,11 @@ CASES = [
     ("vit", "classes", dict(label_smoothing=0.1), ADAMW, None),
     ("regression", "values", dict(kind="squared-error"), SGD, None),
     ("lenet", "probabilities", dict(kind="binary-cross-entropy"), SGD, None),
-    ("lenet", "distributions", {}, SGD, None),
+    ("lenet", "distributions", dict(kind="cross-entropy"), SGD, None),
+    ("lenet", "classes", dict(class_weights=WEIGHTS), SGD, None),
+    ("lenet", "classes", dict(class_weights=WEIGHTS, label_smoothing=0.2), SGD, None),
+    ("lenet", "distributions", dict(class_weights=WEIGHTS, label_smoothing=0.2), SGD, None),
+    ("gpt", "positions", dict(class_weights=WEIGHTS + WEIGHTS[:6], label_smoothing=0.1), ADAMW, None),
 ]
 
 
@@ -51,13 +56,14 @@ def labels_of(kind, outputs):
     }[kind]
 
 
-def mean_loss(outputs, labels, kind="cross-entropy", label_smoothing=0.0):
+def mean_loss(outputs, labels, kind="cross-entropy", label_smoothing=0.0, class_weights=None):
     if kind == "squared-error":
         return 0.5 * (outputs - labels).square().sum() / len(outputs)
     if kind == "binary-cross-entropy":
         return F.binary_cross_entropy_with_logits(outputs, labels, reduction="sum") / len(outputs)
+    weights = class_weights and torch.tensor(class_weights, dtype=torch.float64)
     rows = outputs.reshape(-1, outputs.shape[-1])
-    return F.cross_entropy(rows, labels, label_smoothing=label_smoothing)
+    return F.cross_entropy(rows, labels, weight=weights, label_smoothing=label_smoothing)
 
 
 def optimizer_of(model, kind, learning_rate, weight_decay, **settings):

@@ -32,7 +32,7 @@ pub struct ResidualAutograd {
     /// What its batch-norm layers normalise by.
     pub statistics: Statistics,
     /// Loss of an example.
-    pub loss: Loss,
+    pub loss: Loss<'static>,
 }
 
 /// Of inputs (B, 2, 4, 4).

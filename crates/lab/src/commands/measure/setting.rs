@@ -11,8 +11,8 @@ use super::origin::Origin;
 use crate::arguments::MeasureOptions;
 use crate::output::say;
 use crate::setting::Model;
+use crate::source;
 use crate::stored::Stored;
-use crate::{loss, source};
 
 /// Everything that a measurement is of.
 pub(super) struct Setting {
@@ -21,8 +21,6 @@ pub(super) struct Setting {
     pub(super) weights: Weights,
     pub(super) examples: Arc<dyn Examples>,
     pub(super) data: DataRecord,
-    /// The loss, in words.
-    pub(super) loss: String,
     /// What the examples depend on.
     pub(super) identity: String,
     /// L2 coefficient of the training, where it is known.
@@ -40,15 +38,11 @@ impl Setting {
         let stored = Stored::read(&origin.checkpoint, model, entry, constants)?;
         let architecture = &stored.architecture;
         origin.hold_network(architecture.file())?;
-        let of_run = spec.filter(|spec| options.data.are_of(&spec.data));
-        let (data, loss) = (
-            options.data.spec(of_run.map(|spec| &spec.data))?,
-            options
-                .loss
-                .spec(spec.and_then(|spec| spec.loss.as_ref()))?,
-        );
+        let data = options.data.spec(spec.map(|spec| &spec.data))?;
+        let of_run = spec.and_then(|spec| spec.loss.as_ref());
+        let loss = options.loss.spec(of_run)?;
         let is_named = options.data.data.is_some() || options.data.data_set.is_some();
-        if architecture.file().is_some() && of_run.is_none() && !is_named {
+        if architecture.file().is_some() && spec.is_none() && !is_named {
             bail!("{} {}", origin.checkpoint.display(), source::NEEDED);
         }
         if request.split == Split::Validation && data.validation_examples == 0 {
@@ -60,17 +54,12 @@ impl Setting {
         let seed = spec.map_or(0, |spec| spec.seed);
         let (streams, at) = (Streams::new(seed), options.data.data.as_deref());
         let splits = source::load(&data, loss.as_ref(), streams, at, architecture)?;
-        if of_run.is_some() {
+        if spec.is_some_and(|spec| options.data.are_of(&spec.data)) {
             origin.hold(&splits.record().digest)?;
         }
         let examples = splits.get(request.split)?.clone();
         let (batch_norm, dtype) = (request.batch_norm, options.dtype);
-        let weighted = stored.network(
-            examples.as_ref(),
-            loss::loss(&splits.loss),
-            dtype,
-            batch_norm,
-        )?;
+        let weighted = stored.network(examples.as_ref(), splits.loss.clone(), dtype, batch_norm)?;
         for note in weighted.notes.iter().filter(|_| !options.output.quiet) {
             say(note);
         }
@@ -81,7 +70,6 @@ impl Setting {
             weights: weighted.weights,
             examples,
             data: splits.record().clone(),
-            loss: splits.loss.to_string(),
             identity: format!("{} {split} {sizes:?} {seed}", splits.identity),
             weight_decay: decay.unwrap_or(0.0),
         })

@@ -18,7 +18,6 @@ use serde::Serialize;
 
 use crate::architecture::Architecture;
 use crate::arguments::{Computing, RunOptions};
-use crate::loss::loss;
 use crate::output::put;
 use crate::progress::duration;
 use crate::setting::{Machine, Model};
@@ -67,7 +66,7 @@ pub(super) fn estimate(runs: &[Run], options: &RunOptions) -> Result<()> {
         let architecture = Architecture::find(&spec.model.name, &spec.model.constants)?;
         let outputs = architecture.outputs();
         // Labels of a file of tensors are read for the outputs of the network.
-        let is_named = !source::is_tensors(&spec.data);
+        let is_named = !source::is_tensors(&spec.data.set);
         let like = |(other, of, _): &&(&Spec, Vec<usize>, Splits)| {
             let same = (&other.data, &other.loss) == (&spec.data, &spec.loss);
             same && (is_named || *of == outputs)
@@ -82,7 +81,7 @@ pub(super) fn estimate(runs: &[Run], options: &RunOptions) -> Result<()> {
             continue;
         };
         let examples = splits.train.as_ref();
-        let model = Model::new(&architecture, &spec.model, examples, loss(&splits.loss))?;
+        let model = Model::new(&architecture, &spec.model, examples, splits.loss.clone())?;
         let batch_size = spec.train.batch_size.min(splits.train.len());
         let known = (timed.iter()).find(|(of, size, _)| *of == spec.model && *size == batch_size);
         let pass = match known {
