@@ -406,7 +406,7 @@ fn the_file_of_keras_gives_the_same_data() {
         let data = load(place).unwrap();
         assert_eq!(data.digest().unwrap(), idx.digest().unwrap());
         assert_eq!(data.source, format!("archive {}", path.display()));
-        assert_eq!(data.files, [path.clone()]);
+        assert_eq!(data.files, std::slice::from_ref(&path));
     }
     for (x, y, parts) in [
         (
