@@ -91,6 +91,28 @@ impl Stored {
         matches!(self.form, Form::Onnx(_))
     }
 
+    /// Puts the classes of an ONNX network last, (C, ...) to (..., C), where `labels` (N, ...) are classes of all its further
+    /// axes and could not be those of others: images with a class at each pixel, as PyTorch's own loss has them.
+    pub(crate) fn place_classes(&mut self, labels: &Tensor) {
+        let Form::Onnx(imported) = &mut self.form else {
+            return;
+        };
+        let outputs = imported.network.output_shape();
+        let positions = labels.dims().get(1..).unwrap_or_default();
+        let (Some((_, behind)), Some((_, before))) = (outputs.split_first(), outputs.split_last())
+        else {
+            return;
+        };
+        let are_positions = labels.dtype().is_int() && !positions.is_empty();
+        if are_positions && behind == positions && before != positions {
+            imported.notes.push(format!(
+                "the {} classes are in the first axis of the outputs {outputs:?}, as the labels say",
+                outputs[0]
+            ));
+            imported.network = imported.network.with_first_axis_last();
+        }
+    }
+
     /// Shape of the outputs for labels that say nothing of it.
     pub(crate) fn outputs(&self) -> Result<Vec<usize>> {
         match &self.form {

@@ -58,9 +58,12 @@ pub(crate) fn product(options: &ProductOptions) -> Result<()> {
     };
     let machine = Machine::new(&computing, None)?;
     let (model, entry) = (options.model.as_deref(), options.entry.as_deref());
-    let stored = Stored::read(&options.weights, model, entry, &options.constants)?;
+    let mut stored = Stored::read(&options.weights, model, entry, &options.constants)?;
     let tensors = candle_core::safetensors::load(&options.data, &Device::Cpu)
         .with_context(|| format!("cannot read the data {}", options.data.display()))?;
+    if let Some(labels) = tensors.get("y") {
+        stored.place_classes(labels);
+    }
     let mut outputs = stored.outputs()?;
     if let (Some(classes), Some(last)) = (options.classes, outputs.last_mut()) {
         *last = classes;

@@ -30,7 +30,7 @@ pub(super) struct Setting {
 impl Setting {
     pub(super) fn of(options: &MeasureOptions, origin: &Origin, request: &Request) -> Result<Self> {
         let (model, entry) = (options.model.as_deref(), options.entry.as_deref());
-        let stored = Stored::read(&origin.checkpoint, model, entry, &options.constants)?;
+        let mut stored = Stored::read(&origin.checkpoint, model, entry, &options.constants)?;
         let file = options.data.data.as_deref();
         let tensors = file.filter(|path| TensorFile::is_one(path));
         if let Some(other) =
@@ -48,6 +48,9 @@ impl Setting {
             );
         }
         let tensors = tensors.map(TensorFile::read).transpose()?;
+        if let Some(tensors) = &tensors {
+            stored.place_classes(tensors.labels());
+        }
         let (examples, data, identity) = match &tensors {
             Some(tensors) => of_tensors(options, request, tensors, &stored.outputs()?)?,
             None => of_data_set(options, origin, request, &stored.name)?,
