@@ -99,11 +99,16 @@ impl TensorFile {
         self.train.y.dtype().is_int()
     }
 
-    /// The labels (N, ...), of an integer type or a float, of the test examples too.
-    pub fn labels(&self) -> impl Iterator<Item = &Tensor> {
-        std::iter::once(&self.train)
-            .chain(&self.test)
-            .map(|pair| &pair.y)
+    /// The labels (N, ...), of an integer type or a float.
+    #[must_use]
+    pub fn labels(&self) -> &Tensor {
+        &self.train.y
+    }
+
+    /// Those of the test examples, where there are any.
+    #[must_use]
+    pub fn test_labels(&self) -> Option<&Tensor> {
+        self.test.as_ref().map(|pair| &pair.y)
     }
 
     /// The tensor that was read beside them.

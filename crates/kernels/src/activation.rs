@@ -104,6 +104,11 @@ pub enum Activation {
     Sin,
     /// Cosine.
     Cos,
+    /// 1 above zero and 0 below: what masks are made of. Its derivative is zero.
+    Step {
+        /// At zero.
+        at_zero: f64,
+    },
 }
 
 impl Activation {

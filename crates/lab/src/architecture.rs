@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use candle_core::Tensor;
 use flatness_data::{Examples, file_digest};
 use flatness_engine::Weights;
 use flatness_layers::Network;
@@ -75,12 +76,26 @@ impl Architecture {
     }
 
     /// What a user should know of the file, a sentence each.
-    pub(crate) fn notes(&self) -> Vec<String> {
+    pub(crate) fn notes(&self, examples: &dyn Examples) -> Vec<String> {
         let Form::File(imported, file) = &self.form else {
             return Vec::new();
         };
-        let notes = imported.notes.iter();
+        let first = self.gives_classes_first(examples).then(|| {
+            let (classes, outputs) = (examples.classes(), self.outputs());
+            format!("the {classes} classes are in the first axis of the outputs {outputs:?}, as the labels say")
+        });
+        let notes = imported.notes.iter().cloned().chain(first);
         notes.map(|note| format!("{}: {note}", file.path)).collect()
+    }
+
+    /// Whether the outputs are those of `examples` once their first axis is put last.
+    fn gives_classes_first(&self, examples: &dyn Examples) -> bool {
+        let (mut gives, asked) = (self.outputs(), examples.outputs());
+        if gives == asked || gives.is_empty() {
+            return false;
+        }
+        gives.rotate_left(1);
+        gives == asked
     }
 
     /// The values that the file holds, in its number type.
@@ -100,6 +115,18 @@ impl Architecture {
             Form::Zoo(family) => vec![family.default_input().1],
             Form::File(imported, _) => imported.network.output_shape().to_vec(),
         }
+    }
+
+    /// The same for these `labels` (N, ...), with the classes last: in the outputs of a file they are in the first axis, as
+    /// PyTorch's loss has them, where only that fits labels that are classes of all further axes.
+    pub(crate) fn outputs_for(&self, labels: &Tensor) -> Vec<usize> {
+        let mut outputs = self.outputs();
+        let positions = labels.dims().get(1..).unwrap_or_default();
+        let fit = labels.dtype().is_int() && !positions.is_empty();
+        if fit && outputs.get(1..) == Some(positions) && !outputs.starts_with(positions) {
+            outputs.rotate_left(1);
+        }
+        outputs
     }
 
     /// The network for data like `examples`.
@@ -127,7 +154,10 @@ impl Architecture {
                          that the network was exported with"
                     );
                 }
-                let (gives, asked) = (imported.network.output_shape(), examples.outputs());
+                let (gives, asked) = (self.outputs(), examples.outputs());
+                if self.gives_classes_first(examples) {
+                    return Ok(imported.network.with_first_axis_last());
+                }
                 if gives != asked {
                     bail!(
                         "{path} has outputs of shape {gives:?}, and {name} has labels for {asked:?}; export the network for \

@@ -130,7 +130,7 @@ impl Task {
         let (examples, loss) = (splits.train.as_ref(), splits.loss.clone());
         Ok(Self {
             model: Model::new(&architecture, &spec.model, examples, loss)?,
-            notes: architecture.notes(),
+            notes: architecture.notes(examples),
             splits,
         })
     }

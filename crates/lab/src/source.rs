@@ -212,10 +212,13 @@ fn of_tensors(
     let loss = loss
         .cloned()
         .unwrap_or_else(|| LossSpec::usual(file.has_classes()));
-    for labels in file.labels() {
+    for labels in [Some(file.labels()), file.test_labels()]
+        .into_iter()
+        .flatten()
+    {
         check_labels(name, labels, &loss)?;
     }
-    let outputs = architecture.outputs();
+    let outputs = architecture.outputs_for(file.labels());
     let tensor = |name: &str| match file.beside() {
         Some(tensor) => numbers(name, tensor),
         None => bail!("the class weights {name} are not there"),

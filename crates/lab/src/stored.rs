@@ -84,7 +84,7 @@ impl Stored {
             constants: Vec::new(),
         };
         let mut model = Model::new(&self.architecture, &spec, examples, loss)?;
-        let mut notes = self.architecture.notes();
+        let mut notes = self.architecture.notes(examples);
         let weights = match (self.checkpoint, self.architecture.stored()) {
             (Some(checkpoint), _) => {
                 let theta = checkpoint.parameters(&model.network, &file)?;

@@ -20,19 +20,24 @@ const EPSILON: f64 = 1e-5;
 pub struct BatchNorm {
     channels: usize,
     epsilon: f64,
+    has_parameters: bool,
 }
 
 /// Normalisation by fixed statistics: what a trained network does.
 #[derive(Debug, Clone)]
 pub struct FrozenBatchNorm {
     channels: usize,
+    has_parameters: bool,
     /// (C)
     mean: Tensor,
     /// r, (C)
     reciprocal_deviation: Tensor,
 }
 
-fn parameters(channels: usize) -> Vec<Parameter> {
+fn parameters(channels: usize, are_there: bool) -> Vec<Parameter> {
+    if !are_there {
+        return Vec::new();
+    }
     let parameter = |name: &str, value| Parameter {
         name: name.to_owned(),
         shape: vec![channels],
@@ -55,6 +60,7 @@ impl BatchNorm {
         Self {
             channels,
             epsilon: EPSILON,
+            has_parameters: true,
         }
     }
 
@@ -62,6 +68,15 @@ impl BatchNorm {
     #[must_use]
     pub fn with_epsilon(self, epsilon: f64) -> Self {
         Self { epsilon, ..self }
+    }
+
+    /// The same without scale and shift, which are 1 and 0.
+    #[must_use]
+    pub fn without_parameters(self) -> Self {
+        Self {
+            has_parameters: false,
+            ..self
+        }
     }
 
     /// r of the biased `variance` (C).
@@ -85,6 +100,7 @@ impl BatchNorm {
         expect_float("running statistics", &mean)?;
         Ok(FrozenBatchNorm {
             channels: self.channels,
+            has_parameters: self.has_parameters,
             mean,
             reciprocal_deviation: self.reciprocal_deviation(variance)?,
         })
@@ -107,7 +123,7 @@ impl BatchNorm {
 
 impl Layer for BatchNorm {
     fn parameters(&self) -> Vec<Parameter> {
-        parameters(self.channels)
+        parameters(self.channels, self.has_parameters)
     }
 
     fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, &'static str> {
@@ -122,22 +138,25 @@ impl Layer for BatchNorm {
         let x = inputs[0];
         let moments = batch_norm::moments(x)?;
         let r = self.reciprocal_deviation(&moments.variance)?;
-        let at = point(x, &moments.mean, &r, parameters);
-        let y = batch_norm::forward(at, &parameters[1])?;
+        let [gamma, beta] = scaling(parameters, &r)?;
+        let y = batch_norm::forward(point(x, &moments.mean, &r, &gamma), &beta)?;
         Ok((y, vec![x.clone(), moments.mean, r, moments.variance]))
     }
 
     fn jvp(&self, at: Point<'_>, tangent: Tangent<'_>) -> Result<Option<Tensor>, Error> {
-        let [dgamma, dbeta] = [&tangent.parameters[0], &tangent.parameters[1]];
-        let dy = batch::tangent(saved(at)?, tangent.input(), dgamma, dbeta)?;
-        Ok(Some(dy))
+        let [x, mean, r] = saved(at)?;
+        let Some([dgamma, dbeta]) = pieces(tangent.parameters, tangent.input(), r)? else {
+            return Ok(None);
+        };
+        let [gamma, _] = scaling(at.parameters, r)?;
+        let at = point(x, mean, r, &gamma);
+        Ok(Some(batch::tangent(at, tangent.input(), &dgamma, &dbeta)?))
     }
 
     fn vjp_input(&self, at: Point<'_>, _: usize, cotangent: &Tensor) -> Result<Cotangent, Error> {
-        Ok(Cotangent::Fresh(batch::input_cotangent(
-            saved(at)?,
-            cotangent,
-        )?))
+        let ([x, mean, r], [gamma, _]) = (saved(at)?, scaling(at.parameters, &at.saved[2])?);
+        let input = batch::input_cotangent(point(x, mean, r, &gamma), cotangent)?;
+        Ok(Cotangent::Fresh(input))
     }
 
     fn vjp_parameters(
@@ -146,10 +165,11 @@ impl Layer for BatchNorm {
         cotangent: &Tensor,
         sums: &[Tensor],
     ) -> Result<(), Error> {
-        let at = saved(at)?;
-        Ok(frozen::accumulate_cotangent(
-            at, cotangent, &sums[0], &sums[1],
-        )?)
+        let ([x, mean, r], [gamma, beta]) = (saved(at)?, sums) else {
+            return Ok(());
+        };
+        let at = point(x, mean, r, &at.parameters[0]);
+        Ok(frozen::accumulate_cotangent(at, cotangent, gamma, beta)?)
     }
 
     fn second_order(&self) -> SecondOrder<'_> {
@@ -165,18 +185,42 @@ fn point<'a>(
     x: &'a Tensor,
     mean: &'a Tensor,
     r: &'a Tensor,
-    parameters: &'a [Tensor],
+    gamma: &'a Tensor,
 ) -> batch_norm::Point<'a> {
-    let gamma = &parameters[0];
     batch_norm::Point { x, mean, r, gamma }
 }
 
-/// Where the forward rule kept x, mean, r and the variance.
-fn saved(at: Point<'_>) -> Result<batch_norm::Point<'_>, Error> {
-    let [x, mean, r, _] = at.saved else {
-        return Err(Error::Value);
+/// γ and β, (C): ones and zeros where there are none; `like` is (C).
+fn scaling(parameters: &[Tensor], like: &Tensor) -> Result<[Tensor; 2], Error> {
+    Ok(match parameters {
+        [gamma, beta] => [gamma.clone(), beta.clone()],
+        _ => [like.ones_like()?, like.zeros_like()?],
+    })
+}
+
+/// Tangents of γ and β, (V, C): zeros where there are no parameters, and none where there is no `block` (B, V, ...) either.
+fn pieces(
+    parameters: &[Tensor],
+    block: Option<&Tensor>,
+    like: &Tensor,
+) -> Result<Option<[Tensor; 2]>, Error> {
+    if let [gamma, beta] = parameters {
+        return Ok(Some([gamma.clone(), beta.clone()]));
+    }
+    let zeros = |block: &Tensor| {
+        let shape = (block.dim(1)?, like.dim(0)?);
+        let zeros = Tensor::zeros(shape, like.dtype(), like.device())?;
+        Ok([zeros.clone(), zeros])
     };
-    Ok(point(x, mean, r, at.parameters))
+    block.map(zeros).transpose()
+}
+
+/// Where the forward rule kept x, mean and r, before the variance.
+fn saved(at: Point<'_>) -> Result<[&Tensor; 3], Error> {
+    match at.saved {
+        [x, mean, r, _] => Ok([x, mean, r]),
+        _ => Err(Error::Value),
+    }
 }
 
 impl SecondOrderRule for BatchNorm {
@@ -188,28 +232,33 @@ impl SecondOrderRule for BatchNorm {
         sums: &[Tensor],
         input_sums: &[Option<&Tensor>],
     ) -> Result<(), Error> {
-        let (at, dgamma) = (saved(at)?, &tangent.parameters[0]);
-        let (dx, sum) = (tangent.input(), &sums[0]);
+        let ([x, mean, r], dx) = (saved(at)?, tangent.input());
+        let Some([dgamma, _]) = pieces(tangent.parameters, dx.or(input_sums[0]), r)? else {
+            return Ok(());
+        };
+        let [gamma, _] = scaling(at.parameters, r)?;
+        // Without parameters their sum is of no use.
+        let sum = match sums {
+            [sum, _] => sum.clone(),
+            _ => dgamma.zeros_like()?,
+        };
+        let at = point(x, mean, r, &gamma);
+        let input_sum = input_sums[0];
         Ok(batch::add_second_order(
-            at,
-            cotangent,
-            dx,
-            dgamma,
-            sum,
-            input_sums[0],
+            at, cotangent, dx, &dgamma, &sum, input_sum,
         )?)
     }
 }
 
 impl FrozenBatchNorm {
-    fn point<'a>(&'a self, x: &'a Tensor, parameters: &'a [Tensor]) -> batch_norm::Point<'a> {
-        point(x, &self.mean, &self.reciprocal_deviation, parameters)
+    fn point<'a>(&'a self, x: &'a Tensor, gamma: &'a Tensor) -> batch_norm::Point<'a> {
+        point(x, &self.mean, &self.reciprocal_deviation, gamma)
     }
 }
 
 impl Layer for FrozenBatchNorm {
     fn parameters(&self) -> Vec<Parameter> {
-        parameters(self.channels)
+        parameters(self.channels, self.has_parameters)
     }
 
     fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, &'static str> {
@@ -224,19 +273,25 @@ impl Layer for FrozenBatchNorm {
         let x = inputs[0];
         let place = "running statistics given to `Network::freeze`";
         expect_number_type(place, &self.mean, x.dtype())?;
-        let y = batch_norm::forward(self.point(x, parameters), &parameters[1])?;
+        let [gamma, beta] = scaling(parameters, &self.mean)?;
+        let y = batch_norm::forward(self.point(x, &gamma), &beta)?;
         Ok((y, vec![x.clone()]))
     }
 
     fn jvp(&self, at: Point<'_>, tangent: Tangent<'_>) -> Result<Option<Tensor>, Error> {
-        let [dgamma, dbeta] = [&tangent.parameters[0], &tangent.parameters[1]];
-        let at = self.point(&at.saved[0], at.parameters);
-        Ok(Some(frozen::tangent(at, tangent.input(), dgamma, dbeta)?))
+        let dx = tangent.input();
+        let Some([dgamma, dbeta]) = pieces(tangent.parameters, dx, &self.mean)? else {
+            return Ok(None);
+        };
+        let [gamma, _] = scaling(at.parameters, &self.mean)?;
+        let at = self.point(&at.saved[0], &gamma);
+        Ok(Some(frozen::tangent(at, dx, &dgamma, &dbeta)?))
     }
 
     fn vjp_input(&self, at: Point<'_>, _: usize, cotangent: &Tensor) -> Result<Cotangent, Error> {
+        let [gamma, _] = scaling(at.parameters, &self.mean)?;
         let r = &self.reciprocal_deviation;
-        let input = frozen::input_cotangent(r, &at.parameters[0], cotangent)?;
+        let input = frozen::input_cotangent(r, &gamma, cotangent)?;
         Ok(Cotangent::Fresh(input))
     }
 
@@ -246,14 +301,18 @@ impl Layer for FrozenBatchNorm {
         cotangent: &Tensor,
         sums: &[Tensor],
     ) -> Result<(), Error> {
-        let at = self.point(&at.saved[0], at.parameters);
-        Ok(frozen::accumulate_cotangent(
-            at, cotangent, &sums[0], &sums[1],
-        )?)
+        let [gamma, beta] = sums else {
+            return Ok(());
+        };
+        let at = self.point(&at.saved[0], &at.parameters[0]);
+        Ok(frozen::accumulate_cotangent(at, cotangent, gamma, beta)?)
     }
 
     fn second_order(&self) -> SecondOrder<'_> {
-        SecondOrder::Terms(self)
+        match self.has_parameters {
+            true => SecondOrder::Terms(self),
+            false => SecondOrder::Zero,
+        }
     }
 }
 

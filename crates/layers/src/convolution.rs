@@ -1,5 +1,5 @@
-//! Convolutions with groups, dilation, and a stride and paddings of each axis of their own, and their transposes, with
-//! PyTorch's names and shapes. [`Conv2d`](crate::Conv2d) is faster where it applies.
+//! Convolutions of signals, images and volumes, with groups, and a stride, dilation and paddings of each axis of their own, and
+//! their transposes, with PyTorch's names and shapes. [`Conv2d`](crate::Conv2d) is faster where it applies.
 //!
 //! ```text
 //! convolution   y[o, p] = Σ W[o, i, k] x[i, s p + d k - before] + b[o]
@@ -10,44 +10,48 @@
 
 use candle_core::Tensor;
 use flatness_kernels::add_in_place;
-use flatness_kernels::convolution::{Grid, add_input, add_output, add_weight};
+use flatness_kernels::convolution::{Grid, add_input, add_output, add_weight, last_three};
 
 use crate::{
     Cotangent, Error, Homogeneity, Initializer, Layer, Parameter, Point, SecondOrder,
     SecondOrderRule, Tangent,
 };
 
-/// Convolution or transposed convolution of images.
+/// Convolution or transposed convolution of one to three axes.
 #[derive(Debug, Clone, Copy)]
 pub struct Convolution {
     inputs: usize,
     outputs: usize,
-    kernel: [usize; 2],
+    /// Axes of the image.
+    rank: usize,
+    kernel: [usize; 3],
     grid: Grid,
     has_bias: bool,
-    /// Rows and columns that a transposed convolution has more than its last place of the kernel needs.
-    transposed: Option<[usize; 2]>,
+    /// Elements that a transposed convolution has more along each axis than its last place of the kernel needs.
+    transposed: Option<[usize; 3]>,
 }
 
 impl Convolution {
-    /// Convolution of `inputs` channels to `outputs` channels by a kernel of rows and columns, with a bias.
+    /// Convolution of `inputs` channels to `outputs` channels by a kernel of these extents, one for each axis of the image,
+    /// with a bias.
     #[must_use]
-    pub fn new(inputs: usize, outputs: usize, kernel: [usize; 2], grid: Grid) -> Self {
+    pub fn new(inputs: usize, outputs: usize, kernel: &[usize], grid: Grid) -> Self {
         Self {
             inputs,
             outputs,
-            kernel,
+            rank: kernel.len(),
+            kernel: last_three(kernel, 1),
             grid,
             has_bias: true,
             transposed: None,
         }
     }
 
-    /// The transposed convolution, as `torch.nn.ConvTranspose2d` with `output_padding`.
+    /// The transposed convolution, as `torch.nn.ConvTranspose2d` and its relatives with `output_padding`.
     #[must_use]
-    pub fn transposed(self, output_padding: [usize; 2]) -> Self {
+    pub fn transposed(self, output_padding: &[usize]) -> Self {
         Self {
-            transposed: Some(output_padding),
+            transposed: Some(last_three(output_padding, 0)),
             ..self
         }
     }
@@ -61,8 +65,8 @@ impl Convolution {
         }
     }
 
-    /// Shape of the weight: outputs of the trilinear form, its inputs of one group, rows, columns.
-    fn weight(&self) -> Option<[usize; 4]> {
+    /// Shape of the weight: outputs of the trilinear form, its inputs of one group, extents of the kernel.
+    pub(crate) fn weight(&self) -> Option<Vec<usize>> {
         let [outer, inner] = match self.transposed {
             None => [self.outputs, self.inputs],
             Some(_) => [self.inputs, self.outputs],
@@ -71,49 +75,63 @@ impl Convolution {
         let inner = inner
             .checked_div(self.grid.groups)
             .filter(|of_group| fits && of_group * self.grid.groups == inner)?;
-        Some([outer, inner, self.kernel[0], self.kernel[1]])
+        let kernel = self.kernel.get(3usize.checked_sub(self.rank)?..)?;
+        Some([&[outer, inner], kernel].concat())
+    }
+
+    /// Activations (B, V, C, ...) and weights (V, O, I, ...) with three axes behind the first three, in the same memory.
+    fn volumes(tensors: [&Tensor; 3]) -> Result<[Tensor; 3], Error> {
+        let volume = |tensor: &Tensor| {
+            let (front, image) = tensor.dims().split_at(3);
+            tensor.reshape([front, &last_three(image, 1)].concat())
+        };
+        let [y, weight, x] = tensors.map(volume);
+        Ok([y?, weight?, x?])
     }
 
     /// y += ∂T/∂y of the layer's own y.
-    fn add_output(&self, y: &Tensor, weight: &Tensor, x: &Tensor) -> Result<(), Error> {
+    pub(crate) fn add_output(&self, y: &Tensor, weight: &Tensor, x: &Tensor) -> Result<(), Error> {
+        let [y, weight, x] = Self::volumes([y, weight, x])?;
         let added = match self.transposed {
-            None => add_output(y, weight, x, self.grid),
-            Some(_) => add_input(x, weight, y, self.grid),
+            None => add_output(&y, &weight, &x, self.grid),
+            Some(_) => add_input(&x, &weight, &y, self.grid),
         };
         Ok(added?)
     }
 
     /// x += ∂T/∂x of the layer's own x.
-    fn add_input(&self, y: &Tensor, weight: &Tensor, x: &Tensor) -> Result<(), Error> {
+    pub(crate) fn add_input(&self, y: &Tensor, weight: &Tensor, x: &Tensor) -> Result<(), Error> {
+        let [y, weight, x] = Self::volumes([y, weight, x])?;
         let added = match self.transposed {
-            None => add_input(y, weight, x, self.grid),
-            Some(_) => add_output(x, weight, y, self.grid),
+            None => add_input(&y, &weight, &x, self.grid),
+            Some(_) => add_output(&x, &weight, &y, self.grid),
         };
         Ok(added?)
     }
 
-    fn add_weight(&self, y: &Tensor, weight: &Tensor, x: &Tensor) -> Result<(), Error> {
+    pub(crate) fn add_weight(&self, y: &Tensor, weight: &Tensor, x: &Tensor) -> Result<(), Error> {
+        let [y, weight, x] = Self::volumes([y, weight, x])?;
         let added = match self.transposed {
-            None => add_weight(y, weight, x, self.grid),
-            Some(_) => add_weight(x, weight, y, self.grid),
+            None => add_weight(&y, &weight, &x, self.grid),
+            Some(_) => add_weight(&x, &weight, &y, self.grid),
         };
         Ok(added?)
     }
 
-    /// (B, V, O, H', W') of the biases (V, O), or of zeros.
+    /// (B, V, O, ...) of the biases (V, O), or of zeros.
     fn start(
         &self,
         bias: Option<&Tensor>,
         [batch, vectors]: [usize; 2],
         at: &Tensor,
     ) -> Result<Tensor, Error> {
-        let input = at.dims();
-        let output = self.output_shape(&[&input[input.len() - 3..]]);
+        let output = self.output_shape(&[&at.dims()[1..]]);
         let output = output.map_err(candle_core::Error::msg)?;
         let shape = [&[batch, vectors], output.as_slice()].concat();
         Ok(match bias {
             Some(bias) => {
-                let bias = bias.reshape((1, vectors, self.outputs, 1, 1))?;
+                let ones = vec![1; self.rank];
+                let bias = bias.reshape([&[1, vectors, self.outputs], &ones[..]].concat())?;
                 bias.broadcast_as(shape)?.force_contiguous()?
             }
             None => Tensor::zeros(shape, at.dtype(), at.device())?,
@@ -125,7 +143,7 @@ impl Layer for Convolution {
     fn parameters(&self) -> Vec<Parameter> {
         let shape = self.weight().unwrap_or_default();
         // As PyTorch's: the fan of a transposed convolution's weight is that of its second axis, too.
-        let fan = shape[1] * shape[2] * shape[3];
+        let fan: usize = shape.iter().skip(1).product();
         let initializer = Initializer::Uniform {
             bound: 1.0 / (fan as f64).sqrt(),
         };
@@ -135,47 +153,56 @@ impl Layer for Convolution {
             initializer,
         };
         let bias = self.has_bias.then(|| parameter("bias", vec![self.outputs]));
-        let weight = parameter("weight", shape.to_vec());
-        std::iter::once(weight).chain(bias).collect()
+        std::iter::once(parameter("weight", shape))
+            .chain(bias)
+            .collect()
     }
 
     fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, &'static str> {
+        if !(1..=3).contains(&self.rank) {
+            return Err("it takes images of one to three axes");
+        }
         let weight = self
             .weight()
             .ok_or("its groups must divide both numbers of channels")?;
         if weight.contains(&0) {
             return Err("its weight has no elements");
         }
-        let &[&[channels, height, width]] = inputs else {
-            return Err("it needs (channels, height, width)");
+        let &[&[channels, ref extents @ ..]] = inputs else {
+            return Err("it needs channels and the axes of its kernel");
         };
+        if extents.len() != self.rank {
+            return Err("it needs channels and the axes of its kernel");
+        }
         if channels != self.inputs {
             return Err("it needs as many channels as its weight has");
         }
-        let [height, width] = match self.transposed {
+        let extents = last_three(extents, 1);
+        let image = match self.transposed {
             None => self
                 .grid
-                .output([height, width], self.kernel)
+                .output(extents, self.kernel)
                 .ok_or("its kernel is larger than the padded image")?,
             Some(more) => {
-                let along = |axis: usize, extent: usize| {
-                    let grid = &self.grid;
-                    let places = extent.checked_sub(1)?.checked_mul(grid.stride[axis])?;
-                    let reach = (self.kernel[axis] - 1).checked_mul(grid.dilation[axis])?;
+                let along = |axis: usize| {
+                    let grid = self.grid.axes[axis];
+                    let places = extents[axis].checked_sub(1)?.checked_mul(grid.stride)?;
+                    let reach = (self.kernel[axis] - 1).checked_mul(grid.dilation)?;
                     let padded = places.checked_add(reach)?.checked_add(1 + more[axis])?;
-                    padded.checked_sub(grid.before[axis] + grid.behind[axis])
+                    padded.checked_sub(grid.before + grid.behind)
                 };
-                let image = along(0, height).zip(along(1, width));
-                let (rows, columns) = image.ok_or("its paddings are larger than its image")?;
+                let [Some(depth), Some(rows), Some(columns)] = [0, 1, 2].map(along) else {
+                    return Err("its paddings are larger than its image");
+                };
+                let image = [depth, rows, columns];
                 // The places of the kernel over the image must be the inputs again.
-                let again = self.grid.output([rows, columns], self.kernel);
-                if again != Some([height, width]) {
+                if self.grid.output(image, self.kernel) != Some(extents) {
                     return Err("its output padding must be smaller than its stride");
                 }
-                [rows, columns]
+                image
             }
         };
-        Ok(vec![self.outputs, height, width])
+        Ok([&[self.outputs], &image[3 - self.rank..]].concat())
     }
 
     fn multiply_adds(&self, inputs: &[&[usize]]) -> u64 {
@@ -188,7 +215,7 @@ impl Layer for Convolution {
             &output
         };
         let weight: usize = self.weight().unwrap_or_default().iter().product();
-        (weight * image[1] * image[2]) as u64
+        (weight * image[1..].iter().product::<usize>()) as u64
     }
 
     fn patches(&self, inputs: &[&[usize]]) -> usize {
@@ -200,7 +227,7 @@ impl Layer for Convolution {
         } else {
             (input, &*output)
         };
-        from[0] * self.kernel[0] * self.kernel[1] * to[1] * to[2]
+        from[0] * self.kernel.iter().chain(&to[1..]).product::<usize>()
     }
 
     fn forward(
@@ -240,7 +267,8 @@ impl Layer for Convolution {
     ) -> Result<(), Error> {
         self.add_weight(cotangent, &sums[0], &at.saved[0].unsqueeze(1)?)?;
         if let Some(bias_sum) = sums.get(1) {
-            add_in_place(bias_sum, &cotangent.sum((0, 3, 4))?)?;
+            let axes: Vec<usize> = std::iter::once(0).chain(3..3 + self.rank).collect();
+            add_in_place(bias_sum, &cotangent.sum(axes)?)?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::node::Node;
-use crate::{Error, Layer, Network, ParamLayout, Parameter, Sum};
+use crate::{BatchNorm, Error, Layer, Network, ParamLayout, Parameter, Sum};
 
 /// The output of one node of a [`Graph`], or its input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +89,8 @@ impl Graph {
     }
 
     /// As [`Graph::join`], with whole names for the parameters, in the order of the layer's own. A name that is there already
-    /// is that parameter, used once more: tied weights.
+    /// is that parameter, used once more: tied weights. A second batch-norm of the same `name` has the running statistics of
+    /// the first.
     ///
     /// # Errors
     /// Those of [`Graph::layer`], and [`Error::Names`] for another number of names and for a parameter of another shape.
@@ -120,7 +121,13 @@ impl Graph {
     ) -> Result<Value, Error> {
         let own = layer.parameters().into_iter();
         let own: Vec<String> = own.map(|own| format!("{name}.{}", own.name)).collect();
-        if let Some(twice) = own.iter().find(|&own| self.parameter(own).is_some()) {
+        let twice = own.iter().find(|&own| self.parameter(own).is_some());
+        let buffers = buffers(name, layer.as_ref());
+        if let Some(twice) = twice.or(buffers
+            .iter()
+            .map(|buffer| &buffer.name)
+            .find(|&own| self.has_buffer(own)))
+        {
             return names(format!("there are two of {twice}"));
         }
         let own: Vec<&str> = own.iter().map(String::as_str).collect();
@@ -165,12 +172,11 @@ impl Graph {
                 });
             }
         }
-        if let Some(normalization) = layer.batch_norm() {
-            let buffers = normalization.buffers();
-            self.buffers.extend(buffers.map(|buffer| Parameter {
-                name: format!("{name}.{}", buffer.name),
-                ..buffer
-            }));
+        // One batch-norm used twice has its statistics once.
+        for buffer in buffers(name, layer.as_ref()) {
+            if !self.has_buffer(&buffer.name) {
+                self.buffers.push(buffer);
+            }
         }
         self.nodes.push(Node {
             name: name.to_owned(),
@@ -181,6 +187,10 @@ impl Graph {
         });
         self.shapes.push(output);
         Ok(Value(self.nodes.len()))
+    }
+
+    fn has_buffer(&self, name: &str) -> bool {
+        self.buffers.iter().any(|buffer| buffer.name == name)
     }
 
     /// Number of the parameter called `name`, where there is one.
@@ -229,6 +239,16 @@ impl Graph {
             ParamLayout::new(self.buffers),
         ))
     }
+}
+
+/// The running statistics of `layer`, by their whole names.
+fn buffers(name: &str, layer: &dyn Layer) -> Vec<Parameter> {
+    let own = layer.batch_norm().into_iter().flat_map(BatchNorm::buffers);
+    let whole = own.map(|buffer| Parameter {
+        name: format!("{name}.{}", buffer.name),
+        ..buffer
+    });
+    whole.collect()
 }
 
 fn names<T>(problems: String) -> Result<T, Error> {

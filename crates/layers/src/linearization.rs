@@ -119,21 +119,30 @@ impl<'n> Linearization<'n> {
     }
 
     /// Means and unbiased variances of this batch in the layers that normalise by it, as one vector
-    /// (Q) in the order of [`Network::buffers`].
+    /// (Q) in the order of [`Network::buffers`]; of a layer that is used twice the means of both uses.
     ///
     /// # Errors
     /// [`Error::OneValue`], or a tensor operation that fails.
     pub fn batch_statistics(&self) -> Result<Tensor, Error> {
-        let mut statistics = Vec::new();
+        let buffers = self.network.buffers();
+        let mut statistics: Vec<Vec<Tensor>> = vec![Vec::new(); buffers.parameters().len()];
         for (index, node) in self.network.nodes().iter().enumerate() {
             if let Some(layer) = node.layer.batch_norm() {
                 let moments = layer.batch_statistics(&self.saved[index]);
-                statistics.extend(moments?.ok_or_else(|| Error::OneValue {
+                let moments = moments?.ok_or_else(|| Error::OneValue {
                     layer: node.name.clone(),
-                })?);
+                })?;
+                let first = self.network.statistics(node).ok_or(Error::Value)?;
+                for (own, moment) in statistics[first..].iter_mut().zip(moments) {
+                    own.push(moment);
+                }
             }
         }
-        self.network.buffers().concatenate(&statistics)
+        let means = statistics.iter().map(|uses| match &uses[..] {
+            [only] => Ok(only.clone()),
+            uses => Ok(Tensor::stack(uses, 0)?.mean(0)?),
+        });
+        buffers.concatenate(&means.collect::<Result<Vec<_>, Error>>()?)
     }
 
     fn at<'a>(&'a self, index: usize, node: &'a Node) -> Point<'a> {

@@ -8,7 +8,9 @@ use crate::expect::{expect_float, expect_number_type, expect_shape};
 use crate::layout::form;
 use crate::node::{Node, Step};
 use crate::values::Values;
-use crate::{Dropout, DropoutMask, Error, Graph, Layer, Linearization, Loss, ParamLayout};
+use crate::{
+    Dropout, DropoutMask, Error, Graph, Layer, Linearization, Loss, ParamLayout, Transpose,
+};
 
 /// A graph of layers, with the layout of its parameters. It holds no values of parameters.
 ///
@@ -156,13 +158,15 @@ impl Network {
     /// f64, or a device error. That they are of the number type of the parameters shows in the
     /// sweeps.
     pub fn freeze(&self, buffers: &Tensor) -> Result<Self, Error> {
-        let mut views = self.buffers.views(buffers)?.into_iter();
+        let views = self.buffers.views(buffers)?;
         self.replace(|_, node| {
             let Some(layer) = node.layer.batch_norm() else {
                 return Ok(node.layer.clone());
             };
-            let (mean, variance) = views.next().zip(views.next()).ok_or(Error::Value)?;
-            Ok(Arc::new(layer.freeze(mean, &variance)?))
+            let first = self.statistics(node).ok_or(Error::Value)?;
+            Ok(Arc::new(
+                layer.freeze(views[first].clone(), &views[first + 1])?,
+            ))
         })
     }
 
@@ -191,6 +195,27 @@ impl Network {
                 None => node.layer.clone(),
             })
         })
+    }
+
+    /// The same network with the first axis of its outputs last, (C, ...) to (..., C), as losses of positions take them.
+    #[must_use]
+    pub fn with_first_axis_last(&self) -> Self {
+        let output = self.output_shape();
+        let order: Vec<usize> = (1..output.len()).chain([0]).collect();
+        let turned = Node {
+            name: "classes".to_owned(),
+            inputs: vec![self.nodes.len()],
+            input_shapes: vec![output.to_vec()],
+            parameters: Vec::new(),
+            layer: Arc::new(Transpose::new(&order)),
+        };
+        let shape = order.iter().map(|&axis| output[axis]).collect();
+        Self::new(
+            [&self.nodes[..], &[turned]].concat(),
+            [&self.shapes[..], &[shape]].concat(),
+            self.layout.clone(),
+            self.buffers.clone(),
+        )
     }
 
     /// The same graph with other layers in it.
@@ -274,6 +299,15 @@ impl Network {
             values.push(Some(y));
         }
         values.get(self.nodes.len()).cloned()
+    }
+
+    /// Where the running mean of a batch-norm is among the buffers, before its variance.
+    pub(crate) fn statistics(&self, node: &Node) -> Option<usize> {
+        let mut buffers = self.buffers.parameters().iter();
+        buffers.position(|buffer| {
+            let own = buffer.name.strip_prefix(&node.name);
+            own == Some(".running_mean")
+        })
     }
 
     pub(crate) fn nodes(&self) -> &[Node] {

@@ -2,9 +2,10 @@
 
 use candle_core::{DType, Device, Tensor};
 use flatness_layers::{
-    Affine, AveragePool, BatchNorm, Conv2d, Convolution, Dropout, Embedding, Error, Factors,
-    Flatten, GlobalAveragePool, Graph, Grid, Layer, Learned, Loss, MaxPool, Network, Offset, Pad,
-    Reduce, Relu, Reshape, Scale, Select, Shift, Softplus, Sum, Tanh, Transpose, Window,
+    Activation, Affine, AveragePool, Axis, BatchNorm, Choice, Conv2d, Convolution, Convolved,
+    Dropout, Embedding, Error, Factors, Filter, Flatten, GlobalAveragePool, Graph, Grid, Largest,
+    Layer, Learned, Loss, MaxPool, Network, Offset, Pad, Point, Reduce, Relu, Reshape, Scale,
+    Select, Shift, Softplus, Sum, Tanh, Transpose, WeightedSums, Window,
 };
 use flatness_testkit::{assert_close, check_layer, check_rules, gaussian, values};
 
@@ -19,7 +20,12 @@ fn every_layer_keeps_its_contract() {
         before: 2,
         behind: 1,
     };
-    let cases: [(Box<dyn Layer>, &[usize]); 41] = [
+    let sums = |axis| {
+        let windows = vec![vec![(0, 0.5), (2, -1.5)], vec![(1, 2.0)], vec![]];
+        WeightedSums::new(axis, windows)
+    };
+    let largest = |axis| Largest::new(axis, vec![vec![0, 2], vec![1], vec![2, 1, 0]]);
+    let cases: [(Box<dyn Layer>, &[usize]); 47] = [
         (Box::new(conv([2, 3, 3], 1, 1)), &[2, 4, 5]),
         (Box::new(conv([3, 2, 3], 2, 1).without_bias()), &[3, 5, 4]),
         (Box::new(conv([2, 4, 1], 1, 0)), &[2, 3, 3]),
@@ -27,6 +33,7 @@ fn every_layer_keeps_its_contract() {
         (Box::new(BatchNorm::new(3)), &[3, 2, 3]),
         (Box::new(BatchNorm::new(2).with_epsilon(0.5)), &[2, 2, 2]),
         (Box::new(BatchNorm::new(1)), &[1, 1, 1]),
+        (Box::new(BatchNorm::new(2).without_parameters()), &[2, 1, 2]),
         (Box::new(MaxPool::new(2, 2)), &[2, 4, 5]),
         (Box::new(MaxPool::new(3, 1)), &[1, 4, 4]),
         (Box::new(AveragePool::new(2, 1)), &[2, 3, 4]),
@@ -51,6 +58,11 @@ fn every_layer_keeps_its_contract() {
         (Box::new(pad), &[2, 3]),
         (Box::new(Reduce::sum(&[0, 2])), &[2, 3, 4]),
         (Box::new(Reduce::mean(&[1])), &[2, 3]),
+        (Box::new(sums(0)), &[3, 2]),
+        (Box::new(sums(1)), &[2, 3, 2]),
+        (Box::new(largest(0)), &[3, 2]),
+        (Box::new(largest(2)), &[1, 2, 3]),
+        (Box::new(Activation::Step { at_zero: 0.5 }), &[2, 3]),
         (Box::new(Factors::new(gaussian((3, 1), 5))), &[2, 3, 4]),
         (Box::new(Factors::new(gaussian((2, 3, 4), 6))), &[3, 1]),
         (Box::new(Shift::new(gaussian((3, 1), 7))), &[2, 3, 4]),
@@ -68,6 +80,75 @@ fn every_layer_keeps_its_contract() {
         }
     }
     check_layer(&Sum, &[&[2, 3], &[2, 3]], 1);
+    for shapes in [
+        [&[2, 3][..], &[2, 3], &[2, 3]],
+        [&[3], &[2, 1], &[2, 3]],
+        [&[2, 1], &[1], &[3]],
+    ] {
+        check_layer(&Choice, &shapes, 2);
+    }
+}
+
+#[test]
+fn windows_are_sums_and_the_first_of_the_largest() {
+    let of = |layer: &dyn Layer, x: &[f64], shape: &[usize]| {
+        let x = Tensor::from_slice(x, [&[1], shape].concat(), &Device::Cpu).unwrap();
+        let (y, kept) = layer.forward(&[], &[&x]).unwrap();
+        (values(&y), kept)
+    };
+    let x = [1.0, 5.0, 3.0, 2.0, 3.0, 8.0];
+    let sums = WeightedSums::new(0, vec![vec![(0, 0.5), (2, 2.0)], vec![(1, 1.0)]]);
+    assert_eq!(of(&sums, &x, &[3, 2]).0, [6.5, 18.5, 3.0, 2.0]);
+    let (y, kept) = of(
+        &Largest::new(1, vec![vec![0, 1, 2], vec![2, 1]]),
+        &x,
+        &[2, 3],
+    );
+    assert_eq!(y, [5.0, 5.0, 8.0, 8.0]);
+    let (_, ties) = of(
+        &Largest::new(0, vec![vec![0, 1, 2]]),
+        &[2.0, 7.0, 7.0],
+        &[3],
+    );
+    assert_eq!(
+        ties[0].flatten_all().unwrap().to_vec1::<u32>().unwrap(),
+        [1]
+    );
+    assert_eq!(kept[0].dims(), [1, 2, 2, 1]);
+    assert!(of(&Largest::new(0, vec![vec![1, 0]]), &[f64::NAN, 1.0], &[2]).0[0].is_nan());
+    let outside = WeightedSums::new(0, vec![vec![(3, 1.0)]]);
+    assert!(outside.output_shape(&[&[3, 2]]).is_err());
+    assert!(
+        Largest::new(2, vec![vec![0]])
+            .output_shape(&[&[3, 2]])
+            .is_err()
+    );
+    assert!(Largest::new(0, vec![vec![]]).output_shape(&[&[3]]).is_err());
+}
+
+/// Masks change with the data by steps, and choose without touching what is left out, though it be infinite.
+#[test]
+fn a_choice_takes_nothing_of_the_other() {
+    let tensor = |x: &[f64]| Tensor::new(x, &Device::Cpu).unwrap().unsqueeze(0).unwrap();
+    let x = tensor(&[-2.0, 0.0, 3.0]);
+    let step = Activation::Step { at_zero: 0.5 };
+    let (mask, _) = step.forward(&[], &[&x]).unwrap();
+    assert_eq!(values(&mask), [0.0, 0.5, 1.0]);
+    let low = tensor(&[f64::NEG_INFINITY]);
+    let (y, kept) = Choice.forward(&[], &[&mask, &x, &low]).unwrap();
+    assert_eq!(values(&y), [f64::NEG_INFINITY, 0.0, 3.0]);
+    let shapes = [vec![3], vec![3], vec![1]];
+    let at = Point {
+        parameters: &[],
+        saved: &kept,
+        input_shapes: &shapes,
+    };
+    let ones = Tensor::ones((1, 1, 3), DType::F64, &Device::Cpu).unwrap();
+    let cotangents = [0, 1, 2].map(|input| Choice.vjp_input(at, input, &ones).unwrap());
+    let cotangents = cotangents.map(|cotangent| values(&cotangent.into_tensor()));
+    assert_eq!(cotangents[0], [0.0; 3]);
+    assert_eq!(cotangents[1], [0.0, 1.0, 1.0]);
+    assert_eq!(cotangents[2], [1.0]);
 }
 
 /// A layer, the shape of an input example, and that of its output where the layer takes it.
@@ -128,8 +209,12 @@ fn in_a_network(layer: impl Layer + 'static, shape: &[usize], outputs: usize) ->
 
 #[test]
 fn frozen_batch_norm_keeps_its_contract() {
-    for (channels, shape) in [(2, [2, 2, 3]), (1, [1, 1, 1])] {
-        let network = in_a_network(BatchNorm::new(channels), &shape, shape.iter().product());
+    for (norm, channels, shape) in [
+        (BatchNorm::new(2), 2, [2, 2, 3]),
+        (BatchNorm::new(1), 1, [1, 1, 1]),
+        (BatchNorm::new(2).without_parameters(), 2, [2, 2, 3]),
+    ] {
+        let network = in_a_network(norm, &shape, shape.iter().product());
         let mean = values(&gaussian(channels, 4));
         let variance = values(&gaussian(channels, 5).sqr().unwrap());
         let buffers = Tensor::new([mean, variance].concat(), &Device::Cpu).unwrap();
@@ -261,52 +346,89 @@ fn an_embedding_is_an_affine_map_of_one_hot_inputs() {
 
 #[test]
 fn convolutions_of_every_form_keep_the_contract() {
-    let grid = |groups, stride, dilation, before, behind| Grid {
-        groups,
+    let axis = |[stride, dilation, before, behind]: [usize; 4]| Axis {
         stride,
         dilation,
         before,
         behind,
     };
-    let depthwise = grid(3, [1, 1], [1, 1], [1, 1], [1, 1]);
-    let uneven = grid(2, [2, 1], [1, 2], [1, 0], [0, 2]);
-    let twice = grid(1, [2, 2], [1, 1], [0, 1], [0, 1]);
-    let cases: [(Convolution, &[usize], &[usize]); 5] = [
+    let grid = |groups, axes: &[[usize; 4]]| {
+        let axes: Vec<Axis> = axes.iter().copied().map(axis).collect();
+        Grid::new(groups, &axes)
+    };
+    let same = [1, 1, 1, 1];
+    let depthwise = grid(3, &[same, same]);
+    let uneven = grid(2, &[[2, 1, 1, 0], [1, 2, 0, 2]]);
+    let twice = grid(1, &[[2, 1, 0, 0], [2, 1, 1, 1]]);
+    let signal = grid(2, &[[2, 2, 1, 0]]);
+    let volume = grid(1, &[same, [2, 1, 0, 1], [1, 2, 2, 0]]);
+    let cases: [(Convolution, &[usize], &[usize]); 9] = [
         (
-            Convolution::new(3, 3, [3, 3], depthwise),
+            Convolution::new(3, 3, &[3, 3], depthwise),
             &[3, 4, 3],
             &[3, 4, 3],
         ),
         (
-            Convolution::new(2, 4, [2, 3], uneven),
+            Convolution::new(2, 4, &[2, 3], uneven),
             &[2, 4, 5],
             &[4, 2, 3],
         ),
         (
-            Convolution::new(3, 6, [3, 3], depthwise).without_bias(),
+            Convolution::new(3, 6, &[3, 3], depthwise).without_bias(),
             &[3, 2, 3],
             &[6, 2, 3],
         ),
         (
-            Convolution::new(2, 3, [2, 3], twice).transposed([0, 1]),
+            Convolution::new(2, 3, &[2, 3], twice).transposed(&[0, 1]),
             &[2, 3, 2],
             &[3, 6, 4],
         ),
         (
-            Convolution::new(4, 2, [3, 2], uneven).transposed([1, 0]),
+            Convolution::new(4, 2, &[3, 2], uneven).transposed(&[1, 0]),
             &[4, 2, 3],
             &[2, 5, 3],
+        ),
+        (Convolution::new(2, 4, &[3], signal), &[2, 7], &[4, 2]),
+        (
+            Convolution::new(4, 2, &[3], signal).transposed(&[1]),
+            &[4, 3],
+            &[2, 9],
+        ),
+        (
+            Convolution::new(2, 3, &[3, 2, 2], volume),
+            &[2, 2, 3, 2],
+            &[3, 2, 2, 2],
+        ),
+        (
+            Convolution::new(2, 1, &[2, 2, 1], volume)
+                .without_bias()
+                .transposed(&[0, 0, 0]),
+            &[2, 2, 2, 3],
+            &[1, 1, 3, 1],
         ),
     ];
     for (layer, input, output) in cases {
         assert_eq!(layer.output_shape(&[input]).unwrap(), output, "{layer:?}");
         check_layer(&layer, &[input], 1);
     }
-    let outside = Convolution::new(2, 3, [2, 3], twice).transposed([2, 0]);
+    let kernel = gaussian((4, 1, 2, 3), 5);
+    let filter = Filter::new(Convolution::new(2, 4, &[2, 3], uneven), kernel.clone());
+    check_layer(&filter, &[&[2, 4, 5]], 1);
+    let convolved = Convolved::new(Convolution::new(2, 4, &[2, 3], uneven));
+    check_layer(&convolved, &[&[2, 4, 5], &[4, 1, 2, 3]], 1);
+    let convolved = Convolved::new(Convolution::new(2, 4, &[3], signal));
+    check_layer(&convolved, &[&[2, 7], &[4, 1, 3]], 2);
+    assert!(convolved.output_shape(&[&[2, 7], &[4, 2, 3]]).is_err());
+    let other = Filter::new(Convolution::new(2, 4, &[3, 2], uneven), kernel);
+    assert!(other.output_shape(&[&[2, 4, 5]]).is_err());
+    let outside = Convolution::new(2, 3, &[2, 3], twice).transposed(&[2, 0]);
     assert!(outside.output_shape(&[&[2, 3, 2]]).is_err());
-    assert!(
-        Convolution::new(3, 4, [3, 3], depthwise)
-            .output_shape(&[&[3, 4, 4]])
-            .is_err()
-    );
+    for (kernel, input) in [
+        (&[3, 3][..], &[3, 4, 4][..]),
+        (&[3, 3], &[3, 4]),
+        (&[1, 1, 1, 1], &[3, 1, 1, 1, 1]),
+    ] {
+        let layer = Convolution::new(3, 4, kernel, depthwise);
+        assert!(layer.output_shape(&[input]).is_err(), "{input:?}");
+    }
 }

@@ -1,7 +1,10 @@
 //! Graphs that do not fit together are errors that say where.
 
-use flatness_layers::{Affine, BatchNorm, Error, Flatten, Graph, Loss, Network, Relu, Tanh, Value};
-use flatness_testkit::Problem;
+use candle_core::{DType, Device, Tensor};
+use flatness_layers::{
+    Affine, BatchNorm, Error, Flatten, Graph, Layer, Loss, Network, Relu, Tanh, Value,
+};
+use flatness_testkit::{Problem, assert_close, values};
 
 #[test]
 fn a_value_of_another_graph_is_an_error() {
@@ -91,6 +94,63 @@ fn parameters_and_buffers_of_one_name_are_errors() {
     let message = build(["bn", "bn"]).unwrap_err().to_string();
     assert!(message.contains("two of bn.weight"), "{message}");
     assert!(matches!(build(["head", "bn"]), Err(Error::Names { .. })));
+}
+
+/// As `torch.nn.BatchNorm2d` called twice: one scale, one pair of running statistics, each use by those of its own batch.
+#[test]
+fn a_batch_norm_that_is_used_twice_has_one_pair_of_statistics() {
+    let mut graph = Graph::new(&[2, 1, 1]);
+    let names = ["bn.weight", "bn.bias"];
+    let x = graph.input();
+    let x = graph.tied("bn", BatchNorm::new(2), &[x], &names).unwrap();
+    let x = graph.layer("relu", Relu, x).unwrap();
+    let x = graph.tied("bn", BatchNorm::new(2), &[x], &names).unwrap();
+    let x = graph.layer("flatten", Flatten, x).unwrap();
+    let network = finished(graph, x).unwrap();
+    let problem = Problem::of(network.clone(), Loss::CrossEntropy, 4, 1);
+    let both = values(
+        &problem
+            .linearize(&problem.theta)
+            .batch_statistics()
+            .unwrap(),
+    );
+    assert_eq!(both.len(), 4);
+    // Those of each use, with the other left out.
+    let alone = |front: &Tensor| {
+        let mut graph = Graph::new(&[2, 1, 1]);
+        let x = graph.layer("bn", BatchNorm::new(2), graph.input()).unwrap();
+        let x = graph.layer("flatten", Flatten, x).unwrap();
+        let network = finished(graph, x).unwrap();
+        let views = network
+            .layout()
+            .views(&Tensor::new(&*problem.theta, front.device()).unwrap());
+        let labels = Tensor::zeros(4, DType::U32, front.device()).unwrap();
+        let point = network.linearize(&views.unwrap(), front, &labels, Loss::CrossEntropy);
+        values(&point.unwrap().batch_statistics().unwrap())
+    };
+    let layer = BatchNorm::new(2);
+    let scaling =
+        [0..2, 2..4].map(|range| Tensor::new(&problem.theta[range], &Device::Cpu).unwrap());
+    let (once, _) = layer.forward(&scaling, &[&problem.inputs]).unwrap();
+    let [first, second] = [alone(&problem.inputs), alone(&once.relu().unwrap())];
+    let means: Vec<f64> = first
+        .iter()
+        .zip(second)
+        .map(|(a, b)| (a + b) / 2.0)
+        .collect();
+    assert_close("statistics", &both, &means, 1e-14);
+    let frozen = network
+        .freeze(&Tensor::new(&*both, &Device::Cpu).unwrap())
+        .unwrap();
+    assert!(!frozen.couples_examples());
+    let untied = ["x.weight", "x.bias"];
+    let mut graph = Graph::new(&[2, 1, 1]);
+    let x = graph
+        .tied("bn", BatchNorm::new(2), &[graph.input()], &untied)
+        .unwrap();
+    let again = graph.layer("bn", BatchNorm::new(2).without_parameters(), x);
+    let message = again.unwrap_err().to_string();
+    assert!(message.contains("two of bn.running_mean"), "{message}");
 }
 
 #[test]

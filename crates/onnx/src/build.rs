@@ -4,10 +4,13 @@ mod images;
 
 use candle_core::{DType, Device, Tensor};
 use flatness_layers::{
-    Activation, Affine, BatchNorm, Concat, Dropout, Embedding, Factors, GlobalAveragePool, Graph,
-    GroupNorm, Layer, LayerNorm, Learned, LogSoftmax, MatMul, Network, Offset, Product, Reduce,
-    Reshape, Scale, Select, Shift, Softmax, Sum, Transpose, Value,
+    Activation, Affine, AveragePool, BatchNorm, Choice, Concat, Convolution, Convolved, Dropout,
+    Embedding, Factors, Filter, GlobalAveragePool, Graph, GroupNorm, Largest, Layer, LayerNorm,
+    Learned, LogSoftmax, MatMul, MaxPool, Network, Offset, Product, Reduce, Reshape, Scale, Select,
+    Shift, Softmax, Sum, Transpose, Value, WeightedSums,
 };
+
+use images::grid;
 
 use crate::Error;
 use crate::array::{Array, Reason};
@@ -90,15 +93,24 @@ impl Builder<'_> {
         layer: impl Layer + 'static,
         parameters: &[WeightId],
     ) -> Result<Value, Refusal> {
-        let names = parameters
-            .iter()
-            .map(|&weight| self.plan.weights[weight].name.as_str());
+        let first = parameters.first();
+        let name = first.map(|&weight| self.plan.weights[weight].name.as_str());
+        // A layer with parameters is called by them.
+        let module = name.and_then(|name| name.strip_suffix(".weight"));
+        self.named(module.unwrap_or(&step.name), inputs, layer, parameters)
+    }
+
+    fn named(
+        &mut self,
+        name: &str,
+        inputs: &[Value],
+        layer: impl Layer + 'static,
+        parameters: &[WeightId],
+    ) -> Result<Value, Refusal> {
+        let names = parameters.iter();
+        let names = names.map(|&weight| self.plan.weights[weight].name.as_str());
         let names: Vec<&str> = names.collect();
-        // A layer with parameters is called by them, so that its running statistics are too.
-        let module = names.first().and_then(|name| name.strip_suffix(".weight"));
-        Ok(self
-            .graph
-            .tied(module.unwrap_or(&step.name), layer, inputs, &names)?)
+        Ok(self.graph.tied(name, layer, inputs, &names)?)
     }
 
     fn step(&mut self, step: &Step) -> Result<Value, Refusal> {
@@ -145,13 +157,30 @@ impl Builder<'_> {
                 windows,
                 groups,
             } => self.convolution(step, (*weight, *bias), windows, *groups),
+            Operation::Convolved { windows, groups } => {
+                let kernel = self.graph.shape(self.values[step.inputs[1]])?;
+                let [outputs, inputs] = [kernel[0], kernel[1] * groups];
+                let grid = grid(windows, *groups);
+                let layer = Convolution::new(inputs, outputs, &windows.kernel, grid);
+                self.put(step, Convolved::new(layer), &[])
+            }
+            Operation::Filter {
+                kernel,
+                windows,
+                groups,
+            } => {
+                let [outputs, inputs] = [kernel.shape[0], kernel.shape[1] * groups];
+                let grid = grid(windows, *groups);
+                let layer = Convolution::new(inputs, outputs, &windows.kernel, grid);
+                self.put(step, Filter::new(layer, constants(kernel)?), &[])
+            }
             &Operation::Embedding(weight) => match of(weight)[..] {
                 [rows, width] => self.put(step, Embedding::new(rows, width), &[weight]),
                 _ => refused("has no matrix"),
             },
-            &Operation::BatchNorm {
-                weight,
-                bias,
+            Operation::BatchNorm {
+                name,
+                affine,
                 epsilon,
                 ..
             } => {
@@ -167,12 +196,12 @@ impl Builder<'_> {
                     }
                 };
                 let image = self.reshaped(&[input], step, &image)?;
-                let normalized = self.behind(
-                    &[image],
-                    step,
-                    BatchNorm::new(channels).with_epsilon(epsilon),
-                    &[weight, bias],
-                )?;
+                let layer = BatchNorm::new(channels).with_epsilon(*epsilon);
+                let (layer, parameters) = match *affine {
+                    Some((weight, bias)) => (layer, vec![weight, bias]),
+                    None => (layer.without_parameters(), Vec::new()),
+                };
+                let normalized = self.named(name, &[image], layer, &parameters)?;
                 self.reshaped(&[normalized], step, &from)
             }
             &Operation::LayerNorm {
@@ -243,28 +272,25 @@ impl Builder<'_> {
                 is_mean: false,
             } => self.put(step, Reduce::sum(axes), &[]),
             &Operation::Concat { axis } => self.put(step, Concat::new(axis), &[]),
-            Operation::MaxPool(windows) => self.max_pool(step, input, windows),
-            Operation::AveragePool {
-                windows,
-                counts_padding,
-            } => self.average_pool(step, input, windows, *counts_padding),
-            Operation::Repeat(factors) => {
-                let mut value = input;
-                for (axis, &factor) in factors
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, factor)| **factor > 1)
-                {
-                    let places: Vec<u32> = (0..from[axis] * factor)
-                        .map(|place| (place / factor) as u32)
-                        .collect();
-                    value = self.behind(&[value], step, Select::new(axis, &places), &[])?;
-                }
-                match value == input {
-                    true => self.put(step, Reshape::new(&from), &[]),
-                    false => Ok(value),
-                }
+            Operation::MaxPool {
+                kernel,
+                stride,
+                padding,
+            } => {
+                let pads = [&[(0, 0)], padding.as_slice()].concat();
+                let image = self.padded(step, input, &pads, f64::NEG_INFINITY)?;
+                self.behind(&[image], step, MaxPool::new(*kernel, *stride), &[])
             }
+            &Operation::AveragePool { kernel, stride } => {
+                self.put(step, AveragePool::new(kernel, stride), &[])
+            }
+            Operation::WeightedSums { axis, windows } => {
+                self.put(step, WeightedSums::new(*axis, windows.clone()), &[])
+            }
+            Operation::Largest { axis, windows } => {
+                self.put(step, Largest::new(*axis, windows.clone()), &[])
+            }
+            Operation::Choice => self.put(step, Choice, &[]),
             Operation::TransposedConvolution {
                 weight,
                 bias,
@@ -358,5 +384,6 @@ fn activation(function: Function) -> Activation {
         Function::Cos => Activation::Cos,
         Function::Power { exponent } => Activation::Power { exponent },
         Function::Line { scale, shift } => Activation::Linear { scale, shift },
+        Function::Step { at_zero } => Activation::Step { at_zero },
     }
 }

@@ -79,7 +79,7 @@ pub enum Error {
     },
     /// An operator that is not there.
     #[error(
-        "{origin}: its node {node} is of the operator {operator}, which is not there; there are {known}"
+        "{origin}: its node {node} is of the operator {operator}, which is not there; those that are:\n{known}"
     )]
     Operator {
         /// File or other origin of the bytes.
@@ -88,7 +88,7 @@ pub enum Error {
         node: String,
         /// Operator, with its domain where that is not ONNX's own.
         operator: String,
-        /// All operators that are there.
+        /// All operators that are there, in lines.
         known: String,
     },
     /// A node that cannot be a part of a network.

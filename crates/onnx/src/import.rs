@@ -10,7 +10,7 @@ use crate::array::{Array, Reason};
 use crate::file::Source;
 use crate::layout::Layout;
 use crate::movement::Movement;
-use crate::names::{self, Provenances};
+use crate::names::{self, Provenance, Provenances};
 use crate::operand::{Call, Operand, Value};
 use crate::operators;
 use crate::plan::{Operation, Plan};
@@ -19,6 +19,9 @@ use crate::weights::Weights;
 
 /// Most elements of all constants that are computed: masks of 1024 by 1024 for four operations in each of 64 layers.
 const MAX_COMPUTED: usize = 1 << 28;
+
+/// Most elements of all windows along one axis: of a running sum of 2,000, or a mean of 10 at each place of a minute of sound.
+const MAX_WINDOWS: usize = 1 << 22;
 
 /// Examples where the file leaves their number open: a prime that no extent of a network is likely to have.
 const MARKERS: [usize; 5] = [4099, 5003, 6007, 7001, 8009];
@@ -65,11 +68,16 @@ pub(crate) fn import(
     constants: &[String],
 ) -> Result<Import, Error> {
     let graph = &source.graph;
+    let provenances = Provenances::new(graph);
+    // What was computed from a buffer goes by the name of the buffer.
     let known = || {
-        graph
-            .initializer
-            .iter()
-            .map(|initializer| initializer.name.as_str())
+        graph.initializer.iter().flat_map(|initializer| {
+            let folded = match provenances.of(&initializer.name) {
+                Provenance::Folded(name) => Some(name),
+                _ => None,
+            };
+            std::iter::once(initializer.name.as_str()).chain(folded)
+        })
     };
     if let Some(name) = constants
         .iter()
@@ -134,6 +142,22 @@ impl<'m> Importer<'m> {
     fn charge(&mut self, array: &Array) -> Result<(), Reason> {
         let left = self.room.checked_sub(array.values.len());
         self.room = left.ok_or("makes more constants than memory is kept for")?;
+        Ok(())
+    }
+
+    /// Counts windows of so many elements along an axis of `extent` against the same memory, four numbers each.
+    pub(crate) fn charge_windows(
+        &mut self,
+        windows: usize,
+        elements: usize,
+        extent: usize,
+    ) -> Result<(), Reason> {
+        let all = windows.checked_mul(elements.max(1));
+        let all = all.filter(|&all| all <= MAX_WINDOWS && u32::try_from(extent).is_ok());
+        let left = all.and_then(|all| self.room.checked_sub(4 * all));
+        self.room = left.ok_or_else(|| {
+            format!("has {windows} windows of {elements} elements, for which no memory is kept")
+        })?;
         Ok(())
     }
 
@@ -230,7 +254,7 @@ impl<'m> Importer<'m> {
                 "" => shown(&node.op_type),
                 domain => shown(&format!("{domain}.{}", node.op_type)),
             },
-            known: operators::names().join(", "),
+            known: operators::names(),
         })?;
         let mut inputs = Vec::with_capacity(node.input.len());
         for name in &node.input {

@@ -1,6 +1,6 @@
 //! From a file to a network with its values.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
@@ -128,10 +128,14 @@ fn values(
         (Tensor::from_vec(elements, dim, &Device::Cpu)?, DType::F32)
     };
     let mut statistics = Vec::with_capacity(network.buffers().dim());
+    let mut seen = HashSet::new();
     for step in &plan.steps {
         if let Operation::BatchNorm {
-            statistics: own, ..
+            statistics: own,
+            name,
+            ..
         } = &step.operation
+            && seen.insert(name)
         {
             statistics.extend(
                 own.iter()

@@ -63,6 +63,7 @@ impl<'m> Provenances<'m> {
             .step_by(2)
             .filter(|name| name.contains('.'));
         match (names.next(), names.next()) {
+            (Some(name), None) if is_lifted(name) => Provenance::Constant,
             (Some(name), None) => Provenance::Folded(name),
             (Some(_), Some(_)) => Provenance::Parameter,
             (None, _) if !self.is_told => Provenance::Unknown,
@@ -71,6 +72,12 @@ impl<'m> Provenances<'m> {
             (None, _) => Provenance::Constant,
         }
     }
+}
+
+/// Whether `torch.export` gave the name to numbers in the program itself.
+fn is_lifted(name: &str) -> bool {
+    let local = name.rsplit('.').next().unwrap_or_default();
+    local.starts_with("lifted_tensor_") || local.starts_with("_tensor_constant")
 }
 
 /// Whether an exporter made the name up.

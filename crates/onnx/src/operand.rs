@@ -15,8 +15,8 @@ pub(crate) enum Operand {
     Weight(Held),
     /// A value of the plan.
     Value(Value),
-    /// Where a value is greater than a number: nothing that could be differentiated, but a half of some functions.
-    Greater(Value),
+    /// Several of these, as `SplitToSequence` makes them.
+    Sequence(Vec<Operand>),
 }
 
 /// An initialiser of floats, with what was done to it.
@@ -43,7 +43,8 @@ impl Operand {
         match self {
             Self::Constant(array) => array.shape.clone(),
             Self::Weight(held) => held.shape.clone(),
-            Self::Value(value) | Self::Greater(value) => value.layout.shape(marker),
+            Self::Value(value) => value.layout.shape(marker),
+            Self::Sequence(_) => Vec::new(),
         }
     }
 }
@@ -112,8 +113,11 @@ impl<'m> Call<'m> {
     }
 
     pub(crate) fn float(&self, name: &str, default: f64) -> f64 {
-        let value = self.attribute(name).and_then(|attribute| attribute.f);
-        value.map_or(default, decimal)
+        // Exactly the default where float32 cannot tell it from that.
+        match self.attribute(name).and_then(|attribute| attribute.f) {
+            Some(value) if value != default as f32 => decimal(value),
+            _ => default,
+        }
     }
 
     pub(crate) fn text(&self, name: &str, default: &'static str) -> &'m str {

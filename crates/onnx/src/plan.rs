@@ -68,6 +68,10 @@ pub(crate) enum Function {
         scale: f64,
         shift: f64,
     },
+    /// 1 above zero, 0 below.
+    Step {
+        at_zero: f64,
+    },
 }
 
 /// Windows of a convolution or a pooling, one number an axis of the image.
@@ -108,6 +112,17 @@ pub(crate) enum Operation {
         bias: Option<WeightId>,
         is_inputs_first: bool,
     },
+    /// By a kernel that is no parameter, without a bias.
+    Filter {
+        kernel: Array,
+        windows: Windows,
+        groups: usize,
+    },
+    /// Of the first value by the second, without a bias.
+    Convolved {
+        windows: Windows,
+        groups: usize,
+    },
     Convolution {
         weight: WeightId,
         bias: Option<WeightId>,
@@ -124,8 +139,9 @@ pub(crate) enum Operation {
     /// Rows of the weight, by the numbers in x.
     Embedding(WeightId),
     BatchNorm {
-        weight: WeightId,
-        bias: WeightId,
+        /// Of the module, which one that is used twice has twice.
+        name: String,
+        affine: Option<(WeightId, WeightId)>,
         /// Running mean and variance.
         statistics: [Array; 2],
         epsilon: f64,
@@ -165,13 +181,29 @@ pub(crate) enum Operation {
     Concat {
         axis: usize,
     },
-    MaxPool(Windows),
-    AveragePool {
-        windows: Windows,
-        counts_padding: bool,
+    /// Of square windows without gaps; what is around the image is smaller than all in it.
+    MaxPool {
+        kernel: usize,
+        stride: usize,
+        padding: Vec<(usize, usize)>,
     },
-    /// Each element of an image so often, along each axis of the example.
-    Repeat(Vec<usize>),
+    /// Of square windows without gaps and padding.
+    AveragePool {
+        kernel: usize,
+        stride: usize,
+    },
+    /// Weighted sums of elements along an axis, by their places.
+    WeightedSums {
+        axis: usize,
+        windows: Vec<Vec<(u32, f64)>>,
+    },
+    /// The largest of elements along an axis, by their places.
+    Largest {
+        axis: usize,
+        windows: Vec<Vec<u32>>,
+    },
+    /// The second value where the first is not zero, and the third elsewhere; of as many axes, broadcast to each other.
+    Choice,
 }
 
 impl Operation {
@@ -189,7 +221,9 @@ impl Operation {
             Self::Product => "a product",
             Self::MatMul => "a matrix product",
             Self::Affine { .. } => "an affine map",
-            Self::Convolution { .. } => "a convolution",
+            Self::Convolution { .. } | Self::Filter { .. } | Self::Convolved { .. } => {
+                "a convolution"
+            }
             Self::TransposedConvolution { .. } => "a transposed convolution",
             Self::Embedding(_) => "an embedding",
             Self::BatchNorm { .. } => "a batch norm",
@@ -201,9 +235,11 @@ impl Operation {
             Self::Pad { .. } => "a padding",
             Self::Reduce { .. } => "a sum or mean over axes",
             Self::Concat { .. } => "a concatenation",
-            Self::MaxPool(_) => "a max pooling",
+            Self::MaxPool { .. } => "a max pooling",
             Self::AveragePool { .. } => "an average pooling",
-            Self::Repeat(_) => "an upsampling",
+            Self::WeightedSums { .. } => "a sum of neighbours",
+            Self::Largest { .. } => "a maximum",
+            Self::Choice => "a choice",
         }
     }
 }
@@ -218,6 +254,8 @@ pub(crate) struct Step {
     pub(crate) inputs: Vec<usize>,
     /// Shape of one output example.
     pub(crate) shape: Vec<usize>,
+    /// Whether it is made of comparisons alone: whole numbers that change with the data by steps.
+    pub(crate) is_whole: bool,
 }
 
 /// A network before it is built.
@@ -247,8 +285,21 @@ impl Plan {
         if elements.is_none_or(|elements| elements == 0 || elements > MAX_ELEMENTS) {
             return Err(format!("makes values of the impossible shape {shape:?}").into());
         }
+        let are_whole = || {
+            let mut inputs = inputs.iter().map(|&input| self.step(input));
+            inputs.all(|step| step.is_some_and(|step| step.is_whole))
+        };
+        let is_whole = match &operation {
+            Operation::Function(Function::Step { .. }) => true,
+            Operation::Function(Function::Line { scale, shift }) => {
+                scale.fract() == 0.0 && shift.fract() == 0.0 && are_whole()
+            }
+            Operation::Move(_) | Operation::Sum | Operation::Product => are_whole(),
+            _ => false,
+        };
         self.steps.push(Step {
             name: name.to_owned(),
+            is_whole,
             operation,
             inputs: inputs.to_vec(),
             shape,

@@ -107,7 +107,7 @@ impl Importer<'_> {
                 }
                 Ok(value)
             }
-            Operand::Greater(_) => Err("takes a comparison of what depends on the data".into()),
+            Operand::Sequence(_) => Err("takes a sequence".into()),
         }
     }
 

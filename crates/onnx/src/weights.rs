@@ -19,6 +19,8 @@ pub(crate) struct Weights {
     parted: Vec<(String, String)>,
     /// Names of one initialiser under two.
     tied: Vec<(String, String)>,
+    /// What exporters computed of parameters.
+    computed: Vec<String>,
     /// Convolutions with a batch norm in them.
     folded: Vec<String>,
     /// Whether all elements of an initialiser are one number.
@@ -97,6 +99,44 @@ impl Importer<'_> {
         Ok(self.plan.weights.len() - 1)
     }
 
+    /// The weight beside `bias` in an affine map: the name of a bias, which no exporter changes, says of which module both are.
+    pub(crate) fn beside_bias(
+        &mut self,
+        weight: WeightId,
+        bias: WeightId,
+    ) -> Result<WeightId, Reason> {
+        let (own, beside) = (&self.plan.weights[weight], &self.plan.weights[bias]);
+        let name_of = |weight: &Weight| self.source.graph.initializer[weight.tensor].name.as_str();
+        let is_derived = names::is_made_up(name_of(own))
+            && self.provenances.of(name_of(own)) == Provenance::Unknown
+            && self
+                .weights
+                .recovered
+                .iter()
+                .any(|(_, name)| *name == own.name);
+        let module = match beside.name.strip_suffix(".bias") {
+            Some(module) if is_derived && name_of(beside) == beside.name => module,
+            _ => return Ok(weight),
+        };
+        let name = whole(module, Role::Weight.name());
+        if let Some(known) = self
+            .plan
+            .weights
+            .iter()
+            .position(|known| known.name == name)
+        {
+            let is_same = self.is_same(&self.plan.weights[known], own)?;
+            return Ok(if is_same { known } else { weight });
+        }
+        for (_, recovered) in &mut self.weights.recovered {
+            if *recovered == own.name {
+                recovered.clone_from(&name);
+            }
+        }
+        self.plan.weights[weight].name = name;
+        Ok(weight)
+    }
+
     /// Whether the exporter computed `held` from a parameter.
     pub(crate) fn is_copy(&self, held: &Held) -> bool {
         let initializer = &self.source.graph.initializer[held.tensor].name;
@@ -121,18 +161,27 @@ impl Importer<'_> {
                 self.weights.tied.push(names);
                 return Ok(original);
             }
-            let own = module.zip(local).map(|(module, local)| {
-                // PyTorch's attention has three matrices in one parameter.
-                let packed = whole(module, "in_proj_bias");
-                let is_packed = role == Some(Role::TransposedWeight)
-                    && self
-                        .source
-                        .graph
-                        .initializer
-                        .iter()
-                        .any(|other| other.name == packed);
-                whole(module, if is_packed { "in_proj_weight" } else { local })
-            });
+            // What is no vector was computed of parameters: a table that was looked up, a product of two.
+            let is_vector = held.shape.iter().filter(|&&extent| extent != 1).count() < 2;
+            let is_computed =
+                !is_vector && !matches!(role, Some(Role::Weight | Role::TransposedWeight));
+            if is_computed {
+                self.weights.computed.push(held.name.clone());
+            }
+            let own = module
+                .zip(local.filter(|_| !is_computed))
+                .map(|(module, local)| {
+                    // PyTorch's attention has three matrices in one parameter.
+                    let packed = whole(module, "in_proj_bias");
+                    let is_packed = role == Some(Role::TransposedWeight)
+                        && self
+                            .source
+                            .graph
+                            .initializer
+                            .iter()
+                            .any(|other| other.name == packed);
+                    whole(module, if is_packed { "in_proj_weight" } else { local })
+                });
             return Ok(own.unwrap_or_else(|| held.name.clone()));
         }
         // Parameters of equal values share an initialiser: ones and zeros before training, which nothing ties. A parameter of
@@ -311,6 +360,14 @@ impl Weights {
                 "an initialiser of one number throughout was taken for the parameters of several modules: {names}"
             ));
         }
+        if !self.computed.is_empty() {
+            let names = self.computed.iter().take(4).cloned().collect::<Vec<_>>();
+            notes.push(format!(
+                "the exporter has computed {} of parameters, which {} instead of them; export with do_constant_folding=False (or optimize=False with dynamo) to keep them",
+                names.join(", "),
+                if self.computed.len() == 1 { "is one" } else { "are some" },
+            ));
+        }
         if let [first, ..] = &self.folded[..] {
             let (count, plural) = (
                 self.folded.len(),
@@ -337,9 +394,12 @@ impl Operation {
             | Self::TransposedConvolution { weight, bias, .. } => {
                 std::iter::once(weight).chain(bias).collect()
             }
-            Self::BatchNorm { weight, bias, .. } => vec![weight, bias],
             Self::LayerNorm { weight, bias, .. } => weight.iter_mut().chain(bias).collect(),
-            Self::GroupNorm {
+            Self::BatchNorm {
+                affine: Some((weight, bias)),
+                ..
+            }
+            | Self::GroupNorm {
                 affine: Some((weight, bias)),
                 ..
             } => vec![weight, bias],

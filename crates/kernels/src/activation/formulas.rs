@@ -165,6 +165,11 @@ impl Function for Activation {
                 let y = x.cos();
                 [y.clone(), x.sin().affine(-1.0, 0.0), y.affine(-1.0, 0.0)]
             }
+            Self::Step { at_zero } => {
+                let below = x.affine(-1.0, 0.0);
+                let lower = below.choose(0.0, &zero(), &constant(at_zero));
+                [x.choose(0.0, &constant(1.0), &lower), zero(), zero()]
+            }
         }
     }
 
@@ -175,6 +180,7 @@ impl Function for Activation {
             | Self::HardSigmoid { .. }
             | Self::Clip { .. }
             | Self::Abs
+            | Self::Step { .. }
             | Self::Linear { .. } => true,
             Self::Power { exponent } => exponent == 0.0 || exponent == 1.0,
             _ => false,

@@ -11,7 +11,7 @@ use crate::seeded::{NUMBER_TYPES, assert_close, uniform, values};
 
 /// f from its definition.
 type Definition = fn(f64) -> f64;
-const FUNCTIONS: [(Activation, Definition); 27] = [
+const FUNCTIONS: [(Activation, Definition); 28] = [
     (Relu, |x| x.max(0.0)),
     (Tanh, f64::tanh),
     (Softplus, |x| (1.0 + x.exp()).ln()),
@@ -72,6 +72,7 @@ const FUNCTIONS: [(Activation, Definition); 27] = [
     ),
     (Sin, |x| (std::f64::consts::FRAC_PI_2 - x).cos()),
     (Cos, |x| (std::f64::consts::FRAC_PI_2 - x).sin()),
+    (Step { at_zero: 0.5 }, |x| f64::from(u8::from(x > 0.0))),
 ];
 
 /// Φ(x) from its Taylor series, whose terms grow to e^(x²/2) before they fall: good to 1e-13 for |x| below 6.

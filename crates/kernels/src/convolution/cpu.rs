@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor};
 use pulp::NullaryFnOnce;
 
-use super::Extents;
+use super::{Axis, Extents};
 use crate::elementwise::update_with;
 use crate::parallel::fill_parts;
 use crate::real::{Real, elements};
@@ -24,33 +24,43 @@ impl Extents {
     fn runs(&self, channel: usize, mut visit: impl FnMut(Run)) {
         let [outputs, inputs] = self.of_group();
         let first = channel / outputs * inputs;
-        let ([rows, columns], [height, width]) = (self.kernel, self.input);
-        let [stride, dilation, before] = [self.grid.stride, self.grid.dilation, self.grid.before];
-        for (i, k) in (0..inputs).flat_map(|i| (0..rows).map(move |k| (i, k))) {
+        let ([depth, rows, columns], [deep, height, width]) = (self.kernel, self.input);
+        let [inward, down, across] = self.grid.axes;
+        // The element of an input of `extent` that element `k` of the kernel meets at `place`.
+        let meets = |axis: Axis, place: usize, k: usize, extent: usize| {
+            let from = place * axis.stride + k * axis.dilation;
+            from.checked_sub(axis.before).filter(|&from| from < extent)
+        };
+        let planes = (0..inputs).flat_map(|i| (0..depth).map(move |l| (i, l)));
+        for ((i, l), k) in planes.flat_map(|plane| (0..rows).map(move |k| (plane, k))) {
             for column in 0..columns {
                 // Outputs q with 0 <= s q + shift - before < width.
-                let shift = column * dilation[1];
-                let start = before[1].saturating_sub(shift).div_ceil(stride[1]);
-                let end = (width + before[1])
+                let shift = column * across.dilation;
+                let start = across.before.saturating_sub(shift).div_ceil(across.stride);
+                let end = (width + across.before)
                     .saturating_sub(shift)
-                    .div_ceil(stride[1]);
-                let end = end.min(self.output[1]);
+                    .div_ceil(across.stride);
+                let end = end.min(self.output[2]);
                 if start >= end {
                     continue;
                 }
-                for row in 0..self.output[0] {
-                    let from = row * stride[0] + k * dilation[0];
-                    if !(before[0]..before[0] + height).contains(&from) {
+                for plane in 0..self.output[0] {
+                    let Some(x_plane) = meets(inward, plane, l, deep) else {
                         continue;
+                    };
+                    for row in 0..self.output[1] {
+                        let Some(x_row) = meets(down, row, k, height) else {
+                            continue;
+                        };
+                        let x_row = ((first + i) * deep + x_plane) * height + x_row;
+                        visit(Run {
+                            weight: ((i * depth + l) * rows + k) * columns + column,
+                            y: (plane * self.output[1] + row) * self.output[2] + start,
+                            x: x_row * width + start * across.stride + shift - across.before,
+                            stride: across.stride,
+                            count: end - start,
+                        });
                     }
-                    let x_row = (first + i) * height + from - before[0];
-                    visit(Run {
-                        weight: (i * rows + k) * columns + column,
-                        y: row * self.output[1] + start,
-                        x: x_row * width + start * stride[1] + shift - before[1],
-                        stride: stride[1],
-                        count: end - start,
-                    });
                 }
             }
         }
@@ -59,7 +69,7 @@ impl Extents {
     /// Elements of one example and vector of y and x, and of one vector of the weight.
     fn sizes(&self) -> [usize; 3] {
         let [outputs, inputs] = self.channels;
-        let area = |extents: [usize; 2]| extents[0] * extents[1];
+        let area = |extents: [usize; 3]| extents.iter().product::<usize>();
         let weight = outputs * self.of_group()[1] * area(self.kernel);
         [
             outputs * area(self.output),

@@ -5,68 +5,68 @@ use candle_core::{Result, Tensor};
 use super::Extents;
 use crate::elementwise::add_in_place;
 
-/// Places of the padded input that element `k` of the kernel meets along `axis`.
-fn places(extents: &Extents, axis: usize, k: usize, like: &Tensor) -> Result<Tensor> {
-    let (stride, shift) = (extents.grid.stride[axis], k * extents.grid.dilation[axis]);
-    let places = (0..extents.output[axis]).map(|place| (place * stride + shift) as u32);
-    Tensor::from_iter(places, like.device())
-}
+/// The axes of a stack of images (N, C, D, H, W).
+const AXES: [usize; 3] = [2, 3, 4];
 
-/// Every element of the kernel, with the places that it meets.
-fn taps(extents: &Extents, like: &Tensor) -> Result<Vec<[Tensor; 2]>> {
-    let [rows, columns] = extents.kernel;
-    let all = (0..rows).flat_map(|row| (0..columns).map(move |column| [row, column]));
-    let places = |[row, column]: [usize; 2]| {
-        Ok([
-            places(extents, 0, row, like)?,
-            places(extents, 1, column, like)?,
-        ])
+/// Every element of the kernel, with the places of the padded input that it meets along each axis.
+fn taps(extents: &Extents, like: &Tensor) -> Result<Vec<[Tensor; 3]>> {
+    let places = |axis: usize, k: usize| {
+        let along = extents.grid.axes[axis];
+        let place = |place: usize| (place * along.stride + k * along.dilation) as u32;
+        Tensor::from_iter((0..extents.output[axis]).map(place), like.device())
     };
-    all.map(places).collect()
+    let [depth, rows, columns] = extents.kernel;
+    let planes = (0..depth).flat_map(|l| (0..rows).map(move |k| (l, k)));
+    let all = planes.flat_map(|(l, k)| (0..columns).map(move |column| [l, k, column]));
+    all.map(|[l, k, column]| Ok([places(0, l)?, places(1, k)?, places(2, column)?]))
+        .collect()
 }
 
-/// (B, V, G, channels of a group · kh · kw, H' · W') of `x`.
+/// (B, V, G, channels of a group · kd · kh · kw, D' · H' · W') of `x`.
 fn patches(extents: &Extents, x: &Tensor) -> Result<Tensor> {
-    let ([before, behind], (batch, vectors)) = (
-        [extents.grid.before, extents.grid.behind],
-        (x.dim(0)?, x.dim(1)?),
-    );
-    let x = x.flatten(0, 1)?;
-    let x = x.pad_with_zeros(2, before[0], behind[0])?;
-    let x = x.pad_with_zeros(3, before[1], behind[1])?;
-    let taps = taps(extents, &x)?.into_iter();
-    let taps = taps.map(|[rows, columns]| x.index_select(&rows, 2)?.index_select(&columns, 3));
+    let (batch, vectors) = (x.dim(0)?, x.dim(1)?);
+    let mut x = x.flatten(0, 1)?;
+    for (axis, along) in AXES.into_iter().zip(extents.grid.axes) {
+        x = x.pad_with_zeros(axis, along.before, along.behind)?;
+    }
+    let taps = taps(extents, &x)?.into_iter().map(|places| {
+        let mut axes = AXES.into_iter().zip(places);
+        axes.try_fold(x.clone(), |x, (axis, places)| x.index_select(&places, axis))
+    });
     let patches = Tensor::stack(&taps.collect::<Result<Vec<_>>>()?, 2)?;
-    let area = extents.output[0] * extents.output[1];
+    let area: usize = extents.output.iter().product();
     patches.reshape((batch, vectors, extents.grid.groups, (), area))
 }
 
 /// The transpose of [`patches`].
 fn folded(extents: &Extents, patches: &Tensor) -> Result<Tensor> {
-    let ([rows, columns], [height, width]) = (extents.kernel, extents.output);
     let (batch, vectors, inputs) = (patches.dim(0)?, patches.dim(1)?, extents.channels[1]);
-    let patches =
-        patches.reshape(&[batch * vectors, inputs, rows * columns, height * width][..])?;
-    let grid = extents.grid;
-    let padded = |axis: usize| extents.input[axis] + grid.before[axis] + grid.behind[axis];
-    let like = (patches.dtype(), patches.device());
-    let shape = (batch * vectors, inputs, padded(0), padded(1));
-    let mut sum = Tensor::zeros(shape, like.0, like.1)?;
-    for (tap, [rows, columns]) in taps(extents, &patches)?.into_iter().enumerate() {
+    let images = [batch * vectors, inputs];
+    let [taps_in_all, area] = [extents.kernel, extents.output].map(|own| own.iter().product());
+    let patches = patches.reshape(&[images[0], inputs, taps_in_all, area][..])?;
+    let grid = extents.grid.axes;
+    let padded = |axis: usize| extents.input[axis] + grid[axis].before + grid[axis].behind;
+    let zeros = |own: [usize; 3]| {
+        let shape = [&images, &own[..]].concat();
+        Tensor::zeros(shape, patches.dtype(), patches.device())
+    };
+    let mut sum = zeros([0, 1, 2].map(padded))?;
+    let [depth, rows, _] = extents.output;
+    for (tap, [planes, lines, columns]) in taps(extents, &patches)?.into_iter().enumerate() {
         let tap = patches.narrow(2, tap, 1)?.contiguous()?;
-        let tap = tap.reshape((batch * vectors, inputs, height, width))?;
-        let wide = (batch * vectors, inputs, height, padded(1));
-        let wide = Tensor::zeros(wide, like.0, like.1)?.index_add(&columns, &tap, 3)?;
-        sum = sum.index_add(&rows, &wide, 2)?;
+        let tap = tap.reshape([&images, &extents.output[..]].concat())?;
+        let wide = zeros([depth, rows, padded(2)])?.index_add(&columns, &tap, 4)?;
+        let high = zeros([depth, padded(1), padded(2)])?.index_add(&lines, &wide, 3)?;
+        sum = sum.index_add(&planes, &high, 2)?;
     }
-    let inner = sum.narrow(2, grid.before[0], extents.input[0])?;
-    let inner = inner
-        .narrow(3, grid.before[1], extents.input[1])?
-        .contiguous()?;
-    inner.reshape((batch, vectors, inputs, extents.input[0], extents.input[1]))
+    for (number, axis) in AXES.into_iter().enumerate() {
+        sum = sum.narrow(axis, grid[number].before, extents.input[number])?;
+    }
+    let sum = sum.contiguous()?;
+    sum.reshape([&[batch, vectors, inputs], &extents.input[..]].concat())
 }
 
-/// (1, V, G, outputs of a group, inputs of a group · kh · kw) of the weight.
+/// (1, V, G, outputs of a group, inputs of a group · kd · kh · kw) of the weight.
 fn matrices(extents: &Extents, weight: &Tensor) -> Result<Tensor> {
     weight.reshape((
         1,
@@ -77,7 +77,7 @@ fn matrices(extents: &Extents, weight: &Tensor) -> Result<Tensor> {
     ))
 }
 
-/// (B, V, G, outputs of a group, H' · W') of the output.
+/// (B, V, G, outputs of a group, D' · H' · W') of the output.
 fn planes(extents: &Extents, y: &Tensor) -> Result<Tensor> {
     y.reshape((
         y.dim(0)?,

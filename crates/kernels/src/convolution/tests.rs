@@ -2,108 +2,118 @@
 
 use candle_core::{DType, Result, Tensor};
 
-use super::{Grid, add_input, add_output, add_weight};
+use super::{Axis, Grid, add_input, add_output, add_weight};
 use crate::bilinear::{Definition, Passes};
 use crate::seeded::NUMBER_TYPES;
 use crate::{with_candle_path, with_threads};
 
 const PLAIN: Grid = Grid {
     groups: 1,
-    stride: [1, 1],
-    dilation: [1, 1],
-    before: [0, 0],
-    behind: [0, 0],
+    axes: [Axis::PLAIN; 3],
 };
 
 /// Inputs and outputs, extents of the image and of the kernel, and where it is laid.
-type Case = ([usize; 2], [usize; 2], [usize; 2], Grid);
+type Case = ([usize; 2], [usize; 3], [usize; 3], Grid);
 
-fn cases() -> [Case; 8] {
-    let grid = |groups, stride, dilation, before, behind| Grid {
-        groups,
+fn cases() -> [Case; 10] {
+    let axis = |[stride, dilation, before, behind]: [usize; 4]| Axis {
         stride,
         dilation,
         before,
         behind,
     };
+    let grid = |groups, rows, columns| Grid::new(groups, &[axis(rows), axis(columns)]);
+    let same = [1, 1, 1, 1];
+    let deep = [[2, 1, 1, 0], [1, 2, 0, 2], [3, 1, 2, 1]].map(axis);
     [
-        ([1, 1], [1, 1], [1, 1], PLAIN),
-        ([2, 3], [4, 5], [2, 3], PLAIN),
-        (
-            [3, 3],
-            [5, 6],
-            [3, 3],
-            grid(3, [1, 1], [1, 1], [1, 1], [1, 1]),
-        ),
+        ([1, 1], [1, 1, 1], [1, 1, 1], PLAIN),
+        ([2, 3], [1, 4, 5], [1, 2, 3], PLAIN),
+        ([3, 3], [1, 5, 6], [1, 3, 3], grid(3, same, same)),
         (
             [4, 6],
-            [7, 6],
-            [3, 3],
-            grid(2, [2, 2], [1, 1], [1, 1], [1, 1]),
+            [1, 7, 6],
+            [1, 3, 3],
+            grid(2, [2, 1, 1, 1], [2, 1, 1, 1]),
         ),
         (
             [2, 2],
-            [9, 8],
-            [3, 2],
-            grid(1, [1, 2], [2, 3], [2, 0], [1, 3]),
+            [1, 9, 8],
+            [1, 3, 2],
+            grid(1, [1, 2, 2, 1], [2, 3, 0, 3]),
         ),
         (
             [2, 4],
-            [8, 9],
-            [4, 4],
-            grid(2, [3, 2], [1, 2], [0, 3], [2, 1]),
+            [1, 8, 9],
+            [1, 4, 4],
+            grid(2, [3, 1, 0, 2], [2, 2, 3, 1]),
         ),
         (
             [1, 2],
-            [2, 2],
-            [3, 3],
-            grid(1, [1, 1], [1, 1], [4, 2], [1, 3]),
+            [1, 2, 2],
+            [1, 3, 3],
+            grid(1, [1, 1, 4, 1], [1, 1, 2, 3]),
         ),
         (
             [2, 2],
-            [3, 17],
-            [1, 5],
-            grid(2, [1, 1], [1, 1], [0, 2], [0, 2]),
+            [1, 3, 17],
+            [1, 1, 5],
+            grid(2, [1, 1, 0, 0], [1, 1, 2, 2]),
         ),
+        ([2, 3], [3, 2, 4], [2, 2, 3], PLAIN),
+        ([4, 2], [4, 5, 6], [3, 2, 2], Grid::new(2, &deep)),
     ]
+}
+
+/// Every place of an array of `extents`, in row-major order.
+fn places(extents: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {
+    let [depth, rows, columns] = extents;
+    let all = 0..depth * rows * columns;
+    all.map(move |place| {
+        [
+            place / columns / rows,
+            place / columns % rows,
+            place % columns,
+        ]
+    })
+}
+
+fn number([depth, row, column]: [usize; 3], [_, rows, columns]: [usize; 3]) -> usize {
+    (depth * rows + row) * columns + column
 }
 
 /// All products of T by their places in y, W and x.
 fn definition((channels, input, kernel, grid): Case) -> Definition {
-    let ([inputs, outputs], [height, width]) = (channels, input);
-    let [out_height, out_width] = grid.output(input, kernel).unwrap();
+    let [inputs, outputs] = channels;
+    let output = grid.output(input, kernel).unwrap();
     let [of_inputs, of_outputs] = channels.map(|channels| channels / grid.groups);
+    let area = |own: [usize; 3]| own.iter().product::<usize>();
     let mut products = Vec::new();
-    for o in 0..outputs {
-        for (i, k) in (0..of_inputs).flat_map(|i| (0..kernel[0]).map(move |k| (i, k))) {
-            for (l, p) in (0..kernel[1]).flat_map(|l| (0..out_height).map(move |p| (l, p))) {
-                for q in 0..out_width {
-                    let row = p * grid.stride[0] + k * grid.dilation[0];
-                    let column = q * grid.stride[1] + l * grid.dilation[1];
-                    let inside = |from: usize, before: usize, extent: usize| {
-                        from.checked_sub(before).filter(|&from| from < extent)
-                    };
-                    let row = inside(row, grid.before[0], height);
-                    let column = inside(column, grid.before[1], width);
-                    if let Some((row, column)) = row.zip(column) {
-                        let channel = o / of_outputs * of_inputs + i;
-                        let places = [
-                            (o * out_height + p) * out_width + q,
-                            ((o * of_inputs + i) * kernel[0] + k) * kernel[1] + l,
-                            (channel * height + row) * width + column,
-                        ];
-                        products.push(places.map(|place| place as u32));
-                    }
-                }
+    for (o, i) in (0..outputs).flat_map(|o| (0..of_inputs).map(move |i| (o, i))) {
+        for (k, p) in places(kernel).flat_map(|k| places(output).map(move |p| (k, p))) {
+            let from = [0, 1, 2].map(|axis: usize| {
+                let along = grid.axes[axis];
+                (p[axis] * along.stride + k[axis] * along.dilation)
+                    .checked_sub(along.before)
+                    .filter(|&from| from < input[axis])
+            });
+            if let [Some(depth), Some(row), Some(column)] = from {
+                let channel = o / of_outputs * of_inputs + i;
+                let places = [
+                    o * area(output) + number(p, output),
+                    (o * of_inputs + i) * area(kernel) + number(k, kernel),
+                    channel * area(input) + number([depth, row, column], input),
+                ];
+                products.push(places.map(|place| place as u32));
             }
         }
     }
+    let with = |channels: &[usize], own: [usize; 3]| [channels, &own].concat();
     Definition {
         batch: 2,
         vectors: 3,
-        input: vec![inputs, height, width],
-        result: vec![outputs, out_height, out_width],
-        kernel: vec![outputs, of_inputs, kernel[0], kernel[1]],
+        input: with(&[inputs], input),
+        result: with(&[outputs], output),
+        kernel: with(&[outputs, of_inputs], kernel),
         outputs: 0,
         products,
     }
@@ -112,7 +122,7 @@ fn definition((channels, input, kernel, grid): Case) -> Definition {
 /// A sum of `shape` that begins with a bias of the channels.
 fn biased(bias: &Tensor, shape: &[usize]) -> Result<Tensor> {
     let (vectors, outputs) = (bias.dim(0)?, bias.dim(1)?);
-    let bias = bias.reshape((1, vectors, outputs, 1, 1))?;
+    let bias = bias.reshape((1, vectors, outputs, 1, 1, 1))?;
     bias.broadcast_as(shape)?.contiguous()
 }
 
@@ -145,7 +155,7 @@ fn every_pass_equals_loops_over_every_product() {
             },
             accumulate_cotangent: &|x, y_bar, [weights, biases]| {
                 add_weight(y_bar, weights, &x.unsqueeze(1)?, grid)?;
-                crate::add_in_place(biases, &y_bar.sum((0, 3, 4))?)
+                crate::add_in_place(biases, &y_bar.sum(vec![0, 3, 4, 5])?)
             },
             accumulate_second_order: &|y_bar, dx, sum| {
                 add_weight(&y_bar.unsqueeze(1)?, sum, dx, grid)
@@ -166,30 +176,36 @@ fn every_pass_equals_loops_over_every_product() {
 #[test]
 fn factors_that_do_not_fit_are_errors() {
     let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F64, &candle_core::Device::Cpu);
-    let x = zeros(&[2, 1, 4, 5, 5]).unwrap();
-    let [y, weight, none] =
-        [[2, 1, 0, 3, 3], [1, 0, 4, 3, 3], [2, 1, 0, 5, 5]].map(|own| zeros(&own).unwrap());
+    let x = zeros(&[2, 1, 4, 1, 5, 5]).unwrap();
+    let [y, weight, none] = [[2, 1, 0, 1, 3, 3], [1, 0, 4, 1, 3, 3], [2, 1, 0, 1, 5, 5]]
+        .map(|own| zeros(&own).unwrap());
     assert!(add_output(&y, &weight, &x, PLAIN).is_err(), "no outputs");
-    let [y, weight] = [[2, 1, 6, 3, 3], [1, 6, 0, 3, 3]].map(|own| zeros(&own).unwrap());
+    let [y, weight] = [[2, 1, 6, 1, 3, 3], [1, 6, 0, 1, 3, 3]].map(|own| zeros(&own).unwrap());
     assert!(add_output(&y, &weight, &none, PLAIN).is_err(), "no inputs");
     let grouped = Grid { groups: 2, ..PLAIN };
     for (y, weight, grid) in [
-        ([2, 1, 6, 3, 3], [1, 6, 4, 3, 3], grouped),
-        ([2, 1, 5, 3, 3], [1, 5, 2, 3, 3], grouped),
-        ([2, 1, 6, 3, 4], [1, 6, 4, 3, 3], PLAIN),
-        ([2, 2, 6, 3, 3], [3, 6, 4, 3, 3], PLAIN),
-        ([2, 1, 6, 1, 1], [1, 6, 4, 7, 7], PLAIN),
+        ([2, 1, 6, 1, 3, 3], [1, 6, 4, 1, 3, 3], grouped),
+        ([2, 1, 5, 1, 3, 3], [1, 5, 2, 1, 3, 3], grouped),
+        ([2, 1, 6, 1, 3, 4], [1, 6, 4, 1, 3, 3], PLAIN),
+        ([2, 2, 6, 1, 3, 3], [3, 6, 4, 1, 3, 3], PLAIN),
+        ([2, 1, 6, 1, 1, 1], [1, 6, 4, 1, 7, 7], PLAIN),
         (
-            [2, 1, 6, 3, 3],
-            [1, 6, 4, 3, 3],
-            Grid {
-                stride: [0, 1],
-                ..PLAIN
-            },
+            [2, 1, 6, 1, 3, 3],
+            [1, 6, 4, 1, 3, 3],
+            Grid::new(
+                1,
+                &[
+                    Axis {
+                        stride: 0,
+                        ..Axis::PLAIN
+                    },
+                    Axis::PLAIN,
+                ],
+            ),
         ),
         (
-            [2, 1, 6, 3, 3],
-            [1, 6, 4, 3, 3],
+            [2, 1, 6, 1, 3, 3],
+            [1, 6, 4, 1, 3, 3],
             Grid { groups: 0, ..PLAIN },
         ),
     ] {

@@ -63,7 +63,9 @@ pub(crate) fn product(options: &ProductOptions) -> Result<()> {
     let stored = Stored::read(&options.weights, model, entry, &options.constants)?;
     let tensors = candle_core::safetensors::load(&options.data, &Device::Cpu)
         .with_context(|| format!("cannot read the data {}", options.data.display()))?;
-    let mut outputs = stored.architecture.outputs();
+    let architecture = &stored.architecture;
+    let outputs_for = |labels| architecture.outputs_for(labels);
+    let mut outputs = (tensors.get("y")).map_or_else(|| architecture.outputs(), outputs_for);
     if let (Some(classes), Some(last)) = (options.classes, outputs.last_mut()) {
         *last = classes;
     }

@@ -1,8 +1,6 @@
-//! Layers of images: convolutions, poolings, paddings.
+//! Layers of images: convolutions, paddings.
 
-use flatness_layers::{
-    AveragePool, Conv2d, Convolution, Factors, Grid, MaxPool, Pad, Shift, Value, Window,
-};
+use flatness_layers::{Axis, Conv2d, Convolution, Grid, Pad, Shift, Value, Window};
 
 use super::{Builder, Refusal, constants, refused};
 use crate::array::{Array, Kind};
@@ -16,19 +14,21 @@ impl Builder<'_> {
         windows: &Windows,
         groups: usize,
     ) -> Result<Value, Refusal> {
-        let &[outputs, inputs, rows, columns] = &self.plan.weights[weight].shape[..] else {
-            return refused("acts on other than images of two axes");
+        let [outputs, inputs, ref kernel @ ..] = self.plan.weights[weight].shape[..] else {
+            return refused("has no kernel");
         };
         let parameters: Vec<WeightId> = std::iter::once(weight).chain(bias).collect();
-        if let Some(window) = window(windows).filter(|_| groups == 1 && rows == columns) {
+        if let (Some(window), &[rows, columns]) = (window(windows), kernel)
+            && groups == 1
+            && rows == columns
+        {
             let layer = Conv2d::new(inputs, outputs, rows, window);
             return match bias {
                 Some(_) => self.put(step, layer, &parameters),
                 None => self.put(step, layer.without_bias(), &parameters),
             };
         }
-        let grid = grid(windows, groups)?;
-        let layer = Convolution::new(inputs * groups, outputs, [rows, columns], grid);
+        let layer = Convolution::new(inputs * groups, outputs, kernel, grid(windows, groups));
         match bias {
             Some(_) => self.put(step, layer, &parameters),
             None => self.put(step, layer.without_bias(), &parameters),
@@ -42,13 +42,11 @@ impl Builder<'_> {
         (windows, output_padding): (&Windows, &[usize]),
         groups: usize,
     ) -> Result<Value, Refusal> {
-        let shape = &self.plan.weights[weight].shape[..];
-        let (&[inputs, outputs, rows, columns], &[bottom, right]) = (shape, output_padding) else {
-            return refused("acts on other than images of two axes");
+        let [inputs, outputs, ref kernel @ ..] = self.plan.weights[weight].shape[..] else {
+            return refused("has no kernel");
         };
-        let grid = grid(windows, groups)?;
-        let layer = Convolution::new(inputs, outputs * groups, [rows, columns], grid);
-        let layer = layer.transposed([bottom, right]);
+        let layer = Convolution::new(inputs, outputs * groups, kernel, grid(windows, groups));
+        let layer = layer.transposed(output_padding);
         match bias {
             Some(bias) => self.put(step, layer, &[weight, bias]),
             None => self.put(step, layer.without_bias(), &[weight]),
@@ -97,51 +95,6 @@ impl Builder<'_> {
         let border = Array::new(shape, Kind::Float, values);
         self.behind(&[padded], step, Shift::new(constants(&border)?), &[])
     }
-
-    /// An image with the padding of `windows` around it.
-    fn bordered(
-        &mut self,
-        step: &Step,
-        input: Value,
-        windows: &Windows,
-        value: f64,
-    ) -> Result<Value, Refusal> {
-        let pads = [&[(0, 0)], windows.padding.as_slice()].concat();
-        self.padded(step, input, &pads, value)
-    }
-
-    pub(super) fn max_pool(
-        &mut self,
-        step: &Step,
-        input: Value,
-        windows: &Windows,
-    ) -> Result<Value, Refusal> {
-        let Some((kernel, stride)) = square(windows) else {
-            return refused("has other than square windows of neighbours");
-        };
-        let image = self.bordered(step, input, windows, f64::NEG_INFINITY)?;
-        self.behind(&[image], step, MaxPool::new(kernel, stride), &[])
-    }
-
-    pub(super) fn average_pool(
-        &mut self,
-        step: &Step,
-        input: Value,
-        windows: &Windows,
-        counts_padding: bool,
-    ) -> Result<Value, Refusal> {
-        let Some((kernel, stride)) = square(windows) else {
-            return refused("has other than square windows of neighbours");
-        };
-        let extents = self.graph.shape(input)?[1..].to_vec();
-        let image = self.bordered(step, input, windows, 0.0)?;
-        let mean = self.behind(&[image], step, AveragePool::new(kernel, stride), &[])?;
-        if counts_padding || windows.padding.iter().all(|&pads| pads == (0, 0)) {
-            return Ok(mean);
-        }
-        let factors = Factors::new(constants(&shares(windows, &extents, &step.shape[1..]))?);
-        self.behind(&[mean], step, factors, &[])
-    }
 }
 
 /// Stride and padding, where they are the same on both axes and sides.
@@ -160,46 +113,13 @@ fn window(windows: &Windows) -> Option<Window> {
     }
 }
 
-fn grid(windows: &Windows, groups: usize) -> Result<Grid, Refusal> {
-    let (&[down, across], &[rows, columns]) = (&windows.strides[..], &windows.dilations[..]) else {
-        return refused("acts on other than images of two axes");
-    };
-    let [(top, bottom), (left, right)] = windows.padding[..] else {
-        return refused("acts on other than images of two axes");
-    };
-    Ok(Grid {
-        groups,
-        stride: [down, across],
-        dilation: [rows, columns],
-        before: [top, left],
-        behind: [bottom, right],
-    })
-}
-
-/// Extent and stride of square windows without gaps.
-fn square(windows: &Windows) -> Option<(usize, usize)> {
-    match (
-        &windows.kernel[..],
-        &windows.strides[..],
-        &windows.dilations[..],
-    ) {
-        (&[kernel, width], &[stride, across], [1, 1]) if kernel == width && stride == across => {
-            Some((kernel, stride))
-        }
-        _ => None,
-    }
-}
-
-/// Elements of each window over those of them inside the image.
-fn shares(windows: &Windows, input: &[usize], output: &[usize]) -> Array {
-    let inside = |axis: usize, place: usize| {
-        let start = place * windows.strides[axis];
-        let (before, kernel) = (windows.padding[axis].0, windows.kernel[axis]);
-        let taps =
-            (start..start + kernel).filter(|tap| (before..before + input[axis]).contains(tap));
-        kernel as f64 / taps.count().max(1) as f64
-    };
-    let rows = (0..output[0]).map(|row| inside(0, row));
-    let values = rows.flat_map(|share| (0..output[1]).map(move |column| share * inside(1, column)));
-    Array::new(output.to_vec(), Kind::Float, values.collect())
+/// Where a kernel is laid over an image; an image of more axes than three is refused by the layer.
+pub(super) fn grid(windows: &Windows, groups: usize) -> Grid {
+    let axes = (0..windows.kernel.len()).map(|axis| Axis {
+        stride: windows.strides[axis],
+        dilation: windows.dilations[axis],
+        before: windows.padding[axis].0,
+        behind: windows.padding[axis].1,
+    });
+    Grid::new(groups, &axes.collect::<Vec<_>>())
 }

@@ -30,7 +30,10 @@ impl Importer<'_> {
             let number = tensor::number(initializer).map_err(refused)?;
             let shape = tensor::shape(initializer).map_err(refused)?;
             let provenance = self.provenances.of(name);
-            let is_open = number.kind() == Kind::Float && !said.iter().any(|said| said == name);
+            let is_said = |own: &str| said.iter().any(|said| said == own);
+            let is_open = number.kind() == Kind::Float
+                && !is_said(name)
+                && !matches!(provenance, Provenance::Folded(of) if is_said(of));
             let is_mask = is_open
                 && provenance == Provenance::Unknown
                 && tensor::any(initializer, self.directory, |value| value <= MASKED)

@@ -27,6 +27,7 @@ fn function(operator: &str) -> Option<(Combination, Option<Kind>)> {
         "GreaterOrEqual" => (|a, b| f64::from(u8::from(a >= b)), Some(Kind::Bool)),
         "And" => (f64::min, Some(Kind::Bool)),
         "Or" => (f64::max, Some(Kind::Bool)),
+        "Xor" => (|a, b| (a - b).abs(), Some(Kind::Bool)),
         _ => return None,
     })
 }
@@ -51,24 +52,6 @@ pub(super) fn binary(importer: &mut Importer<'_>, call: &Call<'_>) -> Result<Vec
         importer.known(call.input(1)?)?,
     );
     one(Operand::Constant(combine(call, &left, &right)?))
-}
-
-/// x > c, of constants, or of a value for the operator that chooses by it.
-pub(super) fn greater(
-    importer: &mut Importer<'_>,
-    call: &Call<'_>,
-) -> Result<Vec<Operand>, Reason> {
-    match (call.input(0)?, call.input(1)?) {
-        (Operand::Value(value), Operand::Constant(_)) => one(Operand::Greater(value.clone())),
-        _ => binary(importer, call),
-    }
-}
-
-pub(super) fn not(importer: &mut Importer<'_>, call: &Call<'_>) -> Result<Vec<Operand>, Reason> {
-    let array = importer.known(call.input(0)?)?;
-    one(Operand::Constant(
-        array.map(Kind::Bool, |value| 1.0 - value),
-    ))
 }
 
 /// Guards of attention against rows that are masked throughout: a value here is a number.

@@ -2,8 +2,8 @@
 
 use std::f64::consts::LN_2;
 
-use super::{constants, one, value};
-use crate::array::{Array, Kind, Reason, broadcast};
+use super::{constants, masks, one, value};
+use crate::array::{Kind, Reason};
 use crate::import::Importer;
 use crate::operand::{Call, Operand};
 use crate::plan::Function;
@@ -45,19 +45,22 @@ fn named(call: &Call<'_>) -> Option<Function> {
     })
 }
 
-/// The functions that masks and scales are computed with.
-fn number(function: Function) -> Option<fn(f64) -> f64> {
-    Some(match function {
-        Function::Abs => f64::abs,
-        Function::Cos => f64::cos,
-        Function::Exp => f64::exp,
-        Function::Log => f64::ln,
-        Function::Line { .. } => |x| -x,
-        Function::Reciprocal => f64::recip,
-        Function::Relu => |x| x.max(0.0),
-        Function::Sin => f64::sin,
-        Function::Sqrt => f64::sqrt,
-        Function::Tanh => f64::tanh,
+/// The functions that masks, scales and extents are computed with.
+fn number(operator: &str) -> Option<fn(f64) -> f64> {
+    Some(match operator {
+        "Abs" => f64::abs,
+        "Ceil" => f64::ceil,
+        "Cos" => f64::cos,
+        "Exp" => f64::exp,
+        "Floor" => f64::floor,
+        "Log" => f64::ln,
+        "Neg" => |x| -x,
+        "Reciprocal" => f64::recip,
+        "Relu" => |x| x.max(0.0),
+        "Round" => f64::round_ties_even,
+        "Sin" => f64::sin,
+        "Sqrt" => f64::sqrt,
+        "Tanh" => f64::tanh,
         _ => return None,
     })
 }
@@ -66,11 +69,11 @@ pub(super) fn function(
     importer: &mut Importer<'_>,
     call: &Call<'_>,
 ) -> Result<Vec<Operand>, Reason> {
-    let function = named(call).ok_or("is of no function")?;
     let input = call.input(0)?;
-    if let (Operand::Constant(array), Some(number)) = (input, number(function)) {
+    if let (Operand::Constant(array), Some(number)) = (input, number(&call.node.op_type)) {
         return one(Operand::Constant(array.map(array.kind, number)));
     }
+    let function = named(call).ok_or("rounds what depends on the data, and has no derivative")?;
     let argument = importer.materialize(call, input)?;
     value(match function {
         Function::Line { scale, shift } => importer.push_line(call, &argument, scale, shift)?,
@@ -95,6 +98,18 @@ pub(super) fn cast(importer: &mut Importer<'_>, call: &Call<'_>) -> Result<Vec<O
         (_, Kind::Float) if !matches!(input, Operand::Constant(_)) => one(input.clone()),
         // Numbers of tokens stay what they are.
         (Operand::Value(ids), Kind::Int) if ids.number == 0 => one(input.clone()),
+        (Operand::Value(argument), Kind::Int | Kind::Bool)
+            if importer
+                .plan
+                .step(argument.number)
+                .is_some_and(|step| step.is_whole) =>
+        {
+            match kind {
+                Kind::Bool => value(importer.truth(call, input)?),
+                _ => one(input.clone()),
+            }
+        }
+        (Operand::Value(_), Kind::Bool) => value(importer.truth(call, input)?),
         _ => {
             let array = importer.known(input)?;
             one(Operand::Constant(array.map(kind, |number| match kind {
@@ -113,9 +128,9 @@ fn clipped(
     input: &Operand,
     low: f64,
     high: f64,
-) -> Result<Vec<Operand>, Reason> {
+) -> Result<Operand, Reason> {
     if let Operand::Constant(array) = input {
-        return one(Operand::Constant(
+        return Ok(Operand::Constant(
             array.map(array.kind, |x| x.min(high).max(low)),
         ));
     }
@@ -124,7 +139,8 @@ fn clipped(
         (0.0, f64::INFINITY) => Function::Relu,
         (low, high) => Function::Clip { low, high },
     };
-    value(importer.push_function(call, function, &argument)?)
+    let clipped = importer.push_function(call, function, &argument)?;
+    Ok(Operand::Value(clipped))
 }
 
 pub(super) fn clip(importer: &mut Importer<'_>, call: &Call<'_>) -> Result<Vec<Operand>, Reason> {
@@ -135,31 +151,61 @@ pub(super) fn clip(importer: &mut Importer<'_>, call: &Call<'_>) -> Result<Vec<O
         None => Ok(open),
     };
     let (low, high) = (bound(1, f64::NEG_INFINITY)?, bound(2, f64::INFINITY)?);
-    clipped(importer, call, call.input(0)?, low, high)
+    one(clipped(importer, call, call.input(0)?, low, high)?)
 }
 
-/// The larger or the smaller of a value and a number.
+/// The largest or the smallest of several.
 pub(super) fn extremum(
     importer: &mut Importer<'_>,
     call: &Call<'_>,
 ) -> Result<Vec<Operand>, Reason> {
-    let (left, right) = match &call.inputs[..] {
-        [Some(one_input)] => return one(one_input.clone()),
-        [Some(left), Some(right)] => (left, right),
-        _ => return Err("takes other than two inputs".into()),
-    };
-    let (input, bound) = match (left, right) {
-        (Operand::Constant(left), Operand::Constant(right)) => {
-            return one(Operand::Constant(constants::combine(call, left, right)?));
-        }
-        (Operand::Constant(bound), input) | (input, Operand::Constant(bound)) => (input, bound),
-        _ => return Err("compares two values that depend on the data".into()),
-    };
-    let bound = bound.scalar().ok_or("compares with several numbers")?;
-    match call.node.op_type.as_str() {
-        "Max" => clipped(importer, call, input, bound, f64::INFINITY),
-        _ => clipped(importer, call, input, f64::NEG_INFINITY, bound),
+    let mut extremum = call.input(0)?.clone();
+    for index in 1..call.inputs.len() {
+        let other = call.input(index)?;
+        extremum = match (&extremum, other) {
+            (Operand::Constant(left), Operand::Constant(right)) => {
+                Operand::Constant(constants::combine(call, left, right)?)
+            }
+            (Operand::Constant(bound), input) | (input, Operand::Constant(bound))
+                if bound.scalar().is_some() =>
+            {
+                let bound = bound.scalar().unwrap_or_default();
+                let (low, high) = match call.node.op_type.as_str() {
+                    "Max" => (bound, f64::INFINITY),
+                    _ => (f64::NEG_INFINITY, bound),
+                };
+                clipped(importer, call, input, low, high)?
+            }
+            (left, right) => masks::extreme(importer, call, left, right)?,
+        };
     }
+    one(extremum)
+}
+
+/// α γ (eˣ - 1) below zero and γ x above (Klambauer et al. 2017), with PyTorch's digits.
+pub(super) fn selu(importer: &mut Importer<'_>, call: &Call<'_>) -> Result<Vec<Operand>, Reason> {
+    let scale = call.float("alpha", 1.673_263_242_354_377_2);
+    let gamma = call.float("gamma", 1.050_700_987_355_480_5);
+    let argument = importer.materialize(call, call.input(0)?)?;
+    let elu = importer.push_function(call, Function::Elu { scale }, &argument)?;
+    value(importer.push_line(call, &elu, gamma, 0.0)?)
+}
+
+/// α (e^(x / α) - 1) below zero and x above.
+pub(super) fn celu(importer: &mut Importer<'_>, call: &Call<'_>) -> Result<Vec<Operand>, Reason> {
+    let alpha = call.float("alpha", 1.0);
+    let argument = importer.materialize(call, call.input(0)?)?;
+    let line = importer.push_line(call, &argument, alpha.recip(), 0.0)?;
+    let elu = importer.push_function(call, Function::Elu { scale: 1.0 }, &line)?;
+    value(importer.push_line(call, &elu, alpha, 0.0)?)
+}
+
+/// x above zero and a parameter times x below.
+pub(super) fn prelu(importer: &mut Importer<'_>, call: &Call<'_>) -> Result<Vec<Operand>, Reason> {
+    let (input, slope) = (call.input(0)?, call.input(1)?);
+    let below = importer.product_of(call, input, slope)?;
+    let condition = importer.step(call, input, 0.0)?;
+    value(importer.choice(call, &condition, input, &below)?)
 }
 
 pub(super) fn pow(importer: &mut Importer<'_>, call: &Call<'_>) -> Result<Vec<Operand>, Reason> {
@@ -189,62 +235,4 @@ pub(super) fn pow(importer: &mut Importer<'_>, call: &Call<'_>) -> Result<Vec<Op
         }
         _ => Err("has a base and an exponent that both depend on the data".into()),
     }
-}
-
-/// One of two values, by a condition that no data change; and PyTorch's softplus, which is linear where it is large.
-pub(super) fn select(importer: &mut Importer<'_>, call: &Call<'_>) -> Result<Vec<Operand>, Reason> {
-    let (condition, yes, no) = (call.input(0)?, call.input(1)?, call.input(2)?);
-    if let (Operand::Greater(compared), Operand::Value(yes), Operand::Value(no)) =
-        (condition, yes, no)
-    {
-        let softplus = Some((Function::Softplus, compared.number));
-        if yes.number == compared.number && importer.plan.function(no.number) == softplus {
-            return value(no.clone());
-        }
-    }
-    let condition = importer.known(condition)?;
-    if let (Operand::Constant(yes), Operand::Constant(no)) = (yes, no) {
-        // Of both the one that is wanted, without a product that makes NaN of an infinity.
-        let shape = broadcast(&condition.shape, &yes.shape)?;
-        let shape = broadcast(&shape, &no.shape)?;
-        let (condition, yes, no) = (
-            condition.expand(&shape)?,
-            yes.expand(&shape)?,
-            no.expand(&shape)?,
-        );
-        let pairs = yes.values.iter().zip(no.values.iter());
-        let chosen = condition.values.iter().zip(pairs);
-        let values =
-            chosen.map(|(&condition, (&yes, &no))| if condition == 0.0 { no } else { yes });
-        return one(Operand::Constant(Array::new(
-            shape,
-            yes.kind,
-            values.collect(),
-        )));
-    }
-    if condition.is_all(0.0) {
-        return one(no.clone());
-    }
-    let negation = condition.map(Kind::Float, |truth| 1.0 - truth);
-    let condition = Array {
-        kind: Kind::Float,
-        ..condition
-    };
-    // m ⊙ x + (1 - m) ⊙ y, where a constant y may be infinite.
-    let masked = |importer: &mut Importer<'_>, operand: &Operand, mask: &Array| match operand {
-        Operand::Constant(array) => {
-            let chosen = |truth: f64, value: f64| if truth == 0.0 { 0.0 } else { value };
-            Ok::<_, Reason>(Operand::Constant(mask.combine(
-                array,
-                Kind::Float,
-                chosen,
-            )?))
-        }
-        other => importer.product_of(call, other, &Operand::Constant(mask.clone())),
-    };
-    let (yes, no) = (
-        masked(importer, yes, &condition)?,
-        masked(importer, no, &negation)?,
-    );
-    one(importer.sum_of(call, &yes, &no)?)
 }

@@ -3,33 +3,45 @@
 use super::value;
 use crate::array::Reason;
 use crate::import::Importer;
-use crate::operand::{Call, Held, Operand, axis};
-use crate::plan::{Operation, WeightId};
+use crate::names;
+use crate::operand::{Call, Operand, axis};
+use crate::plan::{Function, Operation, WeightId};
 use crate::weights::Role;
 
 /// PyTorch's and ONNX's own.
 const EPSILON: f64 = 1e-5;
 
-fn held<'c>(call: &'c Call<'_>, index: usize) -> Result<&'c Held, Reason> {
-    match call.input(index)? {
-        Operand::Weight(held) => Ok(held),
-        _ => Err("has no parameters: export it with affine=True".into()),
-    }
-}
-
 impl Importer<'_> {
-    /// The parameters of inputs 1 and 2, vectors of `channels` elements.
+    /// The parameters of inputs 1 and 2, vectors of this shape; none where they are ones and zeros that no module has.
     fn affine_of(
         &mut self,
         call: &Call<'_>,
         shape: &[usize],
-    ) -> Result<(WeightId, WeightId), Reason> {
-        let (weight, bias) = (held(call, 1)?, held(call, 2)?);
+    ) -> Result<Option<(WeightId, WeightId)>, Reason> {
+        let (weight, bias) = (call.input(1)?, call.input(2)?);
+        if self.is_filler(weight, 1.0)? && self.is_filler(bias, 0.0)? {
+            return Ok(None);
+        }
+        let (Operand::Weight(weight), Operand::Weight(bias)) = (weight, bias) else {
+            return Err("has a scale or shift that is no parameter as it is".into());
+        };
         if weight.shape != shape || bias.shape != shape {
             return Err(format!("normalises {shape:?} with a scale of {:?}", weight.shape).into());
         }
         let weight = self.parameter(call, weight, Some(Role::Weight))?;
-        Ok((weight, self.parameter(call, bias, Some(Role::Bias))?))
+        let bias = self.parameter(call, bias, Some(Role::Bias))?;
+        Ok(Some((weight, bias)))
+    }
+
+    /// Whether an exporter has put `number` in for a parameter that a module does not have.
+    fn is_filler(&self, operand: &Operand, number: f64) -> Result<bool, Reason> {
+        Ok(match operand {
+            Operand::Constant(array) => array.is_all(number),
+            Operand::Weight(held) => {
+                !names::is_stated(&held.name) && self.known(operand)?.is_all(number)
+            }
+            _ => false,
+        })
     }
 }
 
@@ -48,7 +60,7 @@ fn channels(importer: &Importer<'_>, call: &Call<'_>) -> Result<usize, Reason> {
 
 pub(super) fn batch(importer: &mut Importer<'_>, call: &Call<'_>) -> Result<Vec<Operand>, Reason> {
     let channels = channels(importer, call)?;
-    let (weight, bias) = importer.affine_of(call, &[channels])?;
+    let affine = importer.affine_of(call, &[channels])?;
     let statistics = [
         importer.known(call.input(3)?)?,
         importer.known(call.input(4)?)?,
@@ -60,9 +72,15 @@ pub(super) fn batch(importer: &mut Importer<'_>, call: &Call<'_>) -> Result<Vec<
         return Err("has running statistics of other numbers of channels".into());
     }
     let argument = call.value(0)?;
+    let module = |name: &str| name.rsplit_once('.').map(|(module, _)| module.to_owned());
+    let name = match (affine, call.input(3)?) {
+        (Some((weight, _)), _) => module(&importer.plan.weights[weight].name),
+        (None, Operand::Weight(mean)) if !importer.is_uniform(mean.tensor)? => module(&mean.name),
+        _ => call.module.clone(),
+    };
     let operation = Operation::BatchNorm {
-        weight,
-        bias,
+        name: name.unwrap_or_else(|| call.name().to_owned()),
+        affine,
         statistics,
         epsilon: call.float("epsilon", EPSILON),
     };
@@ -102,21 +120,29 @@ pub(super) fn layer(importer: &mut Importer<'_>, call: &Call<'_>) -> Result<Vec<
     value(importer.push(call, operation, &[argument.number], argument.layout.clone())?)
 }
 
+/// x / √(mean x² + ε) times a scale, over the last axes.
+pub(super) fn root_mean_square(
+    importer: &mut Importer<'_>,
+    call: &Call<'_>,
+) -> Result<Vec<Operand>, Reason> {
+    let argument = call.value(0)?;
+    let rank = argument.layout.axes.len();
+    let places: Vec<usize> = (axis(call.int("axis", -1), rank)?..rank).collect();
+    let square = importer.push_function(call, Function::Power { exponent: 2.0 }, argument)?;
+    let mean = importer.reduced(call, &square, &places, true)?;
+    let shifted = importer.push_line(call, &mean, 1.0, call.float("epsilon", EPSILON))?;
+    let root = importer.push_function(call, Function::Power { exponent: -0.5 }, &shifted)?;
+    let normalized = importer.product_of(call, call.input(0)?, &Operand::Value(root))?;
+    super::one(importer.product_of(call, &normalized, call.input(1)?)?)
+}
+
 /// Each channel by its own mean and variance in the example: as many groups as channels.
 pub(super) fn instance(
     importer: &mut Importer<'_>,
     call: &Call<'_>,
 ) -> Result<Vec<Operand>, Reason> {
     let channels = channels(importer, call)?;
-    let nothing = |index: usize, number: f64| match call.input(index) {
-        Ok(Operand::Constant(array)) => array.is_all(number),
-        _ => false,
-    };
-    let affine = if nothing(1, 1.0) && nothing(2, 0.0) {
-        None
-    } else {
-        Some(importer.affine_of(call, &[channels])?)
-    };
+    let affine = importer.affine_of(call, &[channels])?;
     let argument = call.value(0)?;
     let operation = Operation::GroupNorm {
         groups: channels,
@@ -135,7 +161,7 @@ pub(super) fn group(importer: &mut Importer<'_>, call: &Call<'_>) -> Result<Vec<
     if importer.source.opset < 21 {
         return Err("scales groups and not channels, as before opset 21".into());
     }
-    let affine = Some(importer.affine_of(call, &[channels])?);
+    let affine = importer.affine_of(call, &[channels])?;
     let argument = call.value(0)?;
     let operation = Operation::GroupNorm {
         groups,

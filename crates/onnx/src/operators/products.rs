@@ -79,10 +79,11 @@ impl Importer<'_> {
         if held.shape != [outputs] || !held.movements.is_empty() {
             return Ok(None);
         }
-        let bias = Some(self.parameter(call, held, Some(Role::Bias))?);
+        let bias = self.parameter(call, held, Some(Role::Bias))?;
+        let weight = self.beside_bias(weight, bias)?;
         let operation = Operation::Affine {
             weight,
-            bias,
+            bias: Some(bias),
             is_inputs_first,
         };
         Ok(Some(self.push(
@@ -95,6 +96,19 @@ impl Importer<'_> {
 
     /// The product of two values on their last two axes.
     fn product(&mut self, call: &Call<'_>, left: &Value, right: &Value) -> Result<Value, Reason> {
+        let rank = left.layout.axes.len();
+        if let (Some(batch), [_, _]) = (left.layout.batch, &right.layout.axes[..])
+            && batch.axis + 2 == rank
+            && right.layout.batch.is_none()
+        {
+            // Each example is a row: a matrix of one row.
+            let row = Operand::Value(left.clone());
+            let row = self.unsqueezed(call, &row, &[rank - 1])?;
+            let row = self.materialize(call, &row)?;
+            let product = Operand::Value(self.product(call, &row, right)?);
+            let product = self.squeezed(call, &product, &[rank - 1])?;
+            return self.materialize(call, &product);
+        }
         let leading = |value: &Value| {
             let rank = value.layout.axes.len();
             let last = rank.checked_sub(2).ok_or("multiplies vectors")?;
@@ -117,18 +131,27 @@ impl Importer<'_> {
         let inputs = [left.number, right.number];
         self.push(call, Operation::MatMul, &inputs, matrices(rows, columns))
     }
+
+    /// The matrix product of two operands, an affine map where the second is a weight.
+    pub(super) fn matrix_product(
+        &mut self,
+        call: &Call<'_>,
+        left: &Operand,
+        right: &Operand,
+    ) -> Result<Operand, Reason> {
+        if let (Operand::Value(argument), Operand::Weight(held)) = (left, right)
+            && let Some(product) = self.affine(call, argument, held, true)?
+        {
+            return Ok(Operand::Value(product));
+        }
+        let left = self.materialize(call, left)?;
+        let right = self.materialize(call, right)?;
+        Ok(Operand::Value(self.product(call, &left, &right)?))
+    }
 }
 
 pub(super) fn matmul(importer: &mut Importer<'_>, call: &Call<'_>) -> Result<Vec<Operand>, Reason> {
-    let (left, right) = (call.input(0)?, call.input(1)?);
-    if let (Operand::Value(argument), Operand::Weight(held)) = (left, right)
-        && let Some(product) = importer.affine(call, argument, held, true)?
-    {
-        return value(product);
-    }
-    let left = importer.materialize(call, left)?;
-    let right = importer.materialize(call, right)?;
-    value(importer.product(call, &left, &right)?)
+    super::one(importer.matrix_product(call, call.input(0)?, call.input(1)?)?)
 }
 
 /// α A B + β C, of matrices that may be transposed.

@@ -85,6 +85,33 @@ pub(super) fn split(importer: &mut Importer<'_>, call: &Call<'_>) -> Result<Vec<
     Ok(cut)
 }
 
+impl Importer<'_> {
+    /// These elements of an axis.
+    pub(super) fn taken(
+        &mut self,
+        call: &Call<'_>,
+        operand: &Operand,
+        place: usize,
+        indices: Vec<usize>,
+    ) -> Result<Operand, Reason> {
+        let count = indices.len();
+        let is_run = indices.windows(2).all(|pair| pair[1] == pair[0] + 1);
+        if let (Some(&first), true) = (indices.first(), is_run) {
+            return self.sliced(call, operand, place, (first, 1, count));
+        }
+        let movement = |axis: usize| Movement::Take {
+            axis,
+            indices: indices.clone(),
+        };
+        self.moved(
+            call,
+            operand,
+            || movement(place),
+            |layout| Ok((movement(layout.position(place)?), layout.with(place, count))),
+        )
+    }
+}
+
 /// Elements of an axis by numbers that are known, or rows of a weight by those in a value.
 pub(super) fn gather(importer: &mut Importer<'_>, call: &Call<'_>) -> Result<Vec<Operand>, Reason> {
     let (operand, indices) = (call.input(0)?, call.input(1)?);
@@ -111,23 +138,7 @@ pub(super) fn gather(importer: &mut Importer<'_>, call: &Call<'_>) -> Result<Vec
         })
     });
     let counted = counted.collect::<Result<Vec<_>, _>>()?;
-    let count = counted.len();
-    let is_run = counted.windows(2).all(|pair| pair[1] == pair[0] + 1);
-    let taken = match counted.first() {
-        Some(&first) if is_run => importer.sliced(call, operand, place, (first, 1, count))?,
-        _ => {
-            let movement = |axis: usize| Movement::Take {
-                axis,
-                indices: counted.clone(),
-            };
-            importer.moved(
-                call,
-                operand,
-                || movement(place),
-                |layout| Ok((movement(layout.position(place)?), layout.with(place, count))),
-            )?
-        }
-    };
+    let taken = importer.taken(call, operand, place, counted)?;
     // One axis becomes those of the indices.
     match indices.shape.len() {
         1 => one(taken),
@@ -232,52 +243,4 @@ fn concatenated(
         }
     }
     Ok(Array::new(shape, arrays[0].kind, values))
-}
-
-pub(super) fn pad(importer: &mut Importer<'_>, call: &Call<'_>) -> Result<Vec<Operand>, Reason> {
-    let mode = call.text("mode", "constant");
-    if mode != "constant" {
-        return Err(format!("pads in the mode {mode}").into());
-    }
-    let argument = call.value(0)?;
-    let rank = argument.layout.axes.len();
-    let pads = call.integers(1)?.ok_or("has no pads")?;
-    let number = call
-        .known(2)?
-        .map(|array| array.scalar().ok_or("pads with several numbers"));
-    let number = number.transpose()?.unwrap_or(0.0);
-    let places = match call.integers(3)? {
-        Some(numbers) => numbers
-            .iter()
-            .map(|&number| axis(number, rank))
-            .collect::<Result<Vec<_>, _>>()?,
-        None => (0..rank).collect(),
-    };
-    if pads.len() != 2 * places.len() {
-        return Err(format!("has {} pads of {} axes", pads.len(), places.len()).into());
-    }
-    let mut layout = argument.layout.clone();
-    let mut own = vec![(0, 0); layout.example().len()];
-    for (index, &place) in places.iter().enumerate() {
-        let pair = [pads[index], pads[index + places.len()]].map(usize::try_from);
-        let [Ok(before), Ok(behind)] = pair else {
-            return Err("has pads below zero".into());
-        };
-        if (before, behind) == (0, 0) {
-            continue;
-        }
-        let extent = [before, behind]
-            .into_iter()
-            .try_fold(layout.axes[place], usize::checked_add);
-        own[layout.position(place)?] = (before, behind);
-        layout.axes[place] = extent.ok_or("has pads that overflow")?;
-    }
-    if own.iter().all(|&pads| pads == (0, 0)) {
-        return value(argument.clone());
-    }
-    let operation = Operation::Pad {
-        pads: own,
-        value: number,
-    };
-    value(importer.push(call, operation, &[argument.number], layout)?)
 }

@@ -4,7 +4,7 @@
 use super::{constants, one, value};
 use crate::array::{Reason, broadcast};
 use crate::import::Importer;
-use crate::layout::Layout;
+use crate::layout::{Batch, Layout};
 use crate::movement::Movement;
 use crate::operand::{Call, Held, Operand, axes, axis};
 
@@ -50,9 +50,7 @@ impl Importer<'_> {
                 let (movement, layout) = own(&value.layout)?;
                 Operand::Value(self.push_movement(call, value, movement, layout)?)
             }
-            Operand::Greater(_) => {
-                return Err("moves a comparison of what depends on the data".into());
-            }
+            Operand::Sequence(_) => return Err("moves a sequence".into()),
         })
     }
 
@@ -149,7 +147,7 @@ impl Importer<'_> {
         )
     }
 
-    fn unsqueezed(
+    pub(super) fn unsqueezed(
         &mut self,
         call: &Call<'_>,
         operand: &Operand,
@@ -280,27 +278,43 @@ pub(super) fn unsqueeze(
 pub(super) fn expand(importer: &mut Importer<'_>, call: &Call<'_>) -> Result<Vec<Operand>, Reason> {
     let operand = call.input(0)?;
     let wanted = call.integers(1)?.ok_or("has no shape")?;
-    match operand {
-        Operand::Value(argument) => {
-            let wanted = constants::without_batch(importer, &wanted)?;
-            let other = Layout {
-                axes: wanted,
-                batch: None,
-            };
-            let layout = argument.layout.joined(&other)?;
-            value(importer.expanded(call, argument, layout)?)
-        }
+    let own = operand.shape(importer.marker);
+    let extents = constants::without_batch(importer, &wanted)?;
+    let mut places = wanted.iter().enumerate();
+    let examples = places.find(|&(axis, &extent)| {
+        usize::try_from(extent).is_ok_and(|extent| importer.is_batch(axis, extent))
+    });
+    let is_copied = match operand {
+        Operand::Constant(_) => true,
+        Operand::Weight(_) => examples.is_none(),
+        _ => false,
+    };
+    if is_copied {
         // As many copies as examples are one that is the same for all of them.
-        _ => {
-            let wanted = constants::without_batch(importer, &wanted)?;
-            let shape = broadcast(&operand.shape(importer.marker), &wanted)?;
-            let own = operand.shape(importer.marker);
-            let mut aligned = vec![1; shape.len() - own.len()];
-            aligned.extend(own);
-            let operand = importer.reshaped(call, operand, &aligned)?;
-            let movement = || Movement::Expand(shape.clone());
-            let nowhere = |_: &Layout| Err("is a value".into());
-            one(importer.moved(call, &operand, movement, nowhere)?)
-        }
+        let shape = broadcast(&own, &extents)?;
+        let mut aligned = vec![1; shape.len() - own.len()];
+        aligned.extend(own);
+        let operand = importer.reshaped(call, operand, &aligned)?;
+        let movement = || Movement::Expand(shape.clone());
+        let nowhere = |_: &Layout| Err("is a value".into());
+        return one(importer.moved(call, &operand, movement, nowhere)?);
     }
+    let argument = importer.materialize(call, operand)?;
+    let mut other = Layout {
+        axes: extents,
+        batch: None,
+    };
+    // Examples, perhaps merged with a neighbour, stay what they are; one for each of them makes an axis theirs.
+    let behind = wanted.len().checked_sub(own.len());
+    match argument.layout.batch {
+        Some(batch) => {
+            let place = behind.map(|behind| behind + batch.axis);
+            if let Some(place) = place.filter(|&place| wanted[place] == own[batch.axis] as i64) {
+                other.axes[place] = 1;
+            }
+        }
+        None => other.batch = examples.map(|(axis, _)| Batch { axis, before: 1 }),
+    }
+    let layout = argument.layout.joined(&other)?;
+    value(importer.expanded(call, &argument, layout)?)
 }

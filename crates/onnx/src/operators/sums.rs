@@ -224,7 +224,11 @@ impl Importer<'_> {
         Ok(Operand::Value(product))
     }
 
-    fn negated(&mut self, call: &Call<'_>, operand: &Operand) -> Result<Operand, Reason> {
+    pub(super) fn negated(
+        &mut self,
+        call: &Call<'_>,
+        operand: &Operand,
+    ) -> Result<Operand, Reason> {
         Ok(match operand {
             Operand::Constant(array) => Operand::Constant(array.map(array.kind, |x| -x)),
             other => {

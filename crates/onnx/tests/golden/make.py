@@ -321,8 +321,150 @@ class Encoder(nn.Module):
         return self.head(self.encoder(self.embed(x)).mean(1))
 
 
+class Signals(nn.Module):
+    """One axis: strides, dilation, groups, transposes, poolings, padding on one side."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv1d(2, 4, 3, 2, padding=2, dilation=2, groups=2), nn.BatchNorm1d(4)
+        self.up, self.tail = nn.ConvTranspose1d(4, 3, 4, 2, 1, output_padding=1), nn.Conv1d(3, 4, 2)
+        self.prelu, self.head = nn.PReLU(4), nn.Linear(8, 10)
+
+    def forward(self, x):
+        x = F.max_pool1d(torch.tanh(self.norm(self.conv(x))), 2, 1)
+        x = self.prelu(self.tail(F.pad(self.up(x), (1, 0))))
+        x = F.avg_pool1d(x, 3, 2, 1, ceil_mode=True, count_include_pad=False)
+        return self.head(torch.cat([x.amax(-1), x.logsumexp(2)], 1))
+
+
+class Volumes(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv3d(1, 3, (2, 3, 3), padding=(0, 1, 1)), nn.BatchNorm3d(3, affine=False)
+        self.up, self.head = nn.ConvTranspose3d(3, 2, 2, (1, 2, 2), bias=False), nn.Linear(2, 10)
+
+    def forward(self, x):
+        x = F.avg_pool3d(torch.tanh(self.norm(self.conv(x))), (1, 3, 3), 2, (0, 1, 1))
+        return self.head(F.max_pool3d(F.silu(self.up(x)), (1, 2, 3), (1, 1, 2)).mean((2, 3, 4)))
+
+
+class Masked(nn.Module):
+    """Attention that leaves out the tokens that are padding, a mask that the data make."""
+
+    vocabulary = 16
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.qkv, self.proj, self.head = nn.Embedding(16, 8), nn.Linear(8, 24), nn.Linear(8, 8), nn.Linear(8, 10)
+
+    def forward(self, tokens):
+        x, kept = self.embed(tokens), tokens != 7
+        q, k, v = (part.unflatten(-1, (2, 4)).transpose(1, 2) for part in self.qkv(x).split(8, -1))
+        weights = (q @ k.transpose(-2, -1) * 0.5).masked_fill(~kept[:, None, None], float("-inf")).softmax(-1)
+        x = x + self.proj((weights @ v).transpose(1, 2).flatten(2))
+        kept = kept.unsqueeze(-1).to(x.dtype)
+        return self.head((x * kept).sum(1) / kept.sum(1).clamp(min=1))
+
+
+class Pixels(nn.Module):
+    """A class at each pixel, in the second axis; interpolation, paddings and poolings of every form."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.two, self.out = nn.Conv2d(2, 4, 3, padding=1, padding_mode="reflect"), nn.Conv2d(4, 8, 3), nn.Conv2d(10, 3, 1)
+
+    def forward(self, x):
+        size, blur = x.shape[-2:], torch.tensor([[[[1.0, 2.0], [3.0, 2.0]]]], dtype=x.dtype).repeat(4, 1, 1, 1) / 8
+        one = torch.tanh(self.one(x))
+        two = F.conv2d(F.pad(one, (1, 1, 0, 2), mode="replicate"), blur, groups=4)
+        two = F.max_pool2d(F.silu(self.two(two)), 2, 1, dilation=2)
+        two = F.avg_pool2d(two, (3, 2), 2, 1, ceil_mode=True)
+        parts = F.interpolate(F.pixel_shuffle(two, 2), size=size, mode="bicubic"), F.interpolate(one, scale_factor=0.5, mode="bilinear")
+        parts = parts[0], F.interpolate(parts[1], size=size, mode="bilinear", align_corners=True)
+        return self.out(torch.cat([*parts, F.pixel_unshuffle(x, 2).repeat(1, 1, 2, 2)[:, :4]], 1))
+
+
+class Segmenter(Pixels):
+    """The same with the classes last."""
+
+    def forward(self, x):
+        return super().forward(x).permute(0, 2, 3, 1)
+
+
+class Contractions(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.heads, self.qk = nn.Parameter(torch.zeros(2, 6, 4)), nn.Linear(6, 8)
+        self.merge, self.gate = nn.Parameter(torch.zeros(2, 4, 6)), nn.Parameter(torch.zeros(6, 5, 10))
+
+    def forward(self, x):
+        v = torch.einsum("btc,hcd->bhtd", x, self.heads)
+        q, k = F.normalize(self.qk(x).unflatten(-1, (2, 4)), dim=-1), F.elu(self.qk(x)).unflatten(-1, (2, 4)) + 1
+        y = torch.einsum("bihd,bjhd,bhje->bihe", q, k, v)
+        y = torch.einsum("bihe,hed->bid", y, self.merge) + x
+        return torch.einsum("bid,dio->bo", y, self.gate)
+
+
+class Pieces(nn.Module):
+    """Functions in pieces, by masks that the data make."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(6, 6) for _ in range(5))
+        self.head = nn.Linear(6, 10)
+
+    def forward(self, x):
+        a, b = F.selu(self.layers[0](x)), F.celu(self.layers[1](x), 0.5)
+        x = torch.maximum(a, b) * torch.sign(b) + torch.minimum(a * 0.5, b)
+        x = F.softplus(self.layers[2](x), 2.0, 5.0) + F.hardshrink(self.layers[2](x), 0.2)
+        y = self.layers[3](x)
+        x = torch.where((y > 0) & (y <= 1) | (y == x), y**2, torch.where(y >= 1, 2 * y - 1, 0.1 * y)) + F.softsign(y)
+        return self.head(torch.cumsum(F.logsigmoid(self.layers[4](x)), 1) * (x == x.max(1, keepdim=True)[0]))
+
+
+class Norms(nn.Module):
+    """A batch norm that is used twice, one without parameters, and a kernel that is normalised."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm, self.plain = nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.BatchNorm2d(4, affine=False)
+        self.v, self.gamma, self.b = nn.Parameter(torch.zeros(4, 2, 3, 3)), nn.Parameter(torch.ones(4)), nn.Parameter(torch.zeros(4))
+        self.head = nn.Linear(4, 10)
+
+    def forward(self, x):
+        x = torch.tanh(self.norm(self.conv(x)))
+        w = self.gamma[:, None, None, None] * self.v / self.v.pow(2).sum((1, 2, 3), keepdim=True).sqrt()
+        x = F.silu(self.norm(F.conv2d(x, w, self.b, padding=1, groups=2)))
+        return self.head(self.plain(x).tanh().mean((2, 3)))
+
+
+class Llama(nn.Module):
+    """Two heads of queries for one of keys, turned by numbers that float32 has; with the operators of opset 23."""
+
+    vocabulary = 16
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.norm1, self.norm2 = nn.Embedding(16, 8), nn.RMSNorm(8, 1e-6), nn.RMSNorm(8, 1e-6)
+        self.q, self.kv, self.o = nn.Linear(8, 8, bias=False), nn.Linear(8, 8, bias=False), nn.Linear(8, 8, bias=False)
+        self.gate, self.up, self.down = nn.Linear(8, 12, bias=False), nn.Linear(8, 12, bias=False), nn.Linear(12, 8, bias=False)
+        self.head = nn.Linear(8, 16, bias=False)
+
+    def forward(self, tokens):
+        x = self.embed(tokens)
+        angles = torch.arange(tokens.shape[1])[:, None] * torch.tensor([1.0, 0.25]).repeat(2)
+        turned = lambda z: z * (1 - angles / 8) + torch.cat((-z[..., 2:], z[..., :2]), -1) * angles / 8
+        y = self.norm1(x)
+        q, (k, v) = self.q(y).unflatten(-1, (2, 4)).transpose(1, 2), self.kv(y).unflatten(-1, (2, 1, 4)).permute(2, 0, 3, 1, 4)
+        y = F.scaled_dot_product_attention(turned(q), turned(k), v, is_causal=True, enable_gqa=True)
+        x = x + self.o(y.transpose(1, 2).flatten(2))
+        y = self.norm2(x)
+        return self.head(x + self.down(F.silu(self.gate(y)) * self.up(y)))
+
+
 # name: (network, shape of an example, gain of the weights, exporter, classes: none for a regression).
-# The tracing exporter, unless "dynamo"; "folded" by it with batch norms multiplied into convolutions.
+# The tracing exporter, unless "dynamo"; "whole" computes nothing beforehand, 23 is the opset, and "folded" has batch norms
+# multiplied into convolutions. Of "pixels" there are no values of its own: with its classes last it is "segmenter".
 CASES = {
     "lenet": (LeNet, (1, 12, 12), 3, "trace", 10),
     "lenet-dynamo": (LeNet, (1, 12, 12), 3, "dynamo", 10),
@@ -342,6 +484,21 @@ CASES = {
     "mixed": (Mixed, (3, 8, 8), 2, "trace", 10),
     "mixed-dynamo": (Mixed, (3, 8, 8), 2, "dynamo", 10),
     "encoder": (Encoder, (5, 4), 2, "trace", 10),
+    "signals": (Signals, (2, 11), 3, "trace", 10),
+    "signals-dynamo": (Signals, (2, 11), 3, "dynamo whole", 10),
+    "volumes": (Volumes, (1, 4, 5, 6), 3, "trace", 10),
+    "masked": (Masked, (6,), 2, "trace", 10),
+    "masked-dynamo": (Masked, (6,), 2, "dynamo", 10),
+    "segmenter": (Segmenter, (2, 8, 10), 4, "trace", 3),
+    "segmenter-dynamo": (Segmenter, (2, 8, 10), 4, "dynamo", 3),
+    "contractions": (Contractions, (5, 6), 2, "trace", 10),
+    "contractions-dynamo": (Contractions, (5, 6), 2, "dynamo", 10),
+    "pieces": (Pieces, (6,), 4, "trace", 10),
+    "pieces-dynamo": (Pieces, (6,), 4, "dynamo", 10),
+    "norms": (Norms, (2, 6, 5), 4, "trace whole", 10),
+    "norms-dynamo": (Norms, (2, 6, 5), 4, "dynamo whole", 10),
+    "llama": (Llama, (6,), 2, "dynamo 23", 16),
+    "pixels": (Pixels, (2, 8, 10), 4, "trace", 3),
 }
 
 
@@ -371,8 +528,8 @@ def draw(model, gain):
 
 def inputs_of(shape, network, examples):
     count = torch.arange(examples * math.prod(shape), dtype=torch.float64)
-    if network is GPT:
-        return ((5 * count + 2) % GPT.vocabulary).long().reshape(examples, *shape)
+    if hasattr(network, "vocabulary"):
+        return ((5 * count + 2) % network.vocabulary).long().reshape(examples, *shape)
     return (2 * torch.sin(1 + count)).reshape(examples, *shape)
 
 
@@ -416,14 +573,15 @@ def golden(model, inputs, classes):
 def export(model, inputs, kind, path):
     model.eval()
     names = dict(input_names=["x"], output_names=["y"], verbose=False)
-    if kind == "dynamo":
+    if "dynamo" in kind:
         shapes = ({0: torch.export.Dim("batch", min=1, max=1024)},)
-        torch.onnx.export(model, (inputs,), path, dynamo=True, dynamic_shapes=shapes, external_data=False, **names)
+        torch.onnx.export(model, (inputs,), path, dynamo=True, dynamic_shapes=shapes, external_data=False,
+                          optimize="whole" not in kind, opset_version=23 if "23" in kind else None, **names)
     else:
         mode = torch.onnx.TrainingMode.EVAL if kind == "folded" else torch.onnx.TrainingMode.PRESERVE
         axes = {"x": {0: "batch"}, "y": {0: "batch"}}
         torch.onnx.export(model, (inputs,), path, dynamo=False, dynamic_axes=axes, training=mode, opset_version=17 if
-                          kind == "folded" else 20, **names)
+                          kind == "folded" else 20, do_constant_folding="whole" not in kind, **names)
 
 
 def strip(path):
@@ -455,7 +613,8 @@ def main():
         draw(model, gain)
         inputs = inputs_of(shape, network, 2)
         path = HERE / f"{name}.onnx"
-        export(model, inputs if network is GPT else inputs.float(), kind, path)
+        is_tokens = hasattr(network, "vocabulary")
+        export(model, inputs if is_tokens else inputs.float(), kind, path)
         strip(path)
         assert path.stat().st_size < 200_000, path
         # The fast paths of PyTorch's own attention have no second derivatives.
@@ -464,14 +623,16 @@ def main():
         model = model.double()
         inputs = inputs_of(shape, network, EXAMPLES)
         case = {"name": name, "examples": EXAMPLES, "input": list(shape), "classes": classes,
-                "tokens": network is GPT}
+                "tokens": is_tokens}
+        if network is Pixels:
+            continue
         if kind != "folded":
             # torch.export keeps the last name of a tied weight.
             last = {id(tensor): key for key, tensor in model.named_parameters(remove_duplicate=False)}
-            named = [(last[id(tensor)] if kind == "dynamo" else key, tensor) for key, tensor in model.named_parameters()]
+            named = [(last[id(tensor)] if "dynamo" in kind else key, tensor) for key, tensor in model.named_parameters()]
             case["parameters"] = [[key, list(tensor.shape)] for key, tensor in named]
             case["frozen"] = golden(model.eval(), inputs, classes)
-            norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+            norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
             for norm in norms:
                 norm.running_mean = norm.running_var = norm.num_batches_tracked = None
             if norms:
