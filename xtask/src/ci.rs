@@ -13,7 +13,7 @@ use crate::progress::say;
 type Step = (&'static str, &'static str);
 
 /// What the features `hub`, `cuda` and `cudnn` add is outside the default ones, so it has steps of its own.
-const CHECKS: [Step; 8] = [
+const CHECKS: [Step; 9] = [
     ("formatting", "fmt --all --check"),
     (
         "lints",
@@ -37,6 +37,11 @@ const CHECKS: [Step; 8] = [
     ),
     ("documentation", "doc --workspace --no-deps --locked"),
     ("examples", "test --doc --workspace --locked"),
+    (
+        "packages",
+        // That they build is known from the other steps.
+        "package --workspace --exclude xtask --exclude flatness-benches --no-verify --allow-dirty --locked",
+    ),
     (
         "tests of the feature `hub`",
         // Its 270 more crates are not worth optimising for a handful of small tests.

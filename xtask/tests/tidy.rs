@@ -123,20 +123,67 @@ fn xtask_does_not_link_candle() {
     assert!(candle.is_empty(), "xtask reaches {candle:?}");
 }
 
+/// What a package takes along, and for a library the example that its first page shows.
 #[test]
-fn every_crate_says_what_it_is_and_under_which_licence() {
+fn every_crate_says_what_it_is_how_it_is_used_and_under_which_licence() {
     for (name, package) in packages() {
-        let publishable = package["publish"].is_null();
-        assert!(
-            !publishable || !text(&package["description"]).is_empty(),
-            "{name}: description"
-        );
         // The fixture adds the licence of its images.
         assert!(
             text(&package["license"]).contains("MIT OR Apache-2.0"),
             "{name}: licence"
         );
+        if !package["publish"].is_null() {
+            continue;
+        }
+        let description = text(&package["description"]);
+        assert!(!description.is_empty(), "{name}: description");
+        let manifest = PathBuf::from(text(&package["manifest_path"]));
+        let directory = manifest.parent().expect("a manifest lies in a directory");
+        let read = |file: &str| std::fs::read_to_string(directory.join(file)).unwrap_or_default();
+        for file in ["README.md", "LICENSE-MIT", "LICENSE-APACHE"] {
+            assert!(!read(file).is_empty(), "{name}: {file}");
+        }
+        let page = read("src/lib.rs");
+        if name != "fixtures" && !page.is_empty() {
+            let shown = page.split("include_str!(\"../examples/").nth(1);
+            let shown = shown
+                .and_then(|rest| rest.split('"').next())
+                .unwrap_or_default();
+            assert!(
+                directory.join("examples").join(shown).is_file(),
+                "{name}: example"
+            );
+            assert!(read("README.md").contains(shown), "{name}: README");
+        }
     }
+}
+
+/// A licence that offers none of these terms asks for more than the texts that every package has.
+#[test]
+fn what_the_program_links_under_other_terms_is_in_its_notices() {
+    let output = Command::new(env!("CARGO"))
+        .args("tree -p flatness-lab -e normal --prefix none --offline -f".split(' '))
+        .arg("{p}|{l}")
+        .current_dir(root())
+        .output()
+        .expect("cargo runs");
+    let tree = String::from_utf8(output.stdout).expect("names are UTF-8");
+    let notices = root().join("crates/lab/NOTICE.md");
+    let notices = std::fs::read_to_string(notices).expect("the notices are there");
+    let mut missing = BTreeSet::new();
+    for (package, terms) in tree.lines().filter_map(|line| line.split_once('|')) {
+        // `cargo tree` marks with a star what it has shown before.
+        let terms = terms.trim_end_matches(" (*)").replace('/', " OR ");
+        let mut choices = terms.split(" OR ").map(str::trim);
+        let plain = ["MIT", "Apache-2.0", "MIT-0", "Unlicense"];
+        let name = package.split(' ').next().unwrap_or_default();
+        if !choices.any(|choice| plain.contains(&choice)) && !notices.contains(&format!("`{name}`"))
+        {
+            missing.insert(format!("{name} ({terms})"));
+        }
+    }
+    assert!(tree.lines().count() > 100, "the tree is there: {tree}");
+    assert!(missing.is_empty(), "not in the notices: {missing:?}");
 }
 
 /// Every Rust file of the workspace, without what cargo makes.

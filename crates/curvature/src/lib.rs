@@ -6,50 +6,16 @@
 //! [`Curvature`], whose operators multiply blocks of vectors by one [`Matrix`] each: the Hessian, its
 //! Gauss-Newton part and the residual between them, the empirical Fisher matrix and the covariance of
 //! the gradients. All are means over the examples, never sums, and hold no L2 term. Measured on a sample,
-//! a quadratic form comes with its [`sampling_error`], the Frobenius norm with [`frobenius_sampling_error`].
+//! a quadratic form comes with its [`sampling_error`], the Frobenius norm with [`frobenius_sampling_error`]. An
+//! [`OwnedOperator`] is one of them without a lifetime.
+//!
+//! `cargo run --release --example operators`:
 //!
 //! ```
-//! use candle_core::{DType, Device, Tensor};
-//! use flatness_curvature::{Matrix, MeanLoss, Retention, Selection, Settings};
-//! use flatness_data::{Dataset, Normalization};
-//! use flatness_layers::{Affine, Conv2d, GlobalAveragePool, Graph, Loss, Relu, Window, Workers};
-//! use flatness_operator::LinearOperator;
-//!
-//! let mut graph = Graph::new(&[1, 4, 4]);
-//! let window = Window { stride: 1, padding: 1 };
-//! let x = graph.layer("conv", Conv2d::new(1, 3, 3, window), graph.input())?;
-//! let x = graph.layer("relu", Relu, x)?;
-//! let x = graph.layer("mean", GlobalAveragePool, x)?;
-//! let x = graph.layer("fc", Affine::new(3, 2), x)?;
-//! let network = graph.finish(x)?;
-//!
-//! let pixels = (0..96u32).map(|i| (i * i * 7 % 251) as u8).collect();
-//! let images = Tensor::from_vec(pixels, (6, 1, 4, 4), &Device::Cpu)?;
-//! let labels = Tensor::new(&[0u8, 1, 0, 1, 0, 1], &Device::Cpu)?;
-//! let data = Dataset::new("toy", &images, &labels, 2, Normalization::new(vec![0.5], vec![0.5])?)?;
-//! let workers = Workers::new(2)?;
-//! let settings = Settings { dtype: DType::F64, device: Device::Cpu, batch_size: 4 };
-//! let mean_loss = MeanLoss::new(&network, &data, Loss::CrossEntropy, &workers, settings)?;
-//!
-//! let theta = network.layout().initialize(0, DType::F64, &Device::Cpu)?;
-//! let v = theta.cos()?;
-//! let curvature = mean_loss.curvature(&theta, Retention::Retain)?;
-//! let dot = |a: &Tensor, b: &Tensor| (a * b)?.sum_all()?.to_scalar::<f64>();
-//! let hessian = dot(&v, &curvature.hessian().apply(&v)?)?;
-//! let gauss_newton = dot(&v, &curvature.gauss_newton().apply(&v)?)?;
-//!
-//! // v·Hv is the slope of v·∇L along v.
-//! let slope = |step: f64| -> Result<f64, Box<dyn std::error::Error>> {
-//!     let moved = (&theta + (&v * step)?)?;
-//!     Ok(dot(&v, &mean_loss.gradient(&moved, Selection::All)?.1)?)
-//! };
-//! let difference = (slope(1e-5)? - slope(-1e-5)?) / 2e-5;
-//! assert!((hessian - difference).abs() < 1e-6 * hessian.abs());
-//! assert!(gauss_newton > 0.0 && gauss_newton != hessian);
-//! let residual = dot(&v, &curvature.operator(Matrix::Residual)?.apply(&v)?)?;
-//! assert!((hessian - gauss_newton - residual).abs() < 1e-14 * hessian.abs());
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+#![doc = include_str!("../examples/operators.rs")]
 //! ```
+//!
+//! With a layer of one's own: `cargo run --release --example own_layer`.
 //!
 //! This crate does not know eigensolvers: they take the operators through `flatness-operator`.
 
@@ -58,6 +24,7 @@ mod error;
 mod frobenius_sampling;
 mod mean_loss;
 mod operator;
+mod owned;
 mod sampling;
 
 pub use curvature::{Curvature, Retention};
@@ -65,4 +32,5 @@ pub use error::Error;
 pub use frobenius_sampling::{FrobeniusSampling, SampledNorm, frobenius_sampling_error};
 pub use mean_loss::{Confidence, Evaluation, MeanLoss, Selection, Settings, TrainingGradient};
 pub use operator::{CurvatureOperator, Matrix};
+pub use owned::OwnedOperator;
 pub use sampling::{QuadraticForm, sampling_error};

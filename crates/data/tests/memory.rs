@@ -58,13 +58,13 @@ fn check_bounded(archive: &[u8], unpacked: usize) -> Result<Loaded, Error> {
     outcome
 }
 
-/// `start`, and zeros up to a quarter of a gigabyte, compressed to about a megabyte.
+/// `start`, and zeros up to half a gigabyte, compressed to about two megabytes.
 fn bomb(start: &[u8]) -> Vec<u8> {
     // Its megabytes are not those of a reader beside it.
     let _measuring = MEASURING.lock().unwrap_or_else(|error| error.into_inner());
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(start).unwrap();
-    std::io::copy(&mut std::io::repeat(0).take(1 << 28), &mut encoder).unwrap();
+    std::io::copy(&mut std::io::repeat(0).take(1 << 29), &mut encoder).unwrap();
     encoder.finish().unwrap()
 }
 
@@ -73,15 +73,15 @@ fn what_is_not_kept_is_not_held() {
     let kept = tar(&entries(&files()));
     let too_much = "damaged (it has more bytes than the whole data set)";
     let [names, train] = ["fine_label_names.txt", "train.bin"]
-        .map(|name| header(&format!("cifar-100-binary/{name}"), FILE, 1 << 28));
+        .map(|name| header(&format!("cifar-100-binary/{name}"), FILE, 1 << 29));
     for (start, unpacked, expected) in [
         (kept, 1 << 16, too_much),
-        (header("elsewhere", FILE, 1 << 28), 0, too_much),
+        (header("elsewhere", FILE, 1 << 29), 0, too_much),
         // A reader that makes sense of these two holds their content, which is a name.
-        (header("././@LongLink", GNU_LONG_NAME, 1 << 28), 0, too_much),
-        (header("PaxHeaders/train.bin", b'x', 1 << 28), 0, too_much),
+        (header("././@LongLink", GNU_LONG_NAME, 1 << 29), 0, too_much),
+        (header("PaxHeaders/train.bin", b'x', 1 << 29), 0, too_much),
         (names, 0, "got more than 32768 bytes"),
-        // Some 60,000 records of zeros, of which a complete training set has 50,000.
+        // More than 170,000 records of zeros, of which a complete training set has 50,000.
         (
             train,
             50_000 * 3074,

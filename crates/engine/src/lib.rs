@@ -8,6 +8,12 @@
 //! none. What takes differences of losses, or all eigenvalues, is done in double precision, whatever the number type of
 //! the parameters.
 //!
+//! `cargo run --release --example measure`:
+//!
+//! ```
+#![doc = include_str!("../examples/measure.rs")]
+//! ```
+//!
 //! Deliberately not known here: names of models, files of data, the command line, a clock, and how results are shown.
 
 mod context;

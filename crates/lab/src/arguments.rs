@@ -5,8 +5,11 @@ mod loss;
 mod measuring;
 mod training;
 
+use std::path::PathBuf;
+
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 use flatness_records::{Dtype, SubsetSpec};
 use serde::de::DeserializeOwned;
 
@@ -45,6 +48,16 @@ pub(crate) enum Command {
     Models(ModelsOptions),
     /// Fetch or check a data set
     Data(DataOptions),
+    /// Print what a shell needs to complete commands and options
+    Completions {
+        /// Shell
+        shell: Shell,
+    },
+    /// Write a manual page for each command
+    Man {
+        /// Directory to put them in, such as ~/.local/share/man/man1
+        directory: PathBuf,
+    },
 }
 
 /// Where and how to compute.

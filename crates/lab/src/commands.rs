@@ -2,6 +2,7 @@
 
 pub(crate) mod compare;
 pub(crate) mod data;
+pub(crate) mod manual;
 pub(crate) mod measure;
 pub(crate) mod models;
 pub(crate) mod product;

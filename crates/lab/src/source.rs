@@ -112,19 +112,19 @@ pub(crate) fn read(spec: &DataSpec, directory: Option<&Path>, model: &str) -> Re
 
 /// What was found, or how to get what is absent from the cache directory.
 fn at_hand<T>(found: flatness_data::Result<T>, set: Set, directory: Option<&Path>) -> Result<T> {
-    let fetch = |to: &str| match set {
+    let fetched = |to: &str| match set {
         Set::Idx => String::new(),
         _ => format!("`flatness data fetch {set}{to}` gets it, or "),
     };
     found.map_err(|error| match (&error, directory) {
         (Error::Absent { .. }, None) => anyhow::Error::new(error).context(format!(
             "no complete {set} at hand; {}--data names its directory",
-            fetch("")
+            fetched("")
         )),
         (_, Some(directory)) if !directory.exists() => anyhow!(
             "there is no directory {}; {}name that of the data",
             directory.display(),
-            fetch(" --to DIR")
+            fetched(" --to DIR")
         ),
         _ => error.into(),
     })

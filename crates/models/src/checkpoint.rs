@@ -1,8 +1,9 @@
 //! Checkpoints: named parameters and running statistics, the keys and shapes of PyTorch's state dict.
 //!
-//! Written as safetensors; read from safetensors and from what `torch.save` writes, whole state dicts or
-//! modules, wherever in the file they are. Elements are decoded only where a network asks for them.
+//! Written as safetensors; read from safetensors, from what `torch.save` writes, whole state dicts or
+//! modules, wherever in the file they are, and from archives of arrays and programs of `torch.export`. Elements are decoded only where a network asks for them.
 
+mod arrays;
 mod entry;
 mod files;
 mod find;

@@ -5,13 +5,10 @@
 //! layers. Both of PyTorch's exporters are read, by tracing and by `torch.export`, from opset 13 on, with data in files beside
 //! the model or in it.
 //!
+//! `cargo run --release --example import`:
+//!
 //! ```
-//! let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/lenet.onnx");
-//! let imported = flatness_onnx::read(path.as_ref(), &[])?;
-//! let names = imported.network.layout().parameters().iter().map(|parameter| &parameter.name);
-//! assert_eq!(imported.network.input_shape(), [1, 12, 12]);
-//! assert_eq!(names.take(2).collect::<Vec<_>>(), ["conv1.weight", "conv1.bias"]);
-//! # Ok::<(), flatness_onnx::Error>(())
+#![doc = include_str!("../examples/import.rs")]
 //! ```
 //!
 //! This crate does not know data sets, losses or the command line, and runs nothing that a file holds: whatever it reads is

@@ -6,16 +6,10 @@
 //! has a gradient; [`Congruence`] (D A D) and [`Principal`] (the rows and columns at some indices) build operators from
 //! operators.
 //!
-//! ```
-//! use candle_core::{DType, Device, Tensor};
-//! use flatness_operator::{Congruence, LinearOperator, from_fn};
+//! `cargo run --release --example congruence`:
 //!
-//! let matrix = Tensor::new(&[[2.0_f64, 1.0], [1.0, 2.0]], &Device::Cpu)?;
-//! let products = from_fn(2, DType::F64, &Device::Cpu, |vectors| vectors.matmul(&matrix));
-//! let operator = Congruence::new(products, &Tensor::new(&[1.0_f64, 3.0], &Device::Cpu)?)?;
-//! let product = operator.apply(&Tensor::new(&[1.0_f64, 0.0], &Device::Cpu)?)?;
-//! assert_eq!(product.to_vec1::<f64>()?, [2.0, 3.0]);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![doc = include_str!("../examples/congruence.rs")]
 //! ```
 //!
 //! Deliberately not known here: networks, data, losses, and the Krylov methods that consume an

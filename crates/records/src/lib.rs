@@ -5,29 +5,10 @@
 //! a finished run leaves behind: provenance, data, training, and every [`Measurement`] as
 //! [`Quantity`] values that carry their own error.
 //!
-//! ```
-//! use flatness_records::Spec;
+//! `cargo run --release --example spec`:
 //!
-//! let spec = Spec::from_toml(
-//!     r#"
-//!     seed = 0
-//!     [data]
-//!     set = "mnist"
-//!     [model]
-//!     name = "logistic"
-//!     dtype = "f32"
-//!     [train]
-//!     epochs = 10
-//!     batch_size = 128
-//!     optimizer = { kind = "sgd", learning_rate = 0.01, momentum = 0.9, nesterov = false, weight_decay = 5e-4 }
-//!     schedule = { kind = "constant" }
-//!     "#,
-//!     "example.toml",
-//! )?;
-//! let run = spec.validate("example.toml")?;
-//! assert_eq!(run.id().len(), 16);
-//! assert_ne!(run.streams().seed("shuffle"), run.streams().seed("init"));
-//! # Ok::<(), flatness_records::Error>(())
+//! ```
+#![doc = include_str!("../examples/spec.rs")]
 //! ```
 //!
 //! This crate knows serde and nothing else: no tensors, no models, no clock.

@@ -7,19 +7,10 @@
 //! [`stems_svg`], [`loss_line_svg`] and [`landscape_svg`], from plain numbers. The feature `png` adds `png`, which turns any of
 //! these figures into pixels.
 //!
+//! `cargo run --release --example verdict`:
+//!
 //! ```
-//! use flatness_report::{Claim, Judged, Sample, SeedValue, Test, Threshold};
-//!
-//! let claims = Claim::embedded()?;
-//! assert_eq!(claims[0].id, "C1");
-//!
-//! // Three seeds in which weight decay has raised ln λ₁ by about a half: by more than 1.2 times.
-//! let seeds = [0.52, 0.47, 0.55].into_iter().enumerate();
-//! let seeds = seeds.map(|(seed, value)| SeedValue { seed: seed as u64, value, error: 0.0, relative_error: 0.0 });
-//! let sample = Sample { seeds: seeds.collect(), ..Sample::default() };
-//! let test = Test::of(&sample, Threshold::Above(1.2), Judged::Mean, true).expect("more than one seed");
-//! assert!(test.p_holds < 0.05);
-//! # Ok::<(), flatness_report::Error>(())
+#![doc = include_str!("../examples/verdict.rs")]
 //! ```
 //!
 //! Every function here is pure. This crate deliberately does not know tensors, training, or the disk: the caller reads the

@@ -9,12 +9,10 @@
 //! [`cuda`] is the device that other paths are compared on, and [`on_ranks`] makes processes of threads.
 //! Everything random is seeded, everything is float64.
 //!
-//! ```
-//! use flatness_testkit::{assert_close, finite_difference};
+//! `cargo run --release --example differences`:
 //!
-//! let cubes = |x: &[f64]| x.iter().map(|x| x * x * x).sum();
-//! let gradient = finite_difference::gradient(cubes, &[1.0, -2.0], 1e-3);
-//! assert_close("gradient of the sum of cubes", &gradient, &[3.0, 12.0], 1e-11);
+//! ```
+#![doc = include_str!("../examples/differences.rs")]
 //! ```
 //!
 //! A failed check panics and says what, by how much and where, and so does every function for shapes

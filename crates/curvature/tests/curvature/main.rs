@@ -8,6 +8,7 @@ mod matrices;
 mod mean_loss;
 mod non_finite;
 mod operators;
+mod owned;
 mod peers;
 mod sampling;
 mod setup;

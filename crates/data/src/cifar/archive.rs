@@ -141,12 +141,12 @@ fn member_at(
 }
 
 impl CifarSet {
-    /// Most bytes unpacked: the records, an eighth more as pickles write them, and a megabyte for headers and what else was
+    /// Most bytes unpacked: the records, twice as long as pickles may have them, and a megabyte for headers and what else was
     /// packed.
     fn most_unpacked(&self) -> u64 {
         let examples = self.classes[0] * self.examples_per_class.iter().sum::<usize>();
         let records = examples * self.record_bytes();
-        (records + records / 8 + (1 << 20)) as u64
+        (2 * records + (1 << 20)) as u64
     }
 }
 

@@ -28,8 +28,8 @@ pub(super) fn read_records<R: Read>(
         0 => &["labels"],
         _ => &["coarse_labels", "fine_labels"],
     };
-    // An eighth more for numbers as pickles write them and for the names of the images.
-    let most = limit * set.record_bytes() / 8 * 9 + MARGIN;
+    // Python 3 writes bytes for Python 2 as letters, of which half take two bytes.
+    let most = 2 * limit * set.record_bytes() + MARGIN;
     let (file, pickle) = unpickle(named, most)?;
     let content = records(&pickle, keys).ok_or_else(|| other_object(set, &file))?;
     Records::read(set, slice(&file, &content), limit)

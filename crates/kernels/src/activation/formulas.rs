@@ -167,7 +167,8 @@ impl Function for Activation {
             }
             Self::Step { at_zero } => {
                 let below = x.affine(-1.0, 0.0);
-                let lower = below.choose(0.0, &zero(), &constant(at_zero));
+                // Zero is left, and what is not a number.
+                let lower = below.choose(0.0, &zero(), &x.affine(0.0, at_zero));
                 [x.choose(0.0, &constant(1.0), &lower), zero(), zero()]
             }
         }

@@ -7,6 +7,7 @@ mod cifar;
 #[path = "../common/mod.rs"]
 mod common;
 mod data;
+mod manual;
 mod models;
 mod onnx;
 mod onnx_training;

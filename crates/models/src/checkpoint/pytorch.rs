@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use flatness_formats::{Archive, Id, Member, Object, Pickle, magic};
 
 use super::entry::{Entry, Storage};
-use super::walk;
+use super::{arrays, walk};
 
 /// Opcode and bytes of the magic number that files from before PyTorch 1.6 begin with.
 const LEGACY: &[u8] = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
@@ -67,7 +67,8 @@ fn archive(bytes: &[u8]) -> Result<(Vec<Entry>, Vec<Storage>), String> {
         .names()
         .find_map(|name| Some(name.strip_suffix("data.pkl")?.to_owned()));
     let Some(folder) = folder else {
-        return Err(other_archive(&archive).to_owned());
+        let other = "it is a zip archive without data.pkl; if it holds a checkpoint, unpack it";
+        return arrays::read(&mut archive, bytes).unwrap_or_else(|| Err(other.to_owned()));
     };
     let mut member = |name: &str| archive.member(&format!("{folder}{name}"));
     // Archives from before the entry existed are little-endian too.
@@ -89,18 +90,6 @@ fn archive(bytes: &[u8]) -> Result<(Vec<Entry>, Vec<Storage>), String> {
         })
     });
     Ok((entries, storages))
-}
-
-/// What an archive without the pickle of `torch.save` is.
-fn other_archive(archive: &Archive<'_>) -> &'static str {
-    let has = |end: &str| archive.names().any(|name| name.ends_with(end));
-    if has("models/model.json") {
-        "it is a program of torch.export; save `model.state_dict()`"
-    } else if has(".npy") {
-        "it is an archive of NumPy arrays; save `model.state_dict()` with torch.save"
-    } else {
-        "it is a zip archive without data.pkl; if it holds a checkpoint, unpack it"
-    }
 }
 
 fn legacy(bytes: &[u8]) -> Result<(Vec<Entry>, Vec<Storage>), String> {

@@ -1,8 +1,10 @@
 //! Checkpoints of several files, in directories, and files that are none.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
+use candle_core::{Device, Tensor};
 use flatness_models::{Error, checkpoint};
 use flatness_testkit::{gaussian, values};
 
@@ -75,6 +77,106 @@ fn a_directory_holds_one_checkpoint() {
     assert!(message().ends_with("holds 2 checkpoints; name one file"));
     fs::write(directory.path().join("model.safetensors"), &bytes).unwrap();
     assert_eq!(read(directory.path()).unwrap(), values(&theta));
+}
+
+#[test]
+fn archives_of_arrays_hold_a_checkpoint() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("weights.npz");
+    let (weight, bias) = (gaussian((3, 6), 1), gaussian(3, 2));
+    let expected = [values(&weight), values(&bias)].concat();
+    let steps = Tensor::new(&[7u8], &Device::Cpu).unwrap();
+    let arrays = [
+        ("fc.weight", &weight),
+        ("fc.bias", &bias),
+        ("steps", &steps),
+    ];
+    Tensor::write_npz(&arrays, &path).unwrap();
+    assert_eq!(read(&path).unwrap(), expected);
+    Tensor::write_npz(&[("fc.weight", &weight), ("fc.bias", &steps)], &path).unwrap();
+    let message = read(&path).unwrap_err().to_string();
+    assert!(
+        message.contains("of no floating-point type: fc.bias u8"),
+        "{message}"
+    );
+}
+
+/// As `torch.export.save` writes them, the weight transposed.
+#[test]
+fn programs_of_torch_export_hold_a_checkpoint() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("program.pt2");
+    let (weight, bias) = (gaussian((3, 6), 1), gaussian(3, 2));
+    let expected = [values(&weight), values(&bias)].concat();
+    let raw = |tensor: &Tensor| -> Vec<u8> {
+        values(tensor)
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect()
+    };
+    let transposed = raw(&weight.t().unwrap());
+    let meta = |sizes: &str, strides: &str| {
+        let list = |numbers: &str| {
+            let numbers = numbers
+                .split(' ')
+                .map(|number| format!("{{\"as_int\": {number}}}"));
+            numbers.collect::<Vec<_>>().join(", ")
+        };
+        format!(
+            r#""use_pickle": false, "tensor_meta": {{"dtype": 8, "sizes": [{}], "strides": [{}], "storage_offset": {{"as_int": 0}}}}"#,
+            list(sizes),
+            list(strides)
+        )
+    };
+    let config = format!(
+        r#"{{"config": {{"fc.weight": {{"path_name": "weight_0", {}}}, "fc.bias": {{"path_name": "weight_1", {}}}}}}}"#,
+        meta("3 6", "1 3"),
+        meta("3", "1")
+    );
+    let write = |config: &str| {
+        let mut archive = zip::ZipWriter::new(fs::File::create(&path).unwrap());
+        for (name, content) in [
+            ("weights/weight_0", &transposed[..]),
+            ("weights/weight_1", &raw(&bias)),
+            ("weights/model_weights_config.json", config.as_bytes()),
+        ] {
+            let stored = zip::write::SimpleFileOptions::default();
+            let stored = stored.compression_method(zip::CompressionMethod::Stored);
+            archive
+                .start_file(format!("program/data/{name}"), stored)
+                .unwrap();
+            archive.write_all(content).unwrap();
+        }
+        archive.finish().unwrap();
+    };
+    write(&config);
+    assert_eq!(read(&path).unwrap(), expected);
+    for (from, to, reason) in [
+        (
+            "weight_1",
+            "weight_7",
+            "fc.bias is not described as torch.export does",
+        ),
+        (
+            "\"as_int\": 6",
+            "\"as_int\": 7",
+            "fc.weight [3, 7] instead of [3, 6]",
+        ),
+        ("\"dtype\": 8", "\"dtype\": 5", "fc.bias i64"),
+    ] {
+        write(&config.replace(from, to));
+        let message = read(&path).unwrap_err().to_string();
+        assert!(message.contains(reason), "{message}");
+    }
+    // Strides that lead out of the file.
+    write(&config.replace(
+        "\"as_int\": 1}, {\"as_int\": 3}",
+        "\"as_int\": 100}, {\"as_int\": 3}",
+    ));
+    let message = read(&path).unwrap_err().to_string();
+    assert!(message.contains("is larger than its storage"), "{message}");
+    write("[");
+    assert!(read(&path).is_err());
 }
 
 #[test]
