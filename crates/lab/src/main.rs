@@ -43,20 +43,8 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            output::say(&format!("error: {}", sentence(&error)));
+            output::say(&format!("error: {}", output::sentence(&error)));
             ExitCode::from(2)
         }
     }
-}
-
-/// The chain of an error as one line; what an outer message repeats of an inner one is left out.
-fn sentence(error: &anyhow::Error) -> String {
-    error.chain().fold(String::new(), |said, cause| {
-        let cause = cause.to_string().replace('\n', " ");
-        match said.as_str() {
-            "" => cause,
-            _ if said.contains(&cause) => said,
-            _ => format!("{said}: {cause}"),
-        }
-    })
 }

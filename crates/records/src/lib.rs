@@ -36,6 +36,7 @@ mod check;
 mod error;
 mod file;
 mod hits;
+mod lock;
 mod measurement;
 mod metrics;
 mod number;
@@ -50,14 +51,17 @@ mod streams;
 mod what;
 
 pub use error::Error;
-pub use file::{TEMPORARY_PREFIX, read_json, write_atomic, write_json};
+pub use file::{
+    TEMPORARY_PREFIX, read_json, write_atomic, write_atomic_by, write_json, write_sealed,
+};
 pub use hits::Hits;
+pub use lock::{Lock, holder};
 pub use measurement::{
     Curve, CurvePoint, Density, Iterate, LogDensity, MatrixRecord, Measured, Measurement,
     Retention, Stem,
 };
 pub use metrics::{
-    EpochEvaluation, EpochMetrics, SplitEvaluation, append_json_line, read_json_lines,
+    EpochEvaluation, EpochMetrics, SplitEvaluation, append_json_line, json_line, read_json_lines,
 };
 pub use optimizer::{Decay, DecayExclusion, MomentSpec, OptimizerSpec, PadamSpec};
 pub use provenance::{DataRecord, ModelRecord, Provenance, Segment};

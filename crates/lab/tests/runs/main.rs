@@ -8,9 +8,12 @@ mod common;
 mod damage;
 mod endings;
 mod entrances;
+#[cfg(target_os = "linux")]
+mod faults;
 mod killing;
 mod log;
 mod optimizers;
 mod origin;
 mod program;
+mod several;
 mod signals;
