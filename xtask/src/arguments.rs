@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::slurm::Resources;
+
 /// Tasks of this workspace.
 ///
 /// `reproduce` is the one a reader needs, `ci` the one a contributor needs before a push.
@@ -35,7 +37,8 @@ pub(crate) enum Command {
     results.csv    every measurement at full precision\n  \
     results.json   verdicts and records\n  \
     plots/         the figures as SVG\n  \
-    specs/, runs/  what each run was asked for, and what it left behind\n\n\
+    specs/, runs/  what each run was asked for, and what it left behind\n  \
+    slurm/         with --slurm, the scripts of a job array and what its tasks said\n\n\
     Exit code 0: ran to its end, whatever the verdicts; 1: a claim does not hold (with --strict);\n\
     2: could not run; 130: stopped by Ctrl-C.\n\n\
     Examples\n  \
@@ -43,7 +46,8 @@ pub(crate) enum Command {
     cargo xtask reproduce --dry-run             what that would run, and for how long\n  \
     cargo xtask reproduce --only C1,C8          these claims only\n  \
     cargo xtask reproduce --data DIR --seeds 5  on the data set in DIR, with more seeds\n  \
-    cargo xtask reproduce --device cuda         on a GPU (docs/CUDA.md)"
+    cargo xtask reproduce --device cuda         on a GPU (docs/CUDA.md)\n  \
+    cargo xtask reproduce --slurm               as a Slurm job array (docs/SCALE.md)"
 )]
 pub(crate) struct ReproduceOptions {
     /// Try these claims only, and run only what they need
@@ -76,6 +80,14 @@ pub(crate) struct ReproduceOptions {
     /// Run nothing; report the runs that are done
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) report_only: bool,
+    /// Run nothing; show what is done, running, failed and missing
+    #[arg(long, conflicts_with_all = ["dry_run", "report_only"])]
+    pub(crate) status: bool,
+    /// Run nothing; prepare a Slurm job array, and say the two commands that submit it and its report
+    #[arg(long, conflicts_with_all = ["dry_run", "report_only", "status", "jobs"])]
+    pub(crate) slurm: bool,
+    #[command(flatten)]
+    pub(crate) resources: Resources,
     /// Exit with code 1 when a claim that was tried does not hold
     #[arg(long)]
     pub(crate) strict: bool,

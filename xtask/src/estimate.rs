@@ -19,6 +19,9 @@ struct Estimate {
 /// Seconds on one core by the id of the run.
 pub(crate) type Seconds = HashMap<String, f64>;
 
+/// Specs that one process is asked for: a command line has an end.
+const AT_ONCE: usize = 2000;
+
 /// File of a run's spec in `directory`.
 pub(crate) fn spec_path(directory: &Path, run: &Run) -> PathBuf {
     directory.join(format!("{}.toml", run.id()))
@@ -50,24 +53,28 @@ pub(crate) fn seconds(
     directory: &Path,
     runs: &[&Run],
 ) -> Result<Seconds> {
-    let mut command = Command::new(binary);
-    command.args(["run", "--dry-run", "--json", "--device", device]);
-    command.args(runs.iter().map(|run| spec_path(directory, run)));
-    if let Some(data) = data {
-        command.arg("--data").arg(data);
+    let mut known = Seconds::new();
+    for runs in runs.chunks(AT_ONCE) {
+        let mut command = Command::new(binary);
+        command.args(["run", "--dry-run", "--json", "--device", device]);
+        command.args(runs.iter().map(|run| spec_path(directory, run)));
+        if let Some(data) = data {
+            command.arg("--data").arg(data);
+        }
+        let output = command
+            .output()
+            .with_context(|| format!("cannot start {}", binary.display()))?;
+        if !output.status.success() {
+            bail!("{}", said(&output));
+        }
+        let estimates: Vec<Estimate> =
+            serde_json::from_slice(&output.stdout).with_context(|| {
+                format!(
+                    "`{} run --dry-run` did not print estimates",
+                    binary.display()
+                )
+            })?;
+        known.extend(estimates.into_iter().map(|one| (one.id, one.seconds)));
     }
-    let output = command
-        .output()
-        .with_context(|| format!("cannot start {}", binary.display()))?;
-    if !output.status.success() {
-        bail!("{}", said(&output));
-    }
-    let estimates: Vec<Estimate> = serde_json::from_slice(&output.stdout).with_context(|| {
-        format!(
-            "`{} run --dry-run` did not print estimates",
-            binary.display()
-        )
-    })?;
-    let pairs = estimates.into_iter().map(|one| (one.id, one.seconds));
-    Ok(pairs.collect())
+    Ok(known)
 }

@@ -12,6 +12,8 @@ mod pool;
 mod profile;
 mod progress;
 mod reproduce;
+mod slurm;
+mod status;
 mod wheel;
 
 use std::process::ExitCode;

@@ -146,6 +146,14 @@ impl Setting {
     }
 }
 
+/// Puts jobs into the order in which they begin: that of their turns, and of one turn the longest first.
+pub(crate) fn sort(jobs: &mut [Job<'_>]) {
+    jobs.sort_by(|one, other| {
+        let turn = one.turn.cmp(&other.turn);
+        turn.then(other.seconds.total_cmp(&one.seconds))
+    });
+}
+
 /// Executes every job and tells `ended` of each as it ends. A run that fails does not stop the
 /// others; the failed ones come back with what they said.
 pub(crate) fn execute<'a>(
@@ -153,11 +161,9 @@ pub(crate) fn execute<'a>(
     mut jobs: Vec<Job<'a>>,
     mut ended: impl FnMut(&Job<'_>, &Ending),
 ) -> Vec<(&'a Run, String)> {
+    sort(&mut jobs);
     // Taken from the end.
-    jobs.sort_by(|left, right| {
-        let earlier = right.turn.cmp(&left.turn);
-        earlier.then(left.seconds.total_cmp(&right.seconds))
-    });
+    jobs.reverse();
     let queue = Mutex::new(jobs);
     let inputs = Mutex::new(Vec::new());
     let (sender, receiver) = mpsc::channel();

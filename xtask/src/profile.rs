@@ -202,8 +202,13 @@ impl Experiment {
                 bail!("{origin}: what is varied must have values");
             }
             for spec in specs {
+                let spec = parsed(&spec, origin)?;
                 for seed in 0..seeds {
-                    runs.push(run(&spec, seed, origin)?);
+                    let spec = Spec {
+                        seed,
+                        ..spec.clone()
+                    };
+                    runs.push(spec.validate(origin)?);
                 }
             }
         }
@@ -230,20 +235,19 @@ fn set(spec: &mut Table, path: &str, value: &Value, origin: &str) -> Result<()> 
     Ok(())
 }
 
-fn run(spec: &Table, seed: u64, origin: &str) -> Result<Run> {
+/// A spec of the seed 0.
+fn parsed(spec: &Table, origin: &str) -> Result<Spec> {
     let mut spec = spec.clone();
-    let seed = i64::try_from(seed).context("a seed beyond 2^63")?;
-    spec.insert("seed".to_owned(), Value::Integer(seed));
+    spec.insert("seed".to_owned(), Value::Integer(0));
     // Through text, so that the error is that of any spec.
     let text = toml::to_string(&spec)?;
-    let spec = Spec::from_toml(&text, "spec").map_err(|error| {
+    Spec::from_toml(&text, "spec").map_err(|error| {
         let words = error.to_string();
         let message = words
             .split_once(": ")
             .map_or(words.as_str(), |(_, message)| message);
         anyhow::anyhow!("{origin}: {message}")
-    })?;
-    Ok(spec.validate(origin)?)
+    })
 }
 
 /// A run in words, such as `mlp, SGD, decay 5e-4, seed 1`.

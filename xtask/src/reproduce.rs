@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::available_parallelism;
 
 use anyhow::{Context, Result, bail};
-use flatness_records::{Run, TrainSpec, read_json, write_atomic};
+use flatness_records::{Run, TrainSpec, read_json, write_atomic, write_atomic_by};
 use flatness_report::{
     Claim, ClaimVerdict, Experiment, Reproduction, Verdict, figures, optimizer_name, report_html,
     results_csv, results_json, results_markdown, terminal_table,
@@ -17,9 +17,11 @@ use crate::arguments::ReproduceOptions;
 use crate::cargo::{build_binary, built_binary, workspace_root};
 use crate::cuda::{Places, Toolkit, resolve};
 use crate::estimate::{Seconds, seconds, spec_path, write_specs};
-use crate::pool::{Job, Setting, execute, lock, run_directory};
+use crate::pool::{Job, Setting, execute, lock, run_directory, sort};
 use crate::profile::{Grid, Profile, decimal, label};
 use crate::progress::{Progress, put, say, time};
+use crate::slurm::Array;
+use crate::status;
 
 /// Runs what is not done yet, judges the claims and writes the report.
 pub(crate) fn reproduce(options: &ReproduceOptions) -> Result<ExitCode> {
@@ -29,6 +31,14 @@ pub(crate) fn reproduce(options: &ReproduceOptions) -> Result<ExitCode> {
         profile.set_seeds(seeds);
     }
     let grids = profile.grids(&options.profile)?;
+    let out = match &options.out {
+        Some(out) => out.clone(),
+        None => workspace_root().join("reproduction"),
+    };
+    if options.status {
+        status::show(&out, &grids)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let cores = available_parallelism().map_or(1, usize::from);
     let (device, toolkit) = match &options.binary {
         // What the program can do is its own affair.
@@ -45,18 +55,35 @@ pub(crate) fn reproduce(options: &ReproduceOptions) -> Result<ExitCode> {
     if options.dry_run {
         return dry_run(options, &device, toolkit.as_ref(), &grids, jobs);
     }
-    let out = match &options.out {
-        Some(out) => out.clone(),
-        None => workspace_root().join("reproduction"),
+    let binary = || match &options.binary {
+        Some(binary) => Ok(binary.clone()),
+        None => build_binary(toolkit.as_ref()),
     };
+    if options.slurm {
+        let only = match options.only.as_slice() {
+            [] => String::new(),
+            only => format!(" --only {}", quoted(&only.join(","))),
+        };
+        let report = words(options) + &only;
+        let array = Array {
+            resources: &options.resources,
+            binary: &binary()?,
+            out: &out,
+            data: options.data.as_deref(),
+            device: &device,
+            report: &report,
+        };
+        let (data, specs) = (array.data, out.join("specs"));
+        let mut jobs = every_job(array.binary, data, &device, &specs, &profile, &grids)?;
+        sort(&mut jobs);
+        array.prepare(jobs)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let stop = Arc::new(AtomicBool::new(false));
     let mut failure = None;
     if !options.report_only {
         let setting = Setting {
-            binary: match &options.binary {
-                Some(binary) => binary.clone(),
-                None => build_binary(toolkit.as_ref())?,
-            },
+            binary: binary()?,
             lock: lock(&out)?,
             out: out.clone(),
             data: options.data.clone(),
@@ -131,7 +158,7 @@ fn listen(_: &Arc<AtomicBool>) -> Result<()> {
 /// Every run once: two experiments may share one.
 fn distinct(grids: &[Grid]) -> Vec<&Run> {
     let mut runs: Vec<&Run> = grids.iter().flat_map(|grid| &grid.runs).collect();
-    runs.sort_by_key(|run| run.id());
+    runs.sort_by_cached_key(|run| run.id());
     runs.dedup_by_key(|run| run.id());
     runs
 }
@@ -199,7 +226,7 @@ fn estimate(run: &Run, known: &Seconds) -> Option<f64> {
 }
 
 /// The runs of each model, in their order.
-fn by_model(runs: &[Run]) -> Vec<Vec<&Run>> {
+pub(crate) fn by_model(runs: &[Run]) -> Vec<Vec<&Run>> {
     let mut groups: Vec<Vec<&Run>> = Vec::new();
     for run in runs {
         let like = |group: &&mut Vec<&Run>| group[0].spec().model == run.spec().model;
@@ -230,19 +257,30 @@ fn varied(runs: &[&Run]) -> String {
     distinct(|train| decimal(train.optimizer.weight_decay().0)).join(" ")
 }
 
-/// Executes every run, and says which failed; the binary leaves alone what is done.
-fn run_grids(setting: &Setting, profile: &Profile, grids: &[Grid]) -> Result<Option<String>> {
+/// Every run with its turn and its time, its spec written to the directory `specs`.
+fn every_job<'a>(
+    binary: &Path,
+    data: Option<&Path>,
+    device: &str,
+    specs: &Path,
+    profile: &Profile,
+    grids: &'a [Grid],
+) -> Result<Vec<Job<'a>>> {
     let runs = distinct(grids);
-    let specs = setting.specs();
-    write_specs(&specs, &runs)?;
-    let (data, device) = (setting.data.as_deref(), &setting.device);
-    let known = seconds(&setting.binary, data, device, &specs, &runs)?;
+    write_specs(specs, &runs)?;
+    let known = seconds(binary, data, device, specs, &runs)?;
     let job = |run| Job {
         run,
         turn: profile.turn(run),
         seconds: estimate(run, &known).unwrap_or(1.0),
     };
-    let jobs: Vec<Job<'_>> = runs.into_iter().map(job).collect();
+    Ok(runs.into_iter().map(job).collect())
+}
+
+/// Executes every run, and says which failed; the binary leaves alone what is done.
+fn run_grids(setting: &Setting, profile: &Profile, grids: &[Grid]) -> Result<Option<String>> {
+    let (binary, data, specs) = (&setting.binary, setting.data.as_deref(), setting.specs());
+    let jobs = every_job(binary, data, &setting.device, &specs, profile, grids)?;
     let total = jobs.iter().map(|job| job.seconds).sum();
     let mut progress = Progress::start(jobs.len(), setting.jobs, total);
     let failed = execute(setting, jobs, |job, ending| {
@@ -303,10 +341,12 @@ fn collect(
 
 /// What makes the same records again, without `--only`.
 fn command_line(options: &ReproduceOptions) -> String {
-    let mut command = format!(
-        "cargo xtask reproduce --profile {}",
-        quoted(&options.profile)
-    );
+    format!("cargo xtask {}", words(options))
+}
+
+/// Its arguments.
+fn words(options: &ReproduceOptions) -> String {
+    let mut command = format!("reproduce --profile {}", quoted(&options.profile));
     if let Some(seeds) = options.seeds {
         command += &format!(" --seeds {seeds}");
     }
@@ -320,7 +360,7 @@ fn command_line(options: &ReproduceOptions) -> String {
 }
 
 /// A word as a POSIX shell reads it.
-fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     let plain =
         |character: char| character.is_ascii_alphanumeric() || "-_./:=+".contains(character);
     if !word.is_empty() && word.chars().all(plain) {
@@ -345,17 +385,21 @@ fn write_report(
     let plots = figures.iter();
     let plots = plots.map(|figure| (format!("plots/{}.svg", figure.id), figure.standalone()));
     let page = report_html(reproduction, claims, verdicts, &figures)?;
-    let results = [
-        ("results.csv", results_csv(reproduction)),
-        ("results.json", results_json(reproduction, verdicts)?),
+    let texts = [
         ("results.md", results_markdown(claims, verdicts)),
         ("report.html", page),
     ];
-    for (name, text) in plots.chain(results.map(|(name, text)| (name.to_owned(), text))) {
-        let written = write_atomic(&out.join(name), text.as_bytes());
-        written.context("the runs are done, but the report is not")?;
-    }
-    Ok(())
+    let write = || -> Result<()> {
+        for (name, text) in plots.chain(texts.map(|(name, text)| (name.to_owned(), text))) {
+            write_atomic(&out.join(name), text.as_bytes())?;
+        }
+        let csv = out.join("results.csv");
+        write_atomic_by(&csv, |file| results_csv(reproduction, file))?;
+        let json = out.join("results.json");
+        write_atomic_by(&json, |file| results_json(reproduction, verdicts, file))?;
+        Ok(())
+    };
+    write().context("the runs are done, but the report is not")
 }
 
 #[cfg(test)]

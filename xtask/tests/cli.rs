@@ -22,7 +22,7 @@ fn help_names_every_command_and_option() {
         assert!(help.contains(command), "{help}");
     }
     let help = standard_output(xtask("reproduce --help"));
-    let options = "--only --profile --seeds --data --device --binary --jobs --out --dry-run --report-only --strict";
+    let options = "--only --profile --seeds --data --device --binary --jobs --out --dry-run --report-only --status --slurm --cpus --gpus --time --at-a-time --strict";
     for option in options.split(' ').chain(["Exit code"]) {
         assert!(help.contains(option), "{option} is missing from\n{help}");
     }

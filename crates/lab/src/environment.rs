@@ -20,6 +20,28 @@ pub(crate) fn segment(from_step: u64, threads: usize, device: String) -> Segment
     }
 }
 
+/// What this process says of itself where others wait for it: process, host, the job of a batch system, when.
+pub(crate) fn claim() -> String {
+    let (process, host, now) = (std::process::id(), host(), now());
+    let job = job().map_or_else(String::new, |job| format!(", job {job}"));
+    format!("process {process} on {host}{job}, since {now}")
+}
+
+fn host() -> String {
+    let named = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let named = named.or_else(|| std::env::var("HOSTNAME").ok());
+    named.map_or_else(|| "this machine".to_owned(), |name| name.trim().to_owned())
+}
+
+/// Number of the batch system's job, as its own commands take it.
+fn job() -> Option<String> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let task = variable("SLURM_ARRAY_JOB_ID").zip(variable("SLURM_ARRAY_TASK_ID"));
+    let task = task.map(|(job, task)| format!("{job}_{task}"));
+    let jobs = ["SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID"];
+    task.or_else(|| jobs.into_iter().find_map(variable))
+}
+
 /// The time, RFC 3339, UTC; a clock before 1970 says 1970.
 pub(crate) fn now() -> String {
     let now = SystemTime::now().max(SystemTime::UNIX_EPOCH);

@@ -63,19 +63,7 @@ fn main() -> ExitCode {
     });
     let failed = ranks::part(done.is_err());
     if let Err(error) = done {
-        output::say(&format!("error: {}", sentence(&error)));
+        output::say(&format!("error: {}", output::sentence(&error)));
     }
     ExitCode::from(if failed { 2 } else { 0 })
-}
-
-/// The chain of an error as one line; what an outer message repeats of an inner one is left out.
-fn sentence(error: &anyhow::Error) -> String {
-    error.chain().fold(String::new(), |said, cause| {
-        let cause = cause.to_string().replace('\n', " ");
-        match said.as_str() {
-            "" => cause,
-            _ if said.contains(&cause) => said,
-            _ => format!("{said}: {cause}"),
-        }
-    })
 }

@@ -25,3 +25,15 @@ pub(crate) fn say(line: &str) {
         let _ = writeln!(std::io::stderr(), "{line}");
     }
 }
+
+/// The chain of an error as one line; what an outer message repeats of an inner one is left out.
+pub(crate) fn sentence(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |said, cause| {
+        let cause = cause.to_string().replace('\n', " ");
+        match said.as_str() {
+            "" => cause,
+            _ if said.contains(&cause) => said,
+            _ => format!("{said}: {cause}"),
+        }
+    })
+}

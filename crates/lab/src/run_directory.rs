@@ -4,26 +4,24 @@
 //! one is passed over for the one before. The lines of `metrics.jsonl` and `measurements.jsonl` are on the disk before
 //! the state; those that are younger than it are dropped on resuming, and made again.
 
-mod lock;
 mod state;
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use flatness_records::{
-    EpochMetrics, Measurement, Record, Run, TEMPORARY_PREFIX, append_json_line, read_json,
-    read_json_lines, write_atomic, write_json,
+    EpochMetrics, Lock, Measurement, Record, Run, TEMPORARY_PREFIX, append_json_line, json_line,
+    read_json, read_json_lines, write_atomic, write_json,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use self::lock::Lock;
-pub(crate) use self::lock::is_locked;
 pub(crate) use self::state::{Origin, Position, State};
 use crate::arguments::LogLevel;
-use crate::{log, output};
+use crate::{environment, log, output};
 
 /// States that are kept.
 const KEPT: usize = 2;
@@ -56,7 +54,7 @@ impl RunDirectory {
         }
         let cannot = || format!("cannot make the run directory {}", path.display());
         std::fs::create_dir_all(&path).with_context(cannot)?;
-        let lock = Lock::take(&path)?;
+        let lock = Lock::take(&path, &environment::claim())?;
         if let Some(record) = finished(&path, &origin)? {
             return Ok(Found::Finished(record));
         }
@@ -73,6 +71,7 @@ impl RunDirectory {
 
     /// Replaces the file `name`.
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.lock.check()?;
         Ok(write_atomic(&self.file(name), bytes)?)
     }
 
@@ -160,8 +159,7 @@ impl RunDirectory {
         lines.retain(wanted);
         let mut text = String::new();
         for line in &lines {
-            text += &serde_json::to_string(line)?;
-            text.push('\n');
+            text += &json_line(&self.file(name), line)?;
         }
         // On a full disk a run that has nothing to drop can still be read.
         let old = std::fs::read_to_string(self.file(name)).unwrap_or_default();
@@ -173,12 +171,16 @@ impl RunDirectory {
 
     /// Saves the state, and removes all but the newest.
     pub(crate) fn save(&self, state: &State) -> Result<()> {
-        self.lock.check()?;
         for name in [METRICS, MEASUREMENTS] {
             // A state without the lines before it would leave a hole after a power cut.
-            if let Ok(file) = File::open(self.file(name)) {
-                let cannot = || format!("cannot write {}", self.file(name).display());
-                file.sync_all().with_context(cannot)?;
+            let synced = File::open(self.file(name)).and_then(|file| file.sync_all());
+            match synced {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(error).with_context(|| {
+                        format!("cannot write {} to the disk", self.file(name).display())
+                    });
+                }
+                _ => {}
             }
         }
         let steps = state.position.steps;
@@ -192,11 +194,16 @@ impl RunDirectory {
     }
 
     pub(crate) fn add_metrics(&self, metrics: &EpochMetrics) -> Result<()> {
-        Ok(append_json_line(&self.file(METRICS), metrics)?)
+        self.add(METRICS, metrics)
     }
 
     pub(crate) fn add_measurement(&self, measurement: &Measurement) -> Result<()> {
-        Ok(append_json_line(&self.file(MEASUREMENTS), measurement)?)
+        self.add(MEASUREMENTS, measurement)
+    }
+
+    fn add<T: Serialize>(&self, name: &str, line: &T) -> Result<()> {
+        self.lock.check()?;
+        Ok(append_json_line(&self.file(name), line)?)
     }
 
     /// Measurements made so far.
@@ -204,11 +211,12 @@ impl RunDirectory {
         self.lines(MEASUREMENTS)
     }
 
-    /// Ends the run: writes its record, then removes what only a resumed run needs.
+    /// Ends the run: writes its record, then removes what only a resumed run needs, where it can be.
     pub(crate) fn finish(&self, record: &Record) -> Result<()> {
         self.lock.check()?;
         write_json(&self.file(RECORD), record)?;
-        Ok(remove_leftovers(&self.path)?)
+        let _ = remove_leftovers(&self.path);
+        Ok(())
     }
 }
 

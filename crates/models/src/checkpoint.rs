@@ -36,7 +36,7 @@ pub struct Checkpoint {
 }
 
 /// The bytes of a checkpoint of `theta` (P) and `buffers` (Q) of `network`, all in the number type
-/// of `theta`, with the name of its architecture in the metadata. A frozen network has no buffers of
+/// of `theta`, with the name of its architecture and a digest in the metadata. A frozen network has no buffers of
 /// its own: give the network that it was made of.
 ///
 /// # Errors
@@ -64,10 +64,13 @@ pub fn encode(
     }
     // One entry only: the order of several would differ from run to run.
     let metadata = HashMap::from([("model".to_owned(), model.to_owned())]);
-    safetensors::serialize(named, Some(metadata)).map_err(|error| Error::Format {
+    let refused = |reason: String| Error::Format {
         origin: format!("checkpoint of {model}"),
-        reason: error.to_string(),
-    })
+        reason,
+    };
+    let bytes = safetensors::serialize(named, Some(metadata));
+    let bytes = bytes.map_err(|error| refused(error.to_string()))?;
+    safetensor::sealed(&bytes).ok_or_else(|| refused("it has no metadata".to_owned()))
 }
 
 /// Reads a checkpoint: a safetensors file, one of `torch.save`, the index of several such files, or a

@@ -38,6 +38,44 @@ pub enum Error {
         /// What the parser found.
         message: String,
     },
+    /// A JSON file or a line of it has changed since it was written.
+    #[error(
+        "{path} is damaged: its contents do not have the digest that they were written with; restore it, or delete its \
+         directory to have it made anew"
+    )]
+    Digest {
+        /// File read.
+        path: PathBuf,
+    },
+    /// Another process is at work in a directory.
+    #[error("{directory} is in use by {holder}; wait for it or stop it")]
+    InUse {
+        /// Directory.
+        directory: PathBuf,
+        /// What the other says of itself.
+        holder: String,
+    },
+    /// A lock cannot be had.
+    #[error(
+        "cannot lock {path}: {source}; its file system must have locks (Lustre mounted with flock, NFS with a lock \
+         service), give another directory for the runs"
+    )]
+    Lock {
+        /// File of the lock.
+        path: PathBuf,
+        /// Reason given by the operating system.
+        source: io::Error,
+    },
+    /// A lock that was held is another's, or was removed.
+    #[error(
+        "{path} was {became}, and another process may be at work there; the same command goes on from the saved state"
+    )]
+    LockLost {
+        /// File of the lock.
+        path: PathBuf,
+        /// `removed`, or `taken by` whom.
+        became: String,
+    },
     /// A value cannot be written as JSON.
     #[error("{path} cannot be written as JSON: {message}")]
     Encode {

@@ -1,13 +1,20 @@
-//! Whole files, written so that a reader sees the old content or the new, never a part.
+//! Whole files, written so that a reader sees the old content or the new, never a part, and JSON that shows a changed bit.
+//!
+//! The last field of an object, `digest`, is of all bytes before it: a file whose contents have another is refused. Files of
+//! former versions have none and are read as they are.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
 
 use crate::Error;
+
+/// Name of the last field.
+const DIGEST: &str = "digest";
 
 /// Names of the temporary files of [`write_atomic`] begin with this; one that is left belongs to a
 /// process that was killed.
@@ -19,42 +26,195 @@ pub const TEMPORARY_PREFIX: &str = ".flatness-";
 /// # Errors
 /// [`Error::Write`] when any step fails; `path` then still has its old content.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    write_atomic_by(path, |file| file.write_all(bytes))
+}
+
+/// As [`write_atomic`], of what `write` writes piece by piece.
+///
+/// # Errors
+/// As [`write_atomic`].
+pub fn write_atomic_by(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), Error> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let write = || -> io::Result<()> {
+    let replace = || -> io::Result<()> {
         std::fs::create_dir_all(directory)?;
         let mut builder = tempfile::Builder::new();
         builder.prefix(TEMPORARY_PREFIX);
         // Readable like any other new file, as the process's mask has it; the library's default is private.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut file = builder.tempfile_in(directory)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
+        let (file, temporary) = builder.tempfile_in(directory)?.into_parts();
+        let mut buffer = BufWriter::new(&file);
+        write(&mut buffer)?;
+        buffer.flush()?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, path)?;
+        let _ = temporary.keep();
         // Some file systems cannot: there the file is whole all the same, and a power cut may undo the rename.
         let _ = File::open(directory).and_then(|directory| directory.sync_all());
         Ok(())
     };
-    write().map_err(Error::write(path))
+    replace().map_err(Error::write(path))
 }
 
-/// Writes `value` to `path` as indented JSON with a final newline, atomically.
+/// Writes `value`, an object, to `path` as indented JSON with its digest and a final newline, atomically.
 ///
 /// # Errors
 /// As [`write_atomic`], and [`Error::Encode`].
 pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
     let text = serde_json::to_string_pretty(value).map_err(Error::encode(path))?;
-    write_atomic(path, (text + "\n").as_bytes())
+    write_atomic(path, (sealed(&text) + "\n").as_bytes())
 }
 
 /// Reads a JSON file; `expected` names its kind in the error.
 ///
 /// # Errors
-/// [`Error::Read`] and [`Error::Json`].
+/// [`Error::Read`], [`Error::Json`], and [`Error::Digest`] for contents that are not as they were written.
 pub fn read_json<T: DeserializeOwned>(path: &Path, expected: &'static str) -> Result<T, Error> {
     let text = std::fs::read_to_string(path).map_err(Error::read(path))?;
+    check(&text, path)?;
     serde_json::from_str(&text).map_err(Error::json(path, expected))
+}
+
+/// `json`, the text of an object with at least one field, with its digest as the last.
+pub(crate) fn sealed(json: &str) -> String {
+    let Some(fields) = json.strip_suffix('}') else {
+        return json.to_owned();
+    };
+    let head = fields.trim_end();
+    let digest = digest(head);
+    match &fields[head.len()..] {
+        "" => format!("{head},\"{DIGEST}\":\"{digest}\"}}"),
+        end => format!("{head},{end}  \"{DIGEST}\": \"{digest}\"{end}}}"),
+    }
+}
+
+/// Writes `value`, an object, as a line of JSON with its digest, piece by piece.
+///
+/// # Errors
+/// Those of `out`, and of what JSON cannot say.
+pub fn write_sealed<T: Serialize>(value: &T, out: &mut dyn Write) -> io::Result<()> {
+    let mut sealing = Sealing {
+        out,
+        hash: Sha256::new(),
+        held: None,
+    };
+    let mut buffer = BufWriter::new(&mut sealing);
+    serde_json::to_writer(&mut buffer, value)?;
+    buffer.flush()?;
+    drop(buffer);
+    let Sealing { out, hash, .. } = sealing;
+    writeln!(out, ",\"{DIGEST}\":\"{}\"}}", first_digits(hash))
+}
+
+/// Passes on all but the last byte, the end of the object, and hashes what it passes on.
+struct Sealing<'a> {
+    out: &'a mut dyn Write,
+    hash: Sha256,
+    held: Option<u8>,
+}
+
+impl Write for Sealing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some((last, rest)) = bytes.split_last() {
+            for piece in [self.held.as_slice(), rest] {
+                self.out.write_all(piece)?;
+                self.hash.update(piece);
+            }
+            self.held = Some(*last);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Refuses an object that has another digest than its contents.
+pub(crate) fn check(json: &str, path: &Path) -> Result<(), Error> {
+    let parts = || {
+        let fields = json.trim_end().strip_suffix('}')?.trim_end();
+        let (fields, got) = fields.strip_suffix('"')?.rsplit_once('"')?;
+        let fields = fields.trim_end().strip_suffix(':')?.trim_end();
+        let fields = fields.strip_suffix('"')?.strip_suffix(DIGEST)?;
+        let head = fields.strip_suffix('"')?.trim_end().strip_suffix(',')?;
+        Some((head, got))
+    };
+    match parts() {
+        Some((head, got)) if digest(head) != got => Err(Error::Digest {
+            path: path.to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// First 16 hexadecimal digits of the SHA-256.
+pub(crate) fn digest(text: &str) -> String {
+    first_digits(Sha256::new_with_prefix(text))
+}
+
+fn first_digits(hash: Sha256) -> String {
+    let digest = hash.finalize();
+    digest[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use serde_json::{Value, from_str, json, to_string, to_string_pretty};
+
+    use super::{DIGEST, check, sealed, write_sealed};
+
+    #[test]
+    fn piece_by_piece_the_same_comes_out() {
+        let value = json!({"list": (0..5000).collect::<Vec<_>>(), "of": {"a": 1}});
+        let mut pieces = Vec::new();
+        write_sealed(&value, &mut pieces).expect("memory");
+        let whole = sealed(&to_string(&value).expect("JSON")) + "\n";
+        assert_eq!(String::from_utf8(pieces).expect("JSON"), whole);
+    }
+
+    #[test]
+    fn every_flipped_bit_is_an_error_or_changes_nothing() {
+        let value = json!({"epoch": 3, "loss": 0.25, "of": {"digest": "0", "list": [1, "two"]}});
+        let contents = |text: &str| -> Option<Value> {
+            check(text, Path::new("file")).ok()?;
+            let mut value: Value = from_str(text).ok()?;
+            value.as_object_mut()?.remove(DIGEST);
+            Some(value)
+        };
+        for text in [to_string(&value), to_string_pretty(&value)] {
+            let text = text.expect("JSON");
+            // One of a former version.
+            assert_eq!(contents(&text).as_ref(), Some(&value));
+            let whole = sealed(&text) + "\n";
+            assert_eq!(contents(&whole).as_ref(), Some(&value));
+            let mut harmless = 0;
+            for place in 0..8 * whole.len() {
+                let mut flipped = whole.clone().into_bytes();
+                flipped[place / 8] ^= 1 << (place % 8);
+                let read = String::from_utf8(flipped)
+                    .ok()
+                    .and_then(|text| contents(&text));
+                if let Some(mut read) = read {
+                    // In the name of the digest, which is then that of nobody.
+                    let fields = read.as_object_mut().expect("an object");
+                    fields.retain(|name, _| value.get(name).is_some());
+                    assert_eq!(read, value, "bit {place}");
+                    harmless += 1;
+                }
+            }
+            assert!(harmless <= 8 * DIGEST.len(), "{harmless}");
+        }
+    }
 }

@@ -17,6 +17,7 @@ mod check;
 mod error;
 mod file;
 mod hits;
+mod lock;
 mod loss;
 mod measurement;
 mod metrics;
@@ -32,15 +33,18 @@ mod streams;
 mod what;
 
 pub use error::Error;
-pub use file::{TEMPORARY_PREFIX, read_json, write_atomic, write_json};
+pub use file::{
+    TEMPORARY_PREFIX, read_json, write_atomic, write_atomic_by, write_json, write_sealed,
+};
 pub use hits::Hits;
+pub use lock::{Lock, holder};
 pub use loss::{ClassWeights, LossSpec, are_class_weights};
 pub use measurement::{
     Curve, CurvePoint, Density, Iterate, LogDensity, MatrixRecord, Measured, Measurement,
     Retention, Stem,
 };
 pub use metrics::{
-    EpochEvaluation, EpochMetrics, SplitEvaluation, append_json_line, read_json_lines,
+    EpochEvaluation, EpochMetrics, SplitEvaluation, append_json_line, json_line, read_json_lines,
 };
 pub use optimizer::{Decay, DecayExclusion, MomentSpec, OptimizerSpec, PadamSpec};
 pub use provenance::{DataRecord, ModelRecord, NetworkFile, Provenance, Segment};

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::file::{check, sealed};
 use crate::{Error, number};
 
 /// Training metrics of one epoch.
@@ -62,12 +63,21 @@ pub struct SplitEvaluation {
     pub top5_accuracy: Option<f64>,
 }
 
-/// Appends `value` as one line of JSON and flushes it to the disk.
+/// `value`, an object, as a line of the JSON-lines file `path`: with its digest and a newline.
+///
+/// # Errors
+/// [`Error::Encode`].
+pub fn json_line<T: Serialize>(path: &Path, value: &T) -> Result<String, Error> {
+    let json = serde_json::to_string(value).map_err(Error::encode(path))?;
+    Ok(sealed(&json) + "\n")
+}
+
+/// Appends `value`, an object, as one line of JSON with its digest.
 ///
 /// # Errors
 /// [`Error::Write`], [`Error::Encode`].
 pub fn append_json_line<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
-    let line = serde_json::to_string(value).map_err(Error::encode(path))? + "\n";
+    let line = json_line(path, value)?;
     let file = OpenOptions::new().create(true).append(true).open(path);
     let written = file.and_then(|mut file| file.write_all(line.as_bytes()));
     written.map_err(Error::write(path))
@@ -77,7 +87,7 @@ pub fn append_json_line<T: Serialize>(path: &Path, value: &T) -> Result<(), Erro
 /// by a kill is left out.
 ///
 /// # Errors
-/// [`Error::Read`], and [`Error::Json`] for a damaged line before the last.
+/// [`Error::Read`], and [`Error::Json`] and [`Error::Digest`] for a damaged line before the last.
 pub fn read_json_lines<T: DeserializeOwned>(
     path: &Path,
     expected: &'static str,
@@ -88,8 +98,9 @@ pub fn read_json_lines<T: DeserializeOwned>(
         Err(error) => return Err(Error::read(path)(error)),
     };
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    let lines = whole.lines().map(serde_json::from_str);
-    lines
-        .map(|line| line.map_err(Error::json(path, expected)))
-        .collect()
+    let read = |line: &str| {
+        check(line, path)?;
+        serde_json::from_str(line).map_err(Error::json(path, expected))
+    };
+    whole.lines().map(read).collect()
 }

@@ -1,9 +1,9 @@
 //! A validated spec: every field is in range, and its hash is its name.
 
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use crate::check::Check;
+use crate::file::digest;
 use crate::{Error, LossSpec, Spec, Split, Streams};
 
 /// A spec all of whose fields are in range. Made by [`Spec::validate`] only.
@@ -23,12 +23,7 @@ impl Run {
     /// First 16 hexadecimal digits of the SHA-256 of the spec as compact JSON: the name of the run's directory.
     #[must_use]
     pub fn id(&self) -> String {
-        let json = serde_json::to_vec(&self.spec).unwrap_or_default();
-        Sha256::digest(&json)
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        digest(&serde_json::to_string(&self.spec).unwrap_or_default())
     }
 
     /// The run's random streams.

@@ -69,7 +69,32 @@ fn a_line_cut_off_by_a_kill_is_left_out_and_a_damaged_one_is_an_error() {
     fs::write(&path, &whole[..whole.len() - 5]).expect("writable");
     assert_eq!(read().expect("one"), [metrics(1)]);
     fs::write(&path, whole.replacen("epoch", "epock", 1)).expect("writable");
+    assert!(matches!(read(), Err(Error::Digest { .. })));
+    fs::write(&path, "{\n{\n").expect("writable");
     assert!(matches!(read(), Err(Error::Json { .. })));
+}
+
+#[test]
+fn a_file_of_a_former_version_has_no_digest_and_is_read() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("file");
+    let json = serde_json::to_string(&metrics(3)).expect("JSON");
+    fs::write(&path, json + "\n").expect("writable");
+    let record: EpochMetrics = read_json(&path, "metrics").expect("readable");
+    let lines: Vec<EpochMetrics> = read_json_lines(&path, "metrics").expect("readable");
+    assert_eq!((record, lines), (metrics(3), vec![metrics(3)]));
+}
+
+#[test]
+fn a_file_that_was_changed_says_so() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("file");
+    write_json(&path, &metrics(3)).expect("writable");
+    let text = fs::read_to_string(&path).expect("there");
+    fs::write(&path, text.replace("2.0", "3.0")).expect("writable");
+    let error = read_json::<EpochMetrics>(&path, "metrics").expect_err("changed");
+    let expected = format!("{} is damaged: ", path.display());
+    assert!(error.to_string().starts_with(&expected), "{error}");
 }
 
 #[test]

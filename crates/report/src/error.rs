@@ -52,10 +52,4 @@ pub enum Error {
         /// Reason given by the encoder.
         message: String,
     },
-    /// The results have no JSON form.
-    #[error("the results cannot be written as JSON: {message}")]
-    Encode {
-        /// Reason given by the encoder.
-        message: String,
-    },
 }

@@ -7,7 +7,7 @@ use crate::chart::{Chart, Mark, Point, Series};
 use crate::claim::{FigureSpec, Plot, Scope};
 use crate::reading::{Point as RunPoint, TRAINING, read_at};
 use crate::reproduction::{distinct, models};
-use crate::selection::{ALL_MODELS, relative, word};
+use crate::selection::{ALL_MODELS, by_seed, relative, word};
 use crate::svg::arranged;
 use crate::{Claim, ClaimVerdict, Expression, PredicateVerdict, Reproduction, Selection};
 
@@ -133,7 +133,7 @@ fn seeds(id: &str, verdicts: &[&ClaimVerdict]) -> Option<Chart> {
         y: Axis::rows(&names),
         series: vec![
             Series::new("", Mark::Rows, means),
-            Series::new("", Mark::Runs, runs),
+            Series::new("", Mark::Runs, thinned(runs)),
         ],
         guides: [guides, Vec::new()],
     })
@@ -156,10 +156,11 @@ fn panel(plot: &Plot, records: &[&Record], model: &str) -> Option<Chart> {
             select,
         } => {
             let (at, control) = (at.as_ref(), relative_to.as_ref());
+            let seeds = by_seed(records);
             let lines = lines(&select.of(records, model), y, by.as_deref());
             let series = lines.into_iter().flat_map(|(label, line, y)| {
                 let points = line.into_iter().filter_map(|run| {
-                    let value = relative(run, y, at, control, records, model)?;
+                    let value = relative(run, y, at, control, &seeds, model)?;
                     Some(Point::new(read_at(run, x, at)?.value, value))
                 });
                 averaged(label, points.collect())
@@ -262,25 +263,35 @@ fn lines<'a, 'y>(
 
 /// The means of the points of equal x, geometric where all are positive, and the points themselves.
 fn averaged(label: String, points: Vec<Point>) -> [Series; 2] {
-    let mut places = distinct(points.iter().map(|point| point.x));
-    places.sort_by(f64::total_cmp);
     let positive = points.iter().all(|point| point.y > 0.0);
-    let mean = |x: f64| {
-        let values = points
-            .iter()
-            .filter(|point| point.x == x)
-            .map(|point| point.y);
-        let count = values.clone().count() as f64;
+    // In their order where x is the same, so that a sum keeps its bits.
+    let mut sorted: Vec<&Point> = points.iter().collect();
+    sorted.sort_by(|one, other| f64::total_cmp(&one.x, &other.x));
+    let mean = |of_place: &[&Point]| {
+        let values = of_place.iter().map(|point| point.y);
+        let count = of_place.len() as f64;
         Point::new(
-            x,
+            of_place[0].x,
             match positive {
                 true => (values.map(f64::ln).sum::<f64>() / count).exp(),
                 false => values.sum::<f64>() / count,
             },
         )
     };
-    let means = Series::new(label, Mark::Line, places.into_iter().map(mean));
-    [means, Series::new("", Mark::Runs, points)]
+    let means = sorted.chunk_by(|one, other| one.x == other.x).map(mean);
+    [
+        Series::new(label, Mark::Line, thinned(means.collect())),
+        Series::new("", Mark::Runs, thinned(points)),
+    ]
+}
+
+/// Points of a series that are drawn: more of them are a blot, and megabytes.
+const MOST_POINTS: usize = 1000;
+
+/// Of more points than are drawn every second, third and so on.
+fn thinned(points: Vec<Point>) -> Vec<Point> {
+    let step = points.len().div_ceil(MOST_POINTS).max(1);
+    points.into_iter().step_by(step).collect()
 }
 
 /// A line for each label, of the first record that has points for it: of the first seed.

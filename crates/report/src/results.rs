@@ -1,15 +1,17 @@
 //! The results besides the page: a table for the terminal and for Markdown, `results.json` and `results.csv`.
 
-use flatness_records::{Measurement, Numbers, Record};
-use serde::Serialize;
+use std::io::{self, Write};
+
+use flatness_records::{Measurement, Numbers, Record, write_sealed};
+use serde::{Serialize, Serializer};
 
 use crate::number::{significant, with_error};
 use crate::reading::Point;
 use crate::reproduction::distinct;
-use crate::selection::{ALL_MODELS, decimal, relative, word};
-use crate::table::{Cell, Table};
+use crate::selection::{ALL_MODELS, by_seed, decimal, relative, word};
+use crate::table::{Cell, Table, csv_line};
 use crate::{
-    Claim, ClaimVerdict, Error, Estimate, Reproduction, Sample, SeedValue, TableSpec, Verdict,
+    Claim, ClaimVerdict, Estimate, Reproduction, Sample, SeedValue, TableSpec, Verdict,
     optimizer_name,
 };
 
@@ -82,16 +84,20 @@ pub(crate) fn claim_table(reproduction: &Reproduction, spec: &TableSpec) -> Tabl
         .map(|name| name.rsplit('.').next().unwrap_or(name));
     table.add_columns(fields.map(|name| name.replace('_', " ")), false);
     table.add_columns(spec.columns.iter().map(|column| column.symbol()), true);
-    for row in distinct(records.iter().map(|record| words(record))) {
-        let runs: Vec<&Record> = records
-            .iter()
-            .copied()
-            .filter(|record| words(record) == row)
-            .collect();
+    let seeds = by_seed(&records);
+    let mut rows: Vec<(Vec<String>, Vec<&Record>)> = Vec::new();
+    for record in &records {
+        let words = words(record);
+        match rows.iter_mut().find(|(row, _)| *row == words) {
+            Some((_, runs)) => runs.push(record),
+            None => rows.push((words, vec![record])),
+        }
+    }
+    for (row, runs) in rows {
         let (at, control) = (spec.at.as_ref(), spec.relative_to.as_ref());
         let cells = spec.columns.iter().map(|column| {
             let of_run = |run: &&Record| {
-                let value = relative(run, column, at, control, &records, &run.model.name)?;
+                let value = relative(run, column, at, control, &seeds, &run.model.name)?;
                 let value = if control.is_some() { value.ln() } else { value };
                 let seed = run.spec.seed;
                 value.is_finite().then_some(SeedValue {
@@ -142,13 +148,18 @@ pub(crate) fn claim_table(reproduction: &Reproduction, spec: &TableSpec) -> Tabl
 }
 
 /// Every number of every measurement at full precision, one a row (RFC 4180).
-#[must_use]
-pub fn results_csv(reproduction: &Reproduction) -> String {
-    let columns =
-        "experiment|run|model|optimizer|weight_decay|seed|epoch|weights|curve|x|name|value|error";
-    let mut table = Table::new("", columns);
+///
+/// # Errors
+/// Those of `out`.
+pub fn results_csv(reproduction: &Reproduction, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "experiment,run,model,optimizer,weight_decay,seed,epoch,weights,curve,x,name,value,error"
+    )?;
     for (experiment, record) in reproduction.records() {
         let train = &record.spec.train;
+        let (optimizer, seed) = (optimizer_name(train), record.spec.seed.to_string());
+        let decay = decimal(train.optimizer.weight_decay().0);
         for measurement in &record.measurements {
             for Number {
                 curve,
@@ -158,25 +169,26 @@ pub fn results_csv(reproduction: &Reproduction) -> String {
                 error,
             } in numbers(measurement)
             {
-                table.push([
-                    experiment.to_owned(),
-                    record.id.clone(),
-                    record.model.name.clone(),
-                    optimizer_name(train),
-                    decimal(train.optimizer.weight_decay().0),
-                    record.spec.seed.to_string(),
-                    measurement.epoch.to_string(),
-                    measurement.weights.name().to_owned(),
-                    curve.to_owned(),
-                    x,
-                    name,
-                    format!("{value:?}"),
-                    error.map_or_else(String::new, |error| format!("{error:?}")),
+                let line = csv_line([
+                    experiment,
+                    &record.id,
+                    &record.model.name,
+                    &optimizer,
+                    &decay,
+                    &seed,
+                    &measurement.epoch.to_string(),
+                    measurement.weights.name(),
+                    curve,
+                    &x,
+                    &name,
+                    &format!("{value:?}"),
+                    &error.map_or_else(String::new, |error| format!("{error:?}")),
                 ]);
+                out.write_all(line.as_bytes())?;
             }
         }
     }
-    table.csv()
+    Ok(())
 }
 
 /// A number with its name, and its place on a curve.
@@ -255,47 +267,54 @@ struct Results<'a> {
 struct Runs<'a> {
     name: &'a str,
     claims: &'a [String],
-    records: Vec<Record>,
+    records: Vec<Essentials<'a>>,
 }
 
-/// The verdicts and what every record says, as JSON with a final newline. Ritz values, densities and spectra are nine
-/// tenths of a record; they stay in `record.json`.
-///
-/// # Errors
-/// [`Error::Encode`].
-pub fn results_json(
-    reproduction: &Reproduction,
-    verdicts: &[ClaimVerdict],
-) -> Result<String, Error> {
-    let essentials = |record: &Record| {
-        let mut record = record.clone();
+/// A record without Ritz values, densities and spectra.
+struct Essentials<'a>(&'a Record);
+
+impl Serialize for Essentials<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut record = self.0.clone();
         let measurements = record.measurements.iter_mut();
         for matrix in measurements.flat_map(|measurement| &mut measurement.measured.matrices) {
             matrix.stems.clear();
             matrix.eigenvalues.clear();
             (matrix.density, matrix.log_density) = (None, None);
         }
-        record
-    };
+        record.serialize(serializer)
+    }
+}
+
+/// The verdicts and what every record says, as JSON with its digest. Ritz values, densities and spectra are nine
+/// tenths of a record; they stay in `record.json`.
+///
+/// # Errors
+/// Those of `out`, and of numbers that JSON lacks.
+pub fn results_json(
+    reproduction: &Reproduction,
+    verdicts: &[ClaimVerdict],
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let experiments = reproduction.experiments.iter().map(|experiment| Runs {
         name: &experiment.name,
         claims: &experiment.claims,
-        records: experiment.records.iter().map(essentials).collect(),
+        records: experiment.records.iter().map(Essentials).collect(),
     });
-    let json = serde_json::to_string(&Results {
+    let results = Results {
         profile: &reproduction.profile,
         description: &reproduction.description,
         command: &reproduction.command,
         verdicts,
         experiments: experiments.collect(),
-    });
-    let encode = |error: serde_json::Error| Error::Encode {
-        message: error.to_string(),
     };
-    json.map(|text| text + "\n").map_err(encode)
+    write_sealed(&results, out)
 }
 
-/// Every completed run at the end of its training.
+/// Rows of the table of runs: of more a reader takes `results.csv`.
+const MOST_ROWS: usize = 5000;
+
+/// Every completed run at the end of its training, of very many the first.
 pub(crate) fn runs(reproduction: &Reproduction) -> Table {
     let names = [
         "train.loss",
@@ -308,7 +327,7 @@ pub(crate) fn runs(reproduction: &Reproduction) -> Table {
         "Every run at the end of its training",
         "Experiment|Model|Optimiser|#Decay|#Rate|#Seed|#Training loss|#Test accuracy|#λ₁|#Tr H|#‖θ‖",
     );
-    for (experiment, record) in reproduction.records() {
+    for (experiment, record) in reproduction.records().take(MOST_ROWS) {
         let (train, end) = (&record.spec.train, Point::end(record));
         let numbers = names.map(|name| {
             let reading = name.parse().ok().and_then(|name| end?.read(&name));

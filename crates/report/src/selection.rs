@@ -131,24 +131,29 @@ impl Condition {
     }
 }
 
+/// The records of each seed.
+pub(crate) fn by_seed<'a>(records: &[&'a Record]) -> BTreeMap<u64, Vec<&'a Record>> {
+    let mut seeds: BTreeMap<u64, Vec<&Record>> = BTreeMap::new();
+    for record in records {
+        seeds.entry(record.spec.seed).or_default().push(record);
+    }
+    seeds
+}
+
 /// A quantity of a run, over that of the run of its seed that `control` selects of `records`.
 pub(crate) fn relative(
     run: &Record,
     quantity: &Expression,
     at: Option<&Place>,
     control: Option<&Selection>,
-    records: &[&Record],
+    records: &BTreeMap<u64, Vec<&Record>>,
     model: &str,
 ) -> Option<f64> {
     let value = read_at(run, quantity, at)?.value;
     let Some(control) = control else {
         return Some(value);
     };
-    let of_seed = records
-        .iter()
-        .copied()
-        .filter(|other| other.spec.seed == run.spec.seed);
-    let control = control.one(&of_seed.collect::<Vec<_>>(), model)?;
+    let control = control.one(records.get(&run.spec.seed)?, model)?;
     Some(value / read_at(control, quantity, at)?.value)
 }
 

@@ -6,13 +6,11 @@
 mod formula;
 mod rank;
 
-use std::collections::BTreeMap;
-
 use flatness_records::{Outcome, Record};
 use serde::{Deserialize, Serialize};
 
 use crate::reading::{Place, Point, lowest, read_at};
-use crate::selection::decimal;
+use crate::selection::{by_seed, decimal};
 use crate::{Expression, Reading, Selection};
 
 pub use self::rank::{Ranking, kendall_tau};
@@ -181,12 +179,9 @@ impl Statistic {
     /// Evaluates it on the runs of an experiment for one model, or for `all models` together; diverged runs are left out.
     #[must_use]
     pub fn evaluate(&self, records: &[&Record], model: &str) -> Sample {
-        let mut seeds: BTreeMap<u64, Vec<&Record>> = BTreeMap::new();
-        for record in records {
-            if record.outcome == Outcome::Completed {
-                seeds.entry(record.spec.seed).or_default().push(record);
-            }
-        }
+        let completed = records.iter().copied();
+        let completed = completed.filter(|record| record.outcome == Outcome::Completed);
+        let seeds = by_seed(&completed.collect::<Vec<_>>());
         let mut sample = Sample::default();
         let mut pairs = Vec::new();
         for (&seed, runs) in &seeds {

@@ -1,5 +1,7 @@
 //! One model of a table for the terminal, Markdown, HTML and CSV.
 
+use std::borrow::Cow;
+
 use crate::Verdict;
 
 /// A table.
@@ -125,18 +127,9 @@ impl Table {
         line(&self.headings()) + &format!("|{rule}\n") + &rows.collect::<String>()
     }
 
-    /// RFC 4180.
     pub(crate) fn csv(&self) -> String {
-        let line = |cells: &Vec<Cell>| {
-            let quoted = cells.iter().map(|Cell { text, .. }| {
-                if text.contains([',', '"', '\n']) {
-                    format!("\"{}\"", text.replace('"', "\"\""))
-                } else {
-                    text.clone()
-                }
-            });
-            quoted.collect::<Vec<_>>().join(",") + "\n"
-        };
+        let line =
+            |cells: &Vec<Cell>| csv_line(cells.iter().map(|Cell { text, .. }| text.as_str()));
         [&self.headings()]
             .into_iter()
             .chain(self.cells())
@@ -178,6 +171,18 @@ impl Table {
             rows.collect::<String>()
         )
     }
+}
+
+/// A row of CSV (RFC 4180).
+pub(crate) fn csv_line<'a>(cells: impl IntoIterator<Item = &'a str>) -> String {
+    let quoted = cells.into_iter().map(|text| {
+        if text.contains([',', '"', '\n']) {
+            format!("\"{}\"", text.replace('"', "\"\"")).into()
+        } else {
+            Cow::Borrowed(text)
+        }
+    });
+    quoted.collect::<Vec<_>>().join(",") + "\n"
 }
 
 impl Cell {

@@ -19,7 +19,7 @@ use super::{Computing, LossOptions, NormalizationOptions, Output, named, number_
     Ctrl-C ends a run behind the next step (exit code 130); the same command then goes on from there."
 )]
 pub(crate) struct RunOptions {
-    /// The spec, a TOML file; several with --dry-run
+    /// The spec, a TOML file; several are done one after the other, without those in use by other processes
     #[arg(value_name = "SPEC", num_args = 1.., required = true)]
     pub(crate) specs: Vec<PathBuf>,
     /// Say what it will take, and do nothing

@@ -2,20 +2,21 @@
 
 mod estimate;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use flatness_engine::Weights;
 use flatness_models::checkpoint;
 use flatness_records::{
-    BatchNorm, EpochEvaluation, Hits, Iterate, Outcome, Provenance, Record, Run, Spec,
+    BatchNorm, EpochEvaluation, Error, Hits, Iterate, Outcome, Provenance, Record, Run, Spec,
     SplitEvaluation, Training,
 };
 
 use crate::arguments::{Computing, Output, Places, RunOptions};
 use crate::evaluation::evaluate;
 use crate::measuring::Instrument;
-use crate::output::{put, say};
+use crate::output::{put, say, sentence};
 use crate::progress::{Progress, duration};
 use crate::run_directory::{Found, Origin, RunDirectory};
 use crate::setting::{Machine, Model, Task};
@@ -24,18 +25,35 @@ use crate::training::{self, Interrupted, Setup, Trained, Trainer};
 use crate::{device, environment};
 
 pub(crate) fn run(options: &RunOptions) -> Result<()> {
-    let mut runs = Vec::new();
-    for spec in &options.specs {
-        let origin = spec.display().to_string();
-        let text = std::fs::read_to_string(spec)
-            .with_context(|| format!("cannot read the spec {origin}"))?;
-        runs.push(Spec::from_toml(&text, &origin)?.validate(&origin)?);
+    let runs = options.specs.iter().map(|spec| read(spec));
+    if options.dry_run {
+        return estimate::estimate(&runs.collect::<Result<Vec<_>>>()?, options);
     }
-    match runs.as_slice() {
-        _ if options.dry_run => estimate::estimate(&runs, options),
-        [run] => execute(run, &options.places, &options.computing, options.output),
-        _ => bail!("several specs can only be estimated; give --dry-run, or one of them"),
+    let execute = |run: &Run| execute(run, &options.places, &options.computing, options.output);
+    if let [spec] = options.specs.as_slice() {
+        return execute(&read(spec)?);
     }
+    let mut failed = 0;
+    for (spec, run) in options.specs.iter().zip(runs) {
+        let Err(error) = run.and_then(|run| execute(&run)) else {
+            continue;
+        };
+        let is_in_use = matches!(error.downcast_ref(), Some(Error::InUse { .. }));
+        failed += usize::from(!is_in_use);
+        let kind = if is_in_use { "warning" } else { "error" };
+        say(&format!("{kind}: {}: {}", spec.display(), sentence(&error)));
+    }
+    if failed > 0 {
+        bail!("{failed} of {} runs failed", options.specs.len());
+    }
+    Ok(())
+}
+
+fn read(spec: &Path) -> Result<Run> {
+    let origin = spec.display().to_string();
+    let text =
+        std::fs::read_to_string(spec).with_context(|| format!("cannot read the spec {origin}"))?;
+    Ok(Spec::from_toml(&text, &origin)?.validate(&origin)?)
 }
 
 /// Does a run, or finds it done, and prints its outcome.

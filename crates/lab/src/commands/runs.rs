@@ -4,13 +4,13 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result};
-use flatness_records::{EpochMetrics, Outcome, Record, Spec, read_json, read_json_lines};
+use flatness_records::{EpochMetrics, Outcome, Record, Spec, holder, read_json, read_json_lines};
 use serde::Serialize;
 
 use crate::arguments::RunsOptions;
 use crate::output::put;
 use crate::progress::duration;
-use crate::run_directory::{METRICS, RECORD, is_locked};
+use crate::run_directory::{METRICS, RECORD};
 
 /// One run.
 #[derive(Serialize)]
@@ -69,7 +69,7 @@ fn row(path: &Path) -> Result<Row> {
             let lines: Vec<EpochMetrics> =
                 read_json_lines(&path.join(METRICS), METRICS).unwrap_or_default();
             let epoch = lines.last().map_or(0, |line| line.epoch);
-            match is_locked(path) {
+            match holder(path).is_some() {
                 true => format!("running in epoch {}", epoch + 1),
                 false => format!("stopped after epoch {epoch}"),
             }

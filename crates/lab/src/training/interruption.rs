@@ -2,6 +2,7 @@
 //! ends the process at once. While something is measured nothing would be lost, so there the first
 //! ends the process at once too.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use anyhow::{Context, Result};
@@ -11,6 +12,9 @@ static SIGNAL: AtomicI32 = AtomicI32::new(0);
 
 /// Whether a step will end soon and look at [`SIGNAL`].
 static STEPPING: AtomicBool = AtomicBool::new(false);
+
+/// Whether somebody listens, to signals and to standard input.
+static LISTENING: [OnceLock<()>; 2] = [const { OnceLock::new() }; 2];
 
 /// A run that a signal has ended after its state was saved.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +46,9 @@ pub(crate) fn listen() -> Result<()> {
     use signal_hook::consts::{SIGINT, SIGTERM};
     use signal_hook::iterator::Signals;
 
+    if LISTENING[0].set(()).is_err() {
+        return Ok(());
+    }
     let mut signals = Signals::new([SIGINT, SIGTERM]).context("cannot listen to signals")?;
     spawn("signals", move || signals.forever().for_each(take))
 }
@@ -56,6 +63,9 @@ pub(crate) fn listen() -> Result<()> {
 /// started this one has ended.
 pub(crate) fn listen_to_input() -> Result<()> {
     const TERMINATE: i32 = 15;
+    if LISTENING[1].set(()).is_err() {
+        return Ok(());
+    }
     spawn("input", || {
         let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
         if signal().is_none() {

@@ -8,10 +8,13 @@ mod common;
 mod damage;
 mod endings;
 mod entrances;
+#[cfg(target_os = "linux")]
+mod faults;
 mod files;
 mod killing;
 mod log;
 mod optimizers;
 mod origin;
 mod program;
+mod several;
 mod signals;

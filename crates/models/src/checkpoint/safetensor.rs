@@ -1,4 +1,6 @@
 //! Safetensors: the length of a header (8 bytes), the header in JSON, the elements.
+//!
+//! What this program writes has a digest of all other bytes among its metadata, and is refused where they have another.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -7,15 +9,62 @@ use std::fmt;
 use flatness_formats::Member;
 use safetensors::SafeTensors;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use sha2::{Digest, Sha256};
 
 use super::entry::{Entry, Storage, View, row_major};
 
 /// Tensors, their storages, and the name of the architecture where the writer gave one.
 pub(super) type Contents = (Vec<Entry>, Vec<Storage>, Option<String>);
 
+/// What stands before the digest: 16 hexadecimal digits and a quotation mark.
+const DIGEST: &str = ",\"flatness.digest\":\"";
+const DIGITS: usize = 16;
+
 /// Whether the header stands where it must; no other format has a brace there.
 pub(super) fn recognizes(head: &[u8]) -> bool {
     head.get(8) == Some(&b'{')
+}
+
+/// A whole file that has an entry of metadata, with its digest as one more; `None` where it is none.
+pub(super) fn sealed(bytes: &[u8]) -> Option<Vec<u8>> {
+    let (header, elements) = parts(bytes)?;
+    let at = header.find("\"}")? + 1;
+    let digest = digest(header, "", elements);
+    let mut header = format!("{}{DIGEST}{digest}\"{}", &header[..at], &header[at..]);
+    while !header.len().is_multiple_of(size_of::<u64>()) {
+        header.push(' ');
+    }
+    let length = (header.len() as u64).to_le_bytes();
+    Some([&length, header.as_bytes(), elements].concat())
+}
+
+/// Whether it has no digest, or that of its contents.
+fn is_as_written(bytes: &[u8]) -> bool {
+    let said = || {
+        let (header, elements) = parts(bytes)?;
+        let (before, rest) = header.split_once(DIGEST)?;
+        let (said, after) = rest.split_at_checked(DIGITS)?;
+        Some(said == digest(before, after.strip_prefix('"')?, elements))
+    };
+    said().unwrap_or(true)
+}
+
+/// The header without the blanks behind it, and the elements.
+fn parts(bytes: &[u8]) -> Option<(&str, &[u8])> {
+    let (length, rest) = bytes.split_first_chunk()?;
+    let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+    let (header, elements) = rest.split_at_checked(length)?;
+    Some((std::str::from_utf8(header).ok()?.trim_end(), elements))
+}
+
+/// First digits of the SHA-256 of the two parts of a header and the elements.
+fn digest(before: &str, after: &str, elements: &[u8]) -> String {
+    let digest = Sha256::new_with_prefix(before)
+        .chain_update(after)
+        .chain_update(elements)
+        .finalize();
+    let digits = digest[..DIGITS / 2].iter();
+    digits.map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The tensors of a whole file.
@@ -27,6 +76,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Contents, String> {
     let start = header + size_of::<u64>();
     let header = bytes.get(size_of::<u64>()..start).unwrap_or_default();
     serde_json::from_slice::<Once>(header).map_err(|error| error.to_string())?;
+    if !is_as_written(bytes) {
+        return Err("its contents do not have the digest that they were written with".to_owned());
+    }
     let (mut entries, mut storages) = (Vec::new(), Vec::new());
     for (name, info) in metadata.tensors() {
         let (from, to) = info.data_offsets;

@@ -54,6 +54,22 @@ fn a_checkpoint_comes_back_bit_for_bit_in_its_number_type() {
 }
 
 #[test]
+fn every_flipped_bit_of_a_checkpoint_is_refused_or_changes_nothing() {
+    let (theta, bytes) = encoded(DType::F32);
+    let mut harmless = 0;
+    for place in 0..8 * bytes.len() {
+        let mut flipped = bytes.clone();
+        flipped[place / 8] ^= 1 << (place % 8);
+        if let Ok(loaded) = read(&flipped) {
+            assert_eq!(values(&loaded), values(&theta), "bit {place}");
+            harmless += 1;
+        }
+    }
+    // Those in the name of the digest, which is then that of nobody.
+    assert!(harmless <= 8 * "flatness.digest".len(), "{harmless}");
+}
+
+#[test]
 fn any_safetensors_reader_finds_pytorchs_names_and_shapes() {
     let (theta, bytes) = encoded(DType::F32);
     let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
