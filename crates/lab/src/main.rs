@@ -30,7 +30,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let done = device::forbid_tf32().and_then(|()| match arguments.command {
+    let done = match arguments.command {
         Command::Run(options) => commands::run::run(&options),
         Command::Train(options) => commands::train::train(&options),
         Command::Runs(options) => commands::runs::runs(&options),
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         Command::Product(options) => commands::product::product(&options),
         Command::Models(options) => commands::models::models(&options),
         Command::Data(options) => commands::data::data(&options),
-    });
+    };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

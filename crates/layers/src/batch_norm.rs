@@ -66,7 +66,7 @@ impl BatchNorm {
 
     /// r of the biased `variance` (C).
     fn reciprocal_deviation(&self, variance: &Tensor) -> Result<Tensor, Error> {
-        Ok((variance + self.epsilon)?.sqrt()?.recip()?)
+        Ok(batch_norm::reciprocal_deviation(variance, self.epsilon)?)
     }
 
     /// Running mean and variance: zero and one before training.
@@ -150,6 +150,22 @@ impl Layer for BatchNorm {
         Ok(frozen::accumulate_cotangent(
             at, cotangent, &sums[0], &sums[1],
         )?)
+    }
+
+    fn vjp(
+        &self,
+        at: Point<'_>,
+        cotangent: &Tensor,
+        sums: &[Tensor],
+        wanted: &[bool],
+    ) -> Result<Vec<Option<Cotangent>>, Error> {
+        if wanted != [true] {
+            self.vjp_parameters(at, cotangent, sums)?;
+            return Ok(vec![None]);
+        }
+        let at = saved(at)?;
+        let input = batch::vjp(at, cotangent, &sums[0], &sums[1])?;
+        Ok(vec![Some(Cotangent::Fresh(input))])
     }
 
     fn second_order(&self) -> SecondOrder<'_> {
@@ -252,6 +268,22 @@ impl Layer for FrozenBatchNorm {
         )?)
     }
 
+    fn vjp(
+        &self,
+        at: Point<'_>,
+        cotangent: &Tensor,
+        sums: &[Tensor],
+        wanted: &[bool],
+    ) -> Result<Vec<Option<Cotangent>>, Error> {
+        if wanted != [true] {
+            self.vjp_parameters(at, cotangent, sums)?;
+            return Ok(vec![None]);
+        }
+        let at = self.point(&at.saved[0], at.parameters);
+        let input = frozen::vjp(at, cotangent, &sums[0], &sums[1])?;
+        Ok(vec![Some(Cotangent::Fresh(input))])
+    }
+
     fn second_order(&self) -> SecondOrder<'_> {
         SecondOrder::Terms(self)
     }
@@ -266,13 +298,13 @@ impl SecondOrderRule for FrozenBatchNorm {
         sums: &[Tensor],
         input_sums: &[Option<&Tensor>],
     ) -> Result<(), Error> {
-        let r = &self.reciprocal_deviation;
-        if let Some(dx) = tangent.input() {
-            frozen::accumulate_second_order(r, cotangent, dx, &sums[0])?;
-        }
-        if let Some(input_sum) = input_sums[0] {
-            frozen::add_second_order(r, cotangent, &tangent.parameters[0], input_sum)?;
-        }
-        Ok(())
+        Ok(frozen::add_second_order(
+            &self.reciprocal_deviation,
+            cotangent,
+            tangent.input(),
+            &tangent.parameters[0],
+            &sums[0],
+            input_sums[0],
+        )?)
     }
 }
