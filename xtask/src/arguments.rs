@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Ci,
     /// Run the benchmarks
     Bench(BenchOptions),
+    /// Pack what a machine with a GPU is given to check and time everything on it (docs/CUDA.md)
+    Gpu(GpuOptions),
     /// Build the Python wheel: the program, and a module that measures PyTorch models with it
     Wheel(WheelOptions),
 }
@@ -107,6 +109,19 @@ pub(crate) struct BenchOptions {
 #[derive(Debug, Args)]
 pub(crate) struct WheelOptions {
     /// Directory to write the wheel to [default: `wheels` where cargo builds]
+    #[arg(long, value_name = "OUT")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GpuOptions {
+    /// cuda, or cpu to rehearse without CUDA
+    #[arg(long, value_name = "DEVICE", default_value = "cuda")]
+    pub(crate) device: String,
+    /// Directory with the scripts that make weights and data in PyTorch: make_fixture.py and models.py
+    #[arg(long, value_name = "DIR")]
+    pub(crate) peers: PathBuf,
+    /// Directory to write to [default: `gpu-day` where cargo builds]
     #[arg(long, value_name = "OUT")]
     pub(crate) out: Option<PathBuf>,
 }

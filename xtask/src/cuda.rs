@@ -45,7 +45,12 @@ pub(crate) struct Toolkit {
     libraries: Vec<(&'static str, PathBuf)>,
     /// `cudnn`, where its library is there, else `cuda`.
     pub(crate) feature: &'static str,
+    /// The generation of GPUs that kernels are built for, where it is not that of this machine.
+    pub(crate) generation: Option<&'static str>,
 }
+
+/// The H100 and the H200.
+const GENERATION: &str = "90";
 
 /// The device that `name` means on this machine, and the toolkit to build with where it is one of CUDA. `auto` is CUDA
 /// where everything is there.
@@ -68,32 +73,15 @@ pub(crate) fn resolve(name: &str, places: &Places) -> Result<(String, Option<Too
 
 /// The first toolkit with its libraries, or one sentence about the first thing that is missing.
 fn find(places: &Places) -> Result<Toolkit> {
-    let mut toolkits = places.toolkits.iter();
-    let Some(root) = toolkits.find(|root| root.join("bin/nvcc").is_file()) else {
-        bail!(
-            "there is no CUDA toolkit, since bin/nvcc is in none of {}; set CUDA_HOME, or install one as docs/CUDA.md says",
-            joined(&places.toolkits)
-        );
-    };
+    let root = root(places)?;
     let directories = [own_libraries(root), places.libraries.clone()].concat();
-    let mut libraries = Vec::new();
-    for name in LIBRARIES {
-        let Some(found) = library(&directories, name) else {
-            bail!(
-                "the CUDA toolkit in {} lacks lib{name}.so, which is in none of {}",
-                root.display(),
-                joined(&directories)
-            );
-        };
-        libraries.push((name, found));
-    }
+    let toolkit = at(root, &directories)?;
     let Some(driver) = library(&places.libraries, DRIVER) else {
         bail!(
             "there is no NVIDIA driver, since libcuda.so.1 is in none of {}",
             joined(&places.libraries)
         );
     };
-    libraries.push((DRIVER, driver));
     if !places.devices.iter().any(|file| file.exists()) {
         let looked = joined(&places.devices);
         bail!("there is no NVIDIA GPU, since none of {looked} exists");
@@ -103,13 +91,66 @@ fn find(places: &Places) -> Result<Toolkit> {
             "nvidia-smi, which names the generation of the GPU, is not on PATH; set CUDA_COMPUTE_CAP, such as 90"
         );
     }
-    let cudnn = library(&directories, CUDNN).map(|path| (CUDNN, path));
+    Ok(toolkit.with_driver(driver))
+}
+
+/// The first toolkit with its libraries, to build for a GPU elsewhere: what it has in place of the driver is enough.
+pub(crate) fn to_pack(places: &Places) -> Result<Toolkit> {
+    let root = root(places)?;
+    let own = own_libraries(root);
+    let toolkit = at(root, &[&own[..], &places.libraries].concat())?;
+    let stubs: Vec<PathBuf> = own
+        .iter()
+        .map(|directory| directory.join("stubs"))
+        .collect();
+    let Some(driver) = library(&[&stubs[..], &places.libraries].concat(), DRIVER) else {
+        bail!(
+            "the CUDA toolkit in {} has no stub of the driver, libcuda.so, which is in none of {}",
+            root.display(),
+            joined(&stubs)
+        );
+    };
+    let generation = (!places.generation).then_some(GENERATION);
+    Ok(Toolkit {
+        generation,
+        ..toolkit.with_driver(driver)
+    })
+}
+
+/// The directory of the first toolkit.
+fn root(places: &Places) -> Result<&PathBuf> {
+    let mut toolkits = places.toolkits.iter();
+    toolkits
+        .find(|root| root.join("bin/nvcc").is_file())
+        .with_context(|| {
+            format!(
+                "there is no CUDA toolkit, since bin/nvcc is in none of {}; set CUDA_HOME, or install one as docs/CUDA.md says",
+                joined(&places.toolkits)
+            )
+        })
+}
+
+/// The toolkit in `root` with its libraries, which are in `directories`, but for the driver's.
+fn at(root: &Path, directories: &[PathBuf]) -> Result<Toolkit> {
+    let mut libraries = Vec::new();
+    for name in LIBRARIES {
+        let Some(found) = library(directories, name) else {
+            bail!(
+                "the CUDA toolkit in {} lacks lib{name}.so, which is in none of {}",
+                root.display(),
+                joined(directories)
+            );
+        };
+        libraries.push((name, found));
+    }
+    let cudnn = library(directories, CUDNN).map(|path| (CUDNN, path));
     let feature = if cudnn.is_some() { "cudnn" } else { "cuda" };
     libraries.extend(cudnn);
     Ok(Toolkit {
-        root: root.clone(),
+        root: root.to_owned(),
         libraries,
         feature,
+        generation: None,
     })
 }
 
@@ -195,6 +236,11 @@ impl Places {
 }
 
 impl Toolkit {
+    fn with_driver(mut self, driver: PathBuf) -> Self {
+        self.libraries.push((DRIVER, driver));
+        self
+    }
+
     /// Makes `directory` hold a link for each library, by the name that the linker looks for.
     pub(crate) fn link_libraries(&self, directory: &Path) -> Result<()> {
         std::fs::create_dir_all(directory)?;

@@ -8,6 +8,7 @@ mod cargo;
 mod ci;
 mod cuda;
 mod estimate;
+mod gpu;
 mod pool;
 mod profile;
 mod progress;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         Command::Reproduce(options) => reproduce::reproduce(&options),
         Command::Ci => ci::ci(),
         Command::Bench(options) => ci::bench(&options.arguments),
+        Command::Gpu(options) => gpu::gpu(&options),
         Command::Wheel(options) => wheel::wheel(options.out.as_deref()),
     };
     done.unwrap_or_else(|error| {

@@ -18,7 +18,7 @@ fn standard_output(mut command: Command) -> String {
 #[test]
 fn help_names_every_command_and_option() {
     let help = standard_output(xtask("--help"));
-    for command in ["reproduce", "ci", "bench", "wheel"] {
+    for command in ["reproduce", "ci", "bench", "gpu", "wheel"] {
         assert!(help.contains(command), "{help}");
     }
     let help = standard_output(xtask("reproduce --help"));

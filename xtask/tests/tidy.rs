@@ -24,7 +24,7 @@ curvature  <- data kernels layers operator
 measures   <- curvature kernels layers operator
 engine     <- curvature data kernels layers measures operator records spectrum
 report     <- records
-testkit    <- data layers operator
+testkit    <- data kernels layers operator
 lab        <- curvature data engine fixtures kernels layers measures models onnx operator optim records report spectrum
 xtask      <- records report
 ";

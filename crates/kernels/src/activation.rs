@@ -24,11 +24,12 @@ mod formulas;
 #[cfg(test)]
 mod tests;
 
-use candle_core::{Result, Tensor};
+use candle_core::{Error, Result, Tensor};
 
 use crate::elementwise::add_in_place;
 use crate::function::{self, Function, add_product, expect_block, map, product};
-use crate::number::Whole;
+use crate::launch::launcher;
+use crate::number::{Number, Text, Whole};
 use crate::real::{Real, dispatch, expect_shape, on_cpu};
 
 /// An elementwise function.
@@ -119,10 +120,13 @@ impl Activation {
     /// A number type other than f32 and f64, a tensor that is not contiguous, or a device error.
     pub fn evaluate(self, x: &Tensor) -> Result<(Tensor, Vec<Tensor>)> {
         let y = match self {
-            Self::Linear { scale, shift } => return Ok((x.affine(scale, shift)?, Vec::new())),
+            Self::Linear { scale, shift } => return Ok((affine(x, scale, shift)?, Vec::new())),
             Self::Relu | Self::Tanh | Self::Softplus if on_cpu(x) => {
                 let (y, kept) = dispatch!(x.dtype(), evaluate_on_slices(self, x))?;
                 return Ok((y, vec![kept]));
+            }
+            Self::Relu | Self::Tanh | Self::Softplus if launcher(x).is_some() => {
+                return self.launched(x);
             }
             Self::Relu => x.relu()?,
             Self::Tanh => x.tanh()?,
@@ -142,13 +146,21 @@ impl Activation {
     pub fn slope_product(self, kept: &[Tensor], block: &Tensor) -> Result<Tensor> {
         let Some(kept) = kept.first() else {
             return match self {
-                Self::Linear { scale, .. } => block.affine(scale, 0.0),
+                Self::Linear { scale, .. } => affine(block, scale, 0.0),
                 _ => candle_core::bail!("expected what `evaluate` has kept"),
             };
         };
         expect_block(kept, block)?;
         if on_cpu(kept) {
             return dispatch!(kept.dtype(), slope_product_on_slices(self, kept, block));
+        }
+        if let Some(launcher) = launcher(kept) {
+            let slope = match self {
+                Self::Relu => "(kept > T(0) ? T(1) : T(0))",
+                Self::Tanh => "(T(1) - kept * kept)",
+                _ => function::launched::KEPT,
+            };
+            return function::launched::slope_product(&*launcher, slope, kept, block);
         }
         let slope = match self {
             Self::Relu => kept.gt(0.0)?.to_dtype(kept.dtype())?,
@@ -189,12 +201,58 @@ impl Activation {
                 add_curvature_product_on_slices(self, kept, cotangent, block, sum)
             );
         }
+        if let Some(launcher) = launcher(kept) {
+            let curvature = match self {
+                Self::Tanh => "(kept * (T(2) * kept * kept - T(2)))",
+                _ => "(kept * (T(1) - kept))",
+            };
+            let kept = [kept, cotangent];
+            return function::launched::add_curvature_product(
+                &*launcher, curvature, kept, block, sum,
+            );
+        }
         let curvature = match self {
             Self::Tanh => (kept * kept.sqr()?.affine(2.0, -2.0)?)?,
             _ => (kept * kept.affine(-1.0, 1.0)?)?,
         };
         let factors = (cotangent * curvature)?.unsqueeze(1)?;
         add_in_place(sum, &block.broadcast_mul(&factors)?)
+    }
+
+    /// [`Activation::evaluate`] of relu, tanh and softplus, which keep what others do not.
+    fn launched(self, x: &Tensor) -> Result<(Tensor, Vec<Tensor>)> {
+        let x_text = Text::new("x");
+        let [mut y, s, _] = self.derivatives(&x_text);
+        if self == Self::Relu {
+            // Keeps what is not a number.
+            y = x_text.then("x <= T(0) ? T(0) : x");
+        }
+        let results = match self {
+            Self::Softplus => vec![("y", &y), ("s", &s)],
+            _ => vec![("y", &y)],
+        };
+        let Some(launcher) = launcher(x) else {
+            candle_core::bail!("expected a device with kernels");
+        };
+        let mut results = function::launched::evaluate(&*launcher, x, &results)?;
+        let y = results.remove(0);
+        let kept = results.pop().unwrap_or_else(|| y.clone());
+        Ok((y, vec![kept]))
+    }
+}
+
+/// scale x + shift of every element.
+fn affine(x: &Tensor, scale: f64, shift: f64) -> Result<Tensor> {
+    match launcher(x) {
+        Some(launcher) => {
+            let line = Text::new("x").affine(scale, shift);
+            let results = function::launched::evaluate(&*launcher, x, &[("y", &line)])?;
+            results
+                .into_iter()
+                .next()
+                .ok_or_else(|| Error::msg("no result"))
+        }
+        None => x.affine(scale, shift),
     }
 }
 

@@ -13,12 +13,14 @@
 //! fit, tensors that are not contiguous, or a device error.
 
 mod cpu;
+mod launched;
 mod plain;
 #[cfg(test)]
 mod tests;
 
 use candle_core::{D, Result, Tensor, bail};
 
+use crate::product::Extent;
 use crate::real::{by_path, expect_shape};
 
 /// How a weight is stored.
@@ -75,6 +77,55 @@ impl Sizes {
             outputs,
             order: weight.order,
         })
+    }
+
+    /// The weight of vector `index` as a matrix (O, I).
+    fn map(self, index: usize) -> Extent {
+        match self.order {
+            Order::OutputsFirst => Extent::outer(self.outputs, self.inputs, index),
+            Order::InputsFirst => Extent::outer(self.inputs, self.outputs, index).transposed(),
+        }
+    }
+
+    /// Whether the weights of all vectors are one matrix (V O, I), and a block without positions one (B, V O).
+    fn is_wide(self) -> bool {
+        self.positions == 1 && self.order == Order::OutputsFirst
+    }
+
+    /// Whether several products have the weight of one vector in common.
+    fn repeats_maps(self) -> bool {
+        self.vectors > 1 && self.positions > 1 && self.batch > 1
+    }
+
+    /// The rows of a primal tensor and those of a block that belong together, in as few matrices as there can be: each
+    /// with its vector.
+    fn pairs(self, primal: usize, block: usize) -> Vec<(usize, Extent, Extent)> {
+        let Self {
+            batch,
+            vectors,
+            positions,
+            ..
+        } = self;
+        let rows = |columns| Extent::row_major(batch * positions, columns);
+        if vectors == 1 {
+            return vec![(0, rows(primal), rows(block))];
+        }
+        let each = (0..vectors).flat_map(|vector| {
+            let examples = if positions == 1 { 1 } else { batch };
+            (0..examples).map(move |example| match positions {
+                1 => (
+                    vector,
+                    rows(primal),
+                    Extent::inner(batch, vectors, block, vector),
+                ),
+                _ => (
+                    vector,
+                    Extent::outer(positions, primal, example),
+                    Extent::outer(positions, block, example * vectors + vector),
+                ),
+            })
+        });
+        each.collect()
     }
 
     fn weight(self) -> Vec<usize> {

@@ -15,12 +15,14 @@
 
 pub mod batch;
 pub mod frozen;
+mod launched;
 mod passes;
 #[cfg(test)]
 mod tests;
 
 use candle_core::{DType, Result, Tensor, bail};
 
+use crate::launch::launcher;
 use crate::real::expect_shape;
 use passes::{Combination, Normalised};
 
@@ -44,11 +46,32 @@ pub fn moments(x: &Tensor) -> Result<Moments> {
             x.shape()
         );
     }
+    if let Some(launcher) = launcher(x) {
+        return launched::moments(&*launcher, x);
+    }
     let (mean, variance) = passes::moments(x)?;
     Ok(Moments {
         mean: mean.to_dtype(x.dtype())?,
         variance: variance.to_dtype(x.dtype())?,
     })
+}
+
+/// r = (variance + ε)^(-1/2) of the biased `variance` (C).
+///
+/// # Errors
+/// A tensor of more axes, a number type other than f32 and f64, or a device error.
+pub fn reciprocal_deviation(variance: &Tensor, epsilon: f64) -> Result<Tensor> {
+    variance.dims1()?;
+    if !matches!(variance.dtype(), DType::F32 | DType::F64) {
+        bail!(
+            "expected a tensor of f32 or f64, got {:?}",
+            variance.dtype()
+        );
+    }
+    match launcher(variance) {
+        Some(launcher) => launched::reciprocal_deviation(&*launcher, variance, epsilon),
+        None => (variance + epsilon)?.sqrt()?.recip(),
+    }
 }
 
 /// Where the passes are: an input with what normalises and scales it.
@@ -87,6 +110,12 @@ impl<'a> Point<'a> {
         Ok(())
     }
 
+    /// Fails unless the sums of γ̄ and β̄ (V, C) are those of `cotangent` (B, V, C, H, W).
+    fn expect_sums(self, cotangent: &Tensor, gamma_sum: &Tensor, beta_sum: &Tensor) -> Result<()> {
+        let sums = [("gamma sum", gamma_sum), ("beta sum", beta_sum)];
+        self.expect(cotangent.dim(1)?, &sums, &[("cotangents", Some(cotangent))])
+    }
+
     fn normalised(self) -> Normalised<'a> {
         let Self { x, mean, .. } = self;
         Normalised { x, mean }
@@ -97,6 +126,9 @@ impl<'a> Point<'a> {
 pub fn forward(at: Point<'_>, beta: &Tensor) -> Result<Tensor> {
     at.expect(0, &[], &[])?;
     expect_channels(at.x.dim(1)?, &[("beta", beta)])?;
+    if let Some(launcher) = launcher(at.x) {
+        return launched::forward(&*launcher, at, beta);
+    }
     let combination = Combination {
         block: None,
         slope: (double(at.gamma)? * double(at.r)?)?.unsqueeze(0)?,

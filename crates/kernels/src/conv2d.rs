@@ -16,6 +16,7 @@
 mod cpu;
 mod direct;
 mod kernel;
+mod launched;
 mod operands;
 mod passes;
 mod plain;

@@ -19,7 +19,7 @@ mod tests;
 
 use candle_core::{Result, Tensor, bail};
 
-use crate::real::{by_path, expect_shape};
+use crate::real::{by_candle_or_cpu, expect_shape};
 
 /// Where the kernel is laid over the input along one axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,7 +162,7 @@ impl Extents {
 /// Extents that do not fit, tensors that are not contiguous, or a device error.
 pub fn add_output(y: &Tensor, weight: &Tensor, x: &Tensor, grid: Grid) -> Result<()> {
     let extents = Extents::of(y, weight, x, grid)?;
-    by_path!(y, add_output(y, weight, x, extents))
+    by_candle_or_cpu!(y, add_output(y, weight, x, extents))
 }
 
 /// x += ∂T/∂x; `x` (B, V, I, D, H, W) has all vectors.
@@ -171,7 +171,7 @@ pub fn add_output(y: &Tensor, weight: &Tensor, x: &Tensor, grid: Grid) -> Result
 /// As [`add_output`].
 pub fn add_input(y: &Tensor, weight: &Tensor, x: &Tensor, grid: Grid) -> Result<()> {
     let extents = Extents::of(y, weight, x, grid)?;
-    by_path!(y, add_input(y, weight, x, extents))
+    by_candle_or_cpu!(y, add_input(y, weight, x, extents))
 }
 
 /// W += ∂T/∂W, summed over the batch; `weight` (V, O, I / groups, kd, kh, kw) has all vectors.
@@ -180,5 +180,5 @@ pub fn add_input(y: &Tensor, weight: &Tensor, x: &Tensor, grid: Grid) -> Result<
 /// As [`add_output`].
 pub fn add_weight(y: &Tensor, weight: &Tensor, x: &Tensor, grid: Grid) -> Result<()> {
     let extents = Extents::of(y, weight, x, grid)?;
-    by_path!(y, add_weight(y, weight, x, extents))
+    by_candle_or_cpu!(y, add_weight(y, weight, x, extents))
 }

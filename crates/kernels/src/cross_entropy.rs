@@ -14,6 +14,7 @@
 //! contiguous, or a device error.
 
 mod cpu;
+mod launched;
 mod plain;
 #[cfg(test)]
 mod tests;

@@ -1,97 +1,180 @@
-//! Kernels of our own for CUDA, which NVRTC compiles when they are first asked for.
+//! The launcher of a CUDA device: kernels by NVRTC, products by cuBLAS, convolutions by cuDNN, all on the device's one stream.
 //!
-//! ```text
-//! Σ xᵢ yᵢ    2¹⁷ threads: thread t adds xᵢ yᵢ for i = t, t + 2¹⁷, ...      2⁹ threads, then one, add those sums alike
-//! ```
-//!
-//! in double precision, every product and its addition rounded once. The order is fixed, whatever the card, so the bits are. Threads
-//! share no memory and do not wait for each other: a loop over them does the same on a CPU, where the source compiles as C++,
-//! and there it is tested.
+//! Nothing here waits but [`Launcher::read`]. A tensor that is dropped is freed on the same stream, behind what uses it.
 
-#[cfg(test)]
-mod tests;
+#[cfg(feature = "cudnn")]
+mod convolutions;
 
-/// The kernels.
-const SUMS: &str = include_str!("cuda/sums.cu");
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// Blocks, and threads of each, of the three stages of a sum: enough for the largest card, and little left for the last.
-const STAGES: [(u32, u32); 3] = [(512, 256), (2, 256), (1, 1)];
+use candle_core::cuda_backend::cudarc::cublas::{result as blas, sys as blas_sys};
+use candle_core::cuda_backend::cudarc::driver::{DevicePtr, LaunchConfig, PushKernelArg};
+use candle_core::cuda_backend::cudarc::nvrtc::compile_ptx;
+use candle_core::cuda_backend::{CudaDType, CudaDevice, CudaStorage, WrapErr};
+use candle_core::{DType, Device, Error, Result, Storage, Tensor, bail};
 
-#[cfg(feature = "cuda")]
-pub(crate) use launch::dot;
+use crate::launch::{Correlation, Launch, Launcher, PRELUDE, Product};
 
-#[cfg(feature = "cuda")]
-mod launch {
-    use std::sync::OnceLock;
+struct Cuda(CudaDevice);
 
-    use candle_core::cuda_backend::cudarc::driver::{CudaSlice, LaunchConfig, PushKernelArg};
-    use candle_core::cuda_backend::cudarc::nvrtc::compile_ptx;
-    use candle_core::cuda_backend::{CudaDType, CudaDevice, WrapErr};
-    use candle_core::{Error, Result, Storage, Tensor, bail};
+/// Who is asked for work on tensors of `device`.
+pub(crate) fn launcher(device: &CudaDevice) -> Rc<dyn Launcher> {
+    Rc::new(Cuda(device.clone()))
+}
 
-    use super::{STAGES, SUMS};
-    use crate::real::Real;
-
-    /// Name of the module on the device.
-    const MODULE: &str = "flatness_sums";
-
-    /// The kernels in the assembly of a virtual card, which the driver translates for its own.
-    fn compiled() -> Result<&'static str> {
-        static COMPILED: OnceLock<std::result::Result<String, String>> = OnceLock::new();
-        let compile = || match compile_ptx(SUMS) {
-            Ok(compiled) => Ok(compiled.to_src()),
-            Err(error) => Err(format!("NVRTC does not compile the sums: {error:?}")),
-        };
-        let compiled = COMPILED.get_or_init(compile).as_ref();
-        compiled.map(String::as_str).map_err(Error::msg)
+/// The kernel in the assembly of a virtual card, which the driver translates for its own; compiled once in a process.
+fn compiled(source: &str) -> Result<Arc<str>> {
+    static COMPILED: Mutex<Option<HashMap<String, Arc<str>>>> = Mutex::new(None);
+    let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    let compiled = compiled.get_or_insert_default();
+    if let Some(ready) = compiled.get(source) {
+        return Ok(ready.clone());
     }
+    let assembly = compile_ptx(format!("{PRELUDE}{source}"));
+    let assembly = assembly
+        .map_err(|error| Error::msg(format!("NVRTC does not compile {source}: {error:?}")))?;
+    let ready: Arc<str> = assembly.to_src().into();
+    compiled.insert(source.to_owned(), ready.clone());
+    Ok(ready)
+}
 
-    fn config((blocks, threads): (u32, u32)) -> LaunchConfig {
-        LaunchConfig {
-            grid_dim: (blocks, 1, 1),
-            block_dim: (threads, 1, 1),
-            shared_mem_bytes: 0,
+impl Cuda {
+    /// Where element `start` of a tensor is on the device.
+    fn address(&self, tensor: &Tensor, start: usize) -> Result<u64> {
+        let (storage, layout) = tensor.storage_and_layout();
+        let Storage::Cuda(storage) = &*storage else {
+            bail!("expected a tensor of a CUDA device");
+        };
+        let start = layout.start_offset() + start;
+        match tensor.dtype() {
+            DType::F32 => self.of_type::<f32>(storage, start),
+            DType::F64 => self.of_type::<f64>(storage, start),
+            DType::U32 => self.of_type::<u32>(storage, start),
+            DType::U8 => self.of_type::<u8>(storage, start),
+            other => bail!("expected a tensor of f32 or f64, got {other:?}"),
         }
     }
 
-    /// Room for what every thread of a stage writes.
-    fn room(device: &CudaDevice, (blocks, threads): (u32, u32)) -> Result<CudaSlice<f64>> {
-        device.alloc_zeros((blocks * threads) as usize)
+    fn of_type<T: CudaDType>(&self, storage: &CudaStorage, start: usize) -> Result<u64> {
+        let slice = storage.as_cuda_slice::<T>()?.slice(start..);
+        let stream = self.0.cuda_stream();
+        // What would wait for other streams does nothing: there are no events.
+        let (address, _wait) = slice.device_ptr(&stream);
+        Ok(address)
     }
+}
 
-    /// Σ xᵢ yᵢ of two contiguous tensors of as many elements on one CUDA device.
+/// A matrix as cuBLAS takes one, column by column: whether it is to be transposed, and its leading dimension.
+type Column = (blas_sys::cublasOperation_t, i32);
+
+fn column((transposed, leading): (bool, usize)) -> Column {
+    let operation = match transposed {
+        true => blas_sys::cublasOperation_t::CUBLAS_OP_T,
+        false => blas_sys::cublasOperation_t::CUBLAS_OP_N,
+    };
+    (operation, leading as i32)
+}
+
+impl Launcher for Cuda {
     #[allow(unsafe_code, reason = "see the crate root")]
-    pub(crate) fn dot<T: Real + CudaDType>(x: &Tensor, y: &Tensor) -> Result<f64> {
-        let device = x.device().as_cuda_device()?;
-        let count = x.elem_count();
-        if y.elem_count() != count || !x.is_contiguous() || !y.is_contiguous() {
-            bail!("expected contiguous tensors of one shape");
+    fn room(&self, shape: &[usize], dtype: DType, _: &Tensor) -> Result<Tensor> {
+        // SAFETY: the launch that comes next writes all of it before anything reads it: the device has one stream.
+        unsafe { Tensor::empty(shape, dtype, &Device::Cuda(self.0.clone())) }
+    }
+
+    #[allow(unsafe_code, reason = "see the crate root")]
+    fn launch(&self, launch: &Launch<'_>) -> Result<()> {
+        let assembly = compiled(launch.source)?;
+        let kernel = self
+            .0
+            .get_or_load_custom_func(launch.name, launch.source, &assembly)?;
+        let tensors = launch.read.iter().chain(launch.written);
+        let addresses = tensors.map(|tensor| self.address(tensor, 0));
+        let addresses = addresses.collect::<Result<Vec<u64>>>()?;
+        let mut arguments = kernel.builder();
+        for size in launch.sizes {
+            arguments.arg(size);
         }
-        let ((x, x_layout), (y, y_layout)) = (x.storage_and_layout(), y.storage_and_layout());
-        let (Storage::Cuda(x), Storage::Cuda(y)) = (&*x, &*y) else {
-            bail!("expected tensors of a CUDA device");
+        for number in launch.numbers {
+            arguments.arg(number);
+        }
+        for address in &addresses {
+            arguments.arg(address);
+        }
+        let config = LaunchConfig {
+            grid_dim: (launch.blocks, 1, 1),
+            block_dim: (launch.threads, 1, 1),
+            shared_mem_bytes: 0,
         };
-        let [x_start, y_start] = [x_layout, y_layout].map(|layout| layout.start_offset());
-        let x = x.as_cuda_slice::<T>()?.slice(x_start..x_start + count);
-        let y = y.as_cuda_slice::<T>()?.slice(y_start..y_start + count);
-        let name = format!("products_{}", T::DTYPE.as_str());
-        let products = device.get_or_load_custom_func(&name, MODULE, compiled()?)?;
-        let mut sums = room(device, STAGES[0])?;
-        let mut launch = products.builder();
-        launch.arg(&count).arg(&x).arg(&y).arg(&mut sums);
-        // SAFETY: the arguments are those of the kernel, whose threads read below `count` elements of the slices, which have
-        // as many, and write one each.
-        unsafe { launch.launch(config(STAGES[0])) }.w()?;
-        let add = device.get_or_load_custom_func("sums", MODULE, compiled()?)?;
-        for stage in &STAGES[1..] {
-            let (count, mut fewer) = (sums.len(), room(device, *stage)?);
-            let mut launch = add.builder();
-            launch.arg(&count).arg(&sums).arg(&mut fewer);
-            // SAFETY: as above.
-            unsafe { launch.launch(config(*stage)) }.w()?;
-            sums = fewer;
+        // SAFETY: the arguments are those of the head that `launch::rules` has written for these operands, in its order. It has
+        // checked that they are contiguous, that they have as many elements as the index reaches, fewer than 2^31, and that
+        // none that is written overlaps another. What a text does with pointers is checked by the caller who gives them
+        // their lengths, and tested as C++ on the same operands.
+        unsafe { arguments.launch(config) }.w()?;
+        Ok(())
+    }
+
+    #[allow(unsafe_code, reason = "see the crate root")]
+    fn multiply(&self, product: &Product<'_>) -> Result<()> {
+        let Product {
+            sum, left, right, ..
+        } = product;
+        let handle = *self.0.cublas_handle().handle();
+        // Row-major C = A B is Cᵀ = Bᵀ Aᵀ, column by column.
+        let [(left_as, left_leading), (right_as, right_leading)] =
+            [left.leading().map(column)?, right.leading().map(column)?];
+        let [rows, columns] = sum.shape.map(|extent| extent as i32);
+        let (inner, sum_leading) = (left.shape[1] as i32, sum.leading()?.1 as i32);
+        let address =
+            |matrix: &crate::launch::Matrix<'_>| self.address(matrix.tensor, matrix.start);
+        let [a, b, c] = [address(left)?, address(right)?, address(sum)?];
+        macro_rules! multiply {
+            ($function:ident, $type:ty) => {{
+                let (one, beta) = (1.0 as $type, <$type>::from(u8::from(product.accumulate)));
+                // SAFETY: `Product::ask` has checked that the extents reach no further than the tensors, that they fit
+                // each other, and that C overlaps neither A nor B.
+                unsafe {
+                    blas::$function(
+                        handle,
+                        right_as,
+                        left_as,
+                        columns,
+                        rows,
+                        inner,
+                        &raw const one,
+                        b as *const $type,
+                        right_leading,
+                        a as *const $type,
+                        left_leading,
+                        &raw const beta,
+                        c as *mut $type,
+                        sum_leading,
+                    )
+                }
+                .map_err(Error::wrap)
+            }};
         }
-        let sum = device.clone_dtoh(&sums)?;
-        sum.first().copied().ok_or_else(|| Error::msg("no sum"))
+        match sum.tensor.dtype() {
+            DType::F32 => multiply!(sgemm, f32),
+            DType::F64 => multiply!(dgemm, f64),
+            other => bail!("expected a tensor of f32 or f64, got {other:?}"),
+        }
+    }
+
+    fn correlates(&self) -> bool {
+        cfg!(feature = "cudnn")
+    }
+
+    fn correlate(&self, correlation: &Correlation<'_>) -> Result<()> {
+        #[cfg(feature = "cudnn")]
+        return convolutions::correlate(self, correlation);
+        #[cfg(not(feature = "cudnn"))]
+        bail!("this build has no feature `cudnn`: {correlation:?}");
+    }
+
+    fn read(&self, tensor: &Tensor) -> Result<Vec<f64>> {
+        tensor.flatten_all()?.to_vec1()
     }
 }

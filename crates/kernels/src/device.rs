@@ -10,8 +10,8 @@ use candle_core::{Device, Result};
 /// bits without a word; cuBLAS and cuDNN take signed ones.
 pub const ELEMENTS_AT_MOST: usize = i32::MAX as usize;
 
-/// Opens CUDA device number `ordinal`. Products of matrices round to f32, not to TF32, which has 10 bits of mantissa;
-/// cuDNN's convolutions do only where `NVIDIA_TF32_OVERRIDE=0` was in the environment when the program started.
+/// Opens CUDA device number `ordinal`. Products of matrices and convolutions round to f32, not to TF32, which has 10 bits
+/// of mantissa.
 ///
 /// # Errors
 /// No such device, no driver, or a build without the feature `cuda`.

@@ -3,12 +3,14 @@
 #[cfg(test)]
 mod tests;
 
-use candle_core::{DType, Result, Tensor, bail};
+use candle_core::{DType, Error, Result, Tensor, bail};
 use pulp::NullaryFnOnce;
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSlice;
 
+use crate::launch::launcher;
 use crate::real::{Real, dispatch, elements, on_cpu};
+use crate::rows;
 use crate::vectorised::vectorised;
 
 /// Elements of a piece, which one thread adds up: fixed, so that no bit depends on the threads.
@@ -37,10 +39,10 @@ pub fn dot(x: &Tensor, y: &Tensor) -> Result<f64> {
     if on_cpu(x) {
         return dispatch!(x.dtype(), on_slices(&x.contiguous()?, &y.contiguous()?));
     }
-    #[cfg(feature = "cuda")]
-    if x.device().is_cuda() {
-        let (x, y) = (x.contiguous()?, y.contiguous()?);
-        return dispatch!(x.dtype(), crate::cuda::dot(&x, &y));
+    if let Some(launcher) = launcher(x) {
+        let [x, y] = [x, y].map(|tensor| tensor.contiguous()?.flatten_all()?.unsqueeze(0));
+        let sums = rows::launched::inner_products(&*launcher, &x?, &y?)?;
+        return sums.first().copied().ok_or_else(|| Error::msg("no sum"));
     }
     let products = (x.to_dtype(DType::F64)? * y.to_dtype(DType::F64)?)?;
     products.sum_all()?.to_scalar()

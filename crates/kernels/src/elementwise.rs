@@ -12,6 +12,7 @@ use std::marker::PhantomData;
 use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Tensor, bail};
 
 use crate::collect::collect;
+use crate::launch::{Extents, Operand, Source, launcher, map};
 use crate::parallel::fill_parts;
 use crate::real::{Real, dispatch, elements, expect_shape, on_cpu, tensor};
 use crate::vectorised::add_to;
@@ -72,6 +73,23 @@ pub fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     if on_cpu(a) {
         return dispatch!(a.dtype(), sum_of_slices(&a.contiguous()?, &b.contiguous()?));
     }
+    if let Some(launcher) = launcher(a) {
+        let (a, b) = (a.contiguous()?, b.contiguous()?);
+        let sum = launcher.room(a.dims(), a.dtype(), &a)?;
+        let operands = [
+            Operand::read("left", "bvca", &a),
+            Operand::read("right", "bvca", &b),
+            Operand::written("sum", "bvca", &sum),
+        ];
+        let source = Source::new("add", "sum = left + right;");
+        map(
+            &*launcher,
+            source,
+            Extents::elements(a.elem_count()),
+            &operands,
+        )?;
+        return Ok(sum);
+    }
     a + b
 }
 
@@ -96,6 +114,20 @@ pub fn add_in_place(sum: &Tensor, addend: &Tensor) -> Result<()> {
     if on_cpu(sum) {
         return dispatch!(sum.dtype(), add_slices(sum, &addend.contiguous()?));
     }
+    if let Some(launcher) = launcher(sum) {
+        let addend = addend.contiguous()?;
+        let operands = [
+            Operand::read("addend", "bvca", &addend),
+            Operand::written("sum", "bvca", sum),
+        ];
+        let source = Source::new("add_in_place", "sum += addend;");
+        return map(
+            &*launcher,
+            source,
+            Extents::elements(sum.elem_count()),
+            &operands,
+        );
+    }
     sum.slice_set(&(sum + addend)?, 0, 0)
 }
 
@@ -106,6 +138,19 @@ pub fn add_in_place(sum: &Tensor, addend: &Tensor) -> Result<()> {
 pub fn scale_in_place(target: &Tensor, factor: f64) -> Result<()> {
     if on_cpu(target) {
         return dispatch!(target.dtype(), scale(target, factor));
+    }
+    if let Some(launcher) = launcher(target) {
+        let operands = [Operand::written("x", "bvca", target)];
+        let source = Source {
+            numbers: &[("factor", factor)],
+            ..Source::new("scale_in_place", "x *= T(factor);")
+        };
+        return map(
+            &*launcher,
+            source,
+            Extents::elements(target.elem_count()),
+            &operands,
+        );
     }
     target.slice_set(&(target * factor)?, 0, 0)
 }

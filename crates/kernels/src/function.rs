@@ -7,11 +7,14 @@
 //! f' and f'' are computed once, with y: products with many blocks at one point are then
 //! multiplications, whatever the function is.
 
+pub(crate) mod launched;
+
 use candle_core::{Result, Tensor};
 
 use crate::collect::collect;
 use crate::elementwise::{add_in_place, update_with};
-use crate::number::{Number, Whole};
+use crate::launch::launcher;
+use crate::number::{Number, Text, Whole};
 use crate::parallel::{fill_parts, map_parts};
 use crate::real::{Real, dispatch, elements, expect_shape, on_cpu, tensor};
 use crate::vectorised::add_to;
@@ -55,6 +58,16 @@ pub trait Function: Sync {
 pub fn evaluate<F: Function>(function: &F, x: &Tensor) -> Result<(Tensor, Vec<Tensor>)> {
     if on_cpu(x) {
         return dispatch!(x.dtype(), evaluate_on_slices(function, x));
+    }
+    if let Some(launcher) = launcher(x) {
+        let [y, first, second] = function.derivatives(&Text::new("x"));
+        let mut results = vec![("y", &y), ("first", &first)];
+        if !function.is_piecewise_linear() {
+            results.push(("second", &second));
+        }
+        let mut results = launched::evaluate(&*launcher, x, &results)?;
+        let y = results.remove(0);
+        return Ok((y, results));
     }
     let [y, first, second] = function.derivatives(&Whole::new(x));
     let mut derivatives = vec![first.tensor()?];
@@ -119,7 +132,10 @@ pub fn slope_product(slope: &Tensor, block: &Tensor) -> Result<Tensor> {
     if on_cpu(slope) {
         return dispatch!(slope.dtype(), slope_product_on_slices(slope, block));
     }
-    block.broadcast_mul(&slope.unsqueeze(1)?)
+    match launcher(slope) {
+        Some(launcher) => launched::slope_product(&*launcher, launched::KEPT, slope, block),
+        None => block.broadcast_mul(&slope.unsqueeze(1)?),
+    }
 }
 
 fn slope_product_on_slices<T: Real>(slope: &Tensor, block: &Tensor) -> Result<Tensor> {
@@ -145,6 +161,10 @@ pub fn add_curvature_product(
             sum.dtype(),
             add_curvature_product_on_slices(curvature, cotangent, block, sum)
         );
+    }
+    if let Some(launcher) = launcher(sum) {
+        let kept = [curvature, cotangent];
+        return launched::add_curvature_product(&*launcher, launched::KEPT, kept, block, sum);
     }
     let factors = (cotangent * curvature)?.unsqueeze(1)?;
     add_in_place(sum, &block.broadcast_mul(&factors)?)

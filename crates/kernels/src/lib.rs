@@ -1,11 +1,12 @@
 //! The arithmetic under the layers: products and fused elementwise passes on candle tensors.
 //!
-//! Every function has two paths. On the CPU it works on the slices of contiguous tensors in the
+//! Every function has up to three paths. On the CPU it works on the slices of contiguous tensors in the
 //! fewest passes, and in one thread, since callers run several examples side by side, unless they
 //! grant it more by [`with_threads`]. [`update_elements`], [`dot`], [`inner_products`] and
 //! [`subtract_combinations`] are for vectors that belong to no example, and take the threads of the pool
-//! that they are called in. On every other device a function is a composition of
-//! candle operations. Both paths give the same numbers up to rounding. A CUDA device is opened by [`open_cuda`].
+//! that they are called in. On a CUDA device, opened by [`open_cuda`], most are kernels of our own, products of cuBLAS and
+//! convolutions of cuDNN, all of which a [`launch::Launcher`] is asked for. On every other device, and for what has no
+//! kernel, a function is a composition of candle operations. All paths give the same numbers up to rounding.
 //!
 //! Tangents and cotangents are *blocks*: an axis of V vectors stands directly behind the batch
 //! axis, (B, V, ...). So a block of V tangents folds into the batch of an ordinary product without
@@ -26,7 +27,9 @@
 //! spare capacity saves a pass over memory: that module checks every extent against the slices it
 //! is given before it hands out a pointer. In `collect`, for the same saving in elementwise passes:
 //! that module counts the elements written before it calls them a vector's. In `device`, to turn off events between streams
-//! where there is one stream, and to let a device's memory pool keep what it has. In `cuda`, to launch kernels: every argument is checked beside the launch.
+//! where there is one stream, and to let a device's memory pool keep what it has. In `cuda`, to launch kernels, call cuBLAS and
+//! cuDNN, and leave new tensors unset until they are written: `launch` checks the lengths of all operands, and that nothing
+//! that is written overlaps anything else, before `cuda` is asked.
 
 mod activation;
 pub mod affine;
@@ -38,12 +41,13 @@ mod collect;
 pub mod conv2d;
 pub mod convolution;
 pub mod cross_entropy;
-#[cfg(any(test, feature = "cuda"))]
+#[cfg(feature = "cuda")]
 mod cuda;
 mod device;
 mod dot;
 mod elementwise;
 mod function;
+pub mod launch;
 pub mod layer_norm;
 mod lines;
 mod number;

@@ -1,5 +1,9 @@
-//! Numbers in which the formulas of elementwise functions are written once: f32, f64, and whole tensors
-//! by candle's operations.
+//! Numbers in which the formulas of elementwise functions are written once: f32, f64, whole tensors
+//! by candle's operations, and the text of a kernel.
+
+mod text;
+
+pub(crate) use text::Text;
 
 use std::sync::Arc;
 

@@ -15,6 +15,7 @@
 //! contiguous where they are read in place, or a device error.
 
 mod cpu;
+mod launched;
 mod plain;
 #[cfg(test)]
 mod tests;
@@ -72,12 +73,17 @@ pub fn max_gather(argmax: &Tensor, block: &Tensor) -> Result<Tensor> {
 }
 
 /// x̄ (B, V, C, H, W), where every argmax gathers its ȳ, of `cotangent` ȳ (B, V, C, H', W') and
-/// `argmax` (B, C, H', W'); `input` is (H, W).
-pub fn max_scatter(argmax: &Tensor, cotangent: &Tensor, input: (usize, usize)) -> Result<Tensor> {
+/// `argmax` (B, C, H', W'), of [`max_forward`] with this `pooling` or of other windows; `input` is (H, W).
+pub fn max_scatter(
+    argmax: &Tensor,
+    cotangent: &Tensor,
+    input: (usize, usize),
+    pooling: Option<Pooling>,
+) -> Result<Tensor> {
     let ((batch, channels, height, width), vectors) = (argmax.dims4()?, cotangent.dim(1)?);
     let expected = [batch, vectors, channels, height, width];
     expect_shape("cotangents", cotangent, &expected)?;
-    by_path!(cotangent, max_scatter(argmax, cotangent, input))
+    by_path!(cotangent, max_scatter(argmax, cotangent, input, pooling))
 }
 
 /// Window means of the planes of `x` (..., H, W), a tensor or a block: (..., H', W').

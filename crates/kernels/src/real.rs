@@ -1,9 +1,12 @@
 //! The two number types, access to the contiguous CPU slices of tensors of them, and the check of
 //! their shapes.
 
-use std::cell::Cell;
+use std::cell::RefCell;
+use std::rc::Rc;
 
 use candle_core::{CpuStorage, Result, Shape, Storage, StorageRef, Tensor, WithDType, bail};
+
+use crate::launch::Launcher;
 
 /// The number types with a CPU path: f32 and f64.
 pub trait Real: WithDType + std::ops::Neg<Output = Self> + std::iter::Sum<Self> {
@@ -82,9 +85,23 @@ macro_rules! dispatch {
 }
 pub(crate) use dispatch;
 
-/// Calls the function of that name in the module `cpu`, with the type of `tensor`, or in `plain`, by
-/// the path that `tensor` takes.
+/// Calls the function of that name in the module `cpu`, with the type of `tensor`, in `launched`, with whom to ask, or in
+/// `plain`, by the path that `tensor` takes.
 macro_rules! by_path {
+    ($tensor:expr, $function:ident ( $($argument:expr),* $(,)? )) => {
+        if $crate::real::on_cpu($tensor) {
+            $crate::real::dispatch!($tensor.dtype(), cpu::$function($($argument),*))
+        } else if let Some(launcher) = $crate::launch::launcher($tensor) {
+            launched::$function(&*launcher, $($argument),*)
+        } else {
+            plain::$function($($argument),*)
+        }
+    };
+}
+pub(crate) use by_path;
+
+/// The same of a module without `launched`.
+macro_rules! by_candle_or_cpu {
     ($tensor:expr, $function:ident ( $($argument:expr),* $(,)? )) => {
         if $crate::real::on_cpu($tensor) {
             $crate::real::dispatch!($tensor.dtype(), cpu::$function($($argument),*))
@@ -93,29 +110,50 @@ macro_rules! by_path {
         }
     };
 }
-pub(crate) use by_path;
+pub(crate) use by_candle_or_cpu;
+
+/// What decides the path of a kernel.
+#[derive(Clone)]
+pub(crate) enum Route {
+    /// The device of its tensors.
+    Own,
+    /// Nothing: it is that of candle's operations.
+    Candle,
+    /// Nothing: this launcher is asked.
+    Launcher(Rc<dyn Launcher>),
+}
 
 thread_local! {
-    static BY_CANDLE: Cell<bool> = const { Cell::new(false) };
+    static ROUTE: RefCell<Route> = const { RefCell::new(Route::Own) };
+}
+
+/// The route of this thread.
+pub(crate) fn route() -> Route {
+    ROUTE.with_borrow(Route::clone)
+}
+
+/// Runs `work` on a route of this thread.
+pub(crate) fn with_route<T>(route: Route, work: impl FnOnce() -> T) -> T {
+    struct Restore(Route);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            ROUTE.replace(self.0.clone());
+        }
+    }
+    let _restore = Restore(ROUTE.replace(route));
+    work()
 }
 
 /// Runs `work` with every kernel that it calls from this thread on the path of candle's operations,
-/// which is otherwise that of the devices other than the CPU: the two paths can be compared anywhere.
+/// which is otherwise that of the devices for which there are no kernels of our own: the paths can be compared anywhere.
 pub fn with_candle_path<T>(work: impl FnOnce() -> T) -> T {
-    struct Restore(bool);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            BY_CANDLE.set(self.0);
-        }
-    }
-    let _restore = Restore(BY_CANDLE.replace(true));
-    work()
+    with_route(Route::Candle, work)
 }
 
 /// Whether `tensor` takes the CPU path.
 #[must_use]
 pub fn on_cpu(tensor: &Tensor) -> bool {
-    tensor.device().is_cpu() && !BY_CANDLE.get()
+    tensor.device().is_cpu() && ROUTE.with_borrow(|route| matches!(route, Route::Own))
 }
 
 /// The elements of a contiguous CPU tensor, in row-major order.

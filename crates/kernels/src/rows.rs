@@ -9,6 +9,7 @@
 //! level-1 cache meanwhile. Products are added up in the element type over one piece and in double
 //! precision beyond.
 
+pub(crate) mod launched;
 #[cfg(test)]
 mod tests;
 mod tile;
@@ -20,6 +21,7 @@ use pulp::Arch;
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use crate::elementwise::update_with;
+use crate::launch::launcher;
 use crate::real::{dispatch, elements, expect_shape, on_cpu};
 use crate::vectors::Vectors;
 use tile::{Combine, Products};
@@ -40,6 +42,9 @@ pub fn inner_products(rows: &Tensor, vectors: &Tensor) -> Result<Vec<f64>> {
     if on_cpu(rows) {
         let (rows, vectors) = (rows.contiguous()?, vectors.contiguous()?);
         return dispatch!(rows.dtype(), inner_products_of_slices(&rows, &vectors));
+    }
+    if let Some(launcher) = launcher(rows) {
+        return launched::inner_products(&*launcher, &rows.contiguous()?, &vectors.contiguous()?);
     }
     let products = rows.matmul(&vectors.t()?)?.to_dtype(DType::F64)?;
     products.flatten_all()?.to_vec1()
@@ -70,6 +75,10 @@ pub fn subtract_combinations(rows: &Tensor, coefficients: &[f64], vectors: &Tens
         );
     }
     let coefficients = Tensor::from_slice(coefficients, shape, rows.device())?;
+    if let Some(launcher) = launcher(rows) {
+        let vectors = vectors.contiguous()?;
+        return launched::subtract_combinations(&*launcher, rows, &coefficients, &vectors);
+    }
     let combinations = coefficients.to_dtype(rows.dtype())?.matmul(vectors)?;
     rows.slice_set(&(rows - combinations)?, 0, 0)
 }

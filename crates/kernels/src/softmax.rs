@@ -13,6 +13,7 @@
 //! Functions fail for shapes that do not fit, tensors that are not contiguous, or a device error.
 
 mod cpu;
+mod launched;
 mod plain;
 #[cfg(test)]
 mod tests;

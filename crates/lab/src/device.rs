@@ -35,27 +35,6 @@ pub(crate) fn name(device: &Device) -> String {
     }
 }
 
-/// Starts this program anew with TF32 forbidden, unless it is: cuDNN would round the operands of f32 convolutions to 10 bits
-/// of mantissa, candle gives no way to tell it otherwise, and NVIDIA's libraries look at the environment once.
-#[cfg(all(feature = "cudnn", unix))]
-pub(crate) fn forbid_tf32() -> Result<()> {
-    use std::os::unix::process::CommandExt;
-
-    const VARIABLE: &str = "NVIDIA_TF32_OVERRIDE";
-    if std::env::var_os(VARIABLE).is_some_and(|value| value == "0") {
-        return Ok(());
-    }
-    let mut anew = std::process::Command::new(std::env::current_exe()?);
-    anew.args(std::env::args_os().skip(1)).env(VARIABLE, "0");
-    bail!("cannot start anew with {VARIABLE}=0: {}", anew.exec())
-}
-
-/// Nothing to forbid without cuDNN.
-#[cfg(not(all(feature = "cudnn", unix)))]
-pub(crate) fn forbid_tf32() -> Result<()> {
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

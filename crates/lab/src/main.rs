@@ -48,8 +48,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let ready = device::forbid_tf32().and_then(|()| ranks::join(&arguments.command));
-    let done = ready.and_then(|()| match arguments.command {
+    let done = ranks::join(&arguments.command).and_then(|()| match arguments.command {
         Command::Run(options) => commands::run::run(&options),
         Command::Train(options) => commands::train::train(&options),
         Command::Runs(options) => commands::runs::runs(&options),

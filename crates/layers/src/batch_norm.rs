@@ -81,7 +81,7 @@ impl BatchNorm {
 
     /// r of the biased `variance` (C).
     fn reciprocal_deviation(&self, variance: &Tensor) -> Result<Tensor, Error> {
-        Ok((variance + self.epsilon)?.sqrt()?.recip()?)
+        Ok(batch_norm::reciprocal_deviation(variance, self.epsilon)?)
     }
 
     /// Running mean and variance: zero and one before training.
@@ -170,6 +170,28 @@ impl Layer for BatchNorm {
         };
         let at = point(x, mean, r, &at.parameters[0]);
         Ok(frozen::accumulate_cotangent(at, cotangent, gamma, beta)?)
+    }
+
+    fn vjp(
+        &self,
+        at: Point<'_>,
+        cotangent: &Tensor,
+        sums: &[Tensor],
+        wanted: &[bool],
+    ) -> Result<Vec<Option<Cotangent>>, Error> {
+        match (wanted, sums) {
+            ([true], [gamma, beta]) => {
+                let [x, mean, r] = saved(at)?;
+                let at = point(x, mean, r, &at.parameters[0]);
+                let input = batch::vjp(at, cotangent, gamma, beta)?;
+                Ok(vec![Some(Cotangent::Fresh(input))])
+            }
+            ([true], _) => Ok(vec![Some(self.vjp_input(at, 0, cotangent)?)]),
+            _ => {
+                self.vjp_parameters(at, cotangent, sums)?;
+                Ok(vec![None])
+            }
+        }
     }
 
     fn second_order(&self) -> SecondOrder<'_> {
@@ -308,6 +330,27 @@ impl Layer for FrozenBatchNorm {
         Ok(frozen::accumulate_cotangent(at, cotangent, gamma, beta)?)
     }
 
+    fn vjp(
+        &self,
+        at: Point<'_>,
+        cotangent: &Tensor,
+        sums: &[Tensor],
+        wanted: &[bool],
+    ) -> Result<Vec<Option<Cotangent>>, Error> {
+        match (wanted, sums) {
+            ([true], [gamma, beta]) => {
+                let at = self.point(&at.saved[0], &at.parameters[0]);
+                let input = frozen::vjp(at, cotangent, gamma, beta)?;
+                Ok(vec![Some(Cotangent::Fresh(input))])
+            }
+            ([true], _) => Ok(vec![Some(self.vjp_input(at, 0, cotangent)?)]),
+            _ => {
+                self.vjp_parameters(at, cotangent, sums)?;
+                Ok(vec![None])
+            }
+        }
+    }
+
     fn second_order(&self) -> SecondOrder<'_> {
         match self.has_parameters {
             true => SecondOrder::Terms(self),
@@ -325,13 +368,13 @@ impl SecondOrderRule for FrozenBatchNorm {
         sums: &[Tensor],
         input_sums: &[Option<&Tensor>],
     ) -> Result<(), Error> {
-        let r = &self.reciprocal_deviation;
-        if let Some(dx) = tangent.input() {
-            frozen::accumulate_second_order(r, cotangent, dx, &sums[0])?;
-        }
-        if let Some(input_sum) = input_sums[0] {
-            frozen::add_second_order(r, cotangent, &tangent.parameters[0], input_sum)?;
-        }
-        Ok(())
+        Ok(frozen::add_second_order(
+            &self.reciprocal_deviation,
+            cotangent,
+            tangent.input(),
+            &tangent.parameters[0],
+            &sums[0],
+            input_sums[0],
+        )?)
     }
 }

@@ -152,6 +152,24 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
         sums: &[Tensor],
     ) -> Result<(), Error>;
 
+    /// Both at once: θ̄ added to `sums`, and x̄ of each input that is `wanted`. A layer whose two rules read the same has one
+    /// of its own.
+    fn vjp(
+        &self,
+        at: Point<'_>,
+        cotangent: &Tensor,
+        sums: &[Tensor],
+        wanted: &[bool],
+    ) -> Result<Vec<Option<Cotangent>>, Error> {
+        self.vjp_parameters(at, cotangent, sums)?;
+        let inputs = wanted.iter().enumerate();
+        let inputs = inputs.map(|(input, &wanted)| {
+            let rule = || self.vjp_input(at, input, cotangent);
+            wanted.then(rule).transpose()
+        });
+        inputs.collect()
+    }
+
     /// The second derivative. Required, so that forgetting it cannot mean zero.
     fn second_order(&self) -> SecondOrder<'_>;
 

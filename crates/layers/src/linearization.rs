@@ -193,8 +193,7 @@ impl<'n> Linearization<'n> {
                 continue;
             };
             let (at, sums) = (self.at(index, node), node.own(sums));
-            node.layer.vjp_parameters(at, &cotangent, &sums)?;
-            let mut inputs = self.input_cotangents(index, node, &cotangent)?;
+            let mut inputs = node.layer.vjp(at, &cotangent, &sums, &self.wanted(node))?;
             if let (Some(tangents), SecondOrder::Terms(rule)) =
                 (&tangents, node.layer.second_order())
                 && let Some(primal) = &tangents.cotangents[index]
@@ -223,6 +222,14 @@ impl<'n> Linearization<'n> {
         Ok(())
     }
 
+    /// Of which inputs of a node x̄ is wanted: where parameters stand before them.
+    fn wanted(&self, node: &Node) -> Vec<bool> {
+        let inputs = node.inputs.iter();
+        inputs
+            .map(|&value| self.network.differentiable(value))
+            .collect()
+    }
+
     /// x̄ of each input of a node, of ȳ `cotangent`, where parameters stand before it.
     fn input_cotangents(
         &self,
@@ -231,9 +238,8 @@ impl<'n> Linearization<'n> {
         cotangent: &Tensor,
     ) -> Result<Vec<Option<Cotangent>>, Error> {
         let at = self.at(index, node);
-        let inputs = node.inputs.iter().enumerate();
-        let inputs = inputs.map(|(input, &value)| {
-            let wanted = self.network.differentiable(value);
+        let wanted = self.wanted(node).into_iter().enumerate();
+        let inputs = wanted.map(|(input, wanted)| {
             let rule = || node.layer.vjp_input(at, input, cotangent);
             wanted.then(rule).transpose()
         });

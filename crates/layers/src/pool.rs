@@ -72,7 +72,7 @@ impl Layer for MaxPool {
     }
 
     fn vjp_input(&self, at: Point<'_>, _: usize, cotangent: &Tensor) -> Result<Cotangent, Error> {
-        let input = pool::max_scatter(&at.saved[0], cotangent, image(at))?;
+        let input = pool::max_scatter(&at.saved[0], cotangent, image(at), Some(self.0))?;
         Ok(Cotangent::Fresh(input))
     }
 

@@ -182,7 +182,8 @@ impl Layer for Largest {
         let leading = &cotangent.dims()[..2];
         let outputs = self.windows.len();
         let windows = cotangent.reshape((leading[0], leading[1], before, outputs, behind))?;
-        let scattered = pool::max_scatter(&at.saved[0], &windows, (extent, behind))?;
+        let plane = (extent, behind);
+        let scattered = pool::max_scatter(&at.saved[0], &windows, plane, None)?;
         let shape = [leading, &at.input_shapes[0]].concat();
         Ok(Cotangent::Fresh(scattered.reshape(shape)?))
     }

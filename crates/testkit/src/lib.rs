@@ -6,7 +6,8 @@
 //! [`LinearOperator`](flatness_operator::LinearOperator) out; [`check_layer`] holds a layer to its
 //! contract; [`Problem`] is a small network at a point, whose sweeps it writes out as dense
 //! matrices, and [`independent_images`] and [`coupled_images`] are tables of convolutional ones;
-//! [`cuda`] is the device that other paths are compared on, and [`on_ranks`] makes processes of threads.
+//! [`cuda`] is the device that other paths are compared on; [`Recorder`] counts what such a device would be asked for, and
+//! [`as_cpp`] runs its kernels as C++; [`on_ranks`] makes processes of threads.
 //! Everything random is seeded, everything is float64.
 //!
 //! `cargo run --release --example differences`:
@@ -25,11 +26,13 @@ mod dense;
 mod device;
 pub mod finite_difference;
 mod images;
+mod launches;
 mod layer_contract;
 mod network;
 mod problem;
 mod ranks;
 mod samples;
+mod twin;
 
 pub use autograd::{Autograd, Oracle, ResidualAutograd, Statistics};
 pub use close::{assert_close, assert_matrices, assert_small, values};
@@ -39,8 +42,10 @@ pub use flatness_layers::Activation;
 pub use images::{
     Normalization, Residual, coupled_images, independent_images, moved, residual, statistics, vgg,
 };
+pub use launches::{Asked, Recorder, Work};
 pub use layer_contract::{check_layer, check_layer_at, check_rules};
 pub use network::network;
 pub use problem::Problem;
 pub use ranks::on_ranks;
 pub use samples::{dataset, gaussian, gaussian_away_from_zero, labels};
+pub use twin::{as_cpp, compiled_by_nvrtc};

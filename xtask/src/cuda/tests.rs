@@ -98,9 +98,27 @@ fn the_linker_finds_every_library_by_its_plain_name() {
             assert!(links.join(format!("lib{name}.so")).is_file(), "{name}");
         }
     }
-    let expected = ["site/nvidia/cu13/lib", "system", "site/nvidia/cudnn/lib"];
+    let expected = ["site/nvidia/cu13/lib", "site/nvidia/cudnn/lib", "system"];
     assert_eq!(
         toolkit.directories(),
         expected.map(|name| directory.path().join(name))
     );
+}
+
+#[test]
+fn a_folder_is_packed_without_driver_and_gpu_by_the_stub_of_the_toolkit() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut there = files(LOCAL);
+    there.retain(|file| file.starts_with("local"));
+    let places = |there: &[&str]| Places {
+        generation: false,
+        ..machine(directory.path(), there)
+    };
+    let said = format!("{:#}", to_pack(&places(&there)).unwrap_err());
+    assert!(said.contains("no stub of the driver"), "{said}");
+    there.push("local/lib64/stubs/libcuda.so");
+    let toolkit = to_pack(&places(&there)).unwrap();
+    assert_eq!(toolkit.generation, Some(GENERATION));
+    let stub = directory.path().join("local/lib64/stubs/libcuda.so");
+    assert!(toolkit.libraries.contains(&(DRIVER, stub)));
 }

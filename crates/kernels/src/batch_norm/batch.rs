@@ -14,8 +14,9 @@
 use candle_core::{Result, Tensor};
 
 use super::passes::{self, Combination};
-use super::{Point, double, frozen};
+use super::{Point, double, frozen, launched};
 use crate::elementwise::add_in_place;
+use crate::launch::launcher;
 use crate::real::expect_shape;
 
 /// ẏ = γ x̂̇ + γ̇ x̂ + β̇, (B, V, C, H, W). Without `dx` the input has no tangent.
@@ -30,6 +31,9 @@ pub fn tangent(
     };
     let parameters = [("gamma tangents", dgamma), ("beta tangents", dbeta)];
     at.expect(dgamma.dim(0)?, &parameters, &[("input tangents", dx)])?;
+    if let Some(launcher) = launcher(at.x) {
+        return launched::batch_tangent(&*launcher, at, block, [dgamma, dbeta]);
+    }
     let mut combination = projection(at, block)?;
     combination.slope = (combination.slope + double(dgamma)?.broadcast_mul(&double(at.r)?)?)?;
     combination.shift = (combination.shift + double(dbeta)?)?;
@@ -39,7 +43,25 @@ pub fn tangent(
 /// x̄ = γ r (ȳ - mean ȳ - x̂ mean(ȳ x̂)), (B, V, C, H, W), of `cotangent` ȳ (B, V, C, H, W).
 pub fn input_cotangent(at: Point<'_>, cotangent: &Tensor) -> Result<Tensor> {
     at.expect(cotangent.dim(1)?, &[], &[("cotangents", Some(cotangent))])?;
+    if let Some(launcher) = launcher(at.x) {
+        return launched::batch_input_cotangent(&*launcher, at, cotangent);
+    }
     passes::combine(at.normalised(), &projection(at, cotangent)?)
+}
+
+/// x̄, (B, V, C, H, W), with [`frozen::accumulate_cotangent`] besides: a device takes the sums once for both.
+pub fn vjp(
+    at: Point<'_>,
+    cotangent: &Tensor,
+    gamma_sum: &Tensor,
+    beta_sum: &Tensor,
+) -> Result<Tensor> {
+    if let Some(launcher) = launcher(at.x) {
+        at.expect_sums(cotangent, gamma_sum, beta_sum)?;
+        return launched::batch_vjp(&*launcher, at, cotangent, [gamma_sum, beta_sum]);
+    }
+    frozen::accumulate_cotangent(at, cotangent, gamma_sum, beta_sum)?;
+    input_cotangent(at, cotangent)
 }
 
 /// γ r (b - mean b - x̂ mean(b x̂)) of a block b: the Jacobian of γ x̂, which is symmetric.
@@ -82,6 +104,10 @@ pub fn add_second_order(
     let blocks = [("input tangents", dx), ("input sum", input_sum)];
     at.expect(dgamma.dim(0)?, &parameters, &blocks)?;
     expect_shape("cotangent", cotangent, at.x.dims())?;
+    if let Some(launcher) = launcher(at.x) {
+        let sums = (gamma_sum, input_sum);
+        return launched::batch_second_order(&*launcher, at, cotangent, (dx, dgamma), sums);
+    }
     let (r, gamma, dgamma) = (double(at.r)?, double(at.gamma)?, double(dgamma)?);
     let [e, q] = means(at, &r, &cotangent.unsqueeze(1)?)?;
     let (e, q) = (e.squeeze(0)?, q.squeeze(0)?);

@@ -7,7 +7,7 @@ mod plain;
 
 use candle_core::{Result, Tensor};
 
-use crate::real::by_path;
+use crate::real::by_candle_or_cpu;
 
 /// What stands for x̂ in a pass: x - mean, whose r is in the coefficients.
 #[derive(Clone, Copy)]
@@ -30,27 +30,27 @@ pub(super) struct Combination<'a> {
 
 /// Mean and biased variance of every channel, (C).
 pub(super) fn moments(x: &Tensor) -> Result<(Tensor, Tensor)> {
-    by_path!(x, moments(x))
+    by_candle_or_cpu!(x, moments(x))
 }
 
 /// Σ b and Σ b (x - mean), (V, C) each, of a block b (B, V, C, H, W).
 pub(super) fn sums(normalised: Normalised<'_>, block: &Tensor) -> Result<[Tensor; 2]> {
-    by_path!(block, sums(normalised, block))
+    by_candle_or_cpu!(block, sums(normalised, block))
 }
 
 /// Σ ȳ b, (V, C), of ȳ (B, C, H, W) and a block b (B, V, C, H, W).
 pub(super) fn inner(cotangent: &Tensor, block: &Tensor) -> Result<Tensor> {
-    by_path!(block, inner(cotangent, block))
+    by_candle_or_cpu!(block, inner(cotangent, block))
 }
 
 /// scale · b of a block b (B, V, C, H, W) and `scale` (C).
 pub(super) fn scale(block: &Tensor, scale: &Tensor) -> Result<Tensor> {
-    by_path!(block, scale(block, scale))
+    by_candle_or_cpu!(block, scale(block, scale))
 }
 
 /// The combination, (B, V, C, H, W).
 pub(super) fn combine(normalised: Normalised<'_>, combination: &Combination<'_>) -> Result<Tensor> {
-    by_path!(normalised.x, combine(normalised, combination))
+    by_candle_or_cpu!(normalised.x, combine(normalised, combination))
 }
 
 /// sum (B, V, C, H, W) += weight (V, C) · ȳ (B, C, H, W), and a combination where it is given.
@@ -60,5 +60,5 @@ pub(super) fn add(
     weight: &Tensor,
     combination: Option<(Normalised<'_>, &Combination<'_>)>,
 ) -> Result<()> {
-    by_path!(sum, add(sum, cotangent, weight, combination))
+    by_candle_or_cpu!(sum, add(sum, cotangent, weight, combination))
 }

@@ -140,6 +140,7 @@ pub(super) fn max_scatter<T: Real>(
     argmax: &Tensor,
     cotangent: &Tensor,
     (input_height, input_width): (usize, usize),
+    _: Option<Pooling>,
 ) -> Result<Tensor> {
     let (images, vectors, channels, height, width) = cotangent.dims5()?;
     let (windows, area) = (height * width, input_height * input_width);

@@ -60,6 +60,7 @@ pub(super) fn max_scatter(
     argmax: &Tensor,
     cotangent: &Tensor,
     (height, width): (usize, usize),
+    _: Option<Pooling>,
 ) -> Result<Tensor> {
     let (batch, vectors, channels, _, _) = cotangent.dims5()?;
     let flat = (batch, vectors, channels, height * width);

@@ -182,7 +182,8 @@ fn tangents_and_cotangents_of_maxima_equal_loops() {
         for (plane, index, place) in maxima {
             expected[plane * area + place] += y_bar[plane * count + index];
         }
-        let scattered = max_scatter(&argmax, &cotangent, (height, width)).unwrap();
+        let scattered =
+            max_scatter(&argmax, &cotangent, (height, width), Some(case.pooling)).unwrap();
         assert_eq!(scattered.dims5().unwrap(), case.sizes.block());
         assert_close("cotangent", &scattered, &expected, case.tolerance);
     });
@@ -296,10 +297,13 @@ fn planes_that_do_not_fit_are_errors() {
     }
     let y = y.unsqueeze(1).unwrap();
     for input in [(0, 0), (1, 2), (2, 6)] {
-        assert!(max_scatter(&argmax, &y, input).is_err(), "{input:?}");
+        assert!(
+            max_scatter(&argmax, &y, input, Some(pooling)).is_err(),
+            "{input:?}"
+        );
     }
     let integers = argmax.to_dtype(DType::I64).unwrap();
-    assert!(max_scatter(&integers, &y, (4, 6)).is_err());
+    assert!(max_scatter(&integers, &y, (4, 6), Some(pooling)).is_err());
     assert!(global_average(&uniform((2, 3, 0, 4), 1, DType::F64)).is_err());
     let y = uniform((2, 3), 1, DType::F64);
     assert!(global_average_transposed(&y, (0, 4)).is_err());

@@ -2,8 +2,13 @@
 
 mod table;
 
+use std::rc::Rc;
+
 use candle_core::{DType, Device, Result, Tensor};
-use flatness_testkit::{cuda, gaussian, values};
+use flatness_kernels::launch::with_launcher;
+use flatness_kernels::pool::{self, Pooling};
+use flatness_kernels::{Activation, dot};
+use flatness_testkit::{Recorder, as_cpp, compiled_by_nvrtc, cuda, gaussian, values};
 use table::{Kernel, Sizes, kernels};
 
 /// Both number types with what a device's results may differ by from those of the CPU path, whose own
@@ -154,43 +159,144 @@ fn difference(got: &[f64], expected: &[f64], tolerance: f64) -> Option<String> {
     ))
 }
 
+/// Every kernel in every form and number type, with the tolerance: (B, V) one of each, a batch and a block.
+fn cases(kernels: &[Kernel]) -> Vec<(&Kernel, Sizes, DType, f64)> {
+    let mut cases = Vec::new();
+    for (batch, vectors) in [(1, 1), (3, 1), (4, 3)] {
+        for kernel in kernels {
+            for form in Sizes::forms(kernel.name) {
+                let sizes = Sizes {
+                    batch,
+                    vectors,
+                    ..form
+                };
+                let types = NUMBER_TYPES.into_iter();
+                cases.extend(types.map(|(dtype, tolerance)| (kernel, sizes, dtype, tolerance)));
+            }
+        }
+    }
+    cases
+}
+
+/// The results of a kernel on a device.
+fn results(
+    (kernel, sizes, dtype, _): &(&Kernel, Sizes, DType, f64),
+    device: &Device,
+) -> Result<Vec<Vec<f64>>> {
+    let operands = kernel.operands(*sizes).into_iter();
+    let there = operands.map(|operand| operand.to_dtype(*dtype)?.to_device(device));
+    let results = kernel.run(&there.collect::<Result<Vec<_>>>()?, *sizes)?;
+    Ok(results.iter().map(values).collect())
+}
+
+/// Fails with all that differs between results and those of the CPU path: one run tells of every kernel.
+fn assert_of_the_cpu(cases: &[(&Kernel, Sizes, DType, f64)], got: Vec<Result<Vec<Vec<f64>>>>) {
+    let mut differences = Vec::new();
+    for (case, got) in cases.iter().zip(got) {
+        let (kernel, sizes, dtype, tolerance) = case;
+        let expected = results(case, &Device::Cpu).expect("operands that fit");
+        let what = format!("{} {sizes:?} {dtype:?}", kernel.name);
+        match got {
+            Ok(got) if got.len() == expected.len() => {
+                let pairs = got.iter().zip(&expected);
+                let apart = pairs.filter_map(|(a, b)| difference(a, b, *tolerance));
+                differences.extend(apart.map(|apart| format!("{what}: {apart}")));
+            }
+            other => differences.push(format!("{what}: {other:?}")),
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
 #[test]
 fn every_kernel_gives_the_numbers_of_its_cpu_path_on_a_device() {
     let Some(device) = cuda() else {
         return;
     };
-    // One run of the test tells of every kernel.
-    let (kernels, mut differences) = (kernels(), Vec::new());
-    // (B, V): one of each, a batch and a block.
-    for (batch, vectors) in [(1, 1), (3, 1), (4, 3)] {
-        for (kernel, sizes) in kernels.iter().flat_map(|kernel| {
-            let forms = Sizes::forms(kernel.name);
-            forms.into_iter().map(move |form| (kernel, form))
-        }) {
-            let sizes = Sizes {
-                batch,
-                vectors,
-                ..sizes
-            };
-            for (dtype, tolerance) in NUMBER_TYPES {
-                let results = |device: &Device| -> Result<Vec<Vec<f64>>> {
-                    let operands = kernel.operands(sizes).into_iter();
-                    let there = operands.map(|operand| operand.to_dtype(dtype)?.to_device(device));
-                    let results = kernel.run(&there.collect::<Result<Vec<_>>>()?, sizes)?;
-                    Ok(results.iter().map(values).collect())
-                };
-                let expected = results(&Device::Cpu).expect("operands that fit");
-                let what = format!("{} {sizes:?} {dtype:?}", kernel.name);
-                match results(&device) {
-                    Ok(got) if got.len() == expected.len() => {
-                        let pairs = got.iter().zip(&expected);
-                        let apart = pairs.filter_map(|(a, b)| difference(a, b, tolerance));
-                        differences.extend(apart.map(|apart| format!("{what}: {apart}")));
-                    }
-                    other => differences.push(format!("{what}: {other:?}")),
-                }
-            }
-        }
+    let kernels = kernels();
+    let cases = cases(&kernels);
+    let got = cases.iter().map(|case| results(case, &device)).collect();
+    assert_of_the_cpu(&cases, got);
+}
+
+#[test]
+fn every_kernel_gives_the_numbers_of_its_cpu_path_as_cpp() {
+    let kernels = kernels();
+    let cases = cases(&kernels);
+    let all = || {
+        cases
+            .iter()
+            .map(|case| results(case, &Device::Cpu))
+            .collect()
+    };
+    if let Some(got) = as_cpp(all) {
+        assert_of_the_cpu(&cases, got);
     }
-    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+#[test]
+fn ties_and_what_is_not_a_number_are_taken_as_on_the_cpu_as_cpp() {
+    let plane = [1.0, 1.0, f64::NAN, 0.0, 1.0, 0.0, 2.0, f64::NAN];
+    let x = Tensor::new(&plane, &Device::Cpu).unwrap();
+    let results = || {
+        let (y, _) = Activation::Relu.evaluate(&x).unwrap();
+        let window = Pooling {
+            kernel: 2,
+            stride: 2,
+        };
+        let images = x.reshape((1, 1, 2, 4)).unwrap();
+        let (largest, argmax) = pool::max_forward(&images, window).unwrap();
+        // As text, in which what is not a number is itself.
+        format!("{:?}", [y, largest, argmax].map(|tensor| values(&tensor)))
+    };
+    if let Some(got) = as_cpp(results) {
+        assert_eq!(got, results());
+    }
+}
+
+#[test]
+fn long_vectors_are_summed_in_the_order_of_their_pieces_as_cpp() {
+    let [x, y] = [1, 2].map(|seed| gaussian(3 * (1 << 14) + 5, seed));
+    let Some(sum) = as_cpp(|| dot(&x, &y).unwrap()) else {
+        return;
+    };
+    // Pieces one after the other; in each 1024 threads, then pairs.
+    let tree = |mut parts: Vec<f64>| {
+        while parts.len() > 1 {
+            let back = parts.split_off(parts.len() / 2);
+            parts
+                .iter_mut()
+                .zip(back)
+                .for_each(|(part, back)| *part += back);
+        }
+        parts[0]
+    };
+    let threads = |terms: &[f64]| {
+        let mut parts = vec![0.0; 1024];
+        let places = terms.iter().enumerate();
+        places.for_each(|(index, term)| parts[index % 1024] += term);
+        tree(parts)
+    };
+    let terms: Vec<f64> = values(&x)
+        .iter()
+        .zip(values(&y))
+        .map(|(x, y)| x * y)
+        .collect();
+    let pieces = terms.chunks(terms.len().div_ceil(4)).map(threads);
+    let expected = threads(&pieces.collect::<Vec<_>>());
+    assert_eq!(sum.to_bits(), expected.to_bits(), "{sum:e} {expected:e}");
+}
+
+#[test]
+fn every_kernel_is_compiled_for_two_generations_of_cards() {
+    let recorder = Rc::new(Recorder::default());
+    let kernels = kernels();
+    for case in &cases(&kernels) {
+        with_launcher(recorder.clone(), || results(case, &Device::Cpu)).expect("operands that fit");
+    }
+    let sources = recorder.sources();
+    assert!(sources.len() > 100, "{}", sources.len());
+    if let Some(version) = compiled_by_nvrtc(&sources) {
+        eprintln!("{} kernels compiled by {version}", sources.len());
+    }
 }

@@ -9,7 +9,8 @@ use flatness_kernels::batch_norm::{self, Point, batch, frozen};
 use flatness_kernels::conv2d::{self, Window};
 use flatness_kernels::pool::{self, Pooling};
 use flatness_kernels::{
-    Side, add, add_in_place, affine, broadcast, cross_entropy, layer_norm, softmax,
+    Side, add, add_in_place, affine, broadcast, cross_entropy, dot, inner_products, layer_norm,
+    norm, scale_in_place, softmax, subtract_combinations,
 };
 use flatness_testkit::labels;
 
@@ -165,7 +166,15 @@ pub(crate) fn kernels() -> Vec<Kernel> {
         "tanh, curvature" x BIO, primal BIO, dx BVIO; sum BVIO => bent(Tanh, x, primal, dx, sum),
         "softplus, curvature" x BIO, primal BIO, dx BVIO; sum BVIO => bent(Softplus, x, primal, dx, sum),
         "gelu, curvature" x BIO, primal BIO, dx BVIO; sum BVIO => bent(Gelu, x, primal, dx, sum),
+        "activations" x BIO, primal BIO, dx BVIO; sum BVIO => every_activation(x, primal, dx, sum),
         "add" a BVI, b BVI => add(a, b),
+        "scale_in_place" x BVI; sum BVI => {
+            add_in_place(sum, x)?;
+            scale_in_place(sum, -0.7)
+        },
+        "dot" x BIO, y BIO => numbers(&[dot(x, y)?, norm(x)?]),
+        "inner_products" w BI, q OI => numbers(&inner_products(w, q)?),
+        "subtract_combinations" q OI; w BI => subtract_combinations(w, &coefficients(w, q)?, q),
         "add_in_place" addend BVI; sum BVI => add_in_place(sum, addend),
 
         "affine::forward" x BI, w OI, b O => affine::forward(x, linear(w), Some(b)),
@@ -277,23 +286,35 @@ pub(crate) fn kernels() -> Vec<Kernel> {
         "batch_norm::frozen::input_cotangent" r I, g I, block BVIHW => frozen::input_cotangent(r, g, block),
         "batch_norm::frozen::accumulate_cotangent" x BIHW, m I, r I, g I, block BVIHW; gammas VI, betas VI =>
             frozen::accumulate_cotangent(at(x, m, r, g), block, gammas, betas),
-        "batch_norm::frozen::accumulate_second_order" r I, primal BIHW, dx BVIHW; sum VI =>
-            frozen::accumulate_second_order(r, primal, dx, sum),
-        "batch_norm::frozen::add_second_order" r I, primal BIHW, dg VI; sum BVIHW =>
-            frozen::add_second_order(r, primal, dg, sum),
+        "batch_norm::frozen::vjp" x BIHW, m I, r I, g I, block BVIHW; gammas VI, betas VI =>
+            frozen::vjp(at(x, m, r, g), block, gammas, betas),
+        "batch_norm::frozen::add_second_order" r I, primal BIHW, dx BVIHW, dg VI; gammas VI, inputs BVIHW =>
+            frozen::add_second_order(r, primal, Some(dx), dg, gammas, Some(inputs)),
+        "batch_norm::frozen::add_second_order of parameters" r I, primal BIHW, dg VI, gammas VI; inputs BVIHW =>
+            frozen::add_second_order(r, primal, None, dg, gammas, Some(inputs)),
+        "batch_norm::frozen::add_second_order to parameters" r I, primal BIHW, dx BVIHW, dg VI; gammas VI =>
+            frozen::add_second_order(r, primal, Some(dx), dg, gammas, None),
+        "batch_norm::reciprocal_deviation" v I => batch_norm::reciprocal_deviation(&v.sqr()?, 1e-5),
         "batch_norm::batch::tangent" x BIHW, m I, r I, g I, dx BVIHW, dg VI, db VI =>
             batch::tangent(at(x, m, r, g), Some(dx), dg, db),
         "batch_norm::batch::tangent of parameters" x BIHW, m I, r I, g I, dg VI, db VI =>
             batch::tangent(at(x, m, r, g), None, dg, db),
         "batch_norm::batch::input_cotangent" x BIHW, m I, r I, g I, block BVIHW =>
             batch::input_cotangent(at(x, m, r, g), block),
+        "batch_norm::batch::vjp" x BIHW, m I, r I, g I, block BVIHW; gammas VI, betas VI =>
+            batch::vjp(at(x, m, r, g), block, gammas, betas),
+        "batch_norm::batch::add_second_order of parameters" x BIHW, m I, r I, g I, primal BIHW, dg VI, gammas VI; inputs BVIHW =>
+            batch::add_second_order(at(x, m, r, g), primal, None, dg, gammas, Some(inputs)),
         "batch_norm::batch::add_second_order"
             x BIHW, m I, r I, g I, primal BIHW, dx BVIHW, dg VI; gammas VI, inputs BVIHW =>
             batch::add_second_order(at(x, m, r, g), primal, Some(dx), dg, gammas, Some(inputs)),
 
         "pool::max_forward" x BIHW => pool::max_forward(x, s.pooling()).map(|(y, argmax)| vec![y, argmax]),
         "pool::max_gather" x BIMN, dx BVIHW => pool::max_gather(&argmax(x, s)?, dx),
-        "pool::max_scatter" x BIMN, block BVIxy => pool::max_scatter(&argmax(x, s)?, block, s.image),
+        "pool::max_scatter" x BIMN, block BVIxy => {
+            let argmax = argmax(x, s)?;
+            pool::max_scatter(&argmax, block, s.image, Some(s.pooling()))
+        },
         "pool::average" x BVIHW => pool::average(x, s.pooling()),
         "pool::average_transposed" block BVIxy => pool::average_transposed(block, s.image, s.pooling()),
         "pool::global_average" x BVIHW => pool::global_average(x),
@@ -343,6 +364,66 @@ fn bent(
     activation.add_curvature_product(&kept, primal, dx, sum)
 }
 
+/// Those with f'' as text of their own, and each kind of piece; where the logarithm and powers are numbers.
+fn every_activation(x: &Tensor, primal: &Tensor, dx: &Tensor, sum: &Tensor) -> Result<Vec<Tensor>> {
+    use Activation::*;
+    let above = x.sqr()?.affine(1.0, 0.3)?;
+    let (lowest, highest) = (-0.5, f64::INFINITY);
+    let kinds = [
+        Relu,
+        Tanh,
+        Softplus,
+        Sigmoid,
+        Gelu,
+        GeluTanh,
+        Silu,
+        LeakyRelu { slope: 0.1 },
+        Elu { alpha: 0.7 },
+        HardSigmoid {
+            slope: 0.2,
+            shift: 0.4,
+        },
+        HardSwish,
+        Mish,
+        Clip { lowest, highest },
+        Exp,
+        Log,
+        Sqrt,
+        Reciprocal,
+        Power { exponent: 2.5 },
+        Erf,
+        Abs,
+        Linear {
+            scale: 2.0,
+            shift: -1.0,
+        },
+        Sin,
+        Cos,
+    ];
+    let mut results = Vec::new();
+    for activation in kinds {
+        let (y, kept) = activation.evaluate(&above)?;
+        results.extend([y, activation.slope_product(&kept, dx)?]);
+        let (y, kept) = activation.evaluate(x)?;
+        if matches!(activation, Log | Sqrt | Power { .. }) {
+            continue;
+        }
+        results.extend([y, activation.slope_product(&kept, dx)?]);
+        activation.add_curvature_product(&kept, primal, dx, sum)?;
+    }
+    Ok(results)
+}
+
+fn numbers(numbers: &[f64]) -> Result<Vec<Tensor>> {
+    Ok(vec![Tensor::new(numbers, &Device::Cpu)?])
+}
+
+/// As many numbers as there are pairs.
+fn coefficients(rows: &Tensor, vectors: &Tensor) -> Result<Vec<f64>> {
+    let count = rows.dim(0)? * vectors.dim(0)?;
+    Ok((0..count).map(|index| 0.3 * index as f64 - 1.0).collect())
+}
+
 fn argmax(x: &Tensor, sizes: Sizes) -> Result<Tensor> {
     Ok(pool::max_forward(x, sizes.pooling())?.1)
 }
@@ -351,10 +432,13 @@ fn losses(logits: &Tensor) -> Result<Vec<Tensor>> {
     let (examples, classes) = logits.dims2()?;
     let labels = labels(examples, classes as u32, 2).to_device(logits.device())?;
     let evaluation = cross_entropy::evaluate(logits, &labels)?;
+    let factors = logits.narrow(1, 0, 1)?.squeeze(1)?.contiguous()?;
+    let weighted = cross_entropy::evaluate_weighted(logits, &labels, &factors)?;
     let correct = cross_entropy::count_correct(logits, &labels)?;
     let counts = [correct.first, correct.among_five].map(|count| count as f64);
-    let numbers = Tensor::new(&[evaluation.loss_sum, counts[0], counts[1]], &Device::Cpu)?;
+    let sums = [evaluation.loss_sum, weighted.loss_sum];
+    let numbers = Tensor::new(&[sums, counts].concat()[..], &Device::Cpu)?;
     let targets = cross_entropy::one_hot(&labels, classes, logits)?;
     let (p, residual) = (evaluation.probabilities, evaluation.residual);
-    Ok(vec![numbers, p, residual, targets])
+    Ok(vec![numbers, p, residual, weighted.residual, targets])
 }

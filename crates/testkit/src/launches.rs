@@ -1,0 +1,173 @@
+//! What a device would be asked for, counted on tensors of the CPU.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use candle_core::{DType, Result, Tensor};
+use flatness_kernels::launch::{Correlation, Launch, Launcher, Product, Wanted};
+
+/// A launcher that does nothing but write down what it is asked for: its new tensors are zero. Shapes alone decide what
+/// that is.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    asked: RefCell<Asked>,
+    sources: RefCell<BTreeSet<(String, String)>>,
+}
+
+/// What was asked for, in order.
+#[derive(Debug, Default, Clone)]
+pub struct Asked {
+    /// Kernels of our own, products of matrices and passes of convolutions.
+    pub launches: Vec<Work>,
+    /// Times that the host has waited for numbers.
+    pub readings: usize,
+}
+
+/// What a launch has to do.
+#[derive(Debug, Clone)]
+pub struct Work {
+    /// Its name.
+    pub name: String,
+    /// Bytes that it reads and writes, each operand once.
+    bytes: usize,
+    multiply_adds: usize,
+    /// Blocks of threads; none where a library decides.
+    blocks: Option<u32>,
+}
+
+/// Bytes a second that kernels of one pass reach on an H100.
+const BANDWIDTH: f64 = 2.5e12;
+/// Processors of an H100: fewer blocks have their share of the bandwidth.
+const PROCESSORS: f64 = 132.0;
+/// Multiply-adds a second of single precision: three fifths of its peak.
+const MULTIPLY_ADDS: f64 = 20e12;
+/// Seconds that the shortest kernel takes, that the host takes to launch one, and to wait for a number.
+const SHORTEST: f64 = 2.2e-6;
+const LAUNCH: f64 = 7e-6;
+const READING: f64 = 8e-6;
+
+impl Work {
+    /// Seconds on an H100 by the model.
+    fn seconds(&self) -> f64 {
+        let share = self
+            .blocks
+            .map_or(1.0, |blocks| (f64::from(blocks) / PROCESSORS).min(1.0));
+        let memory = self.bytes as f64 / (BANDWIDTH * share);
+        let arithmetic = self.multiply_adds as f64 / MULTIPLY_ADDS;
+        memory.max(arithmetic).max(SHORTEST)
+    }
+}
+
+fn bytes(tensor: &Tensor) -> usize {
+    tensor.elem_count() * tensor.dtype().size_in_bytes()
+}
+
+impl Recorder {
+    /// Since the last time.
+    pub fn take(&self) -> Asked {
+        self.asked.take()
+    }
+
+    /// Name and source of every kernel that was launched, each once.
+    pub fn sources(&self) -> Vec<(String, String)> {
+        self.sources.borrow().iter().cloned().collect()
+    }
+
+    fn add(&self, work: Work) {
+        self.asked.borrow_mut().launches.push(work);
+    }
+}
+
+impl Asked {
+    /// Seconds on an H100 by the model: those of the card, and those of the host, which run side by side.
+    pub fn modelled(&self) -> [f64; 2] {
+        let card = self.launches.iter().map(Work::seconds).sum();
+        let host = self.launches.len() as f64 * LAUNCH + self.readings as f64 * READING;
+        [card, host]
+    }
+}
+
+impl fmt::Display for Asked {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [card, host] = self.modelled().map(|seconds| 1e3 * seconds);
+        let (total, readings) = (self.launches.len(), self.readings);
+        writeln!(
+            formatter,
+            "{total} launches, {readings} readings; modelled {card:.1} ms on the card, {host:.1} ms on the host"
+        )?;
+        let mut kinds: BTreeMap<&str, (usize, f64)> = BTreeMap::new();
+        for work in &self.launches {
+            let (count, seconds) = kinds.entry(&work.name).or_default();
+            *count += 1;
+            *seconds += work.seconds();
+        }
+        for (name, (count, seconds)) in kinds {
+            writeln!(formatter, "{count:6} {name:32} {:8.3} ms", 1e3 * seconds)?;
+        }
+        Ok(())
+    }
+}
+
+impl Launcher for Recorder {
+    fn room(&self, shape: &[usize], dtype: DType, like: &Tensor) -> Result<Tensor> {
+        Tensor::zeros(shape, dtype, like.device())
+    }
+
+    fn launch(&self, launch: &Launch<'_>) -> Result<()> {
+        let tensors = launch.read.iter().chain(launch.written);
+        self.add(Work {
+            name: launch.name.to_owned(),
+            bytes: tensors.map(|tensor| bytes(tensor)).sum(),
+            multiply_adds: 0,
+            blocks: Some(launch.blocks),
+        });
+        let own = (launch.name.to_owned(), launch.source.to_owned());
+        self.sources.borrow_mut().insert(own);
+        Ok(())
+    }
+
+    fn multiply(&self, product: &Product<'_>) -> Result<()> {
+        let Product {
+            sum, left, right, ..
+        } = product;
+        let matrices = [sum, left, right].map(|matrix| matrix.shape.iter().product::<usize>());
+        self.add(Work {
+            name: "matrix product".to_owned(),
+            bytes: matrices.iter().sum::<usize>() * sum.tensor.dtype().size_in_bytes(),
+            multiply_adds: matrices[0] * left.shape[1],
+            blocks: None,
+        });
+        Ok(())
+    }
+
+    fn correlates(&self) -> bool {
+        true
+    }
+
+    fn correlate(&self, correlation: &Correlation<'_>) -> Result<()> {
+        let Correlation { x, weight, y, .. } = correlation;
+        let name = match correlation.wanted {
+            Wanted::Output => "convolution",
+            Wanted::Input => "convolution, input",
+            Wanted::Weight => "convolution, weight",
+        };
+        let count = |shape: &[usize]| shape.iter().product::<usize>();
+        let elements: usize = [x, weight, y]
+            .iter()
+            .map(|images| count(&images.shape))
+            .sum();
+        self.add(Work {
+            name: name.to_owned(),
+            bytes: elements * y.tensor.dtype().size_in_bytes(),
+            multiply_adds: count(&y.shape) * count(&weight.shape[1..]),
+            blocks: None,
+        });
+        Ok(())
+    }
+
+    fn read(&self, tensor: &Tensor) -> Result<Vec<f64>> {
+        self.asked.borrow_mut().readings += 1;
+        tensor.flatten_all()?.to_vec1()
+    }
+}
