@@ -4,10 +4,10 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::available_parallelism;
+use std::thread::{self, available_parallelism};
 
-use anyhow::{Context, Result, bail};
-use flatness_records::{Run, TrainSpec, read_json, write_atomic, write_atomic_by};
+use anyhow::{Context, Result, anyhow, bail};
+use flatness_records::{Record, Run, TrainSpec, read_json, write_atomic, write_atomic_by};
 use flatness_report::{
     Claim, ClaimVerdict, Experiment, Reproduction, Verdict, figures, optimizer_name, report_html,
     results_csv, results_json, results_markdown, terminal_table,
@@ -305,19 +305,13 @@ fn collect(
     grids: Vec<Grid>,
 ) -> Result<Reproduction> {
     let of = grids.iter().map(|grid| grid.runs.len()).sum::<usize>();
-    let record = |run: &Run| {
-        let path = run_directory(out, run).join("record.json");
-        path.exists()
-            .then(|| read_json(&path, "record of a run"))
-            .transpose()
-    };
     let mut experiments = Vec::new();
     for Grid { name, claims, runs } in grids {
-        let records = runs.iter().filter_map(|run| record(run).transpose());
+        let records = records(out, &runs)?;
         experiments.push(Experiment {
             name,
             claims,
-            records: records.collect::<Result<_, _>>()?,
+            records,
         });
     }
     let done = experiments
@@ -337,6 +331,33 @@ fn collect(
         command: command_line(options),
         experiments,
     })
+}
+
+/// The records of those of the `runs` that are done, in their order, read by all cores.
+fn records(out: &Path, runs: &[Run]) -> Result<Vec<Record>> {
+    let record = |run: &Run| {
+        let path = run_directory(out, run).join("record.json");
+        path.exists()
+            .then(|| read_json(&path, "record of a run"))
+            .transpose()
+    };
+    let read = |runs: &[Run]| -> Result<Vec<Record>, flatness_records::Error> {
+        let found = runs.iter().filter_map(|run| record(run).transpose());
+        found.collect()
+    };
+    let cores = available_parallelism().map_or(1, usize::from);
+    let shares = runs.chunks(runs.len().div_ceil(cores).max(1));
+    let read = thread::scope(|scope| {
+        let threads: Vec<_> = shares.map(|share| scope.spawn(|| read(share))).collect();
+        let ends = threads.into_iter().map(|thread| thread.join());
+        ends.collect::<Vec<_>>()
+    });
+    let mut records = Vec::new();
+    for share in read {
+        let share = share.map_err(|_| anyhow!("a thread that reads records has panicked"))?;
+        records.extend(share?);
+    }
+    Ok(records)
 }
 
 /// What makes the same records again, without `--only`.

@@ -4,19 +4,46 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// One answer for each example of a split, in its order: whether the largest logit is that of the label.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hits(pub Vec<bool>);
+pub struct Hits {
+    examples: usize,
+    /// Four answers each, the first in the highest bit; zeros behind the last.
+    digits: Box<str>,
+}
 
-/// Written as `EXAMPLES:DIGITS`, the first example in the highest bit of the first digit.
-impl Serialize for Hits {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+impl Hits {
+    /// Number of examples.
+    #[must_use]
+    pub fn examples(&self) -> usize {
+        self.examples
+    }
+
+    /// The answers in the order of the examples.
+    pub fn iter(&self) -> impl Iterator<Item = bool> {
+        let digits = self.digits.chars().filter_map(|digit| digit.to_digit(16));
+        let answers = digits.flat_map(|digit| [8, 4, 2, 1].map(|bit| digit & bit != 0));
+        answers.take(self.examples)
+    }
+}
+
+impl From<&[bool]> for Hits {
+    fn from(answers: &[bool]) -> Self {
         let digit = |four: &[bool]| {
             let bits = (0..4).fold(0, |bits, place| {
                 2 * bits + u32::from(four.get(place).copied().unwrap_or(false))
             });
             char::from_digit(bits, 16).unwrap_or('0')
         };
-        let digits: String = self.0.chunks(4).map(digit).collect();
-        serializer.collect_str(&format_args!("{}:{digits}", self.0.len()))
+        Self {
+            examples: answers.len(),
+            digits: answers.chunks(4).map(digit).collect(),
+        }
+    }
+}
+
+/// Written as `EXAMPLES:DIGITS`.
+impl Serialize for Hits {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}:{}", self.examples, self.digits))
     }
 }
 
@@ -26,14 +53,11 @@ impl<'de> Deserialize<'de> for Hits {
         let hits = || {
             let (examples, digits) = text.split_once(':')?;
             let examples: usize = examples.parse().ok()?;
-            if digits.len() != examples.div_ceil(4) {
-                return None;
-            }
-            let digits: Option<Vec<u32>> = digits.chars().map(|digit| digit.to_digit(16)).collect();
-            let bits = digits?
-                .into_iter()
-                .flat_map(|digit| [8, 4, 2, 1].map(|bit| digit & bit != 0));
-            Some(Self(bits.take(examples).collect()))
+            let are_digits = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+            (are_digits && digits.len() == examples.div_ceil(4)).then(|| Self {
+                examples,
+                digits: digits.into(),
+            })
         };
         hits().ok_or_else(|| de::Error::custom("hits must be written EXAMPLES:HEXADECIMAL DIGITS"))
     }
@@ -45,10 +69,13 @@ mod tests {
 
     #[test]
     fn hits_are_read_back_as_they_are_written() {
-        let hits = Hits(vec![true, false, false, true, true, false]);
+        let answers = [true, false, false, true, true, false];
+        let hits = Hits::from(&answers[..]);
         let json = serde_json::to_string(&hits).unwrap();
         assert_eq!(json, "\"6:98\"");
-        assert_eq!(serde_json::from_str::<Hits>(&json).unwrap(), hits);
+        let read = serde_json::from_str::<Hits>(&json).unwrap();
+        assert_eq!((read.examples(), &read), (6, &hits));
+        assert_eq!(read.iter().collect::<Vec<_>>(), answers);
         for wrong in ["\"6:9\"", "\"6:9g\"", "\"98\"", "\"x:98\""] {
             assert!(serde_json::from_str::<Hits>(wrong).is_err(), "{wrong}");
         }

@@ -444,13 +444,13 @@ fn test_sampling_error(pairs: &[[&Record; 2]]) -> Option<f64> {
     for pair in pairs {
         let answers = pair.map(|record| {
             let hits = record.test_correct.as_ref();
-            hits.filter(|hits| hits.0.len() == n)
+            hits.filter(|hits| hits.examples() == n)
         });
         let [Some(one), Some(other)] = answers else {
             return independent_error(pairs, n);
         };
         let one_of = |hit: bool| f64::from(u8::from(hit));
-        for (difference, (&one, &other)) in differences.iter_mut().zip(one.0.iter().zip(&other.0)) {
+        for (difference, (one, other)) in differences.iter_mut().zip(one.iter().zip(other.iter())) {
             *difference += (one_of(one) - one_of(other)) / seeds;
         }
     }

@@ -261,7 +261,7 @@ fn work(
         test_correct: average
             .map_or(evaluation, |(_, average)| average)
             .hits
-            .map(Hits),
+            .map(|hits| Hits::from(&hits[..])),
         measurements,
     };
     directory.finish(&record)?;

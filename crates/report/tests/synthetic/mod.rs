@@ -119,7 +119,7 @@ pub(crate) fn path(record: &Record, rows: impl IntoIterator<Item = Value>) -> Re
 
 /// The first `correct` of 1000 test images but those in `wrong`.
 pub(crate) fn answers(mut record: Record, correct: impl Fn(usize) -> bool) -> Record {
-    record.test_correct = Some(Hits((0..1000).map(correct).collect()));
+    record.test_correct = Some(Hits::from(&(0..1000).map(correct).collect::<Vec<_>>()[..]));
     record
 }
 
