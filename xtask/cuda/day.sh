@@ -37,7 +37,7 @@ done
 
 step "weights, data and vectors from PyTorch"
 models="mlp-400:2000 cnn:1000 preresnet-20:256 vgg-16-bn:256 preresnet-164:256"
-[ "$device" = cuda ] || models="mlp-400:500 cnn:100 preresnet-20:16"
+[ "$device" = cuda ] || models="mlp-400:512 cnn:128 preresnet-20:128"
 for model in $models; do
     name=${model%:*}
     (cd "$here/peers" && $python make_fixture.py --model "$name" --n "${model#*:}" \
@@ -48,12 +48,15 @@ product() { # name, then options: one line of JSON
 }
 
 cat > judge.py <<'P'
-"""judge.py TOLERANCE EXPECTED GOT: fails where a number differs by more, relative to the expected one."""
+"""judge.py TOLERANCE EXPECTED GOT: fails where a number differs by more, relative to the expected one. Of v'Hv, whose terms
+cancel, by ten times more, relative to |Hv| too: the CPU's own v'Hv of preresnet-20 in f32 is off by 1.4e-3 |Hv|, for the ReLUs
+that rounding switches."""
 import json, sys
 tolerance, expected, got = float(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
 for key in ("loss", "gradient_norm", "quadratic_form", "product_norm"):
     a, b = expected[key], got[key]
-    if not abs(a - b) <= tolerance * abs(a):
+    scale = 10 * max(abs(a), expected["product_norm"]) if key == "quadratic_form" else abs(a)
+    if not abs(a - b) <= tolerance * scale:
         sys.exit(f"{key} is {b}, expected {a} within {tolerance} of it")
 P
 
@@ -125,13 +128,13 @@ for model in $models; do
     for how in "--vectors 1" "--vectors 1 --retention recompute" "--vectors 8"; do
         # shellcheck disable=SC2086
         line=$(product "$name" --device "$device" --batch 128 --repeat 5 $how)
-        row+=" | $($python -c 'import json, sys; print(f"{1e3 * json.loads(sys.argv[1])["seconds_median"]:.2f}")' "$line")"
+        row+=" | $($python -c 'import json, sys; print(round(1e3 * json.loads(sys.argv[1])["seconds_median"], 2))' "$line")"
     done
     read -r gradient twice form < <($python peer.py "$here/peers" "$device" "$name")
     own=$(product "$name" --device "$device" --batch 128 --repeat 1)
     $python -c 'import json, sys
-a, b = float(sys.argv[1]), json.loads(sys.argv[2])["quadratic_form"]
-sys.exit(not abs(a - b) <= 2e-3 * abs(a))' "$form" "$own" || stop "$name: PyTorch has v'Hv = $form, not $own"
+a, own = float(sys.argv[1]), json.loads(sys.argv[2])
+sys.exit(not abs(a - own["quadratic_form"]) <= 5e-3 * max(abs(a), own["product_norm"]))' "$form" "$own" || stop "$name: PyTorch has v'Hv = $form, not $own"
     echo "$row | $gradient | $twice |" | tee -a "$out/products.md"
 done
 [ "$device" = cuda ] || { step "rehearsed; the rest needs a GPU"; exit 0; }
