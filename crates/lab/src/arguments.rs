@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 
 pub(crate) use data::{CheckOptions, DataCommand, DataOptions, FetchOptions, NormalizationOptions};
 pub(crate) use loss::LossOptions;
-pub(crate) use measuring::{MeasureOptions, ProductOptions};
+pub(crate) use measuring::{MeasureOptions, NameOptions, ProductOptions};
 pub(crate) use training::{
     CompareOptions, LogLevel, OptimizerName, Places, RunOptions, RunsOptions, TrainOptions,
 };

@@ -10,6 +10,7 @@ use flatness_models::checkpoint::{self, Checkpoint};
 use flatness_records::{BatchNorm, Dtype, ModelSpec};
 
 use crate::architecture::{self, Architecture};
+use crate::arguments::NameOptions;
 use crate::loss::ResolvedLoss;
 use crate::setting::Model;
 
@@ -30,18 +31,22 @@ pub(crate) struct Weighted {
 }
 
 impl Stored {
-    /// Reads the file at `path`: of a checkpoint, for the network called `model` or else the one that it names, what lies at
-    /// or under `entry`; in an ONNX file, `constants` are initialisers that are no parameters.
+    /// Reads the file at `path`: a checkpoint, for the network called `model` or else the one that it names, or an ONNX file,
+    /// in which `constants` are initialisers that are no parameters.
     pub(crate) fn read(
         path: &Path,
         model: Option<&str>,
-        entry: Option<&str>,
+        names: &NameOptions,
         constants: &[String],
     ) -> Result<Self> {
         let (path, file) = (path.to_owned(), path.display().to_string());
         if architecture::is_file(&file) {
-            for (given, option) in [(model, "--model"), (entry, "--entry")] {
-                if given.is_some() {
+            for (given, option) in [
+                (model.is_some(), "--model"),
+                (names.entry.is_some(), "--entry"),
+                (!names.rename.is_empty(), "--rename"),
+            ] {
+                if given {
                     bail!(
                         "{option} is for checkpoints; {file} has its network and weights in itself, leave it out"
                     );
@@ -54,8 +59,11 @@ impl Stored {
             });
         }
         let mut checkpoint = checkpoint::read(&path)?;
-        if let Some(entry) = entry {
+        if let Some(entry) = &names.entry {
             checkpoint = checkpoint.entry(entry, &file)?;
+        }
+        for (old, new) in &names.rename {
+            checkpoint = checkpoint.rename(old, new, &file)?;
         }
         let Some(name) = model.or(checkpoint.model()) else {
             bail!("{file} does not name its model; give --model");

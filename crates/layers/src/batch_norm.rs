@@ -198,6 +198,10 @@ impl Layer for BatchNorm {
         SecondOrder::Terms(self)
     }
 
+    fn normalizes(&self) -> bool {
+        true
+    }
+
     fn batch_norm(&self) -> Option<&BatchNorm> {
         Some(self)
     }
@@ -356,6 +360,10 @@ impl Layer for FrozenBatchNorm {
             true => SecondOrder::Terms(self),
             false => SecondOrder::Zero,
         }
+    }
+
+    fn normalizes(&self) -> bool {
+        true
     }
 }
 

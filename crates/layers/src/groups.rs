@@ -193,6 +193,10 @@ macro_rules! by_groups {
             fn second_order(&self) -> $crate::SecondOrder<'_> {
                 $crate::SecondOrder::Terms(self)
             }
+
+            fn normalizes(&self) -> bool {
+                true
+            }
         }
 
         impl $crate::SecondOrderRule for $layer {

@@ -178,6 +178,12 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
         Homogeneity::Unknown
     }
 
+    /// Whether it normalises its input, so that its parameters are a scale and a shift of what is normalised; not unless
+    /// said otherwise.
+    fn normalizes(&self) -> bool {
+        false
+    }
+
     /// The layer as batch-norm with batch statistics, the one that couples the examples of a batch;
     /// none unless said otherwise.
     fn batch_norm(&self) -> Option<&BatchNorm> {

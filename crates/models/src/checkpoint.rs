@@ -12,7 +12,7 @@ mod safetensor;
 mod walk;
 mod weights;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -157,15 +157,68 @@ impl Checkpoint {
             behind.is_some_and(|behind| behind.is_empty() || behind.starts_with(['/', '.']))
         };
         if !self.entries.iter().any(|entry| is_under(&entry.name)) {
-            let names: Vec<&str> = self.entries.iter().map(|entry| &*entry.name).collect();
             return Err(Error::Entry {
                 origin: origin.to_owned(),
                 got: entry.to_owned(),
-                known: listed(&names),
+                known: self.known(),
             });
         }
         self.entries.retain(|entry| is_under(&entry.name));
         Ok(self)
+    }
+
+    /// With other names: of the keys behind the last `/` that are like `old`, where one `*` stands for any characters, those
+    /// become `new`, with what the star stood for in the place of its own.
+    ///
+    /// # Errors
+    /// [`Error::Entry`] where no name is like `old`, [`Error::Renamed`] for patterns that do not fit each other and for a name
+    /// that there is already.
+    pub fn rename(mut self, old: &str, new: &str, origin: &str) -> Result<Self, Error> {
+        let refused = |reason: String| Error::Renamed {
+            origin: origin.to_owned(),
+            rule: format!("{old}={new}"),
+            reason,
+        };
+        let stars = [old, new].map(|pattern| pattern.matches('*').count());
+        if stars[0] != stars[1] || stars[0] > 1 {
+            let reason = "both sides need one `*`, or none";
+            return Err(refused(reason.to_owned()));
+        }
+        let renamed = |name: &str| {
+            let (path, key) = name.split_at(name.rfind('/').map_or(0, |slash| slash + 1));
+            let key = match old.split_once('*') {
+                None => (key == old).then(|| new.to_owned()),
+                Some((head, tail)) => {
+                    let star = key.strip_prefix(head)?.strip_suffix(tail)?;
+                    Some(new.replacen('*', star, 1))
+                }
+            };
+            key.map(|key| format!("{path}{key}"))
+        };
+        let mut names: HashSet<String> = self.entries.iter().map(|one| one.name.clone()).collect();
+        let mut found = false;
+        for entry in &mut self.entries {
+            if let Some(name) = renamed(&entry.name) {
+                if name != entry.name && !names.insert(name.clone()) {
+                    return Err(refused(format!("there is a {name} already")));
+                }
+                (entry.name, found) = (name, true);
+            }
+        }
+        if found {
+            return Ok(self);
+        }
+        Err(Error::Entry {
+            origin: origin.to_owned(),
+            got: old.to_owned(),
+            known: self.known(),
+        })
+    }
+
+    /// The names of its tensors, for an error.
+    fn known(&self) -> String {
+        let names: Vec<&str> = self.entries.iter().map(|entry| &*entry.name).collect();
+        listed(&names)
     }
 
     /// Where the weights of `network` are, and what else the file holds; none where they are not behind

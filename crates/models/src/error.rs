@@ -73,6 +73,16 @@ pub enum Error {
         /// Names there are; of many the first.
         known: String,
     },
+    /// Names that cannot be changed as asked.
+    #[error("cannot rename {rule} in {origin}: {reason}")]
+    Renamed {
+        /// File or other origin of the tensors.
+        origin: String,
+        /// What was asked for.
+        rule: String,
+        /// Why not.
+        reason: String,
+    },
     /// Several sets of weights that fit.
     #[error(
         "{origin} has {count} sets of weights that fit and differ: {names}; choose one with --entry"

@@ -118,7 +118,7 @@ impl Decay {
 pub enum DecayExclusion {
     /// Those whose names end in `.bias`.
     Biases,
-    /// Those of batch-norm.
+    /// Those of layers that normalise: of batches, layers or groups.
     Normalization,
 }
 

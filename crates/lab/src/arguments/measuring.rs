@@ -12,6 +12,29 @@ use flatness_records::{
 use super::{Computing, LossOptions, NormalizationOptions, Output, named, number_type, subset};
 use crate::source;
 
+/// Which of the tensors of a file are whose.
+#[derive(Debug, Args)]
+pub(crate) struct NameOptions {
+    /// Take the weights at or under this key of the checkpoint, `state_dict_ema` for one [default: the only ones that
+    /// fit the network]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) entry: Option<String>,
+    /// Read names of the checkpoint that are like OLD as NEW, where one `*` stands for any characters, such as
+    /// `head.*=fc.*`; rules follow one another
+    #[arg(long, value_name = "OLD=NEW,...", value_delimiter = ',', value_parser = rule)]
+    pub(crate) rename: Vec<(String, String)>,
+    /// Of an ONNX file, take these initialisers as constants and not as parameters: buffers of a floating type, which the file
+    /// cannot tell apart
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) constants: Vec<String>,
+}
+
+/// An old name and a new one.
+fn rule(text: &str) -> Result<(String, String), &'static str> {
+    let (old, new) = text.split_once('=').ok_or("it must be OLD=NEW")?;
+    Ok((old.to_owned(), new.to_owned()))
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = format!(
     "What can be measured: {}.\n\
@@ -22,14 +45,8 @@ pub(crate) struct MeasureOptions {
     /// directory of a run or of a checkpoint; or an .onnx file, which has its network in itself
     #[arg(value_name = "CHECKPOINT")]
     pub(crate) checkpoint: PathBuf,
-    /// Take the weights at or under this key of the checkpoint, `state_dict_ema` for one [default: the only ones that
-    /// fit the network]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) entry: Option<String>,
-    /// Of an ONNX file, take these initialisers as constants and not as parameters: buffers of a floating type, which the file
-    /// cannot tell apart
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    pub(crate) constants: Vec<String>,
+    #[command(flatten)]
+    pub(crate) names: NameOptions,
     /// Take nothing from the record of a run beside the checkpoint
     #[arg(long)]
     pub(crate) ignore_run: bool,
@@ -279,13 +296,8 @@ pub(crate) struct ProductOptions {
     /// Parameters, a .safetensors or .pth file with PyTorch's names, or an .onnx file, which has its network in itself
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: PathBuf,
-    /// Take the weights at or under this key of the file [default: the only ones that fit the network]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) entry: Option<String>,
-    /// Of an ONNX file, take these initialisers as constants and not as parameters: buffers of a floating type, which the file
-    /// cannot tell apart
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    pub(crate) constants: Vec<String>,
+    #[command(flatten)]
+    pub(crate) names: NameOptions,
     /// Inputs, labels and vector, a safetensors file
     #[arg(long, value_name = "FILE")]
     pub(crate) data: PathBuf,

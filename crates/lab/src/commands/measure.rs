@@ -79,6 +79,16 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
         }
         _ => None,
     };
+    let classes = examples.classes();
+    let guessed =
+        accuracy.filter(|&accuracy| is_chance(accuracy, classes, found.measured.examples));
+    if let Some(accuracy) = guessed {
+        progress.say(&format!(
+            "warning: an accuracy of {:.2} % is no better than chance; were the weights trained with another normalisation \
+             (--mean, --deviation), or on other data?",
+            100.0 * accuracy
+        ));
+    }
     let record = model.record(request.batch_norm);
     let mut report = Report {
         model: &record,
@@ -107,6 +117,13 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
         progress.say(file);
     }
     Ok(found.remove_journals()?)
+}
+
+/// Whether `accuracy` over so many examples is what guessing would have, within three standard errors.
+fn is_chance(accuracy: f64, classes: usize, examples: usize) -> bool {
+    let chance = 1.0 / classes as f64;
+    let error = (chance * (1.0 - chance) / examples as f64).sqrt();
+    accuracy <= chance + 3.0 * error
 }
 
 /// Refuses options that contradict themselves, before anything is read.

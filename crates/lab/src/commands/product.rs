@@ -59,8 +59,8 @@ pub(crate) fn product(options: &ProductOptions) -> Result<()> {
         memory_budget: Some(0),
     };
     let machine = Machine::new(&computing, None)?;
-    let (model, entry) = (options.model.as_deref(), options.entry.as_deref());
-    let stored = Stored::read(&options.weights, model, entry, &options.constants)?;
+    let (model, names) = (options.model.as_deref(), &options.names);
+    let stored = Stored::read(&options.weights, model, names, &names.constants)?;
     let tensors = candle_core::safetensors::load(&options.data, &Device::Cpu)
         .with_context(|| format!("cannot read the data {}", options.data.display()))?;
     let architecture = &stored.architecture;

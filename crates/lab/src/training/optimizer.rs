@@ -1,10 +1,11 @@
 //! The optimiser and the schedule of a spec.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use anyhow::Result;
 use candle_core::Tensor;
-use flatness_layers::{Network, ParamLayout};
+use flatness_layers::Network;
 use flatness_optim::{Adam, MomentSettings, Momentum, Optimizer, Schedule, Sgd};
 use flatness_records::{Decay, DecayExclusion, MomentSpec, OptimizerSpec, ScheduleSpec, TrainSpec};
 
@@ -66,32 +67,21 @@ fn settings(moments: MomentSpec) -> MomentSettings {
 
 /// Ranges of θ without decay, ascending.
 fn excluded(network: &Network, exclusions: &[DecayExclusion]) -> Vec<Range<usize>> {
-    let norms = normalizing(network.buffers());
-    let excludes = |name: &str| {
+    let norms = network.steps().filter(|step| step.layer.normalizes());
+    let of_norms: HashSet<usize> = norms
+        .flat_map(|step| step.parameters.iter().copied())
+        .collect();
+    let excludes = |(index, name): (usize, &str)| {
         exclusions.iter().any(|exclusion| match exclusion {
             DecayExclusion::Biases => name.rsplit('.').next() == Some("bias"),
-            DecayExclusion::Normalization => {
-                norms.contains(&name.rsplit_once('.').map_or("", |(layer, _)| layer))
-            }
+            DecayExclusion::Normalization => of_norms.contains(&index),
         })
     };
-    let mut ranges = Vec::new();
-    let mut start = 0;
-    for parameter in network.layout().parameters() {
-        let end = start + parameter.len();
-        if excludes(&parameter.name) {
-            ranges.push(start..end);
-        }
-        start = end;
-    }
-    ranges
-}
-
-/// Names of the layers that have running statistics: those of batch-norm.
-fn normalizing(buffers: &ParamLayout) -> Vec<&str> {
-    let names = buffers.parameters().iter();
-    let layers = names.filter_map(|buffer| buffer.name.rsplit_once('.'));
-    layers.map(|(layer, _)| layer).collect()
+    let names = network.layout().parameters().iter();
+    let names = names.map(|parameter| parameter.name.as_str()).enumerate();
+    let ranges = names.zip(network.layout().ranges());
+    let ranges = ranges.filter(|(parameter, _)| excludes(*parameter));
+    ranges.map(|(_, range)| range).collect()
 }
 
 /// Learning rate in the epoch after `epoch`.
@@ -142,10 +132,34 @@ pub(crate) fn dose(train: &TrainSpec, steps_per_epoch: u64, steps: u64) -> Resul
 
 #[cfg(test)]
 mod tests {
+    use flatness_layers::{Affine, BatchNorm, Flatten, Graph, GroupNorm, LayerNorm};
     use flatness_models::Architecture;
     use flatness_records::{DecayExclusion, TrainSpec};
 
     use super::{dose, excluded, rate};
+
+    #[test]
+    fn every_kind_of_normalisation_is_excluded() {
+        let mut graph = Graph::new(&[4, 3, 3]);
+        let input = graph.input();
+        let first = graph
+            .layer("first", BatchNorm::new(4), input)
+            .expect("it fits");
+        let second = graph
+            .layer("second", GroupNorm::new(2, 4), first)
+            .expect("it fits");
+        let third = graph
+            .layer("third", LayerNorm::new(&[4, 3, 3]), second)
+            .expect("it fits");
+        let flat = graph.layer("flat", Flatten, third).expect("it fits");
+        let last = graph
+            .layer("last", Affine::new(36, 2), flat)
+            .expect("it fits");
+        let network = graph.finish(last).expect("a network");
+        let ranges = excluded(&network, &[DecayExclusion::Normalization]);
+        let elements: Vec<usize> = ranges.into_iter().flatten().collect();
+        assert_eq!(elements, (0..8 + 8 + 72).collect::<Vec<_>>());
+    }
 
     #[test]
     fn excluded_ranges_are_those_of_the_names() {

@@ -1,5 +1,6 @@
 //! What is printed for people: every name, every stop, every column.
 
+use crate::common::{ended, program};
 use crate::program::{Place, number, quantity};
 
 /// Each name of `--what` with the beginnings of its lines in the table: numbers, or a section of their own.
@@ -151,4 +152,27 @@ fn a_diagonal_says_where_its_largest_entry_is_and_how_accurate_all_of_it() {
     let table = place.table(&line);
     let said = format!("; as accurate as asked; relative error {relative:.2e}");
     assert!(row(&table, "diagonal_norm").ends_with(&said), "{table}");
+}
+
+#[test]
+fn an_accuracy_that_is_chance_is_warned_of() {
+    let place = Place::new("mlp");
+    let run = |options: &str| {
+        let mut command = program();
+        command.arg("measure").arg(place.checkpoint());
+        let line = format!("--what norms --examples 200 {options}");
+        ended(
+            command
+                .args(line.split_whitespace())
+                .spawn()
+                .expect("the binary starts"),
+        )
+    };
+    let (code, _, error) = run("");
+    assert_eq!(code, 0, "{error}");
+    assert!(
+        error.contains("is no better than chance; were the weights trained"),
+        "{error}"
+    );
+    assert_eq!(run("--quiet").2, "");
 }

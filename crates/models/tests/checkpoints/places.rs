@@ -189,6 +189,46 @@ fn of_several_that_differ_one_has_to_be_chosen() {
     assert!(message(&stored(&beside)).contains("2 sets of weights"));
 }
 
+#[test]
+fn names_are_read_as_others() {
+    let head = dict(&[
+        ("head.weight", tensor("v", 0, &[3, 6])),
+        ("head.bias", tensor("v", 18, &[3])),
+    ]);
+    let bytes = stored(&dict(&[("model", head)]));
+    let rename = |old: &str, new: &str| {
+        let checkpoint = checkpoint::decode(&bytes, "memory")?.rename(old, new, "memory")?;
+        Ok::<_, Error>(values(&checkpoint.parameters(&network(), "memory")?))
+    };
+    assert_eq!(rename("head.*", "fc.*").unwrap(), counted(0));
+    let one = checkpoint::decode(&bytes, "memory").unwrap();
+    let one = one.rename("head.weight", "fc.weight", "memory").unwrap();
+    let both = one.rename("*d.bias", "f*.bias", "memory").unwrap();
+    let both = both.rename("fhea.bias", "fc.bias", "memory").unwrap();
+    let both = values(&both.parameters(&network(), "memory").unwrap());
+    assert_eq!(both, counted(0));
+    for (old, new, expected) in [
+        (
+            "tail.*",
+            "fc.*",
+            "memory has no entry `tail.*`; its tensors are model/head.weight",
+        ),
+        (
+            "head.*",
+            "fc",
+            "cannot rename head.*=fc in memory: both sides need one `*`",
+        ),
+        (
+            "head.bias",
+            "head.weight",
+            "there is a model/head.weight already",
+        ),
+    ] {
+        let message = rename(old, new).unwrap_err().to_string();
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
 /// The averages of the paper's software: one vector in the order of `parameters()`.
 #[test]
 fn a_flat_mean_is_read_where_it_is_chosen() {

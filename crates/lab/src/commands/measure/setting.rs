@@ -30,12 +30,12 @@ pub(super) struct Setting {
 impl Setting {
     pub(super) fn of(options: &MeasureOptions, origin: &Origin, request: &Request) -> Result<Self> {
         let spec = origin.spec();
-        let (model, entry) = (options.model.as_deref(), options.entry.as_deref());
-        let constants = match options.constants.as_slice() {
+        let (model, names) = (options.model.as_deref(), &options.names);
+        let constants = match names.constants.as_slice() {
             [] => spec.map_or(&[][..], |spec| &spec.model.constants),
             given => given,
         };
-        let stored = Stored::read(&origin.checkpoint, model, entry, constants)?;
+        let stored = Stored::read(&origin.checkpoint, model, names, constants)?;
         let architecture = &stored.architecture;
         origin.hold_network(architecture.file())?;
         let data = options.data.spec(spec.map(|spec| &spec.data))?;
