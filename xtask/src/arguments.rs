@@ -88,11 +88,11 @@ pub(crate) struct ReproduceOptions {
     /// Run nothing; prepare a Slurm job array, and say the two commands that submit it and its report
     #[arg(long, conflicts_with_all = ["dry_run", "report_only", "status", "jobs"])]
     pub(crate) slurm: bool,
-    #[command(flatten)]
-    pub(crate) resources: Resources,
     /// Exit with code 1 when a claim that was tried does not hold
     #[arg(long)]
     pub(crate) strict: bool,
+    #[command(flatten)]
+    pub(crate) resources: Resources,
 }
 
 #[derive(Debug, Args)]
