@@ -8,6 +8,7 @@ use candle_core::Tensor;
 use flatness_kernels::batch_norm::{self, batch, frozen};
 
 use crate::expect::{expect_float, expect_number_type};
+use crate::layer::one_by_one;
 use crate::{
     Cotangent, Error, Initializer, Layer, Parameter, Point, SecondOrder, SecondOrderRule, Tangent,
 };
@@ -179,19 +180,13 @@ impl Layer for BatchNorm {
         sums: &[Tensor],
         wanted: &[bool],
     ) -> Result<Vec<Option<Cotangent>>, Error> {
-        match (wanted, sums) {
-            ([true], [gamma, beta]) => {
-                let [x, mean, r] = saved(at)?;
-                let at = point(x, mean, r, &at.parameters[0]);
-                let input = batch::vjp(at, cotangent, gamma, beta)?;
-                Ok(vec![Some(Cotangent::Fresh(input))])
-            }
-            ([true], _) => Ok(vec![Some(self.vjp_input(at, 0, cotangent)?)]),
-            _ => {
-                self.vjp_parameters(at, cotangent, sums)?;
-                Ok(vec![None])
-            }
-        }
+        let ([true], [gamma, beta]) = (wanted, sums) else {
+            return one_by_one(self, at, cotangent, sums, wanted);
+        };
+        let [x, mean, r] = saved(at)?;
+        let at = point(x, mean, r, &at.parameters[0]);
+        let input = batch::vjp(at, cotangent, gamma, beta)?;
+        Ok(vec![Some(Cotangent::Fresh(input))])
     }
 
     fn second_order(&self) -> SecondOrder<'_> {
@@ -341,18 +336,12 @@ impl Layer for FrozenBatchNorm {
         sums: &[Tensor],
         wanted: &[bool],
     ) -> Result<Vec<Option<Cotangent>>, Error> {
-        match (wanted, sums) {
-            ([true], [gamma, beta]) => {
-                let at = self.point(&at.saved[0], &at.parameters[0]);
-                let input = frozen::vjp(at, cotangent, gamma, beta)?;
-                Ok(vec![Some(Cotangent::Fresh(input))])
-            }
-            ([true], _) => Ok(vec![Some(self.vjp_input(at, 0, cotangent)?)]),
-            _ => {
-                self.vjp_parameters(at, cotangent, sums)?;
-                Ok(vec![None])
-            }
-        }
+        let ([true], [gamma, beta]) = (wanted, sums) else {
+            return one_by_one(self, at, cotangent, sums, wanted);
+        };
+        let at = self.point(&at.saved[0], &at.parameters[0]);
+        let input = frozen::vjp(at, cotangent, gamma, beta)?;
+        Ok(vec![Some(Cotangent::Fresh(input))])
     }
 
     fn second_order(&self) -> SecondOrder<'_> {

@@ -161,13 +161,7 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
         sums: &[Tensor],
         wanted: &[bool],
     ) -> Result<Vec<Option<Cotangent>>, Error> {
-        self.vjp_parameters(at, cotangent, sums)?;
-        let inputs = wanted.iter().enumerate();
-        let inputs = inputs.map(|(input, &wanted)| {
-            let rule = || self.vjp_input(at, input, cotangent);
-            wanted.then(rule).transpose()
-        });
-        inputs.collect()
+        one_by_one(self, at, cotangent, sums, wanted)
     }
 
     /// The second derivative. Required, so that forgetting it cannot mean zero.
@@ -194,6 +188,23 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
     fn dropout(&self) -> Option<&Dropout> {
         None
     }
+}
+
+/// [`Layer::vjp`] by the rules for the parameters and for each input.
+pub(crate) fn one_by_one<L: Layer + ?Sized>(
+    layer: &L,
+    at: Point<'_>,
+    cotangent: &Tensor,
+    sums: &[Tensor],
+    wanted: &[bool],
+) -> Result<Vec<Option<Cotangent>>, Error> {
+    layer.vjp_parameters(at, cotangent, sums)?;
+    let inputs = wanted.iter().enumerate();
+    let inputs = inputs.map(|(input, &wanted)| {
+        let rule = || layer.vjp_input(at, input, cotangent);
+        wanted.then(rule).transpose()
+    });
+    inputs.collect()
 }
 
 /// The shape of the only input.

@@ -10,5 +10,6 @@ mod non_finite;
 mod operators;
 mod owned;
 mod peers;
+mod ranks;
 mod sampling;
 mod setup;
