@@ -20,4 +20,4 @@ mod pickle;
 
 pub use archive::{Archive, Member};
 pub use error::Error;
-pub use pickle::{Id, Instance, Object, Pickle};
+pub use pickle::{Id, Instance, Object, Pickle, PickledArray};

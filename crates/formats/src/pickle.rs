@@ -54,6 +54,19 @@ pub struct Instance {
     pub state: Option<Id>,
 }
 
+/// An array of NumPy, as a pickle describes it: it may have another number of bytes than its shape says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PickledArray<'p> {
+    /// Kind and size of an element as NumPy writes them, such as `f4` and `i8`.
+    pub elements: &'p str,
+    /// Extents.
+    pub shape: Vec<usize>,
+    /// Whether the first index is the one that changes from element to element, instead of the last.
+    pub is_column_major: bool,
+    /// The object that has its bytes, which several arrays may share.
+    pub bytes: Id,
+}
+
 /// The objects of a pickle.
 #[derive(Debug)]
 pub struct Pickle {
@@ -122,26 +135,48 @@ impl Pickle {
         }
     }
 
-    /// Shape and elements of a NumPy array of bytes, in row-major order.
+    /// What a call would give.
     #[must_use]
-    pub fn array(&self, id: Id) -> Option<(Vec<usize>, Cow<'_, [u8]>)> {
-        let made = |id: Id| match self.get(id) {
+    pub fn instance(&self, id: Id) -> Option<&Instance> {
+        match self.get(id) {
             Object::Instance(made) => Some(made),
             _ => None,
+        }
+    }
+
+    /// A NumPy array of little-endian numbers.
+    #[must_use]
+    pub fn array(&self, id: Id) -> Option<PickledArray<'_>> {
+        let made = self.instance(id)?;
+        let (shape, dtype, is_column_major, bytes) = match self.global(made.callable)? {
+            ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => {
+                let &[_, shape, dtype, order, bytes] = self.elements(made.state?)? else {
+                    return None;
+                };
+                (shape, dtype, self.size(order)? == 1, bytes)
+            }
+            // From protocol 5 on.
+            ("numpy.core.numeric" | "numpy._core.numeric", "_frombuffer") => {
+                let &[bytes, dtype, shape, order] = self.elements(made.arguments)? else {
+                    return None;
+                };
+                (shape, dtype, self.text(order)? == "F", bytes)
+            }
+            _ => return None,
         };
-        let made_array = made(id)?;
-        let (module, name) = self.global(made_array.callable)?;
-        let is_array = module.ends_with("core.multiarray") && name == "_reconstruct";
-        let &[_, shape, dtype, is_fortran, elements] = self.elements(made_array.state?)? else {
-            return None;
-        };
-        let &[kind, ..] = self.elements(made(dtype)?.arguments)? else {
-            return None;
-        };
-        let is_plain = is_array && *self.bytes(kind)? == *b"u1" && self.size(is_fortran) == Some(0);
+        let dtype = self.instance(dtype)?;
+        let elements = self.text(*self.elements(dtype.arguments)?.first()?)?;
+        // Its state is a version, the order of the bytes, and more.
+        let order = dtype.state.and_then(|state| self.elements(state)?.get(1));
+        let is_big_endian = order.is_some_and(|&order| self.text(order) == Some(">"));
         let shape = self.elements(shape)?.iter().map(|&size| self.size(size));
-        let shape = shape.collect::<Option<Vec<usize>>>()?;
-        is_plain.then_some((shape, self.bytes(elements)?))
+        let array = PickledArray {
+            elements,
+            shape: shape.collect::<Option<Vec<usize>>>()?,
+            is_column_major,
+            bytes,
+        };
+        (!is_big_endian).then_some(array)
     }
 
     /// A size or an offset.

@@ -1,6 +1,6 @@
 //! Every opcode of `pickletools`, in programs by hand, and what the objects then are.
 
-use flatness_formats::{Id, Object, Pickle};
+use flatness_formats::{Id, Object, Pickle, PickledArray};
 
 /// The object in one line: tuples in (), lists in [], dicts in {}, what is kept elsewhere behind @.
 fn line(pickle: &Pickle, id: Id) -> String {
@@ -118,7 +118,7 @@ fn every_opcode_makes_what_python_makes() {
 
 /// The same bytes as Python 2 keeps them, and Python 3 in protocols 2 and 3.
 #[test]
-fn bytes_and_arrays_of_bytes_come_back() {
+fn bytes_and_arrays_come_back() {
     for bytes in [
         &b"U\x02\xe9a"[..],
         b"c_codecs\nencode\nX\x03\0\0\0\xc3\xa9aX\x06\0\0\0latin1\x86R",
@@ -126,23 +126,47 @@ fn bytes_and_arrays_of_bytes_come_back() {
     ] {
         let (pickle, _) = Pickle::parse(&[bytes, b"."].concat()).unwrap();
         assert_eq!(*pickle.bytes(pickle.root()).unwrap(), *b"\xe9a");
-        let array = |order: &[u8], kind: &[u8]| {
-            let dtype = [&b"cnumpy\ndtype\nX\x02\0\0\0"[..], kind, b"K\0K\x01\x87R"].concat();
-            let state = [b"(K\x01K\x01K\x02\x86", &dtype[..], order, bytes, b"t"].concat();
-            let program = [
-                b"cnumpy.core.multiarray\n_reconstruct\n)R",
-                &state[..],
-                b"b.",
-            ]
-            .concat();
-            let (pickle, _) = Pickle::parse(&program).unwrap();
-            pickle
-                .array(pickle.root())
-                .map(|(shape, elements)| (shape, elements.into_owned()))
-        };
-        assert_eq!(array(b"\x89", b"u1"), Some((vec![1, 2], b"\xe9a".to_vec())));
-        assert_eq!(array(b"\x88", b"u1"), None);
-        assert_eq!(array(b"\x89", b"f4"), None);
+        // The bytes are one number of two, in both forms that NumPy writes.
+        for (order, is_column_major) in [(0u8, false), (1, true)] {
+            for endian in [b'<', b'>', b'|'] {
+                let dtype = [
+                    &b"cnumpy\ndtype\nX\x02\0\0\0i2K\0K\x01\x87R(K\x03U\x01"[..],
+                    &[endian],
+                    b"tb",
+                ]
+                .concat();
+                let flag = [b'\x89' - order];
+                let reconstructed = [
+                    b"cnumpy._core.multiarray\n_reconstruct\n)R(K\x01K\x01K\x01\x86",
+                    &dtype[..],
+                    &flag,
+                    bytes,
+                    b"tb.",
+                ];
+                let letter = [b"CF"[usize::from(order)]];
+                let buffered = [
+                    b"cnumpy.core.numeric\n_frombuffer\n(",
+                    bytes,
+                    &dtype[..],
+                    b"K\x01K\x01\x86U\x01",
+                    &[&letter[..], b"tR."].concat(),
+                ];
+                for program in [reconstructed.concat(), buffered.concat()] {
+                    let (pickle, _) = Pickle::parse(&program).unwrap();
+                    let array = pickle.array(pickle.root());
+                    assert_eq!(array.is_some(), endian != b'>');
+                    let Some(array) = array else { continue };
+                    let expected = PickledArray {
+                        elements: "i2",
+                        shape: vec![1, 1],
+                        is_column_major,
+                        bytes: array.bytes,
+                    };
+                    assert_eq!(array, expected);
+                    assert_eq!(*pickle.bytes(array.bytes).unwrap(), *b"\xe9a");
+                }
+            }
+        }
     }
 }
 

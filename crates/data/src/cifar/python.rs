@@ -105,10 +105,13 @@ fn records(pickle: &Pickle, keys: &[&str]) -> Option<Vec<u8>> {
         labels.collect::<Option<Vec<u8>>>()
     });
     let labels = labels.collect::<Option<Vec<_>>>()?;
-    let (shape, pixels) = pickle.array(value(pickle, "data")?)?;
-    let (images, rest) = pixels.as_chunks::<PIXELS>();
+    let pixels = pickle.array(value(pickle, "data")?)?;
+    let bytes = pickle.bytes(pixels.bytes)?;
+    let (images, rest) = bytes.as_chunks::<PIXELS>();
+    let are_bytes = pixels.elements == "u1" && !pixels.is_column_major;
+    let is_whole = pixels.shape == [images.len(), PIXELS] && rest.is_empty();
     let is_of_all = |labels: &Vec<u8>| labels.len() == images.len();
-    if shape != [images.len(), PIXELS] || !rest.is_empty() || !labels.iter().all(is_of_all) {
+    if !are_bytes || !is_whole || !labels.iter().all(is_of_all) {
         return None;
     }
     let mut records = Vec::with_capacity(images.len() * (labels.len() + PIXELS));

@@ -18,8 +18,8 @@ use super::entry::{Entry, Storage, View, row_major};
 /// End of the name of the list of weights of a program.
 const WEIGHTS: &str = "weights_config.json";
 
-/// Number types of NumPy: name, and bytes of an element.
-const OF_NUMPY: [(&str, &str, usize); 8] = [
+/// Number types of NumPy: its name and ours, and bytes of an element.
+pub(super) const OF_NUMPY: [(&str, &str, usize); 8] = [
     ("f2", "f16", 2),
     ("f4", "f32", 4),
     ("f8", "f64", 8),

@@ -36,6 +36,11 @@ pub(super) enum View {
         /// As many as axes.
         strides: Vec<usize>,
     },
+    /// The tensor is in the file's own program, with these elements.
+    Held {
+        elements: Arc<[u8]>,
+        strides: Vec<usize>,
+    },
     /// What is not read, as a predicate: "is quantised".
     Refused(&'static str),
 }
@@ -53,13 +58,14 @@ impl Entry {
         }
     }
 
-    /// The elements as a tensor of its number type; `storage` is the content of its storage. Says what is
-    /// wrong as a predicate.
+    /// The elements as a tensor of its number type; `storage` is the content of its storage, if it has one. Says
+    /// what is wrong as a predicate.
     pub(super) fn tensor(&self, storage: &[u8]) -> Result<Tensor, String> {
-        let (offset, strides) = match &self.view {
+        let (storage, offset, strides) = match &self.view {
             View::Strided {
                 offset, strides, ..
-            } => (offset, strides),
+            } => (storage, *offset, strides),
+            View::Held { elements, strides } => (&**elements, 0, strides),
             View::Refused(reason) => return Err((*reason).to_owned()),
         };
         let dtype = self.number().ok_or("is of no floating-point type")?;
@@ -69,7 +75,7 @@ impl Entry {
             .copied()
             .zip(strides.iter().copied())
             .collect();
-        let elements = gather(storage, dtype.size_in_bytes(), *offset, &axes);
+        let elements = gather(storage, dtype.size_in_bytes(), offset, &axes);
         let elements = elements.ok_or("is larger than its storage")?;
         let tensor = Tensor::from_raw_buffer(&elements, dtype, &self.shape, &Device::Cpu);
         tensor.map_err(|error| error.to_string())

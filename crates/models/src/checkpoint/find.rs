@@ -139,7 +139,7 @@ impl<'e> Names<'e> {
         let behind = self.entries.iter().filter(|entry| {
             let behind = entry.name.strip_prefix(prefix);
             let own = behind.is_some_and(|name| !name.contains('/') && !names.contains(name));
-            let is_scalar = entry.shape.is_empty() && matches!(entry.view, View::Strided { .. });
+            let is_scalar = entry.shape.is_empty() && !matches!(entry.view, View::Refused(_));
             own && !is_scalar && !elsewhere(&entry.name) && !counts_batches(&entry.name)
         });
         let mut unexpected: Vec<String> = behind.map(|entry| entry.name.clone()).collect();

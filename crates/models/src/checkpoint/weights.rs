@@ -113,7 +113,7 @@ impl Checkpoint {
                 self.mismatch(network, prefix, origin)
             })?;
             let content: &[u8] = match &entry.view {
-                View::Refused(_) => &[],
+                View::Held { .. } | View::Refused(_) => &[],
                 View::Strided { storage: id, .. } => {
                     if let Vacant(vacant) = contents.entry(*id) {
                         let Storage { file, member } = &self.storages[*id];

@@ -6,8 +6,8 @@ use flatness_testkit::{gaussian, values};
 
 use crate::network;
 use crate::torch::{
-    Packing, call, counted, described, dict, legacy, list, message, prefixed, read, saved,
-    storages, stored, tensor, tuple,
+    Packing, call, counted, described, dict, int, legacy, list, message, prefixed, read, saved,
+    storages, stored, tensor, text, tuple,
 };
 
 #[test]
@@ -102,6 +102,63 @@ fn what_stands_for_other_values_is_refused_by_name() {
             ("fc.bias", tensor("b", 0, &[3])),
         ]));
         assert_eq!(read(&bytes).unwrap(), counted(0));
+    }
+}
+
+#[test]
+fn tensors_saved_as_arrays_are_read() {
+    let elements: Vec<u8> = (0..18)
+        .flat_map(|index| (f32::from(index as u8) / 8.0).to_le_bytes())
+        .collect();
+    let bytes = |elements: &[u8]| {
+        let length = (elements.len() as u32).to_le_bytes();
+        [b"B", &length[..], elements].concat()
+    };
+    let dtype = |kind: &str| {
+        let made = call(
+            "numpy",
+            "dtype",
+            &[text(kind), b"\x89".to_vec(), b"\x88".to_vec()],
+        );
+        [made, tuple(&[int(3), text("<")]), b"b".to_vec()].concat()
+    };
+    let array = |kind: &str, elements: &[u8], order: &[u8]| {
+        let made = call("numpy._core.multiarray", "_reconstruct", &[]);
+        let shape = tuple(&[int(3), int(6)]);
+        let state = tuple(&[int(1), shape, dtype(kind), order.to_vec(), bytes(elements)]);
+        [made, state, b"b".to_vec()].concat()
+    };
+    let read = |array: Vec<u8>| {
+        let name = "_rebuild_device_tensor_from_numpy";
+        let arguments = [
+            array,
+            b"ctorch\nfloat32\n".to_vec(),
+            text("xla:0"),
+            b"\x89".to_vec(),
+        ];
+        read(&stored(&dict(&[
+            ("fc.weight", call("torch._utils", name, &arguments)),
+            ("fc.bias", tensor("b", 0, &[3])),
+        ])))
+    };
+    assert_eq!(read(array("f4", &elements, b"\x89")).unwrap(), counted(0));
+    let columns = read(array("f4", &elements, b"\x88")).unwrap();
+    assert_eq!(columns[..3], [0.0, 0.375, 0.75]);
+    for (array, reason) in [
+        (
+            array("f4", &elements[1..], b"\x89"),
+            "memory: its tensor fc.weight is larger than its storage",
+        ),
+        (
+            array("O8", &elements, b"\x89"),
+            "memory does not fit the network: 1 not to be read: fc.weight is an array of a kind that is not read",
+        ),
+        (
+            array("i4", &elements, b"\x89"),
+            "memory does not fit the network: 1 of no floating-point type: fc.weight i32",
+        ),
+    ] {
+        assert_eq!(read(array).unwrap_err().to_string(), reason);
     }
 }
 
