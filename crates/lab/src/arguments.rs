@@ -70,8 +70,8 @@ pub(crate) struct Computing {
     /// Worker threads [default: all cores; on CUDA one]; the bits of a result depend on their number
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) threads: Option<u16>,
-    /// Memory for activations kept between products, in MiB; beyond it they are computed anew [default: 512; on
-    /// CUDA a quarter of what is free]
+    /// Memory for activations kept between products, in MiB; beyond it they are computed anew [default: a
+    /// quarter of the machine's for all of its cores, 512 at least; on CUDA a quarter of what is free]
     #[arg(long, value_name = "MIB")]
     pub(crate) memory_budget: Option<u64>,
 }

@@ -80,6 +80,15 @@ pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
+/// Number of cores of this machine, which other processes may use.
+pub(crate) fn processors() -> u64 {
+    let information = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let all = information
+        .lines()
+        .filter(|line| line.starts_with("processor"));
+    (all.count() as u64).max(cores() as u64)
+}
+
 /// The platform's cache directory for this program.
 pub(crate) fn cache_directory() -> Option<PathBuf> {
     directories::ProjectDirs::from("", "", "flatness")

@@ -37,19 +37,31 @@ const SHARE: u64 = 2;
 /// What vectors take where the system does not say how much memory there is.
 const UNKNOWN: u64 = 4 << 30;
 
-/// The share of a device's memory that kept activations take where the user does not say. With the vectors' it leaves a
-/// quarter to the sweep at work.
-const DEVICE_SHARE: u64 = 4;
+/// The share of the memory that kept activations take where the user does not say. With the vectors' it leaves a quarter
+/// to the sweep at work.
+const ACTIVATIONS_SHARE: u64 = 4;
 
-/// What kept activations take of a host's memory where the user does not say, in MiB.
+/// The least that kept activations may take of a host's memory where the user does not say, in MiB.
 const ACTIVATIONS: u64 = 512;
 
 /// Bytes for kept activations and for vectors: what is said in MiB, else shares of what is free on the `device`, or of the
-/// memory of the `host` where there is no other device.
-fn budgets(said: [Option<u64>; 2], device: Option<u64>, host: Option<u64>) -> (u64, u64) {
+/// memory of the `host` where there is no other device. Of a host, activations take as much as this process has of its
+/// cores, `used` of `cores`: others may be at work on the rest.
+fn budgets(
+    said: [Option<u64>; 2],
+    device: Option<u64>,
+    host: Option<u64>,
+    (used, cores): (u64, u64),
+) -> (u64, u64) {
     let bytes = |mebibytes: u64| mebibytes.saturating_mul(1 << 20);
     let [activations, vectors] = said.map(|said| said.map(bytes));
-    let share = device.map_or(bytes(ACTIVATIONS), |free| free / DEVICE_SHARE);
+    let share = match device {
+        Some(free) => free / ACTIVATIONS_SHARE,
+        None => {
+            let share = host.unwrap_or(0) / ACTIVATIONS_SHARE / cores * used.min(cores);
+            share.max(bytes(ACTIVATIONS))
+        }
+    };
     let half = device.or(host).map_or(UNKNOWN, |there| there / SHARE);
     (activations.unwrap_or(share), vectors.unwrap_or(half))
 }
@@ -58,11 +70,15 @@ impl Machine {
     /// As `computing` says, with so many MiB for vectors, or a share of what there is.
     pub(crate) fn new(computing: &Computing, vector_memory: Option<u64>) -> Result<Self> {
         let device = device::open(&computing.device)?;
-        let host = environment::memory().map(|memory| memory / ranks::neighbours() as u64);
+        let workers = workers(computing.threads, &device)?;
+        let neighbours = ranks::neighbours();
+        let host = environment::memory().map(|memory| memory / neighbours as u64);
         let free = free_memory(&device)?;
-        let (activations, vectors) = budgets([computing.memory_budget, vector_memory], free, host);
+        let used = (workers.threads() * neighbours) as u64;
+        let said = [computing.memory_budget, vector_memory];
+        let (activations, vectors) = budgets(said, free, host, (used, environment::processors()));
         Ok(Self {
-            workers: workers(computing.threads, &device)?,
+            workers,
             device,
             activations: usize::try_from(activations).unwrap_or(usize::MAX),
             vectors,
@@ -261,12 +277,18 @@ mod tests {
     fn budgets_are_what_is_said_and_shares_of_the_device_that_computes() {
         const MIB: u64 = 1 << 20;
         let (free, host) = (Some(80 << 30), Some(16 << 30));
-        assert_eq!(budgets([None; 2], free, host), (20 << 30, 40 << 30));
-        assert_eq!(budgets([None; 2], None, host), (ACTIVATIONS * MIB, 8 << 30));
-        assert_eq!(budgets([None; 2], None, None), (ACTIVATIONS * MIB, UNKNOWN));
-        assert_eq!(budgets([Some(0), Some(3)], free, host), (0, 3 * MIB));
+        let all = (8, 8);
+        assert_eq!(budgets([None; 2], free, host, all), (20 << 30, 40 << 30));
+        assert_eq!(budgets([None; 2], None, host, all), (4 << 30, 8 << 30));
+        // Two of eight cores, more threads than cores, and a part that is less than the least.
+        assert_eq!(budgets([None; 2], None, host, (2, 8)), (1 << 30, 8 << 30));
+        assert_eq!(budgets([None; 2], None, host, (9, 8)), (4 << 30, 8 << 30));
+        let least = ACTIVATIONS * MIB;
+        assert_eq!(budgets([None; 2], None, host, (1, 64)), (least, 8 << 30));
+        assert_eq!(budgets([None; 2], None, None, all), (least, UNKNOWN));
+        assert_eq!(budgets([Some(0), Some(3)], free, host, all), (0, 3 * MIB));
         assert_eq!(
-            budgets([Some(5), Some(u64::MAX)], None, None),
+            budgets([Some(5), Some(u64::MAX)], None, None, all),
             (5 * MIB, u64::MAX)
         );
     }
