@@ -47,6 +47,7 @@ mod device;
 mod dot;
 mod elementwise;
 mod function;
+pub mod images;
 pub mod launch;
 pub mod layer_norm;
 mod lines;
