@@ -167,12 +167,10 @@ where
         }}
         const double *row = table + piece * {row};
         if (i < row[0] || i >= row[1]) continue;
-        const double "
+        "
         ));
-        let constants = CONSTANTS[..K].iter().enumerate();
-        let constants = constants.map(|(index, name)| format!("{name} = row[{}]", index + 2));
-        find.push_str(&constants.collect::<Vec<_>>().join(", "));
-        find.push_str(";\n        ");
+        let constants = CONSTANTS[..K].iter().zip(2..);
+        find.extend(constants.map(|(name, place)| format!("const double {name} = row[{place}]; ")));
     }
     let text = Text::new("");
     let number = |name: &str| text.then(&format!("T({name})"));

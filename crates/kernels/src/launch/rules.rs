@@ -345,7 +345,7 @@ pub(crate) fn sums(
     sums_and_map(launcher, source, extents, operands, (terms, ""))
 }
 
-/// The same, with the statements `each` for every index on the way.
+/// The same, with the statements `each` for every index on the way, before its terms.
 pub(crate) fn sums_and_map(
     launcher: &dyn Launcher,
     source: Source<'_>,
@@ -381,10 +381,11 @@ pub(crate) fn sums_and_map(
     for operand in indexed.into_iter().chain(shared.copied()) {
         text.push_str(&operand.element("")?);
     }
+    let _ = write!(text, "\n        {each}");
     for (term, formula) in terms.iter().enumerate() {
         let _ = write!(text, "\n        sum{term} += {formula};");
     }
-    let _ = write!(text, "\n        {each}\n    }}\n   ");
+    text.push_str("\n    }\n   ");
     for term in 0..terms.len() {
         let _ = write!(text, " part[{term}][thread] = sum{term};");
     }

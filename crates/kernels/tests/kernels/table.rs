@@ -9,9 +9,9 @@ use flatness_kernels::batch_norm::{self, Point, batch, frozen};
 use flatness_kernels::conv2d::{self, Window};
 use flatness_kernels::pool::{self, Pooling};
 use flatness_kernels::{
-    Elementwise, Number, Side, add, add_in_place, affine, broadcast, cross_entropy, dot, images,
-    inner_products, layer_norm, norm, scale_in_place, softmax, subtract_combinations,
-    update_elements,
+    Elementwise, Number, Side, Totals, add, add_in_place, affine, broadcast, cross_entropy, dot,
+    images, inner_products, layer_norm, losses, norm, scale_in_place, softmax,
+    subtract_combinations, update_elements,
 };
 use flatness_testkit::labels;
 
@@ -278,7 +278,11 @@ pub(crate) fn kernels() -> Vec<Kernel> {
         "conv2d::add_second_order" primal BOpq, dw VOIkl; sum BVIhw =>
             conv2d::add_second_order(primal, dw, sum, s.window()),
 
-        "batch_norm::moments" x BIHW => batch_norm::moments(x).map(|of| vec![of.mean, of.variance]),
+        "batch_norm::moments" x BIHW; mean I, variance I => {
+            let of = batch_norm::moments(x, 1e-5)?;
+            batch_norm::add_statistics([mean, variance], [&of.mean, &of.variance], 7, 0.3)?;
+            Ok(vec![of.mean, of.variance, of.r])
+        },
         "batch_norm::forward" x BIHW, m I, r I, g I, b I => batch_norm::forward(at(x, m, r, g), b),
         "batch_norm::frozen::tangent" x BIHW, m I, r I, g I, dx BVIHW, dg VI, db VI =>
             frozen::tangent(at(x, m, r, g), Some(dx), dg, db),
@@ -324,7 +328,7 @@ pub(crate) fn kernels() -> Vec<Kernel> {
         "images::gather" x BIHW => images_of(x),
         "update_elements" y BI; x BI, z BI => updated(y, x, z),
 
-        "cross_entropy::evaluate" logits BO => losses(logits),
+        "cross_entropy::evaluate" logits BO => every_loss(logits),
         "cross_entropy::hessian_product" p BO, block BVO => cross_entropy::hessian_product(p, block),
     }
 }
@@ -483,17 +487,28 @@ fn updated(y: &Tensor, x: &Tensor, z: &Tensor) -> Result<()> {
     update_elements([x, z], [y], &pieces)
 }
 
-fn losses(logits: &Tensor) -> Result<Vec<Tensor>> {
+fn every_loss(logits: &Tensor) -> Result<Vec<Tensor>> {
     let (examples, classes) = logits.dims2()?;
     let labels = labels(examples, classes as u32, 2).to_device(logits.device())?;
     let evaluation = cross_entropy::evaluate(logits, &labels)?;
     let factors = logits.narrow(1, 0, 1)?.squeeze(1)?.contiguous()?;
     let weighted = cross_entropy::evaluate_weighted(logits, &labels, &factors)?;
     let correct = cross_entropy::count_correct(logits, &labels)?;
-    let counts = [correct.first, correct.among_five].map(|count| count as f64);
-    let sums = [evaluation.loss_sum, weighted.loss_sum];
-    let numbers = Tensor::new(&[sums, counts].concat()[..], &Device::Cpu)?;
+    let numbers = [&evaluation.loss_sum, &weighted.loss_sum, &correct];
+    let numbers = Tensor::new(Totals::read(&numbers)?.concat(), &Device::Cpu)?;
     let targets = cross_entropy::one_hot(&labels, classes, logits)?;
     let (p, residual) = (evaluation.probabilities, evaluation.residual);
-    Ok(vec![numbers, p, residual, weighted.residual, targets])
+    let mut results = vec![numbers, p, residual, weighted.residual, targets];
+    let values = losses::Labels::Values(logits.sqr()?);
+    for labels in [losses::Labels::Classes(labels), values] {
+        for evaluate in [losses::squared_error, losses::binary_cross_entropy] {
+            let of = evaluate(logits, &labels)?;
+            results.push(Tensor::new(
+                Totals::read(&[&of.loss_sum])?.concat(),
+                &Device::Cpu,
+            )?);
+            results.extend([Some(of.gradient), of.curvature].into_iter().flatten());
+        }
+    }
+    Ok(results)
 }
