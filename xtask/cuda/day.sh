@@ -137,14 +137,15 @@ a, own = float(sys.argv[1]), json.loads(sys.argv[2])
 sys.exit(not abs(a - own["quadratic_form"]) <= 5e-3 * max(abs(a), own["product_norm"]))' "$form" "$own" || stop "$name: PyTorch has v'Hv = $form, not $own"
     echo "$row | $gradient | $twice |" | tee -a "$out/products.md"
 done
-[ "$device" = cuda ] || { step "rehearsed; the rest needs a GPU"; exit 0; }
 
-step "epochs of 2,560 pretended CIFAR-100 images"
-$python - <<'P'
-import os, numpy
+images=2560 networks="vgg-16-bn preresnet-164"
+[ "$device" = cuda ] || { images=256 networks=preresnet-20; }
+step "epochs of $images pretended CIFAR-100 images"
+$python - $images <<'P'
+import os, sys, numpy
 os.makedirs("cifar", exist_ok=True)
 random = numpy.random.default_rng(0)
-for name, count in (("train.bin", 2560), ("test.bin", 200)):
+for name, count in (("train.bin", int(sys.argv[1])), ("test.bin", 200)):
     rows = random.integers(0, 256, (count, 3074), dtype=numpy.uint8)
     rows[:, 1] = numpy.arange(count) % 100
     rows[:, 0] = rows[:, 1] // 5
@@ -152,10 +153,23 @@ for name, count in (("train.bin", 2560), ("test.bin", 200)):
 for name, count in (("fine", 100), ("coarse", 20)):
     open(f"cifar/{name}_label_names.txt", "w").write("".join(f"{name}{i}\n" for i in range(count)))
 P
-for name in vgg-16-bn preresnet-164; do
-    timeout 60 ./flatness train --model $name --data-set cifar-100 --data cifar --epochs 2 --device cuda --runs runs --log-level error
-    echo "$name: $(tail -n 1 runs/*/metrics.jsonl | tail -n 1)" | tee -a "$out/epochs.md"
+{
+    echo "| images per second | float32 | TF32 |"
+    echo "|---|---|---|"
+} > "$out/epochs.md"
+for name in $networks; do
+    row="| $name"
+    for math in "" --tf32; do
+        if [ "$device$math" = cpu--tf32 ]; then row+=" | -"; continue; fi
+        runs=runs-$name$math
+        # shellcheck disable=SC2086
+        timeout 60 ./flatness train --model "$name" --data-set cifar-100 --data cifar --augmentation --epochs 2 --device "$device" $math --runs "$runs" \
+            --log-level error --quiet
+        row+=" | $(tail -n 1 "$runs"/*/metrics.jsonl | $python -c 'import json, sys; print(round(json.load(sys.stdin)["examples_per_second"]))')"
+    done
+    echo "$row |" | tee -a "$out/epochs.md"
 done
+[ "$device" = cuda ] || { step "rehearsed; the rest needs a GPU"; exit 0; }
 
 step "where the time of a product goes, and memory"
 if command -v ncu > /dev/null; then

@@ -12,7 +12,7 @@ const EDGES: &str = "
 operator   <-
 kernels    <-
 formats    <-
-data       <- formats
+data       <- formats kernels
 optim      <- kernels
 records    <-
 fixtures   <-

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use candle_core::{DType, Tensor};
 use flatness_data::Batch;
-use flatness_kernels::dot;
+use flatness_kernels::{dot, takes_cpu_path};
 use flatness_layers::{CurvedLinearization, Linearization, Workers};
 
 use crate::mean_loss::Selection;
@@ -212,7 +212,7 @@ impl Chunks<'_> {
 /// on the device; the elements themselves are asked only when it is not, since it may overflow.
 pub(crate) fn is_finite(tensor: &Tensor) -> Result<bool, Error> {
     let double = |tensor: &Tensor| tensor.to_dtype(DType::F64);
-    let sum = if tensor.device().is_cpu() {
+    let sum = if takes_cpu_path(tensor.device()) {
         double(&tensor.sum_all()?)?.to_scalar::<f64>()?
     } else {
         // candle's sum keeps all but one part of a GPU waiting.

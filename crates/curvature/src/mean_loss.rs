@@ -8,7 +8,8 @@ mod statistics;
 
 use candle_core::{DType, Device, Tensor};
 use flatness_data::{Batch, Examples};
-use flatness_layers::{Correct, Loss, Network, Workers, count_correct};
+use flatness_kernels::takes_cpu_path;
+use flatness_layers::{Loss, Network, Workers, count_correct};
 use flatness_operator::check_like;
 
 use crate::{Curvature, Error, Retention};
@@ -102,7 +103,7 @@ impl<'a> MeanLoss<'a> {
                 got: settings.dtype.as_str(),
             });
         }
-        if !settings.device.is_cpu() {
+        if !takes_cpu_path(&settings.device) {
             let coupled = network.couples_examples();
             let examples = if coupled { settings.batch_size } else { 1 };
             chunks::check_elements(examples, network.largest_tensor())?;
@@ -208,18 +209,18 @@ impl<'a> MeanLoss<'a> {
         let shares = self.shares(chunks.len(), |share| {
             let sums = self.zeros(1)?;
             let mut tally = Tally::default();
-            let mut statistics = self.zero_statistics()?;
+            let statistics = self.zero_statistics()?;
             for chunk in &chunks[share] {
                 let Batch { inputs, labels } = self.batch(examples, chunk)?;
                 let seed = dropout_seed.filter(|_| self.network.has_dropout());
                 let thinned = seed.map(|seed| self.network.thin(seed, chunk.start));
                 let thinned = thinned.transpose()?;
                 let network = thinned.as_ref().unwrap_or(self.network);
-                let mut correct = Correct::default();
+                let mut correct = None;
                 let see = |logits: &Tensor| {
                     // An epoch reports the accuracy of its steps; nobody else asks.
                     if dropout_seed.is_some() && self.data.is_classified() {
-                        correct = count_correct(logits, &labels)?;
+                        correct = Some(count_correct(logits, &labels)?);
                     }
                     Ok::<_, flatness_layers::Error>(())
                 };
@@ -232,12 +233,13 @@ impl<'a> MeanLoss<'a> {
                     see,
                 )?;
                 point.add_gradient(sums.pieces())?;
-                tally = tally.with(point.loss(), correct);
+                tally.add(point.loss(), correct);
                 if dropout_seed.is_some() {
-                    statistics = self.add_statistics(&statistics, &point, chunk.len(), count)?;
+                    let weight = chunk.len() as f64 / count as f64;
+                    point.add_batch_statistics(&statistics, weight)?;
                 }
             }
-            Ok::<_, Error>((tally, sums, statistics))
+            Ok::<_, Error>((tally.read()?, sums, statistics))
         })?;
         Ok(TrainingGradient {
             evaluation: self.mean_tally(shares.iter().map(|share| share.0), count)?,

@@ -12,8 +12,6 @@
 //! Seed, epoch and number of the example determine its crop and flip: they are the first three words of
 //! block `example` of ChaCha8 seeded with `seed` on stream `epoch`. Neither batches nor threads matter.
 
-use std::ops::Range;
-
 use candle_core::{DType, Device};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -46,15 +44,8 @@ pub struct Augmentation {
     pub pad: usize,
 }
 
-/// What happens to one image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Variation {
-    /// First row of the crop in the padded image, in 0 … 2p.
-    row: usize,
-    /// First column of the crop in the padded image, in 0 … 2p.
-    column: usize,
-    mirrored: bool,
-}
+/// What happens to one image: first row and column of the crop in the padded image, in 0 … 2p, and 1 where it is mirrored.
+pub(crate) type Variation = [u32; 3];
 
 /// The images of a data set as one epoch sees them.
 #[derive(Debug, Clone)]
@@ -82,61 +73,20 @@ impl Augmented {
         })
     }
 
-    /// Writes the image of example `index`, `image` (C, H, W), as it is in this epoch.
-    pub(crate) fn vary(&self, index: usize, image: &[u8], varied: &mut [u8]) {
-        let [_, height, width] = self.dataset.example_shape();
-        let pad = self.augmentation.pad;
-        let Variation {
-            row,
-            column,
-            mirrored,
-        } = self.variation(index);
-        let (rows, columns) = (kept(row, pad, height), kept(column, pad, width));
-        let plane = height * width;
-        varied.fill(0);
-        for (image, varied) in image
-            .chunks_exact(plane)
-            .zip(varied.chunks_exact_mut(plane))
-        {
-            for target in rows.clone() {
-                let source = &image[(target + row - pad) * width + column + columns.start - pad..];
-                let source = &source[..columns.len()];
-                let target = &mut varied[target * width..][..width];
-                if mirrored {
-                    let mirror = &mut target[width - columns.end..width - columns.start];
-                    let pixels = mirror.iter_mut().rev().zip(source);
-                    pixels.for_each(|(pixel, &byte)| *pixel = byte);
-                } else {
-                    target[columns.clone()].copy_from_slice(source);
-                }
-            }
-        }
-    }
-
-    fn variation(&self, index: usize) -> Variation {
+    fn variation(&self, index: u32) -> Variation {
         let Augmentation { seed, flip, pad } = self.augmentation;
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
         generator.set_stream(self.epoch);
-        generator.set_word_pos(BLOCK_WORDS * index as u128);
+        generator.set_word_pos(BLOCK_WORDS * u128::from(index));
         // ⌊u (2p + 1) / 2³²⌋; the bias is below 2⁻²⁰ for images of up to 2¹¹ pixels a side.
         let mut shift = || {
             let scaled = u128::from(generator.next_u32()) * (2 * pad as u128 + 1);
-            (scaled >> 32) as usize
+            (scaled >> 32) as u32
         };
         let (row, column) = (shift(), shift());
         let mirrored = generator.next_u32() >> 31 == 1;
-        Variation {
-            row,
-            column,
-            mirrored: flip == Flip::Half && mirrored,
-        }
+        [row, column, u32::from(flip == Flip::Half && mirrored)]
     }
-}
-
-/// Positions of a crop that starts at `start` of the padded side, of `len` positions, that lie in the
-/// image.
-fn kept(start: usize, pad: usize, len: usize) -> Range<usize> {
-    pad.saturating_sub(start)..len.min(len + pad - start)
 }
 
 impl Examples for Augmented {
@@ -161,6 +111,8 @@ impl Examples for Augmented {
     }
 
     fn gather(&self, indices: &[u32], dtype: DType, device: &Device) -> Result<Batch> {
-        self.dataset.normalised(indices, Some(self), dtype, device)
+        let variation = |index| self.variation(index);
+        let pad = self.augmentation.pad;
+        (self.dataset).normalised(indices, (pad, variation), dtype, device)
     }
 }

@@ -2,15 +2,17 @@
 //! `scale = 1 / (255 deviation)` and `offset = −mean / deviation`, in the arithmetic of the batch's dtype
 //! (float16 and bfloat16: computed in float32, then rounded).
 //!
-//! One pass over the bytes writes the floats; on an accelerator the batch is made on the CPU and moved.
+//! One pass over the bytes writes the floats. The images of a CUDA device are sent there once, and batches made of them where
+//! they are; for other devices a batch is made on the CPU and moved.
 
-use std::ops::{Add, Mul, Range};
+use std::ops::Range;
 
-use candle_core::{DType, Device, Tensor, WithDType};
+use candle_core::{DType, Device, Tensor};
+use flatness_kernels::images;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-use crate::augmentation::Augmented;
+use crate::augmentation::Variation;
 use crate::dataset::Dataset;
 use crate::error::Result;
 use crate::examples::{Examples, check_indices};
@@ -39,68 +41,44 @@ impl Dataset {
     /// # Errors
     /// When there are no indices, one is not below N, or the dtype is not a float.
     pub fn gather(&self, indices: &[u32], dtype: DType, device: &Device) -> Result<Batch> {
-        self.normalised(indices, None, dtype, device)
+        self.normalised(indices, (0, |_| Variation::default()), dtype, device)
     }
 
-    /// [`Dataset::gather`] of the images as they are in an epoch, if one is given.
+    /// [`Dataset::gather`] of the images cut and mirrored as `variation` says of an index, with `pad` black pixels around them.
     pub(crate) fn normalised(
         &self,
         indices: &[u32],
-        epoch: Option<&Augmented>,
+        (pad, variation): (usize, impl Fn(u32) -> Variation),
         dtype: DType,
         device: &Device,
     ) -> Result<Batch> {
         check_indices(self.name(), self.len(), indices)?;
-        let [channels, height, width] = self.example_shape();
-        let shape = (indices.len(), channels, height, width);
-        let images = match dtype {
-            DType::F64 => Tensor::from_vec(self.floats::<f64>(indices, epoch)?, shape, device)?,
-            DType::F32 | DType::F16 | DType::BF16 => {
-                let floats = self.floats::<f32>(indices, epoch)?;
-                let images = Tensor::from_vec(floats, shape, &Device::Cpu)?;
-                images.to_dtype(dtype)?.to_device(device)?
-            }
+        let arithmetic = match dtype {
+            DType::F64 => DType::F64,
+            DType::F32 | DType::F16 | DType::BF16 => DType::F32,
             _ => {
                 let expected = "f32, f64, f16 or bf16".to_owned();
                 return Err(self.field("dtype of a batch", expected, dtype.as_str()));
             }
         };
-        let labels: Vec<u32> = self.with_labels(|labels| {
+        let variations: Vec<Variation> = indices.iter().map(|&index| variation(index)).collect();
+        let mut numbers = indices.to_vec();
+        for number in 0..images::PLACE - 1 {
+            numbers.extend(variations.iter().map(|variation| variation[number]));
+        }
+        self.with_labels(|labels| {
             let own = indices.iter().map(|&index| labels[index as usize]);
-            own.map(u32::from).collect()
+            numbers.extend(own.map(u32::from));
         })?;
+        // Places and labels go to the device at once.
+        let [pixels, affine] = self.near(device)?;
+        let shape = (images::PLACE + 1, indices.len());
+        let numbers = Tensor::from_vec(numbers, shape, pixels.device())?;
+        let places = numbers.narrow(0, 0, images::PLACE)?;
+        let inputs = images::gather(&pixels, &places, pad, &affine, arithmetic)?;
         Ok(Batch {
-            inputs: images,
-            labels: Tensor::from_vec(labels, indices.len(), device)?,
-        })
-    }
-
-    fn floats<T>(&self, indices: &[u32], epoch: Option<&Augmented>) -> Result<Vec<T>>
-    where
-        T: WithDType + From<u8> + Mul<Output = T> + Add<Output = T>,
-    {
-        let [channels, height, width] = self.example_shape();
-        let (plane, example) = (height * width, channels * height * width);
-        let affine: Vec<(T, T)> = self
-            .normalization()
-            .affine()
-            .map(|(scale, offset)| (T::from_f64(scale), T::from_f64(offset)))
-            .collect();
-        self.with_pixels(|pixels| {
-            let mut floats = Vec::with_capacity(indices.len() * example);
-            let mut varied = vec![0; epoch.map_or(0, |_| example)];
-            for &index in indices {
-                let index = index as usize;
-                let mut image = &pixels[index * example..][..example];
-                if let Some(epoch) = epoch {
-                    epoch.vary(index, image, &mut varied);
-                    image = &varied;
-                }
-                for (bytes, &(scale, offset)) in image.chunks_exact(plane).zip(&affine) {
-                    floats.extend(bytes.iter().map(|&byte| T::from(byte) * scale + offset));
-                }
-            }
-            floats
+            inputs: inputs.to_dtype(dtype)?.to_device(device)?,
+            labels: numbers.get(images::PLACE)?.to_device(device)?,
         })
     }
 }

@@ -12,13 +12,14 @@ use crate::divisible::Divisible;
 use crate::error::{Error, Result};
 use crate::idx::check_labels;
 use crate::normalization::Normalization;
+use crate::resident::Resident;
 
 /// Labelled images of one shape. Clones and splits share the pixels.
 #[derive(Debug, Clone)]
 pub struct Dataset {
     name: Arc<str>,
     /// (N, C, H, W), u8, CPU, row-major without gaps.
-    images: Tensor,
+    images: Resident,
     /// (N), u8, CPU.
     labels: Tensor,
     len: usize,
@@ -26,6 +27,8 @@ pub struct Dataset {
     example_shape: [usize; 3],
     classes: usize,
     normalization: Arc<Normalization>,
+    /// Scale and offset of each channel, (2, C), f64, CPU.
+    affine: Resident,
     digest: Arc<OnceLock<String>>,
 }
 
@@ -71,14 +74,17 @@ impl Dataset {
             let got = normalization.mean().len().to_string();
             return Err(field("normalization", &expected, got));
         }
+        let (scales, offsets): (Vec<f64>, Vec<f64>) = normalization.affine().unzip();
+        let affine = Tensor::new(vec![scales, offsets], &Device::Cpu)?;
         let dataset = Self {
             name: name.into(),
-            images: images.contiguous()?,
+            images: Resident::new(images.contiguous()?),
             labels: labels.contiguous()?,
             len,
             example_shape: [channels, height, width],
             classes,
             normalization: Arc::new(normalization),
+            affine: Resident::new(affine),
             digest: Arc::default(),
         };
         dataset.with_labels(|labels| check_labels(name, labels, classes))??;
@@ -146,7 +152,7 @@ impl Dataset {
 
     /// Raw images (N, C, H, W), u8 on the CPU.
     pub fn images(&self) -> &Tensor {
-        &self.images
+        self.images.host()
     }
 
     /// Labels (N), u8 on the CPU.
@@ -189,9 +195,16 @@ impl Dataset {
         Ok(self.digest.get_or_init(digest))
     }
 
+    /// The images, and the scale and offset of each channel, for batches on `device`.
+    pub(crate) fn near(&self, device: &Device) -> Result<[Tensor; 2]> {
+        let images = self.images.nearest(device)?;
+        let affine = self.affine.nearest(images.device())?;
+        Ok([images, affine])
+    }
+
     /// Run `work` on the N·C·H·W pixel bytes, without a copy.
     pub(crate) fn with_pixels<T>(&self, work: impl FnOnce(&[u8]) -> T) -> Result<T> {
-        Ok(with_bytes(&self.images, work)?)
+        Ok(with_bytes(self.images(), work)?)
     }
 
     /// Run `work` on the N label bytes, without a copy.
@@ -209,7 +222,7 @@ impl Divisible for Dataset {
         let Range { start, end } = range;
         Ok(Self {
             name: format!("{}[{start}..{end}]", self.name).into(),
-            images: self.images.narrow(0, start, end - start)?,
+            images: Resident::new(self.images().narrow(0, start, end - start)?),
             labels: self.labels.narrow(0, start, end - start)?,
             len: end - start,
             digest: Arc::default(),
@@ -222,7 +235,7 @@ impl Divisible for Dataset {
         let indices = Tensor::new(indices, &Device::Cpu)?;
         Ok(Self {
             name: name.into(),
-            images: self.images.index_select(&indices, 0)?,
+            images: Resident::new(self.images().index_select(&indices, 0)?),
             labels: self.labels.index_select(&indices, 0)?,
             len,
             digest: Arc::default(),

@@ -10,6 +10,7 @@ use crate::dataset::Dataset;
 use crate::divisible::Divisible;
 use crate::error::{Error, Result};
 use crate::idx::check_labels;
+use crate::resident::Resident;
 
 /// Labelled examples of one shape.
 pub trait Examples: Debug + Send + Sync {
@@ -154,9 +155,9 @@ pub fn class_labels(name: &str, labels: &Tensor, classes: usize) -> Result<Tenso
 pub struct LabelledTensors {
     name: String,
     /// (N, ...), a float.
-    inputs: Tensor,
+    inputs: Resident,
     /// (N), or (N, positions), u32; or values (N, ...), a float.
-    labels: Tensor,
+    labels: Resident,
     /// Shape of the outputs that the label of one example is held to.
     outputs: Vec<usize>,
     /// Labels of each class (C); nothing for values.
@@ -232,8 +233,8 @@ impl LabelledTensors {
         };
         Self {
             name: name.to_owned(),
-            inputs: inputs.contiguous()?,
-            labels,
+            inputs: Resident::new(inputs.contiguous()?),
+            labels: Resident::new(labels),
             outputs: outputs.to_vec(),
             counts: Vec::new(),
         }
@@ -244,7 +245,7 @@ impl LabelledTensors {
     fn counted(mut self) -> Result<Self> {
         if self.has_classes() {
             let mut counts = vec![0; self.classes()];
-            for label in self.labels.flatten_all()?.to_vec1::<u32>()? {
+            for label in self.labels.host().flatten_all()?.to_vec1::<u32>()? {
                 // An ignored one is of none.
                 if let Some(count) = counts.get_mut(label as usize) {
                     *count += 1;
@@ -279,19 +280,18 @@ impl Divisible for LabelledTensors {
         let Range { start, end } = range;
         Self {
             name: format!("{}[{start}..{end}]", self.name),
-            inputs: self.inputs.narrow(0, start, end - start)?,
-            labels: self.labels.narrow(0, start, end - start)?,
+            inputs: Resident::new(self.inputs.host().narrow(0, start, end - start)?),
+            labels: Resident::new(self.labels.host().narrow(0, start, end - start)?),
             ..self.clone()
         }
         .counted()
     }
 
     fn at(&self, indices: &[u32], name: String) -> Result<Self> {
-        let indices = Tensor::new(indices, self.inputs.device())?;
         Self {
             name,
-            inputs: self.inputs.index_select(&indices, 0)?,
-            labels: self.labels.index_select(&indices, 0)?,
+            inputs: Resident::new(self.inputs.at(indices, self.inputs.host().device())?),
+            labels: Resident::new(self.labels.at(indices, self.labels.host().device())?),
             ..self.clone()
         }
         .counted()
@@ -304,11 +304,11 @@ impl Examples for LabelledTensors {
     }
 
     fn len(&self) -> usize {
-        self.inputs.dims()[0]
+        self.inputs.host().dims()[0]
     }
 
     fn example_shape(&self) -> Vec<usize> {
-        self.inputs.dims()[1..].to_vec()
+        self.inputs.host().dims()[1..].to_vec()
     }
 
     fn classes(&self) -> usize {
@@ -320,14 +320,14 @@ impl Examples for LabelledTensors {
     }
 
     fn has_classes(&self) -> bool {
-        self.labels.dtype() == DType::U32
+        self.labels.host().dtype() == DType::U32
     }
 
     fn loss_factor(&self, class_weights: Option<&[f64]>) -> Result<f64> {
         if !self.has_classes() {
             return Ok(1.0);
         }
-        let labels = self.labels.elem_count();
+        let labels = self.labels.host().elem_count();
         let ones = vec![1.0; self.counts.len()];
         inverse_mean(
             &self.name,
@@ -339,9 +339,8 @@ impl Examples for LabelledTensors {
 
     fn gather(&self, indices: &[u32], dtype: DType, device: &Device) -> Result<Batch> {
         check_indices(&self.name, self.len(), indices)?;
-        let indices = Tensor::new(indices, self.inputs.device())?;
-        let inputs = self.inputs.index_select(&indices, 0)?.to_dtype(dtype)?;
-        let mut labels = self.labels.index_select(&indices, 0)?;
+        let inputs = self.inputs.at(indices, device)?.to_dtype(dtype)?;
+        let mut labels = self.labels.at(indices, device)?;
         if labels.dtype() != DType::U32 {
             labels = labels.to_dtype(dtype)?;
         }

@@ -37,6 +37,7 @@ pub mod idx;
 mod idx_set;
 mod loaded;
 mod normalization;
+mod resident;
 mod set;
 mod subset;
 mod tensors;

@@ -22,6 +22,7 @@ mod tests;
 
 use candle_core::{DType, Result, Tensor, bail};
 
+use crate::elementwise::add_in_place;
 use crate::launch::launcher;
 use crate::real::expect_shape;
 use passes::{Combination, Normalised};
@@ -32,13 +33,15 @@ pub struct Moments {
     pub mean: Tensor,
     /// The biased one, Σ (x - mean)² / m.
     pub variance: Tensor,
+    /// (variance + ε)^(-1/2)
+    pub r: Tensor,
 }
 
-/// Mean and biased variance of every channel of x (B, C, H, W), over its m = B H W entries.
+/// Mean, biased variance and r of every channel of x (B, C, H, W), over its m = B H W entries.
 ///
 /// # Errors
 /// No entries, or a number type other than f32 and f64.
-pub fn moments(x: &Tensor) -> Result<Moments> {
+pub fn moments(x: &Tensor, epsilon: f64) -> Result<Moments> {
     let (batch, _, height, width) = x.dims4()?;
     if batch * height * width == 0 {
         bail!(
@@ -47,12 +50,14 @@ pub fn moments(x: &Tensor) -> Result<Moments> {
         );
     }
     if let Some(launcher) = launcher(x) {
-        return launched::moments(&*launcher, x);
+        return launched::moments(&*launcher, x, epsilon);
     }
     let (mean, variance) = passes::moments(x)?;
+    let variance = variance.to_dtype(x.dtype())?;
     Ok(Moments {
         mean: mean.to_dtype(x.dtype())?,
-        variance: variance.to_dtype(x.dtype())?,
+        r: reciprocal_deviation(&variance, epsilon)?,
+        variance,
     })
 }
 
@@ -68,10 +73,26 @@ pub fn reciprocal_deviation(variance: &Tensor, epsilon: f64) -> Result<Tensor> {
             variance.dtype()
         );
     }
-    match launcher(variance) {
-        Some(launcher) => launched::reciprocal_deviation(&*launcher, variance, epsilon),
-        None => (variance + epsilon)?.sqrt()?.recip(),
+    (variance + epsilon)?.sqrt()?.recip()
+}
+
+/// Adds `weight` times mean and unbiased variance of `values` entries a channel to the `sums` of both, (C) each and in place.
+///
+/// # Errors
+/// Sums of another length or number type, or a device error.
+pub fn add_statistics(
+    sums: [&Tensor; 2],
+    [mean, variance]: [&Tensor; 2],
+    values: usize,
+    weight: f64,
+) -> Result<()> {
+    let unbiased = values as f64 / (values as f64 - 1.0);
+    if let Some(launcher) = launcher(mean) {
+        let factors = [weight, unbiased];
+        return launched::add_statistics(&*launcher, sums, [mean, variance], factors);
     }
+    add_in_place(sums[0], &(mean * weight)?)?;
+    add_in_place(sums[1], &((variance * unbiased)? * weight)?)
 }
 
 /// Where the passes are: an input with what normalises and scales it.

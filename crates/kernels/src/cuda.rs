@@ -15,7 +15,7 @@ use candle_core::cuda_backend::cudarc::nvrtc::compile_ptx;
 use candle_core::cuda_backend::{CudaDType, CudaDevice, CudaStorage, WrapErr};
 use candle_core::{DType, Device, Error, Result, Storage, Tensor, bail};
 
-use crate::launch::{Correlation, Launch, Launcher, PRELUDE, Product};
+use crate::launch::{Correlation, Launch, Launcher, PRELUDE, Product, in_tf32};
 
 struct Cuda(CudaDevice);
 
@@ -157,6 +157,35 @@ impl Launcher for Cuda {
             }};
         }
         match sum.tensor.dtype() {
+            DType::F32 if in_tf32() => {
+                let (one, beta) = (1.0f32, f32::from(u8::from(product.accumulate)));
+                let of_f32 = blas_sys::cudaDataType::CUDA_R_32F;
+                // SAFETY: as above.
+                unsafe {
+                    blas::gemm_ex(
+                        handle,
+                        right_as,
+                        left_as,
+                        columns,
+                        rows,
+                        inner,
+                        (&raw const one).cast(),
+                        b as *const _,
+                        of_f32,
+                        right_leading,
+                        a as *const _,
+                        of_f32,
+                        left_leading,
+                        (&raw const beta).cast(),
+                        c as *mut _,
+                        of_f32,
+                        sum_leading,
+                        blas_sys::cublasComputeType_t::CUBLAS_COMPUTE_32F_FAST_TF32,
+                        blas_sys::cublasGemmAlgo_t::CUBLAS_GEMM_DEFAULT,
+                    )
+                }
+                .map_err(Error::wrap)
+            }
             DType::F32 => multiply!(sgemm, f32),
             DType::F64 => multiply!(dgemm, f64),
             other => bail!("expected a tensor of f32 or f64, got {other:?}"),
@@ -174,7 +203,9 @@ impl Launcher for Cuda {
         bail!("this build has no feature `cudnn`: {correlation:?}");
     }
 
-    fn read(&self, tensor: &Tensor) -> Result<Vec<f64>> {
-        tensor.flatten_all()?.to_vec1()
+    /// The first waits, and there is nothing left to wait for.
+    fn read(&self, tensors: &[&Tensor]) -> Result<Vec<Vec<f64>>> {
+        let each = tensors.iter();
+        each.map(|tensor| tensor.flatten_all()?.to_vec1()).collect()
     }
 }

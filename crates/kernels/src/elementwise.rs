@@ -13,6 +13,7 @@ use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Tensor, bail};
 
 use crate::collect::collect;
 use crate::launch::{Extents, Operand, Source, launcher, map};
+use crate::number::Number;
 use crate::parallel::fill_parts;
 use crate::real::{Real, dispatch, elements, expect_shape, on_cpu, tensor};
 use crate::vectorised::add_to;
@@ -136,40 +137,22 @@ pub fn add_in_place(sum: &Tensor, addend: &Tensor) -> Result<()> {
 /// # Errors
 /// A `target` that is not contiguous or of another number type than f32 and f64, or a device error.
 pub fn scale_in_place(target: &Tensor, factor: f64) -> Result<()> {
-    if on_cpu(target) {
-        return dispatch!(target.dtype(), scale(target, factor));
-    }
-    if let Some(launcher) = launcher(target) {
-        let operands = [Operand::written("x", "bvca", target)];
-        let source = Source {
-            numbers: &[("factor", factor)],
-            ..Source::new("scale_in_place", "x *= T(factor);")
-        };
-        return map(
-            &*launcher,
-            source,
-            Extents::elements(target.elem_count()),
-            &operands,
-        );
-    }
-    target.slice_set(&(target * factor)?, 0, 0)
-}
-
-fn scale<T: Real>(target: &Tensor, factor: f64) -> Result<()> {
-    let pieces = [(0..target.elem_count(), Scaling(T::from_f64(factor)))];
-    update_elements([target], [], &pieces)
+    update_elements([target], [], &[(0..target.elem_count(), Scaling(factor))])
 }
 
 /// x <- a x.
-struct Scaling<T>(T);
+struct Scaling(f64);
 
-impl<T: Real> Elementwise<1, 0> for Scaling<T> {
-    type Target = T;
-    type Source = T;
+impl Elementwise<1, 0, 1> for Scaling {
+    const NAME: &'static str = "scale_in_place";
+
+    fn constants(&self) -> [f64; 1] {
+        [self.0]
+    }
 
     #[inline(always)]
-    fn apply(&self, [x]: [T; 1], []: [T; 0]) -> [T; 1] {
-        [self.0 * x]
+    fn apply<X: Number>(&self, [a]: &[X; 1], [x]: &[X; 1], []: &[X; 0]) -> [X; 1] {
+        [a.times(x)]
     }
 }
 

@@ -12,6 +12,7 @@ mod tests;
 
 pub(crate) use rules::{Extents, Operand, Source, map, sums, sums_and_map};
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use candle_core::{DType, Result, Tensor, bail};
@@ -145,11 +146,34 @@ pub trait Launcher {
     /// No convolutions, or a device error.
     fn correlate(&self, correlation: &Correlation<'_>) -> Result<()>;
 
-    /// The elements of a tensor of f64, once all that was asked for is done.
+    /// The elements of each of some tensors of f64, once all that was asked for is done.
     ///
     /// # Errors
     /// A device error.
-    fn read(&self, tensor: &Tensor) -> Result<Vec<f64>>;
+    fn read(&self, tensors: &[&Tensor]) -> Result<Vec<Vec<f64>>>;
+}
+
+thread_local! {
+    static IN_TF32: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work` with products of matrices and convolutions of f32 that it asks of a CUDA device from this thread multiplied in
+/// TF32, which has 10 bits of mantissa: faster, for training alone. Sums are of f32 still, and so is everything else.
+pub fn with_tf32<T>(work: impl FnOnce() -> T) -> T {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            IN_TF32.set(self.0);
+        }
+    }
+    let _restore = Restore(IN_TF32.replace(true));
+    work()
+}
+
+/// Whether what a launcher is asked for is to be multiplied in TF32, if it is of f32.
+#[must_use]
+pub fn in_tf32() -> bool {
+    IN_TF32.get()
 }
 
 /// Runs `work` with every function of this crate that it calls from this thread asking `launcher`, whatever the device: where

@@ -18,6 +18,7 @@
 //! Functions fail for shapes that do not fit, tensors that are not contiguous, or a device error.
 
 mod cpu;
+mod launched;
 mod plain;
 #[cfg(test)]
 mod tests;
@@ -25,7 +26,7 @@ mod tests;
 use candle_core::{Result, Tensor, bail};
 
 use crate::elementwise::add_in_place;
-use crate::real::{by_candle_or_cpu, expect_shape};
+use crate::real::{by_path, expect_shape};
 
 /// x̂ (B, ...) and r (B, L) of `x` (B, ...), whose examples are cut into groups of `width` neighbouring elements.
 pub fn normalise(x: &Tensor, width: usize, epsilon: f64) -> Result<(Tensor, Tensor)> {
@@ -38,7 +39,7 @@ pub fn normalise(x: &Tensor, width: usize, epsilon: f64) -> Result<(Tensor, Tens
         );
     }
     let folded = x.reshape((examples, elements / width, width))?;
-    let (normalised, r) = by_candle_or_cpu!(x, normalise(&folded, epsilon))?;
+    let (normalised, r) = by_path!(x, normalise(&folded, epsilon))?;
     Ok((normalised.reshape(x.shape())?, r))
 }
 
@@ -65,7 +66,7 @@ pub fn forward(at: Point<'_>, beta: Option<&Tensor>) -> Result<Tensor> {
         return Ok(at.normalised.clone());
     };
     let parameters = [Some(&gamma), beta.as_ref()];
-    let y = by_candle_or_cpu!(at.normalised, scaled(sizes, at.normalised, parameters));
+    let y = by_path!(at.normalised, scaled(sizes, at.normalised, parameters));
     y?.reshape(at.normalised.shape())
 }
 
@@ -89,11 +90,11 @@ pub fn tangent(
     let dbeta = spread(at, "beta tangents", dbeta, Some(vectors))?;
     let parameters = [dgamma.as_ref(), dbeta.as_ref()];
     let dy = match dx {
-        None => by_candle_or_cpu!(at.normalised, scaled(sizes, at.normalised, parameters)),
+        None => by_path!(at.normalised, scaled(sizes, at.normalised, parameters)),
         Some(dx) => {
             expect_block("input tangents", at, vectors, dx)?;
             let gamma = gamma.as_ref();
-            by_candle_or_cpu!(at.normalised, tangent(sizes, at, gamma, dx, parameters))
+            by_path!(at.normalised, tangent(sizes, at, gamma, dx, parameters))
         }
     };
     dy?.reshape(block_shape(at, vectors))
@@ -107,7 +108,7 @@ pub fn input_cotangent(at: Point<'_>, cotangent: &Tensor) -> Result<Tensor> {
         spread(at, "gamma", at.gamma, None)?,
     );
     expect_block("cotangents", at, vectors, cotangent)?;
-    let x_bar = by_candle_or_cpu!(
+    let x_bar = by_path!(
         at.normalised,
         input_cotangent(sizes, at, gamma.as_ref(), cotangent)
     );
@@ -124,7 +125,7 @@ pub fn accumulate_cotangent(
     let vectors = cotangent.dim(1)?;
     let sizes = Sizes::of(at, vectors)?;
     expect_block("cotangents", at, vectors, cotangent)?;
-    let sums = by_candle_or_cpu!(
+    let sums = by_path!(
         at.normalised,
         parameter_sums(sizes, at.normalised, cotangent)
     );
@@ -159,7 +160,7 @@ pub fn add_second_order(
         block.map_or(Ok(()), |block| expect_block(name, at, vectors, block))?;
     }
     let parameters = [gamma.as_ref(), dgamma.as_ref()];
-    let gamma_terms = by_candle_or_cpu!(
+    let gamma_terms = by_path!(
         at.normalised,
         add_second_order(sizes, at, parameters, cotangent, dx, input_sum)
     )?;

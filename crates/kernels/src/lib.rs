@@ -47,9 +47,11 @@ mod device;
 mod dot;
 mod elementwise;
 mod function;
+pub mod images;
 pub mod launch;
 pub mod layer_norm;
 mod lines;
+pub mod losses;
 mod number;
 mod pairing;
 mod parallel;
@@ -60,6 +62,7 @@ mod rows;
 #[cfg(test)]
 mod seeded;
 pub mod softmax;
+mod totals;
 mod vectorised;
 mod vectors;
 
@@ -71,5 +74,6 @@ pub use function::{Function, add_curvature_product, evaluate, slope_product};
 pub use number::Number;
 pub use pairing::{Pairing, Side};
 pub use parallel::with_threads;
-pub use real::{Real, on_cpu, with_candle_path};
+pub use real::{Real, takes_cpu_path, with_candle_path};
 pub use rows::{inner_products, subtract_combinations};
+pub use totals::Totals;

@@ -137,13 +137,17 @@ macro_rules! number {
 number!(f32, candle_core::cpu::erf::erf_f32);
 number!(f64, candle_core::cpu::erf::erf_f64);
 
-/// A tensor, or the first error on the way to it.
+/// A tensor, or the first error on the way to it. One of no axes is a number for all elements of others.
 #[derive(Clone)]
 pub(crate) struct Whole(std::result::Result<Tensor, Arc<Error>>);
 
 impl Whole {
     pub(crate) fn new(tensor: &Tensor) -> Self {
-        Self(Ok(tensor.clone()))
+        Self::of(Ok(tensor.clone()))
+    }
+
+    pub(crate) fn of(tensor: Result<Tensor>) -> Self {
+        Self(tensor.map_err(Arc::new))
     }
 
     pub(crate) fn tensor(self) -> Result<Tensor> {
@@ -181,19 +185,19 @@ impl Number for Whole {
     }
 
     fn plus(&self, other: &Self) -> Self {
-        self.with(other, |a, b| a + b)
+        self.with(other, Tensor::broadcast_add)
     }
 
     fn minus(&self, other: &Self) -> Self {
-        self.with(other, |a, b| a - b)
+        self.with(other, Tensor::broadcast_sub)
     }
 
     fn times(&self, other: &Self) -> Self {
-        self.with(other, |a, b| a * b)
+        self.with(other, Tensor::broadcast_mul)
     }
 
     fn over(&self, other: &Self) -> Self {
-        self.with(other, |a, b| a / b)
+        self.with(other, Tensor::broadcast_div)
     }
 
     fn exp(&self) -> Self {

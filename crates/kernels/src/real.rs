@@ -4,7 +4,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use candle_core::{CpuStorage, Result, Shape, Storage, StorageRef, Tensor, WithDType, bail};
+use candle_core::{
+    CpuStorage, Device, Result, Shape, Storage, StorageRef, Tensor, WithDType, bail,
+};
 
 use crate::launch::Launcher;
 
@@ -150,10 +152,15 @@ pub fn with_candle_path<T>(work: impl FnOnce() -> T) -> T {
     with_route(Route::Candle, work)
 }
 
-/// Whether `tensor` takes the CPU path.
+/// Whether tensors on `device` take the CPU path.
 #[must_use]
-pub fn on_cpu(tensor: &Tensor) -> bool {
-    tensor.device().is_cpu() && ROUTE.with_borrow(|route| matches!(route, Route::Own))
+pub fn takes_cpu_path(device: &Device) -> bool {
+    device.is_cpu() && ROUTE.with_borrow(|route| matches!(route, Route::Own))
+}
+
+/// Whether `tensor` takes the CPU path.
+pub(crate) fn on_cpu(tensor: &Tensor) -> bool {
+    takes_cpu_path(tensor.device())
 }
 
 /// The elements of a contiguous CPU tensor, in row-major order.

@@ -5,7 +5,7 @@
 //! examples depend on each other; [`FrozenBatchNorm`] takes constants, an affine map of each channel.
 
 use candle_core::Tensor;
-use flatness_kernels::batch_norm::{self, batch, frozen};
+use flatness_kernels::batch_norm::{self, Moments, batch, frozen};
 
 use crate::expect::{expect_float, expect_number_type};
 use crate::layer::one_by_one;
@@ -80,11 +80,6 @@ impl BatchNorm {
         }
     }
 
-    /// r of the biased `variance` (C).
-    fn reciprocal_deviation(&self, variance: &Tensor) -> Result<Tensor, Error> {
-        Ok(batch_norm::reciprocal_deviation(variance, self.epsilon)?)
-    }
-
     /// Running mean and variance: zero and one before training.
     pub(crate) fn buffers(&self) -> impl Iterator<Item = Parameter> {
         [("running_mean", 0.0), ("running_var", 1.0)]
@@ -103,22 +98,27 @@ impl BatchNorm {
             channels: self.channels,
             has_parameters: self.has_parameters,
             mean,
-            reciprocal_deviation: self.reciprocal_deviation(variance)?,
+            reciprocal_deviation: batch_norm::reciprocal_deviation(variance, self.epsilon)?,
         })
     }
 
-    /// Mean and unbiased variance of the batch that `saved` is of; none of a batch with one value
-    /// per channel.
-    pub(crate) fn batch_statistics(&self, saved: &[Tensor]) -> Result<Option<[Tensor; 2]>, Error> {
+    /// Adds `weight` times mean and unbiased variance of the batch that `saved` is of to the `sums` of both; false for a batch
+    /// with one value per channel, which has none.
+    pub(crate) fn add_batch_statistics(
+        &self,
+        saved: &[Tensor],
+        sums: [&Tensor; 2],
+        weight: f64,
+    ) -> Result<bool, Error> {
         let [x, mean, _, variance] = saved else {
-            return Ok(None);
+            return Ok(false);
         };
         let values = x.elem_count() / self.channels.max(1);
         if values < 2 {
-            return Ok(None);
+            return Ok(false);
         }
-        let unbiased = (variance * (values as f64 / (values - 1) as f64))?;
-        Ok(Some([mean.clone(), unbiased]))
+        batch_norm::add_statistics(sums, [mean, variance], values, weight)?;
+        Ok(true)
     }
 }
 
@@ -137,11 +137,10 @@ impl Layer for BatchNorm {
         inputs: &[&Tensor],
     ) -> Result<(Tensor, Vec<Tensor>), Error> {
         let x = inputs[0];
-        let moments = batch_norm::moments(x)?;
-        let r = self.reciprocal_deviation(&moments.variance)?;
+        let Moments { mean, variance, r } = batch_norm::moments(x, self.epsilon)?;
         let [gamma, beta] = scaling(parameters, &r)?;
-        let y = batch_norm::forward(point(x, &moments.mean, &r, &gamma), &beta)?;
-        Ok((y, vec![x.clone(), moments.mean, r, moments.variance]))
+        let y = batch_norm::forward(point(x, &mean, &r, &gamma), &beta)?;
+        Ok((y, vec![x.clone(), mean, r, variance]))
     }
 
     fn jvp(&self, at: Point<'_>, tangent: Tangent<'_>) -> Result<Option<Tensor>, Error> {

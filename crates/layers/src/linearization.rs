@@ -24,6 +24,7 @@ mod curved;
 pub use curved::CurvedLinearization;
 
 use candle_core::Tensor;
+use flatness_kernels::home;
 
 use crate::layout::form;
 use crate::node::Node;
@@ -124,25 +125,37 @@ impl<'n> Linearization<'n> {
     /// # Errors
     /// [`Error::OneValue`], or a tensor operation that fails.
     pub fn batch_statistics(&self) -> Result<Tensor, Error> {
-        let buffers = self.network.buffers();
-        let mut statistics: Vec<Vec<Tensor>> = vec![Vec::new(); buffers.parameters().len()];
-        for (index, node) in self.network.nodes().iter().enumerate() {
-            if let Some(layer) = node.layer.batch_norm() {
-                let moments = layer.batch_statistics(&self.saved[index]);
-                let moments = moments?.ok_or_else(|| Error::OneValue {
-                    layer: node.name.clone(),
-                })?;
-                let first = self.network.statistics(node).ok_or(Error::Value)?;
-                for (own, moment) in statistics[first..].iter_mut().zip(moments) {
-                    own.push(moment);
-                }
+        let (length, like) = (self.network.buffers().dim(), self.loss.gradient());
+        let sum = Tensor::zeros(length, like.dtype(), home(length, like.device()))?;
+        self.add_batch_statistics(&sum, 1.0)?;
+        Ok(sum)
+    }
+
+    /// Adds `weight` times those to `sum` (Q) in place.
+    ///
+    /// # Errors
+    /// As [`Linearization::batch_statistics`].
+    pub fn add_batch_statistics(&self, sum: &Tensor, weight: f64) -> Result<(), Error> {
+        let sums = self.network.buffers().views(sum)?;
+        let normalising = self.network.nodes().iter().zip(&self.saved);
+        let normalising = normalising.filter_map(|(node, saved)| {
+            let layer = node.layer.batch_norm()?;
+            let first = self.network.statistics(node).ok_or(Error::Value);
+            Some(first.map(|first| (node, layer, saved, first)))
+        });
+        let normalising = normalising.collect::<Result<Vec<_>, Error>>()?;
+        let mut uses = vec![0.0; sums.len()];
+        for (.., first) in &normalising {
+            uses[*first] += 1.0;
+        }
+        for (node, layer, saved, first) in normalising {
+            let (own, weight) = ([&sums[first], &sums[first + 1]], weight / uses[first]);
+            if !layer.add_batch_statistics(saved, own, weight)? {
+                let layer = node.name.clone();
+                return Err(Error::OneValue { layer });
             }
         }
-        let means = statistics.iter().map(|uses| match &uses[..] {
-            [only] => Ok(only.clone()),
-            uses => Ok(Tensor::stack(uses, 0)?.mean(0)?),
-        });
-        buffers.concatenate(&means.collect::<Result<Vec<_>, Error>>()?)
+        Ok(())
     }
 
     fn at<'a>(&'a self, index: usize, node: &'a Node) -> Point<'a> {

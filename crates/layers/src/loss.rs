@@ -19,7 +19,8 @@
 //! cross-entropy of values are sums over all outputs. All values are sums over the examples of a batch, never means.
 
 use candle_core::{D, DType, Tensor};
-use flatness_kernels::{Activation, cross_entropy};
+use flatness_kernels::losses::{self, Labels};
+use flatness_kernels::{Totals, cross_entropy};
 
 use crate::Error;
 use crate::expect::{expect_float, expect_number_type, expect_shape};
@@ -50,10 +51,34 @@ pub enum Loss<'w> {
     BinaryCrossEntropy,
 }
 
+/// Σ l over the examples of a batch, which a device may still be at work on.
+#[derive(Debug, Clone)]
+pub struct LossSum {
+    /// What is added up,
+    terms: Vec<Totals>,
+    /// and multiplied by each of these.
+    factors: Vec<f64>,
+}
+
+impl LossSum {
+    /// What has to be read for it.
+    #[must_use]
+    pub fn terms(&self) -> &[Totals] {
+        &self.terms
+    }
+
+    /// Its value; the next of `numbers` are those of its terms.
+    pub fn value(&self, numbers: &mut impl Iterator<Item = Vec<f64>>) -> f64 {
+        let terms = numbers.take(self.terms.len()).flatten();
+        let sum = terms.fold(0.0, |sum, term| sum + term);
+        self.factors.iter().fold(sum, |sum, factor| sum * factor)
+    }
+}
+
 /// A loss at the outputs of a batch.
 #[derive(Debug, Clone)]
 pub struct LossPoint {
-    sum: f64,
+    sum: LossSum,
     /// (B, output shape)
     gradient: Tensor,
     curvature: Curvature,
@@ -71,16 +96,8 @@ enum Curvature {
     Identity,
 }
 
-/// What the rows of outputs (R, C) are held to.
-enum Labels {
-    /// (R), u32.
-    Classes(Tensor),
-    /// (R, C)
-    Values(Tensor),
-}
-
 /// Σ l of rows of outputs (R, C), ∂l (R, C), and ∂²l.
-type Rows = (f64, Tensor, Curvature);
+type Rows = (Vec<Totals>, Tensor, Curvature);
 
 impl<'w> Loss<'w> {
     /// The weights of the classes, where there are any.
@@ -129,7 +146,7 @@ impl<'w> Loss<'w> {
             Labels::Values(labels.contiguous()?.reshape((rows, classes))?)
         };
         let of_outputs = &outputs.contiguous()?.reshape((rows, classes))?;
-        let (sum, gradient, curvature) = match &of_rows {
+        let (terms, gradient, curvature) = match &of_rows {
             // A label of one class for the whole example is never ignored.
             Labels::Classes(classes) if labels.rank() > 1 => {
                 self.without_ignored(of_outputs, classes)?
@@ -137,7 +154,10 @@ impl<'w> Loss<'w> {
             labels => self.by_row(of_outputs, labels)?,
         };
         let point = LossPoint {
-            sum,
+            sum: LossSum {
+                terms,
+                factors: Vec::new(),
+            },
             gradient: gradient.reshape(outputs.shape())?,
             curvature: match curvature {
                 Curvature::Diagonal(d) => Curvature::Diagonal(d.reshape(outputs.shape())?),
@@ -157,12 +177,11 @@ impl<'w> Loss<'w> {
             Labels::Classes(labels) => cross_entropy::one_hot(labels, classes, outputs),
             Labels::Values(values) => Ok(values.clone()),
         };
-        let total = |terms: &Tensor| terms.to_dtype(DType::F64)?.sum_all()?.to_scalar::<f64>();
         match (self, labels) {
             (Self::CrossEntropy, Labels::Classes(labels)) => {
                 let evaluation = cross_entropy::evaluate(outputs, labels)?;
                 let curvature = Curvature::Softmax(evaluation.probabilities, None);
-                Ok((evaluation.loss_sum, evaluation.residual, curvature))
+                Ok((vec![evaluation.loss_sum], evaluation.residual, curvature))
             }
             (Self::CrossEntropy | Self::LabelSmoothing { .. }, labels) => {
                 let smoothing = self.smoothing()?;
@@ -182,10 +201,10 @@ impl<'w> Loss<'w> {
                         ((nearest - given)? + smoothed)?
                     }
                 };
-                let sum = evaluation.loss_sum + total(&(&deviation * outputs)?)?;
+                let rest = Totals::sum_of(&(&deviation * outputs)?, 1.0)?;
                 let gradient = (evaluation.residual + deviation)?;
                 let curvature = Curvature::Softmax(evaluation.probabilities, None);
-                Ok((sum, gradient, curvature))
+                Ok((vec![evaluation.loss_sum, rest], gradient, curvature))
             }
             (Self::ClassWeights { weights, .. }, labels) => {
                 let smoothing = self.smoothing()?;
@@ -206,28 +225,21 @@ impl<'w> Loss<'w> {
                 let evaluation = cross_entropy::evaluate_weighted(outputs, &nearest, &m)?;
                 let nearest = cross_entropy::one_hot(&nearest, classes, outputs)?;
                 let deviation = (nearest.broadcast_mul(&m.unsqueeze(1)?)? - a)?;
-                let sum = evaluation.loss_sum + total(&(&deviation * outputs)?)?;
+                let rest = Totals::sum_of(&(&deviation * outputs)?, 1.0)?;
                 let gradient = (evaluation.residual + deviation)?;
                 let curvature = Curvature::Softmax(evaluation.probabilities, Some(m));
-                Ok((sum, gradient, curvature))
+                Ok((vec![evaluation.loss_sum, rest], gradient, curvature))
             }
-            (Self::SquaredError, _) => {
-                let gradient = (outputs - values()?)?;
-                Ok((
-                    0.5 * total(&gradient.sqr()?)?,
-                    gradient,
-                    Curvature::Identity,
-                ))
-            }
-            (Self::BinaryCrossEntropy, _) => {
-                // q softplus(-z) + (1 - q) softplus(z), so that nothing cancels where the loss is small.
-                let q = values()?;
-                let (no, s) = Activation::Softplus.evaluate(outputs)?;
-                let (yes, rest) = Activation::Softplus.evaluate(&outputs.neg()?)?;
-                let missed = q.affine(-1.0, 1.0)?;
-                let sum = total(&((&q * yes)? + (&missed * no)?)?)?;
-                let gradient = ((missed * &s[0])? - (q * &rest[0])?)?;
-                Ok((sum, gradient, Curvature::Diagonal((&s[0] * &rest[0])?)))
+            (Self::SquaredError | Self::BinaryCrossEntropy, labels) => {
+                let evaluation = match self {
+                    Self::SquaredError => losses::squared_error(outputs, labels),
+                    _ => losses::binary_cross_entropy(outputs, labels),
+                }?;
+                let curvature = match evaluation.curvature {
+                    Some(diagonal) => Curvature::Diagonal(diagonal),
+                    None => Curvature::Identity,
+                };
+                Ok((vec![evaluation.loss_sum], evaluation.gradient, curvature))
             }
         }
     }
@@ -242,12 +254,13 @@ impl<'w> Loss<'w> {
         }
         let zeros = outputs.zeros_like()?;
         if kept.is_empty() {
-            return Ok((0.0, zeros.clone(), Curvature::Diagonal(zeros)));
+            return Ok((Vec::new(), zeros.clone(), Curvature::Diagonal(zeros)));
         }
         let count = kept.len();
         let kept = Tensor::from_vec(kept, count, outputs.device())?;
         let labels = Labels::Classes(classes.index_select(&kept, 0)?);
-        let (sum, gradient, curvature) = self.by_row(&outputs.index_select(&kept, 0)?, &labels)?;
+        let (terms, gradient, curvature) =
+            self.by_row(&outputs.index_select(&kept, 0)?, &labels)?;
         let placed = |rows: &Tensor| zeros.index_add(&kept, rows, 0);
         let curvature = match curvature {
             // A row of zeros has no curvature.
@@ -259,7 +272,7 @@ impl<'w> Loss<'w> {
             Curvature::Diagonal(diagonal) => Curvature::Diagonal(placed(&diagonal)?),
             Curvature::Identity => Curvature::Diagonal(placed(&gradient.ones_like()?)?),
         };
-        Ok((sum, placed(&gradient)?, curvature))
+        Ok((terms, placed(&gradient)?, curvature))
     }
 }
 
@@ -285,9 +298,9 @@ impl LossPoint {
     ///
     /// # Errors
     /// A device error.
-    pub fn scaled(self, factor: f64) -> Result<Self, Error> {
+    pub fn scaled(mut self, factor: f64) -> Result<Self, Error> {
+        self.sum.factors.push(factor);
         Ok(Self {
-            sum: self.sum * factor,
             gradient: weighted(self.gradient, factor)?,
             weight: self.weight * factor,
             ..self
@@ -295,9 +308,18 @@ impl LossPoint {
     }
 
     /// Σ l over the examples.
+    ///
+    /// # Errors
+    /// On a CUDA device a label that is not below the classes; a device error.
+    pub fn sum(&self) -> Result<f64, Error> {
+        let terms: Vec<&Totals> = self.sum.terms.iter().collect();
+        Ok(self.sum.value(&mut Totals::read(&terms)?.into_iter()))
+    }
+
+    /// The same without waiting for a device.
     #[must_use]
-    pub fn sum(&self) -> f64 {
-        self.sum
+    pub fn loss_sum(&self) -> &LossSum {
+        &self.sum
     }
 
     /// ∂l/∂z of each example, (B, output shape).

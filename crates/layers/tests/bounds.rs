@@ -47,7 +47,7 @@ fn the_curvature_of_an_example_is_bounded_by_its_loss() {
         for label in 0..4 {
             let point = evaluate(&logits, label);
             let a = curvature(&point, 4);
-            let (loss, trace) = (point.sum(), a.trace());
+            let (loss, trace) = (point.sum().unwrap(), a.trace());
             let chain = [
                 2.0 * (-loss).exp() * -(-loss).exp_m1(),
                 trace,
@@ -78,7 +78,7 @@ fn the_bounds_are_sharp() {
     assert!((a.symmetric_eigenvalues().max() - 0.5).abs() <= ROUNDING);
     for margin in [20.0, 100.0, 600.0] {
         let point = evaluate(&[margin, 0.0], 0);
-        let ratio = curvature(&point, 2).trace() / (2.0 * point.sum());
+        let ratio = curvature(&point, 2).trace() / (2.0 * point.sum().unwrap());
         // 1 − O(l), and l is below 3e-9.
         assert!((ratio - 1.0).abs() <= 1e-8, "{ratio}");
     }
@@ -111,7 +111,7 @@ fn the_curvature_of_a_network_is_bounded_by_its_loss() {
         for scale in [0.5, 1.0, 2.0, 4.0] {
             let mut problem = Problem::new(&[3, 4, 3], activation, Loss::CrossEntropy, 4, 71);
             problem.theta.iter_mut().for_each(|x| *x *= scale);
-            let loss = problem.linearize(&problem.theta).loss().sum();
+            let loss = problem.linearize(&problem.theta).loss().sum().unwrap();
             let jacobians = problem.jacobians();
             let squares: Vec<f64> = jacobians.iter().map(|j| j.norm_squared()).collect();
             let largest = squares.iter().fold(0.0, |most: f64, x| most.max(*x));

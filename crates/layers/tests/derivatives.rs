@@ -89,7 +89,7 @@ fn loss_and_gradient_equal_candle_autograd() {
     for (problem, oracle) in with_oracles() {
         let (what, theta) = (format!("{oracle:?}"), &problem.theta);
         let (inputs, labels) = (&problem.inputs, &problem.labels);
-        let loss = problem.linearize(theta).loss().sum();
+        let loss = problem.linearize(theta).loss().sum().unwrap();
         let expected = oracle.loss(theta, inputs, labels);
         assert_close(&what, &[loss], &[expected], ROUNDING);
         let expected = oracle.gradient(theta, inputs, labels);
@@ -100,7 +100,7 @@ fn loss_and_gradient_equal_candle_autograd() {
 #[test]
 fn gradient_equals_differences_of_the_loss() {
     for (what, problem) in problems() {
-        let loss = |theta: &[f64]| problem.linearize(theta).loss().sum();
+        let loss = |theta: &[f64]| problem.linearize(theta).loss().sum().unwrap();
         let expected = finite_difference::gradient(loss, &problem.theta, STEP);
         let gradient = problem.gradient(&problem.theta);
         assert_close(&what, &gradient, &expected, DIFFERENCES);

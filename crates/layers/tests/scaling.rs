@@ -11,7 +11,7 @@
 //! weights' rows and columns are looked at.
 
 use candle_core::{Device, Tensor};
-use flatness_layers::{Loss, count_correct};
+use flatness_layers::{Correct, Loss, Totals, count_correct};
 use flatness_testkit::{
     Activation, Problem, assert_close, assert_matrices, finite_difference, values,
 };
@@ -39,7 +39,8 @@ fn separated(widths: &[usize], seed: u64) -> Problem {
         problem.theta[index] = 0.0;
     }
     for _ in 0..2_000 {
-        let correct = count_correct(&problem.logits(), &problem.labels).unwrap();
+        let counted = count_correct(&problem.logits(), &problem.labels).unwrap();
+        let correct = Correct::of(&Totals::read(&[&counted]).unwrap()[0]);
         if correct.first == problem.examples() {
             return problem;
         }
@@ -155,7 +156,7 @@ fn in_logistic_regression_confidence_kills_curvature_even_where_the_loss_grows()
     let start = problem.theta.clone();
     let [near, far, beyond] = [1.0, 1e2, 1e4].map(|factor| {
         problem.theta = start.iter().map(|x| factor * x).collect();
-        let loss = problem.linearize(&problem.theta).loss().sum();
+        let loss = problem.linearize(&problem.theta).loss().sum().unwrap();
         (loss, problem.hessian().symmetric_eigenvalues().amax())
     });
     let rises = near.0 < far.0 && 50.0 * far.0 < beyond.0;

@@ -111,7 +111,7 @@ fn a_batch_is_the_sum_of_its_parts_only_where_its_examples_are_independent() {
         let vectors = gaussian((1, problem.dim()), 8);
         let parts = [part(&problem, 0..1), part(&problem, 1..4)];
         let all = |problem: &Problem| {
-            let loss = problem.linearize(&problem.theta).loss().sum();
+            let loss = problem.linearize(&problem.theta).loss().sum().unwrap();
             let gradient = problem.gradient(&problem.theta);
             [vec![loss], gradient, problem.hessian_product(&vectors)]
         };
@@ -153,7 +153,7 @@ fn weights_before_batch_statistics_have_no_scale() {
     for (network, layer) in cases {
         let [(one, group), (other, _)] =
             [LARGE, 3.0 * LARGE].map(|factor| scaled(network.clone(), layer, factor));
-        let loss = |problem: &Problem| problem.linearize(&problem.theta).loss().sum();
+        let loss = |problem: &Problem| problem.linearize(&problem.theta).loss().sum().unwrap();
         assert_close("L", &[loss(&other)], &[loss(&one)], 1e-11);
 
         let gradient = |problem: &Problem| problem.gradient(&problem.theta)[group.clone()].to_vec();

@@ -130,7 +130,7 @@ impl Batch {
             point.add_gradient(&gradient).unwrap();
             let added = point.add_gauss_newton_product(&tangents, &gauss_newton);
             added.unwrap();
-            let loss = point.loss().sum();
+            let loss = point.loss().sum().unwrap();
             let curved = point.with_cotangents().unwrap();
             curved.add_hessian_product(&tangents, &hessian).unwrap();
             let [gradient, hessian, gauss_newton] =

@@ -35,8 +35,8 @@
 
 mod step;
 
-use candle_core::{DType, Tensor};
-use flatness_kernels::{Real, on_cpu, update_elements};
+use candle_core::Tensor;
+use flatness_kernels::update_elements;
 
 use self::step::Step;
 use crate::decay::{Decay, Factors, Reach};
@@ -157,32 +157,22 @@ impl Adam {
     }
 
     /// Roots of roots vectorise and powers do not.
-    fn fused<T: Real>(&self, theta: &Tensor, gradient: &Tensor, rate: f64) -> Result<(), Error> {
-        match self.exponent {
-            1.0 => self.pass::<T, 0>(theta, gradient, rate),
-            0.5 => self.pass::<T, 1>(theta, gradient, rate),
-            0.25 => self.pass::<T, 2>(theta, gradient, rate),
-            _ => self.pass::<T, { step::ANY }>(theta, gradient, rate),
-        }
-    }
-
-    fn pass<T: Real, const ROOTS: usize>(
+    fn pass<const ROOTS: usize>(
         &self,
         theta: &Tensor,
         gradient: &Tensor,
         learning_rate: f64,
     ) -> Result<(), Error> {
+        let MomentSettings {
+            beta1,
+            beta2,
+            epsilon,
+        } = self.settings;
         let (scale, step) = self.scale_and_step(learning_rate);
-        let rule = |factors: Factors| Step::<T, ROOTS> {
-            coupled: T::from_f64(factors.coupled),
-            keep: T::from_f64(factors.keep),
-            first_share: T::from_f64(1.0 - self.settings.beta1),
-            beta2: T::from_f64(self.settings.beta2),
-            second_share: T::from_f64(1.0 - self.settings.beta2),
-            scale: T::from_f64(scale),
-            epsilon: T::from_f64(self.settings.epsilon),
-            step: T::from_f64(step),
-            exponent: T::from_f64(self.exponent),
+        let (first, second) = (1.0 - beta1, 1.0 - beta2);
+        let rule = |Factors { coupled, keep }| Step::<ROOTS> {
+            constants: [coupled, keep, first, beta2, second, scale, epsilon, step],
+            exponent: self.exponent,
         };
         let pieces = self.reach.pieces(learning_rate, rule);
         match &self.largest {
@@ -194,48 +184,16 @@ impl Adam {
         }
         Ok(())
     }
-
-    fn plain(&mut self, theta: &Tensor, gradient: &Tensor, rate: f64) -> Result<(), Error> {
-        let MomentSettings {
-            beta1,
-            beta2,
-            epsilon,
-        } = self.settings;
-        let (scale, step) = self.scale_and_step(rate);
-        let (decayed, gradient) = self.reach.plain(theta, gradient, rate)?;
-        let first = ((&self.first * beta1)? + (&gradient * (1.0 - beta1))?)?;
-        let second = ((&self.second * beta2)? + (gradient.sqr()? * (1.0 - beta2))?)?;
-        let largest = self
-            .largest
-            .as_ref()
-            .map(|largest| largest.maximum(&second));
-        let largest = largest.transpose()?;
-        let square = largest.as_ref().unwrap_or(&second);
-        let root = square.sqrt()?.affine(scale, epsilon)?;
-        let denominator = match self.exponent {
-            1.0 => root,
-            0.5 => root.sqrt()?,
-            0.25 => root.sqrt()?.sqrt()?,
-            exponent => root.powf(exponent)?,
-        };
-        let moved = (decayed - ((&first / denominator)? * step)?)?;
-        self.first.slice_set(&first, 0, 0)?;
-        self.second.slice_set(&second, 0, 0)?;
-        if let (Some(own), Some(largest)) = (&self.largest, &largest) {
-            own.slice_set(largest, 0, 0)?;
-        }
-        theta.slice_set(&moved, 0, 0)?;
-        Ok(())
-    }
 }
 
 impl Optimizer for Adam {
     fn step(&mut self, theta: &Tensor, gradient: &Tensor, learning_rate: f64) -> Result<(), Error> {
         checks::step(theta, gradient, &self.first, learning_rate)?;
-        match theta.dtype() {
-            DType::F32 if on_cpu(theta) => self.fused::<f32>(theta, gradient, learning_rate)?,
-            DType::F64 if on_cpu(theta) => self.fused::<f64>(theta, gradient, learning_rate)?,
-            _ => self.plain(theta, gradient, learning_rate)?,
+        match self.exponent {
+            1.0 => self.pass::<0>(theta, gradient, learning_rate)?,
+            0.5 => self.pass::<1>(theta, gradient, learning_rate)?,
+            0.25 => self.pass::<2>(theta, gradient, learning_rate)?,
+            _ => self.pass::<{ step::ANY }>(theta, gradient, learning_rate)?,
         }
         self.steps += 1;
         Ok(())

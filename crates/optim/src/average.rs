@@ -27,11 +27,10 @@
 //! to the parameters they were taken at, so they are taken anew at an average.
 
 use std::collections::VecDeque;
-use std::marker::PhantomData;
 use std::num::NonZeroUsize;
 
 use candle_core::{DType, Tensor};
-use flatness_kernels::{Elementwise, Real, on_cpu, update_elements};
+use flatness_kernels::{Elementwise, Number, update_elements};
 
 use crate::checks::Form;
 use crate::{Error, State, checks};
@@ -222,30 +221,22 @@ fn zero_mean(like: &Tensor) -> Result<Tensor, Error> {
 /// mean <- mean + share (iterate - mean).
 fn move_towards(mean: &Tensor, iterate: &Tensor, share: f64) -> Result<(), Error> {
     let all = 0..mean.elem_count();
-    match iterate.dtype() {
-        DType::F32 if on_cpu(iterate) => {
-            update_elements([mean], [iterate], &[(all, Move(share, PhantomData::<f32>))])?;
-        }
-        DType::F64 if on_cpu(iterate) => {
-            update_elements([mean], [iterate], &[(all, Move(share, PhantomData::<f64>))])?;
-        }
-        _ => {
-            let way = (iterate.to_dtype(DType::F64)? - mean)?;
-            mean.slice_set(&(mean + (way * share)?)?, 0, 0)?;
-        }
-    }
+    update_elements([mean], [iterate], &[(all, Move(share))])?;
     Ok(())
 }
 
-/// By this share, towards an iterate of T.
-struct Move<T>(f64, PhantomData<T>);
+/// By this share.
+struct Move(f64);
 
-impl<T: Real> Elementwise<1, 1> for Move<T> {
-    type Target = f64;
-    type Source = T;
+impl Elementwise<1, 1, 1> for Move {
+    const NAME: &'static str = "average";
+
+    fn constants(&self) -> [f64; 1] {
+        [self.0]
+    }
 
     #[inline(always)]
-    fn apply(&self, [mean]: [f64; 1], [iterate]: [T; 1]) -> [f64; 1] {
-        [mean + self.0 * (iterate.to_f64() - mean)]
+    fn apply<X: Number>(&self, [share]: &[X; 1], [mean]: &[X; 1], [iterate]: &[X; 1]) -> [X; 1] {
+        [mean.plus(&share.times(&iterate.minus(mean)))]
     }
 }

@@ -118,8 +118,6 @@ fn check_ranges(ranges: &[Range<usize>], elements: usize) -> Result<(), Error> {
 pub(crate) struct Reach {
     decay: Decay,
     elements: usize,
-    /// 0 where nothing decays and 1 elsewhere, like θ; made when the plain path first needs it.
-    mask: Option<Tensor>,
 }
 
 impl Reach {
@@ -127,11 +125,7 @@ impl Reach {
         checks::number_type(theta)?;
         let elements = theta.elem_count();
         check_ranges(&decay.excluded, elements)?;
-        Ok(Self {
-            decay,
-            elements,
-            mask: None,
-        })
+        Ok(Self { decay, elements })
     }
 
     /// Pieces that cover all elements in order, each with its `rule`.
@@ -150,35 +144,5 @@ impl Reach {
         }
         pieces.push((behind..self.elements, rule(factors)));
         pieces
-    }
-
-    /// `theta` and `gradient` as they are after the decay, in operations of candle.
-    pub(crate) fn plain(
-        &mut self,
-        theta: &Tensor,
-        gradient: &Tensor,
-        learning_rate: f64,
-    ) -> Result<(Tensor, Tensor), Error> {
-        let Factors { coupled, keep } = self.decay.factors(learning_rate);
-        if self.decay.excluded.is_empty() {
-            return Ok(((theta * keep)?, (gradient + (theta * coupled)?)?));
-        }
-        let mask = match self.mask.take() {
-            Some(mask) => mask,
-            None => self.make_mask(theta)?,
-        };
-        let decaying = (theta * &mask)?;
-        self.mask = Some(mask);
-        let decayed = (theta + (&decaying * (keep - 1.0))?)?;
-        Ok((decayed, (gradient + (decaying * coupled)?)?))
-    }
-
-    fn make_mask(&self, theta: &Tensor) -> Result<Tensor, Error> {
-        let mut mask = vec![1f32; self.elements];
-        for excluded in &self.decay.excluded {
-            mask[excluded.clone()].fill(0.0);
-        }
-        let mask = Tensor::from_vec(mask, theta.shape(), theta.device())?;
-        Ok(mask.to_dtype(theta.dtype())?)
     }
 }

@@ -13,8 +13,8 @@
 //! `torch` does not have here, it is SGDW of Loshchilov & Hutter (2019) but for the scale of the
 //! decay, that of [`Decay::decoupled`].
 
-use candle_core::{DType, Tensor};
-use flatness_kernels::{Elementwise, Real, on_cpu, update_elements};
+use candle_core::Tensor;
+use flatness_kernels::{Elementwise, Number, update_elements};
 
 use crate::decay::{Decay, Factors, Reach};
 use crate::{Error, Optimizer, State, checks};
@@ -93,57 +93,28 @@ impl Sgd {
             _ => 1.0,
         }
     }
-
-    fn fused<T: Real>(&self, theta: &Tensor, gradient: &Tensor, rate: f64) -> Result<(), Error> {
-        let (mu, share) = (self.momentum.coefficient(), self.share());
-        let targets = [theta, &self.velocity];
-        match self.momentum {
-            Momentum::HeavyBall(_) | Momentum::Dampened { .. } => {
-                let rule = |factors: Factors| HeavyBall {
-                    mu: T::from_f64(mu),
-                    share: T::from_f64(share),
-                    coupled: T::from_f64(share * factors.coupled),
-                    keep: T::from_f64(factors.keep),
-                    rate: T::from_f64(rate),
-                };
-                update_elements(targets, [gradient], &self.reach.pieces(rate, rule))?;
-            }
-            Momentum::Nesterov(_) => {
-                let rule = |factors: Factors| Nesterov {
-                    mu: T::from_f64(mu),
-                    coupled: T::from_f64(factors.coupled),
-                    keep: T::from_f64(factors.keep - rate * factors.coupled),
-                    rate: T::from_f64(rate),
-                    ahead: T::from_f64(rate * mu),
-                };
-                update_elements(targets, [gradient], &self.reach.pieces(rate, rule))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn plain(&mut self, theta: &Tensor, gradient: &Tensor, rate: f64) -> Result<(), Error> {
-        let (mu, share) = (self.momentum.coefficient(), self.share());
-        let (decayed, gradient) = self.reach.plain(theta, gradient, rate)?;
-        let velocity = ((&self.velocity * mu)? + (&gradient * share)?)?;
-        let descent = match self.momentum {
-            Momentum::HeavyBall(_) | Momentum::Dampened { .. } => velocity.clone(),
-            Momentum::Nesterov(_) => (gradient + (&velocity * mu)?)?,
-        };
-        let moved = (decayed - (descent * rate)?)?;
-        self.velocity.slice_set(&velocity, 0, 0)?;
-        theta.slice_set(&moved, 0, 0)?;
-        Ok(())
-    }
 }
 
 impl Optimizer for Sgd {
     fn step(&mut self, theta: &Tensor, gradient: &Tensor, learning_rate: f64) -> Result<(), Error> {
         checks::step(theta, gradient, &self.velocity, learning_rate)?;
-        match theta.dtype() {
-            DType::F32 if on_cpu(theta) => self.fused::<f32>(theta, gradient, learning_rate)?,
-            DType::F64 if on_cpu(theta) => self.fused::<f64>(theta, gradient, learning_rate)?,
-            _ => self.plain(theta, gradient, learning_rate)?,
+        let (mu, share) = (self.momentum.coefficient(), self.share());
+        let targets = [theta, &self.velocity];
+        match self.momentum {
+            Momentum::HeavyBall(_) | Momentum::Dampened { .. } => {
+                let rule = |Factors { coupled, keep }| {
+                    HeavyBall([mu, share, share * coupled, keep, learning_rate])
+                };
+                update_elements(targets, [gradient], &self.reach.pieces(learning_rate, rule))?;
+            }
+            Momentum::Nesterov(_) => {
+                let rule = |Factors { coupled, keep }| {
+                    // θ is read once, so the L2 term of the gradient is in its factor too.
+                    let keep = keep - learning_rate * coupled;
+                    Nesterov([mu, coupled, keep, learning_rate, learning_rate * mu])
+                };
+                update_elements(targets, [gradient], &self.reach.pieces(learning_rate, rule))?;
+            }
         }
         self.steps += 1;
         Ok(())
@@ -160,42 +131,49 @@ impl Optimizer for Sgd {
     }
 }
 
-struct HeavyBall<T> {
-    mu: T,
-    share: T,
-    coupled: T,
-    keep: T,
-    rate: T,
-}
+/// μ, 1 - τ, the same with the L2 coefficient, what is kept of θ, and the rate.
+struct HeavyBall([f64; 5]);
 
-impl<T: Real> Elementwise<2, 1> for HeavyBall<T> {
-    type Target = T;
-    type Source = T;
+impl Elementwise<2, 1, 5> for HeavyBall {
+    const NAME: &'static str = "heavy_ball";
+
+    fn constants(&self) -> [f64; 5] {
+        self.0
+    }
 
     #[inline(always)]
-    fn apply(&self, [theta, velocity]: [T; 2], [gradient]: [T; 1]) -> [T; 2] {
-        let velocity = self.mu * velocity + self.share * gradient + self.coupled * theta;
-        [self.keep * theta - self.rate * velocity, velocity]
+    fn apply<X: Number>(
+        &self,
+        [mu, share, coupled, keep, rate]: &[X; 5],
+        [theta, velocity]: &[X; 2],
+        [gradient]: &[X; 1],
+    ) -> [X; 2] {
+        let velocity = mu.times(velocity).plus(&share.times(gradient));
+        let velocity = velocity.plus(&coupled.times(theta));
+        [keep.times(theta).minus(&rate.times(&velocity)), velocity]
     }
 }
 
-/// θ is read once, so the L2 term of the gradient is in `keep` too.
-struct Nesterov<T> {
-    mu: T,
-    coupled: T,
-    keep: T,
-    rate: T,
-    ahead: T,
-}
+/// μ, the L2 coefficient, what is kept of θ, the rate, and the rate of the look-ahead.
+struct Nesterov([f64; 5]);
 
-impl<T: Real> Elementwise<2, 1> for Nesterov<T> {
-    type Target = T;
-    type Source = T;
+impl Elementwise<2, 1, 5> for Nesterov {
+    const NAME: &'static str = "nesterov";
+
+    fn constants(&self) -> [f64; 5] {
+        self.0
+    }
 
     #[inline(always)]
-    fn apply(&self, [theta, velocity]: [T; 2], [gradient]: [T; 1]) -> [T; 2] {
-        let velocity = self.mu * velocity + gradient + self.coupled * theta;
-        let theta = self.keep * theta - self.rate * gradient - self.ahead * velocity;
-        [theta, velocity]
+    fn apply<X: Number>(
+        &self,
+        [mu, coupled, keep, rate, ahead]: &[X; 5],
+        [theta, velocity]: &[X; 2],
+        [gradient]: &[X; 1],
+    ) -> [X; 2] {
+        let velocity = mu.times(velocity).plus(gradient);
+        let velocity = velocity.plus(&coupled.times(theta));
+        let theta = keep.times(theta).minus(&rate.times(gradient));
+        [theta.minus(&ahead.times(&velocity)), velocity]
     }
 }

@@ -106,6 +106,14 @@ fn is_on(switch: &bool) -> bool {
     *switch
 }
 
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature is what serde calls"
+)]
+fn is_off(switch: &bool) -> bool {
+    !*switch
+}
+
 /// Floating-point type of parameters and arithmetic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -134,6 +142,9 @@ pub struct TrainSpec {
     /// Largest Euclidean norm of a gradient; longer ones are scaled to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
+    /// Multiply in TF32 on a CUDA device, in the gradients of training alone.
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub tf32: bool,
     /// Parameters without weight decay; none in the paper.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub decay_excludes: Vec<DecayExclusion>,

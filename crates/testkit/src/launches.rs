@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use candle_core::{DType, Result, Tensor};
-use flatness_kernels::launch::{Correlation, Launch, Launcher, Product, Wanted};
+use flatness_kernels::launch::{Correlation, Launch, Launcher, Product, Wanted, in_tf32};
 
 /// A launcher that does nothing but write down what it is asked for: its new tensors are zero. Shapes alone decide what
 /// that is.
@@ -22,6 +22,8 @@ pub struct Asked {
     pub launches: Vec<Work>,
     /// Times that the host has waited for numbers.
     pub readings: usize,
+    /// Those of the launches that are products or convolutions in TF32.
+    pub in_tf32: usize,
 }
 
 /// What a launch has to do.
@@ -75,7 +77,10 @@ impl Recorder {
     }
 
     fn add(&self, work: Work) {
-        self.asked.borrow_mut().launches.push(work);
+        let mut asked = self.asked.borrow_mut();
+        // No kernel of our own is.
+        asked.in_tf32 += usize::from(work.blocks.is_none() && in_tf32());
+        asked.launches.push(work);
     }
 }
 
@@ -166,8 +171,9 @@ impl Launcher for Recorder {
         Ok(())
     }
 
-    fn read(&self, tensor: &Tensor) -> Result<Vec<f64>> {
+    fn read(&self, tensors: &[&Tensor]) -> Result<Vec<Vec<f64>>> {
         self.asked.borrow_mut().readings += 1;
-        tensor.flatten_all()?.to_vec1()
+        let each = tensors.iter();
+        each.map(|tensor| tensor.flatten_all()?.to_vec1()).collect()
     }
 }

@@ -272,7 +272,7 @@ impl Launcher for Twin {
         overwrite_by_values(factor.tensor, std::mem::take(&mut all[target]))
     }
 
-    fn read(&self, tensor: &Tensor) -> Result<Vec<f64>> {
-        Ok(values(tensor))
+    fn read(&self, tensors: &[&Tensor]) -> Result<Vec<Vec<f64>>> {
+        Ok(tensors.iter().map(|tensor| values(tensor)).collect())
     }
 }

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use candle_core::Tensor;
 use flatness_data::{Batch, Examples};
-use flatness_kernels::ELEMENTS_AT_MOST;
+use flatness_kernels::{ELEMENTS_AT_MOST, takes_cpu_path};
 use flatness_layers::{Parameter, Sums};
 
 use super::{MeanLoss, Selection, Settings};
@@ -100,7 +100,7 @@ impl<'a> MeanLoss<'a> {
 
     /// Whether the arithmetic is done elsewhere than on the CPU.
     fn on_device(&self) -> bool {
-        !self.settings.device.is_cpu()
+        !takes_cpu_path(&self.settings.device)
     }
 
     /// Contiguous chunks of this process's part of `count` examples.

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use candle_core::{DType, Tensor};
 use flatness_data::Batch;
-use flatness_layers::{Correct, LossPoint, count_correct};
+use flatness_layers::{Correct, LossPoint, LossSum, Totals, count_correct};
 
 use super::{MeanLoss, Selection};
 use crate::Error;
@@ -42,13 +42,19 @@ impl MeanLoss<'_> {
     /// # Errors
     /// A `theta` of another length, number type or device, or a device error.
     pub fn evaluate(&self, theta: &Tensor) -> Result<Evaluation, Error> {
-        let shares = self.at_logits(theta, |tally: Tally, logits, labels, point, _| {
-            let correct = match self.data.is_classified() {
-                true => count_correct(logits, labels).map_err(flatness_layers::Error::from)?,
-                false => Correct::default(),
-            };
-            Ok(tally.with(point, correct))
+        let shares = self.at_logits(theta, |mut tally: Tally, logits, labels, point, _| {
+            let classified = self.data.is_classified();
+            let correct = classified.then(|| count_correct(logits, labels));
+            tally.add(
+                point,
+                correct.transpose().map_err(flatness_layers::Error::from)?,
+            );
+            Ok(tally)
         })?;
+        let shares = shares
+            .iter()
+            .map(Tally::read)
+            .collect::<Result<Vec<_>, _>>()?;
         self.mean_tally(shares.into_iter(), self.data.len())
     }
 
@@ -59,7 +65,7 @@ impl MeanLoss<'_> {
     /// As [`MeanLoss::evaluate`], and [`Error::NoClasses`].
     pub fn evaluate_each(&self, theta: &Tensor) -> Result<(Evaluation, Vec<bool>), Error> {
         type Share = (Tally, Vec<bool>);
-        let add = |(tally, mut hits): Share,
+        let add = |(mut tally, mut hits): Share,
                    logits: &Tensor,
                    labels: &Tensor,
                    point: &LossPoint,
@@ -68,10 +74,15 @@ impl MeanLoss<'_> {
             let classes = logits.argmax(1)?.to_vec1::<u32>()?.into_iter();
             let right = classes.zip(labels.to_vec1::<u32>()?);
             hits.extend(right.map(|(class, label)| class == label));
-            Ok((tally.with(point, correct), hits))
+            tally.add(point, Some(correct));
+            Ok((tally, hits))
         };
         self.check_classes()?;
         let (tallies, hits): (Vec<_>, Vec<_>) = self.at_logits(theta, add)?.into_iter().unzip();
+        let tallies = tallies
+            .iter()
+            .map(Tally::read)
+            .collect::<Result<Vec<_>, _>>()?;
         let examples = self.data.len();
         let mean = self.mean_tally(tallies.into_iter(), examples)?;
         let own = self.chunks(examples).first().map_or(0, |chunk| chunk.start);
@@ -124,10 +135,10 @@ impl MeanLoss<'_> {
     /// Means over the `examples` of all `shares`, which are added in order, and those of the other processes.
     pub(super) fn mean_tally(
         &self,
-        shares: impl Iterator<Item = Tally>,
+        shares: impl Iterator<Item = (f64, Correct)>,
         examples: usize,
     ) -> Result<Evaluation, Error> {
-        let Tally { loss, correct } = shares.fold(Tally::default(), Tally::plus);
+        let (loss, correct) = shares.fold((0.0, Correct::default()), plus);
         let mut sums = [loss, correct.first as f64, correct.among_five as f64];
         self.workers.sum(&mut sums)?;
         let [loss, accuracy, top5_accuracy] = sums.map(|sum| sum / examples as f64);
@@ -168,29 +179,39 @@ impl MeanLoss<'_> {
     }
 }
 
-/// Loss and examples classified correctly, summed over some examples.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Tally {
-    loss: f64,
-    correct: Correct,
-}
+/// Loss and examples classified correctly of some batches, which a device may still be at work on.
+#[derive(Debug, Default)]
+pub(super) struct Tally(Vec<(LossSum, Option<Totals>)>);
 
 impl Tally {
-    /// With the loss of the examples of `point` besides, and those of them that are `correct`.
-    pub(super) fn with(self, point: &LossPoint, correct: Correct) -> Self {
-        let loss = point.sum();
-        self.plus(Self { loss, correct })
+    /// Takes the loss of the examples of `point`, and what was counted of them.
+    pub(super) fn add(&mut self, point: &LossPoint, correct: Option<Totals>) {
+        self.0.push((point.loss_sum().clone(), correct));
     }
 
-    fn plus(self, other: Self) -> Self {
-        Self {
-            loss: self.loss + other.loss,
-            correct: Correct {
-                first: self.correct.first + other.correct.first,
-                among_five: self.correct.among_five + other.correct.among_five,
-            },
-        }
+    /// Both, summed over the batches in order; a device is waited for once.
+    pub(super) fn read(&self) -> Result<(f64, Correct), Error> {
+        let asked = self.0.iter();
+        let asked: Vec<_> = asked
+            .flat_map(|(loss, correct)| loss.terms().iter().chain(correct))
+            .collect();
+        let read = Totals::read(&asked).map_err(flatness_layers::Error::from)?;
+        let mut numbers = read.into_iter();
+        let each = self.0.iter().map(|(loss, correct)| {
+            let loss = loss.value(&mut numbers);
+            let counts = correct.as_ref().and_then(|_| numbers.next());
+            (loss, Correct::of(&counts.unwrap_or_default()))
+        });
+        Ok(each.fold((0.0, Correct::default()), plus))
     }
+}
+
+fn plus(a: (f64, Correct), b: (f64, Correct)) -> (f64, Correct) {
+    let correct = Correct {
+        first: a.1.first + b.1.first,
+        among_five: a.1.among_five + b.1.among_five,
+    };
+    (a.0 + b.0, correct)
 }
 
 impl Confidence {

@@ -3,7 +3,6 @@
 use candle_core::Tensor;
 use flatness_data::Batch;
 use flatness_kernels::home;
-use flatness_layers::Linearization;
 
 use super::{MeanLoss, Selection, Settings};
 use crate::Error;
@@ -20,15 +19,14 @@ impl MeanLoss<'_> {
         let parameters = self.parameters(theta)?;
         let chunks = self.chunks(self.data.len());
         let shares = self.shares(chunks.len(), |share| {
-            chunks[share]
-                .iter()
-                .try_fold(self.zero_statistics()?, |statistics, chunk| {
-                    let Batch { inputs, labels } = self.batch(Selection::All, chunk)?;
-                    let point = self
-                        .network
-                        .linearize(&parameters, &inputs, &labels, self.loss)?;
-                    self.add_statistics(&statistics, &point, chunk.len(), self.data.len())
-                })
+            let statistics = self.zero_statistics()?;
+            for chunk in &chunks[share] {
+                let Batch { inputs, labels } = self.batch(Selection::All, chunk)?;
+                let point = (self.network).linearize(&parameters, &inputs, &labels, self.loss)?;
+                let weight = chunk.len() as f64 / self.data.len() as f64;
+                point.add_batch_statistics(&statistics, weight)?;
+            }
+            Ok::<_, Error>(statistics)
         })?;
         self.total(shares.iter())
     }
@@ -37,21 +35,6 @@ impl MeanLoss<'_> {
         let Settings { dtype, device, .. } = &self.settings;
         let length = self.network.buffers().dim();
         Ok(Tensor::zeros(length, *dtype, home(length, device))?)
-    }
-
-    /// Adds the statistics of a batch of `examples` of `count` with their weight.
-    pub(super) fn add_statistics(
-        &self,
-        sum: &Tensor,
-        point: &Linearization<'_>,
-        examples: usize,
-        count: usize,
-    ) -> Result<Tensor, Error> {
-        if self.network.buffers().dim() == 0 {
-            return Ok(sum.clone());
-        }
-        let weight = examples as f64 / count as f64;
-        Ok((sum + (point.batch_statistics()? * weight)?)?)
     }
 
     /// The sum of the shares, in order, and of those of the other processes.

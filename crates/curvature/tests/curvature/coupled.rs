@@ -64,7 +64,7 @@ fn in_order() -> Vec<u32> {
 }
 
 fn loss_of(problem: &Problem) -> Vec<f64> {
-    vec![problem.linearize(&problem.theta).loss().sum()]
+    vec![problem.linearize(&problem.theta).loss().sum().unwrap()]
 }
 
 fn gradient_of(problem: &Problem) -> Vec<f64> {

@@ -1,18 +1,18 @@
-//! Gradients and products of convolutional networks on a CUDA device against the CPU's, which other
-//! tests hold to candle's autograd.
+//! Steps, gradients and products of convolutional networks on a CUDA device, and by its kernels as C++, against the CPU's, which
+//! other tests hold to candle's autograd.
 //!
 //! ```text
 //! max |device - CPU| ≤ tolerance · max |CPU|     for ∇L, H v and G v, in f32 and f64
 //! ```
 
 use candle_core::{DType, Device, Tensor};
-use flatness_curvature::{MeanLoss, Retention, Selection, Settings};
+use flatness_curvature::{Evaluation, MeanLoss, Retention, Selection, Settings};
 use flatness_kernels::home;
 use flatness_layers::{Loss, Network, Workers};
 use flatness_operator::LinearOperator;
 use flatness_testkit::{
-    Normalization, Problem, Residual, assert_close, cuda, gaussian, moved, residual, statistics,
-    values, vgg,
+    Normalization, Problem, Residual, as_cpp, assert_close, cuda, gaussian, moved, residual,
+    statistics, values, vgg,
 };
 
 use crate::setup::{RETENTIONS, data, settings, theta};
@@ -85,6 +85,60 @@ fn gradients_and_products_are_those_of_the_cpu() {
                         assert_close(&what, &got[index], &expected[index], tolerance);
                     }
                 }
+            }
+        }
+    }
+}
+
+/// Loss, accuracies, statistics and gradient of a step, then loss and accuracies over all examples.
+fn training(problem: &Problem, (dtype, device): (DType, &Device)) -> Vec<Vec<f64>> {
+    let (data, workers) = (data(problem), Workers::new(1).unwrap());
+    let settings = Settings {
+        device: device.clone(),
+        ..settings(dtype, BATCH_SIZE)
+    };
+    let network = &problem.network;
+    let mean_loss = MeanLoss::new(network, &data, problem.loss, &workers, settings).unwrap();
+    let theta = on(&theta(problem), dtype, device);
+    let step = mean_loss.training_gradient(&theta, &[6, 0, 3, 3], 7);
+    let step = step.unwrap();
+    let numbers = |of: Evaluation| vec![of.loss, of.accuracy, of.top5_accuracy];
+    vec![
+        numbers(step.evaluation),
+        values(&step.statistics),
+        values(&step.gradient),
+        numbers(mean_loss.evaluate(&theta).unwrap()),
+        values(&mean_loss.batch_statistics(&theta).unwrap()),
+    ]
+}
+
+#[test]
+fn steps_and_evaluations_are_those_of_the_cpu() {
+    let losses = [
+        Loss::CrossEntropy,
+        Loss::SquaredError,
+        Loss::BinaryCrossEntropy,
+    ];
+    let problems = networks().into_iter().flat_map(|(name, network)| {
+        losses.map(|loss| (name, moved(network.clone(), loss, EXAMPLES, 3)))
+    });
+    let problems: Vec<_> = problems.collect();
+    let all = |device: &Device| {
+        let each = problems.iter().flat_map(|(_, problem)| {
+            NUMBER_TYPES.map(|(dtype, _)| training(problem, (dtype, device)))
+        });
+        each.collect::<Vec<_>>()
+    };
+    let expected = all(&Device::Cpu);
+    let as_kernels = as_cpp(|| all(&Device::Cpu));
+    let on_a_device = cuda().map(|device| all(&device));
+    for got in [as_kernels, on_a_device].into_iter().flatten() {
+        for (index, (got, expected)) in got.iter().zip(&expected).enumerate() {
+            let (name, problem) = &problems[index / 2];
+            let (dtype, tolerance) = NUMBER_TYPES[index % 2];
+            let what = format!("{name}, {:?}, {dtype:?}", problem.loss);
+            for (got, expected) in got.iter().zip(expected) {
+                assert_close(&what, got, expected, tolerance);
             }
         }
     }

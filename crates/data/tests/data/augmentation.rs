@@ -1,9 +1,12 @@
 //! Crops and flips against images padded, cut and mirrored pixel by pixel, and their distribution.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use candle_core::{DType, Device, Tensor};
 use flatness_data::{Augmentation, Augmented, Batch, Dataset, Examples, Flip, Normalization};
+use flatness_kernels::launch::with_launcher;
+use flatness_testkit::{Recorder, as_cpp, assert_close, cuda};
 
 use crate::batches::chi_squared;
 use crate::check::{labels, refused, values};
@@ -139,6 +142,36 @@ fn no_padding_and_no_flip_change_nothing() {
         let [plain, same] = [&data as &dyn Examples, &same]
             .map(|data| values(&data.batch(1..4, dtype, &Device::Cpu).unwrap().inputs));
         assert_eq!(plain, same);
+    }
+}
+
+/// A batch is one kernel, whose bits as C++ are those of the CPU; on a device its images are sent once.
+#[test]
+fn a_device_makes_the_batches_of_the_cpu_where_the_images_are() {
+    let data = dataset(9, 5, 4);
+    let varied = augmented(&data, 3, 1, Flip::Half, 3);
+    let of = |device: &Device, dtype| {
+        [&data as &dyn Examples, &varied].map(|data| {
+            let batch = data.gather(&[8, 0, 0, 5], dtype, device).unwrap();
+            (values(&batch.inputs), labels(&batch))
+        })
+    };
+    for dtype in [DType::F64, DType::F32] {
+        let expected = of(&Device::Cpu, dtype);
+        if let Some(got) = as_cpp(|| of(&Device::Cpu, dtype)) {
+            assert_eq!(got, expected);
+        }
+        if let Some(device) = cuda() {
+            for _ in 0..2 {
+                for (got, expected) in of(&device, dtype).iter().zip(&expected) {
+                    assert_close("images", &got.0, &expected.0, 1e-6);
+                    assert_eq!(got.1, expected.1);
+                }
+            }
+        }
+        let recorder = Rc::new(Recorder::default());
+        with_launcher(recorder.clone(), || of(&Device::Cpu, dtype));
+        assert_eq!(recorder.take().launches.len(), 2);
     }
 }
 

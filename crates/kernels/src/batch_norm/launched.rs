@@ -27,10 +27,10 @@ impl<'a> Point<'a> {
     }
 }
 
-pub(super) fn moments(launcher: &dyn Launcher, x: &Tensor) -> Result<Moments> {
+pub(super) fn moments(launcher: &dyn Launcher, x: &Tensor, epsilon: f64) -> Result<Moments> {
     let extents = Extents::block(&x.unsqueeze(1)?)?;
-    let [mean, variance] = [(); 2].map(|()| launcher.room(&[extents.channels], x.dtype(), x));
-    let (mean, variance) = (mean?, variance?);
+    let [mean, variance, r] = [(); 3].map(|()| launcher.room(&[extents.channels], x.dtype(), x));
+    let (mean, variance, r) = (mean?, variance?, r?);
     let operands = [
         Operand::read("x", "bca", x),
         Operand::written("mean", "c", &mean),
@@ -41,37 +41,42 @@ pub(super) fn moments(launcher: &dyn Launcher, x: &Tensor) -> Result<Moments> {
         Operand::read("x", "bca", x),
         Operand::read("mean", "c", &mean),
         Operand::written("variance", "c", &variance),
-    ];
-    let source = Source::new("variances", "variance = sum0 / (double(B) * A);");
-    let square = "(double(x) - mean) * (double(x) - mean)";
-    sums(launcher, source, extents, &operands, &[square])?;
-    Ok(Moments { mean, variance })
-}
-
-pub(super) fn reciprocal_deviation(
-    launcher: &dyn Launcher,
-    variance: &Tensor,
-    epsilon: f64,
-) -> Result<Tensor> {
-    let r = launcher.room(variance.dims(), variance.dtype(), variance)?;
-    let operands = [
-        Operand::read("variance", "bvca", variance),
-        Operand::written("r", "bvca", &r),
+        Operand::written("r", "c", &r),
     ];
     let source = Source {
         numbers: &[("epsilon", epsilon)],
         ..Source::new(
-            "reciprocal_deviation",
-            "r = T(1) / sqrt(variance + T(epsilon));",
+            "variances",
+            "variance = sum0 / (double(B) * A); r = T(1) / sqrt(variance + T(epsilon));",
         )
     };
-    map(
-        launcher,
-        source,
-        Extents::elements(variance.elem_count()),
-        &operands,
-    )?;
-    Ok(r)
+    let square = "(double(x) - mean) * (double(x) - mean)";
+    sums(launcher, source, extents, &operands, &[square])?;
+    Ok(Moments { mean, variance, r })
+}
+
+/// Adds the weight times the mean, and times the factor of the unbiased variance the variance.
+pub(super) fn add_statistics(
+    launcher: &dyn Launcher,
+    sums: [&Tensor; 2],
+    [mean, variance]: [&Tensor; 2],
+    [weight, unbiased]: [f64; 2],
+) -> Result<()> {
+    let operands = [
+        Operand::read("mean", "a", mean),
+        Operand::read("variance", "a", variance),
+        Operand::written("mean_sum", "a", sums[0]),
+        Operand::written("variance_sum", "a", sums[1]),
+    ];
+    let source = Source {
+        numbers: &[("weight", weight), ("unbiased", unbiased)],
+        ..Source::new(
+            "add_statistics",
+            "mean_sum += mean * T(weight); variance_sum += variance * T(unbiased) * T(weight);",
+        )
+    };
+    let extents = Extents::elements(mean.elem_count());
+    map(launcher, source, extents, &operands)
 }
 
 pub(super) fn forward(launcher: &dyn Launcher, at: Point<'_>, beta: &Tensor) -> Result<Tensor> {

@@ -2,7 +2,8 @@
 
 use candle_core::{Result, Tensor, bail};
 
-use super::{Correct, Evaluation, check_labels};
+use super::{Evaluation, check_labels};
+use crate::Totals;
 use crate::real::{Real, elements, tensor};
 
 pub(super) fn evaluate<T: Real>(
@@ -54,25 +55,25 @@ pub(super) fn evaluate<T: Real>(
         }
     }
     Ok(Evaluation {
-        loss_sum,
+        loss_sum: Totals::known([loss_sum]),
         probabilities: tensor(probabilities, (examples, classes), logits)?,
         residual: tensor(residual, (examples, classes), logits)?,
     })
 }
 
-pub(super) fn count_correct<T: Real>(logits: &Tensor, labels: &Tensor) -> Result<Correct> {
+pub(super) fn count_correct<T: Real>(logits: &Tensor, labels: &Tensor) -> Result<Totals> {
     let classes = logits.dim(1)?;
     let labels = labels.to_vec1::<u32>()?;
     check_labels(&labels, classes)?;
     let values = elements::<T>(logits)?;
-    let mut correct = Correct::default();
+    let (mut first, mut among_five) = (0, 0);
     for (row, &label) in values.slice()?.chunks_exact(classes.max(1)).zip(&labels) {
         let label = label as usize;
         let not_larger = row.iter().filter(|&&logit| logit <= row[label]).count();
-        correct.first += usize::from(argmax(row).0 == label);
-        correct.among_five += usize::from(classes - not_larger < 5);
+        first += usize::from(argmax(row).0 == label);
+        among_five += usize::from(classes - not_larger < 5);
     }
-    Ok(correct)
+    Ok(Totals::known([first as f64, among_five as f64]))
 }
 
 /// Index and value of the first largest element; a row with a NaN has no winner but index 0.

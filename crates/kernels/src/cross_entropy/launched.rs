@@ -2,8 +2,9 @@
 
 use candle_core::{DType, Result, Tensor, bail};
 
-use super::{Correct, Evaluation, check_labels};
-use crate::launch::{Extents, Launcher, Operand, Source, map, sums};
+use super::Evaluation;
+use crate::launch::{Extents, Launcher, Operand, Source, map};
+use crate::totals::{Totals, totals};
 
 /// The first largest of `row`, and `best`, where it stands.
 const BEST: &str = "unsigned best = 0;
@@ -55,7 +56,7 @@ pub(super) fn evaluate(
         ..Source::new("cross_entropy", &body)
     };
     map(launcher, source, Extents::flat(examples, 1, 1), &operands)?;
-    let [loss_sum] = totals(launcher, labels, classes, [("loss", &losses)])?;
+    let loss_sum = totals(launcher, [&losses], Some((labels, classes)))?;
     Ok(Evaluation {
         loss_sum,
         probabilities,
@@ -67,7 +68,7 @@ pub(super) fn count_correct(
     launcher: &dyn Launcher,
     logits: &Tensor,
     labels: &Tensor,
-) -> Result<Correct> {
+) -> Result<Totals> {
     let (examples, classes) = logits.dims2()?;
     let [first, among_five] = [(); 2].map(|()| launcher.room(&[examples], DType::F64, logits));
     let (first, among_five) = (first?, among_five?);
@@ -91,41 +92,7 @@ pub(super) fn count_correct(
         ..Source::new("count_correct", &body)
     };
     map(launcher, source, Extents::flat(examples, 1, 1), &operands)?;
-    let counts = [("first", &first), ("among_five", &among_five)];
-    let [first, among_five] = totals(launcher, labels, classes, counts)?;
-    Ok(Correct {
-        first: first as usize,
-        among_five: among_five as usize,
-    })
-}
-
-/// Sums over the examples in one reading, which also shows whether every label is below `classes`.
-fn totals<const N: usize>(
-    launcher: &dyn Launcher,
-    labels: &Tensor,
-    classes: usize,
-    columns: [(&'static str, &Tensor); N],
-) -> Result<[f64; N]> {
-    let all = launcher.room(&[N + 1], DType::F64, labels)?;
-    let mut operands = vec![Operand::read("label", "b", labels)];
-    operands.extend(columns.map(|(name, column)| Operand::read(name, "b", column)));
-    operands.push(Operand::pointer("all", N + 1, &all).into_written());
-    let terms = columns.map(|(name, _)| name);
-    let terms: Vec<&str> = terms.into_iter().chain(["label >= CLASSES"]).collect();
-    let body: String = (0..=N).map(|k| format!("all[{k}] = sum{k};")).collect();
-    let source = Source {
-        sizes: &[("CLASSES", classes)],
-        ..Source::new("totals", &body)
-    };
-    let extents = Extents::flat(labels.elem_count(), 1, 1);
-    sums(launcher, source, extents, &operands, &terms)?;
-    let read = launcher.read(&all)?;
-    if read.get(N).is_some_and(|&beyond| beyond > 0.0) {
-        check_labels(&labels.to_vec1::<u32>()?, classes)?;
-    }
-    Ok(std::array::from_fn(|k| {
-        read.get(k).copied().unwrap_or(f64::NAN)
-    }))
+    totals(launcher, [&first, &among_five], Some((labels, classes)))
 }
 
 pub(super) fn hessian_product(

@@ -3,7 +3,8 @@
 
 use candle_core::{D, DType, Result, Tensor};
 
-use super::{Correct, Evaluation, check_labels, columns_of};
+use super::{Evaluation, check_labels, columns_of};
+use crate::Totals;
 
 pub(super) fn evaluate(
     logits: &Tensor,
@@ -37,13 +38,13 @@ pub(super) fn evaluate(
     let off_label = (&probabilities * targets.affine(-1.0, 1.0)?)?;
     let on_label = targets.broadcast_mul(&off_label.sum_keepdim(D::Minus1)?)?;
     Ok(Evaluation {
-        loss_sum: log_normalizer - label_logits,
+        loss_sum: Totals::known([log_normalizer - label_logits]),
         residual: weighted((off_label - on_label)?)?,
         probabilities,
     })
 }
 
-pub(super) fn count_correct(logits: &Tensor, labels: &Tensor) -> Result<Correct> {
+pub(super) fn count_correct(logits: &Tensor, labels: &Tensor) -> Result<Totals> {
     let classes = logits.dim(1)?;
     let count = |hits: Tensor| hits.to_dtype(DType::F64)?.sum_all();
     // Sums with zeros compare as their other term does; a product with one-hot rows would make infinities NaN.
@@ -56,8 +57,7 @@ pub(super) fn count_correct(logits: &Tensor, labels: &Tensor) -> Result<Correct>
         count(logits.argmax(D::Minus1)?.eq(labels)?)?,
         count(larger.lt(5f32)?)?,
     ];
-    let [first, among_five] = read(counts, labels, classes)?.map(|count| count as usize);
-    Ok(Correct { first, among_five })
+    Ok(Totals::known(read(counts, labels, classes)?))
 }
 
 /// The values of two f64 scalars in one reading, which also shows whether every label is below `classes`.

@@ -1,4 +1,5 @@
-//! The passes of a convolution by cuDNN: multiplications and additions in the number type itself, and the same bits each time.
+//! The passes of a convolution by cuDNN: multiplications and additions in the number type itself, unless TF32 is asked for, and
+//! the same bits each time.
 //!
 //! The algorithms are those that need no patches laid out, take images at any distance, and add in a fixed order; cuDNN's
 //! documentation says so of each. What cuDNN wants to know of a pass is made once for its shapes and kept by the thread.
@@ -19,7 +20,7 @@ use candle_core::cuda_backend::{DeviceId, WrapErr};
 use candle_core::{DType, Error, Result, bail};
 
 use super::Cuda;
-use crate::launch::{Correlation, Images, Wanted};
+use crate::launch::{Correlation, Images, Wanted, in_tf32};
 use crate::real::Real;
 
 const FORWARD: sys::cudnnConvolutionFwdAlgo_t =
@@ -29,8 +30,8 @@ const INPUT: sys::cudnnConvolutionBwdDataAlgo_t =
 const WEIGHT: sys::cudnnConvolutionBwdFilterAlgo_t =
     sys::cudnnConvolutionBwdFilterAlgo_t::CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1;
 
-/// Shapes of x, W and y with the distances of their images, stride and padding, and which is wanted.
-type Key = ([[usize; 5]; 3], [usize; 2], u8);
+/// Shapes of x, W and y with the distances of their images, stride and padding, which is wanted, and whether in TF32.
+type Key = ([[usize; 5]; 3], [usize; 2], u8, bool);
 
 /// What cuDNN knows of a pass.
 struct Plan<T> {
@@ -98,7 +99,12 @@ fn key(correlation: &Correlation<'_>) -> Key {
         [count, channels, height, width, images.stride]
     };
     let forms = [form(x), form(weight), form(y)];
-    (forms, [window.stride, window.padding], *wanted as u8)
+    (
+        forms,
+        [window.stride, window.padding],
+        *wanted as u8,
+        in_tf32(),
+    )
 }
 
 impl<T: CudnnDataType> Plan<T> {
@@ -126,7 +132,11 @@ impl<T: CudnnDataType> Plan<T> {
             both(1),
             sys::cudnnConvolutionMode_t::CUDNN_CROSS_CORRELATION,
         )?;
-        convolution.set_math_type(sys::cudnnMathType_t::CUDNN_FMA_MATH)?;
+        // The default of f32 is TF32 where the card has it.
+        convolution.set_math_type(match in_tf32() {
+            true => sys::cudnnMathType_t::CUDNN_DEFAULT_MATH,
+            false => sys::cudnnMathType_t::CUDNN_FMA_MATH,
+        })?;
         let (x, y) = (tensor(x)?, tensor(y)?);
         let weight = handle.create_4d_filter::<T>(
             sys::cudnnTensorFormat_t::CUDNN_TENSOR_NCHW,

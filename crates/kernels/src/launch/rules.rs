@@ -225,8 +225,13 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The head of the kernel.
-    fn head(&self, threads: u32, operands: &[&Operand<'_>]) -> Result<String> {
+    /// The head of the kernel, with the number type of the `first` operand.
+    fn head(
+        &self,
+        threads: u32,
+        first: Option<&Operand<'_>>,
+        operands: &[&Operand<'_>],
+    ) -> Result<String> {
         let mut parameters: Vec<String> = ["B", "V", "C", "A"]
             .into_iter()
             .chain(self.sizes.iter().map(|(name, _)| *name))
@@ -240,7 +245,7 @@ impl<'a> Source<'a> {
         for operand in operands {
             parameters.push(operand.parameter()?);
         }
-        let number = match operands.first() {
+        let number = match first {
             Some(first) => first.type_name()?,
             None => bail!("expected operands of {}", self.name),
         };
@@ -314,8 +319,8 @@ pub(crate) fn map(
     if count == 0 {
         return Ok(());
     }
-    let operands = in_order(operands);
-    let mut text = source.head(MAP_THREADS, &operands)?;
+    let (first, operands) = (operands.first(), in_order(operands));
+    let mut text = source.head(MAP_THREADS, first, &operands)?;
     text.push_str(
         "    PHASE for (unsigned i = BLOCK * THREADS + thread; i < B * V * C * A; i += BLOCKS * THREADS) {\n        \
          const unsigned a = i % A, c = i / A % C, v = i / A / C % V, b = i / A / C / V;\n        ",
@@ -340,7 +345,7 @@ pub(crate) fn sums(
     sums_and_map(launcher, source, extents, operands, (terms, ""))
 }
 
-/// The same, with the statements `each` for every index on the way.
+/// The same, with the statements `each` for every index on the way, before its terms.
 pub(crate) fn sums_and_map(
     launcher: &dyn Launcher,
     source: Source<'_>,
@@ -356,8 +361,8 @@ pub(crate) fn sums_and_map(
     if blocks == 0 {
         return Ok(());
     }
-    let operands = in_order(operands);
-    let mut text = source.head(SUM_THREADS, &operands)?;
+    let (first, operands) = (operands.first(), in_order(operands));
+    let mut text = source.head(SUM_THREADS, first, &operands)?;
     let _ = writeln!(
         text,
         "    SHARED double part[{}][{SUM_THREADS}];\n    const unsigned v = BLOCK / C, c = BLOCK % C;\n    PHASE",
@@ -376,10 +381,11 @@ pub(crate) fn sums_and_map(
     for operand in indexed.into_iter().chain(shared.copied()) {
         text.push_str(&operand.element("")?);
     }
+    let _ = write!(text, "\n        {each}");
     for (term, formula) in terms.iter().enumerate() {
         let _ = write!(text, "\n        sum{term} += {formula};");
     }
-    let _ = write!(text, "\n        {each}\n    }}\n   ");
+    text.push_str("\n    }\n   ");
     for term in 0..terms.len() {
         let _ = write!(text, " part[{term}][thread] = sum{term};");
     }

@@ -42,7 +42,7 @@ pub(crate) fn inner_products(
             ? double(w[v * DIM + c % PIECES * A + a]) * q[c / PIECES * DIM + c % PIECES * A + a] : 0)";
     sums(launcher, source, extents, &operands, &[term])?;
     if pieces == 1 {
-        return launcher.read(&parts);
+        return Ok(launcher.read(&[&parts])?.concat());
     }
     let total = room(1)?;
     let operands = [
@@ -57,7 +57,7 @@ pub(crate) fn inner_products(
     };
     let source = Source::new("sums_of_products", "total = sum0;");
     sums(launcher, source, extents, &operands, &["part"])?;
-    launcher.read(&total)
+    Ok(launcher.read(&[&total])?.concat())
 }
 
 /// W ← W − C Q, of C (rows, count) in float64.

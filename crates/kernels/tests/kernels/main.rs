@@ -5,7 +5,7 @@ mod table;
 use std::rc::Rc;
 
 use candle_core::{DType, Device, Result, Tensor};
-use flatness_kernels::launch::with_launcher;
+use flatness_kernels::launch::{with_launcher, with_tf32};
 use flatness_kernels::pool::{self, Pooling};
 use flatness_kernels::{Activation, dot};
 use flatness_testkit::{Recorder, as_cpp, compiled_by_nvrtc, cuda, gaussian, values};
@@ -285,6 +285,26 @@ fn long_vectors_are_summed_in_the_order_of_their_pieces_as_cpp() {
     let pieces = terms.chunks(terms.len().div_ceil(4)).map(threads);
     let expected = threads(&pieces.collect::<Vec<_>>());
     assert_eq!(sum.to_bits(), expected.to_bits(), "{sum:e} {expected:e}");
+}
+
+#[test]
+fn tf32_is_for_products_and_convolutions_asked_for_inside_its_scope() {
+    let recorder = Rc::new(Recorder::default());
+    let kernels = kernels();
+    // Of their launches those that are asked for in TF32, and all but kernels of our own.
+    let asked = |name: &str| {
+        let kernel = kernels.iter().find(|kernel| kernel.name == name);
+        let kernel = kernel.expect("one of the table");
+        let _ = with_launcher(recorder.clone(), || {
+            kernel.run(&kernel.operands(SIZES), SIZES)
+        });
+        recorder.take().in_tf32
+    };
+    let all = || ["affine::tangent", "conv2d::tangent", "softmax"].map(asked);
+    assert_eq!(all(), [0; 3]);
+    assert_eq!(with_tf32(all), [2, 2, 0]);
+    assert_eq!(with_tf32(|| with_tf32(all)), [2, 2, 0]);
+    assert_eq!(all(), [0; 3]);
 }
 
 #[test]

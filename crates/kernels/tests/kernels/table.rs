@@ -1,6 +1,6 @@
 //! The kernels with the axes of their operands.
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor};
 use flatness_kernels::Activation::{self, Elu, Gelu, HardSwish, Relu, Silu, Softplus, Tanh};
 use flatness_kernels::Pairing::{MatMul, Product};
 use flatness_kernels::affine::Order::{InputsFirst, OutputsFirst};
@@ -9,8 +9,9 @@ use flatness_kernels::batch_norm::{self, Point, batch, frozen};
 use flatness_kernels::conv2d::{self, Window};
 use flatness_kernels::pool::{self, Pooling};
 use flatness_kernels::{
-    Side, add, add_in_place, affine, broadcast, cross_entropy, dot, inner_products, layer_norm,
-    norm, scale_in_place, softmax, subtract_combinations,
+    Elementwise, Number, Side, Totals, add, add_in_place, affine, broadcast, cross_entropy, dot,
+    images, inner_products, layer_norm, losses, norm, scale_in_place, softmax,
+    subtract_combinations, update_elements,
 };
 use flatness_testkit::labels;
 
@@ -277,7 +278,11 @@ pub(crate) fn kernels() -> Vec<Kernel> {
         "conv2d::add_second_order" primal BOpq, dw VOIkl; sum BVIhw =>
             conv2d::add_second_order(primal, dw, sum, s.window()),
 
-        "batch_norm::moments" x BIHW => batch_norm::moments(x).map(|of| vec![of.mean, of.variance]),
+        "batch_norm::moments" x BIHW; mean I, variance I => {
+            let of = batch_norm::moments(x, 1e-5)?;
+            batch_norm::add_statistics([mean, variance], [&of.mean, &of.variance], 7, 0.3)?;
+            Ok(vec![of.mean, of.variance, of.r])
+        },
         "batch_norm::forward" x BIHW, m I, r I, g I, b I => batch_norm::forward(at(x, m, r, g), b),
         "batch_norm::frozen::tangent" x BIHW, m I, r I, g I, dx BVIHW, dg VI, db VI =>
             frozen::tangent(at(x, m, r, g), Some(dx), dg, db),
@@ -320,7 +325,10 @@ pub(crate) fn kernels() -> Vec<Kernel> {
         "pool::global_average" x BVIHW => pool::global_average(x),
         "pool::global_average_transposed" block BVI => pool::global_average_transposed(block, s.image),
 
-        "cross_entropy::evaluate" logits BO => losses(logits),
+        "images::gather" x BIHW => images_of(x),
+        "update_elements" y BI; x BI, z BI => updated(y, x, z),
+
+        "cross_entropy::evaluate" logits BO => every_loss(logits),
         "cross_entropy::hessian_product" p BO, block BVO => cross_entropy::hessian_product(p, block),
     }
 }
@@ -428,17 +436,79 @@ fn argmax(x: &Tensor, sizes: Sizes) -> Result<Tensor> {
     Ok(pool::max_forward(x, sizes.pooling())?.1)
 }
 
-fn losses(logits: &Tensor) -> Result<Vec<Tensor>> {
+/// Every image twice as it is, and cut on every side, upright and mirrored.
+fn images_of(x: &Tensor) -> Result<Vec<Tensor>> {
+    let (batch, channels, ..) = x.dims4()?;
+    let pixels = x.affine(60.0, 128.0)?.clamp(0.0, 255.0)?;
+    let pixels = pixels.to_dtype(DType::U8)?;
+    let affine = Tensor::arange(0.0, 2.0 * channels as f64, x.device())?;
+    let affine = affine.affine(0.01, -0.015)?.reshape((2, channels))?;
+    let images: Vec<u32> = (0..2 * batch as u32).map(|image| image / 2).collect();
+    let gathered = |pad: u32, crops: &dyn Fn(u32) -> [u32; 3]| {
+        let crops = [0, 1, 2].map(|number| images.iter().map(move |&n| crops(n)[number]));
+        let numbers = images.iter().copied().chain(crops.into_iter().flatten());
+        let places = Tensor::from_iter(numbers, x.device())?.reshape((4, images.len()))?;
+        images::gather(&pixels, &places, pad as usize, &affine, x.dtype())
+    };
+    Ok(vec![
+        gathered(0, &|_| [0, 0, 0])?,
+        gathered(0, &|_| [0, 0, 1])?,
+        gathered(2, &|n| [n % 5, 4 - n % 5, n % 2])?,
+        gathered(4, &|n| [8 - n % 3, 2 * n % 9, (n + 1) % 2])?,
+    ])
+}
+
+/// x <- a x + y, z <- √(z² + x y + 20) where that is above the old z.
+struct Pair(f64);
+
+impl Elementwise<2, 1, 1> for Pair {
+    const NAME: &'static str = "pair";
+
+    fn constants(&self) -> [f64; 1] {
+        [self.0]
+    }
+
+    fn apply<X: Number>(&self, [a]: &[X; 1], [x, z]: &[X; 2], [y]: &[X; 1]) -> [X; 2] {
+        let root = z.squared().plus(&x.times(y)).affine(1.0, 20.0).sqrt();
+        let larger = root.minus(z).choose(0.0, &root, z);
+        [a.times(x).plus(y), larger]
+    }
+}
+
+/// All elements at once, then some of them each by a rule of its own.
+fn updated(y: &Tensor, x: &Tensor, z: &Tensor) -> Result<()> {
+    let count = y.elem_count();
+    update_elements([x, z], [y], &[(0..count, Pair(0.7))])?;
+    let bounds = [0, 1, count / 3, count / 2, count];
+    let pieces = [(0, 0.5), (2, -1.5), (3, 3.0)].map(|(piece, factor)| {
+        let (start, end) = (bounds[piece], bounds[piece + 1]);
+        (start.min(count)..end.min(count), Pair(factor))
+    });
+    update_elements([x, z], [y], &pieces)
+}
+
+fn every_loss(logits: &Tensor) -> Result<Vec<Tensor>> {
     let (examples, classes) = logits.dims2()?;
     let labels = labels(examples, classes as u32, 2).to_device(logits.device())?;
     let evaluation = cross_entropy::evaluate(logits, &labels)?;
     let factors = logits.narrow(1, 0, 1)?.squeeze(1)?.contiguous()?;
     let weighted = cross_entropy::evaluate_weighted(logits, &labels, &factors)?;
     let correct = cross_entropy::count_correct(logits, &labels)?;
-    let counts = [correct.first, correct.among_five].map(|count| count as f64);
-    let sums = [evaluation.loss_sum, weighted.loss_sum];
-    let numbers = Tensor::new(&[sums, counts].concat()[..], &Device::Cpu)?;
+    let numbers = [&evaluation.loss_sum, &weighted.loss_sum, &correct];
+    let numbers = Tensor::new(Totals::read(&numbers)?.concat(), &Device::Cpu)?;
     let targets = cross_entropy::one_hot(&labels, classes, logits)?;
     let (p, residual) = (evaluation.probabilities, evaluation.residual);
-    Ok(vec![numbers, p, residual, weighted.residual, targets])
+    let mut results = vec![numbers, p, residual, weighted.residual, targets];
+    let values = losses::Labels::Values(logits.sqr()?);
+    for labels in [losses::Labels::Classes(labels), values] {
+        for evaluate in [losses::squared_error, losses::binary_cross_entropy] {
+            let of = evaluate(logits, &labels)?;
+            results.push(Tensor::new(
+                Totals::read(&[&of.loss_sum])?.concat(),
+                &Device::Cpu,
+            )?);
+            results.extend([Some(of.gradient), of.curvature].into_iter().flatten());
+        }
+    }
+    Ok(results)
 }

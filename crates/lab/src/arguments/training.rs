@@ -132,6 +132,9 @@ pub(crate) struct TrainOptions {
     /// Scale gradients of a larger norm to this one
     #[arg(long, value_name = "NORM")]
     pub(crate) clip_norm: Option<f64>,
+    /// Multiply in TF32 on a CUDA device, 10 bits of mantissa; measuring never does
+    #[arg(long)]
+    pub(crate) tf32: bool,
     /// Sharpness-aware minimisation with this radius
     #[arg(long, value_name = "RHO")]
     pub(crate) sharpness_aware: Option<f64>,

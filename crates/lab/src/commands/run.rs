@@ -6,11 +6,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use candle_core::Device;
 use flatness_engine::Weights;
 use flatness_models::checkpoint;
 use flatness_records::{
-    BatchNorm, EpochEvaluation, Error, Hits, Iterate, Outcome, Provenance, Record, Run, Spec,
-    SplitEvaluation, Training,
+    BatchNorm, Dtype, EpochEvaluation, Error, Hits, Iterate, Outcome, Provenance, Record, Run,
+    Spec, SplitEvaluation, Training,
 };
 
 use crate::arguments::{Computing, Output, Places, RunOptions};
@@ -88,6 +89,7 @@ pub(crate) fn execute(
     }
     // Here before anything is written; that of a device is known once it is open.
     if computing.device == "cpu" {
+        check_tf32(spec, &Device::Cpu)?;
         training::check_memory(spec, &model.network, environment::memory())?;
     }
     let data = splits.record();
@@ -105,6 +107,7 @@ pub(crate) fn execute(
         }
         Found::Open(directory) => {
             let machine = Machine::new(computing, None)?;
+            check_tf32(spec, &machine.device)?;
             training::check_memory(spec, &model.network, machine.memory)?;
             let done = work(run, &model, places, &splits, &machine, &directory, progress);
             done.map_err(end_if_interrupted)?
@@ -134,6 +137,18 @@ pub(crate) fn execute(
             directory.join("checkpoint.safetensors").display()
         ),
     }
+}
+
+/// Refuses TF32 where there is none.
+fn check_tf32(spec: &Spec, device: &Device) -> Result<()> {
+    if spec.train.tf32 && (device.is_cpu() || spec.model.dtype != Dtype::F32) {
+        bail!(
+            "train.tf32 (--tf32) must be left out but for model.dtype f32 on a CUDA device, got {} on {}",
+            format!("{:?}", spec.model.dtype).to_lowercase(),
+            device::name(device)
+        );
+    }
+    Ok(())
 }
 
 /// Ends the process by the exit code of the signal, 130 or 143 as a shell would say, if one has ended the run.

@@ -121,6 +121,7 @@ fn training(options: &TrainOptions) -> TrainSpec {
             from: WARM_UP_FROM,
         }),
         clip_norm: options.clip_norm,
+        tf32: options.tf32,
         decay_excludes: options.decay_excludes.clone(),
         sharpness_aware: options.sharpness_aware,
         average: average_from.map(|from_epoch| AverageSpec::Uniform {

@@ -6,8 +6,11 @@
 //! ```
 
 use anyhow::Result;
+use candle_core::Tensor;
 use flatness_curvature::MeanLoss;
 use flatness_data::{Augmentation, Augmented, Flip};
+use flatness_kernels::launch::with_tf32;
+use flatness_kernels::{Elementwise, Number, update_elements};
 use flatness_optim::{SharpnessAware, clip_by_norm};
 use flatness_records::Interval;
 
@@ -15,6 +18,22 @@ use super::Trainer;
 
 /// Weight of a new batch in the running statistics of batch-norm, as in `torch.nn.BatchNorm2d`.
 const STATISTICS_MOMENTUM: f64 = 0.1;
+
+/// s <- 0.9 s + 0.1 s_B.
+struct Running;
+
+impl Elementwise<1, 1, 2> for Running {
+    const NAME: &'static str = "running_statistics";
+
+    fn constants(&self) -> [f64; 2] {
+        [1.0 - STATISTICS_MOMENTUM, STATISTICS_MOMENTUM]
+    }
+
+    #[inline(always)]
+    fn apply<X: Number>(&self, [keep, share]: &[X; 2], [s]: &[X; 1], [batch]: &[X; 1]) -> [X; 1] {
+        [keep.times(s).plus(&share.times(batch))]
+    }
+}
 
 impl Trainer<'_> {
     /// One step on the examples at the indices in `batch`, unless the loss is not finite; the loss before
@@ -29,7 +48,15 @@ impl Trainer<'_> {
         let theta = &self.weights.theta;
         let seed = format!("dropout {}", self.position.steps);
         let seed = self.setup.run.streams().seed(&seed);
-        let at_theta = mean_loss.training_gradient(theta, batch, seed)?;
+        let at = |theta: &Tensor| {
+            let gradient = || mean_loss.training_gradient(theta, batch, seed);
+            if spec.tf32 {
+                with_tf32(gradient)
+            } else {
+                gradient()
+            }
+        };
+        let at_theta = at(theta)?;
         let evaluation = at_theta.evaluation;
         if !evaluation.loss.is_finite() {
             return Ok(evaluation.loss);
@@ -39,7 +66,7 @@ impl Trainer<'_> {
             Some(radius) => {
                 let perturbed =
                     SharpnessAware::new(radius)?.perturbed(theta, &at_theta.gradient)?;
-                (mean_loss.training_gradient(&perturbed, batch, seed)?).gradient
+                at(&perturbed)?.gradient
             }
         };
         if let Some(largest) = spec.clip_norm {
@@ -47,8 +74,10 @@ impl Trainer<'_> {
         }
         self.optimizer.step(theta, &gradient, learning_rate)?;
         // The statistics are those at the parameters, also where the gradient is taken elsewhere.
-        self.weights.buffers = ((&self.weights.buffers * (1.0 - STATISTICS_MOMENTUM))?
-            + (at_theta.statistics * STATISTICS_MOMENTUM)?)?;
+        let (running, all) = (&self.weights.buffers, 0..self.weights.buffers.elem_count());
+        if !all.is_empty() {
+            update_elements([running], [&at_theta.statistics], &[(all, Running)])?;
+        }
         if let Some(averaging) = &mut self.averaging {
             averaging.add(Interval::Step, self.position.epoch, theta)?;
         }

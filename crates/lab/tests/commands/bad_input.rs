@@ -49,6 +49,7 @@ const REFUSED: &str = r#"
 batch_size = 50       | batch_size = 50\nlearning_reat = 1.0  | learning_reat
 batch_size = 50       | batch_size = 0                        | train.batch_size must be at least 1, got 0
 batch_size = 50       | batch_size = 201                      | train.batch_size must be at most the 200
+batch_size = 50       | batch_size = 50\ntf32 = true           | train.tf32 (--tf32) must be left out but for model.dtype f32 on a CUDA device, got f32 on cpu
 learning_rate = 0.01  | learning_rate = nan                   | got NaN
 epochs = 1            | epochs = "one"                        | line 10
 seed = 0              |                                       | seed

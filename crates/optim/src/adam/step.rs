@@ -1,71 +1,81 @@
 //! One step of the moments and of θ, element by element, with three vectors or four.
 
-use flatness_kernels::{Elementwise, Real};
+use flatness_kernels::{Elementwise, Number};
 
 /// In place of a number of roots: the power `exponent`.
 pub(super) const ANY: usize = usize::MAX;
 
-/// The constants of one step in the number type of θ; 2p is that many roots of roots.
-pub(super) struct Step<T, const ROOTS: usize> {
-    pub(super) coupled: T,
-    pub(super) keep: T,
-    /// 1 - β1.
-    pub(super) first_share: T,
-    pub(super) beta2: T,
-    /// 1 - β2.
-    pub(super) second_share: T,
-    /// s.
-    pub(super) scale: T,
-    pub(super) epsilon: T,
-    /// a.
-    pub(super) step: T,
+/// What a step is made of; 2p is that many roots of roots.
+pub(super) struct Step<const ROOTS: usize> {
+    /// The L2 coefficient, what is kept of θ, 1 - β1, β2, 1 - β2, s, ε and a.
+    pub(super) constants: [f64; 8],
     /// 2p.
-    pub(super) exponent: T,
+    pub(super) exponent: f64,
 }
 
-impl<T: Real, const ROOTS: usize> Step<T, ROOTS> {
+impl<const ROOTS: usize> Step<ROOTS> {
     #[inline(always)]
-    fn moments(&self, [theta, first, second]: [T; 3], gradient: T) -> [T; 2] {
-        let gradient = gradient + self.coupled * theta;
+    fn moments<X: Number>(constants: &[X; 8], [theta, first, second]: [&X; 3], g: &X) -> [X; 2] {
+        let [coupled, _, first_share, beta2, second_share, ..] = constants;
+        let g = g.plus(&coupled.times(theta));
         [
-            first + self.first_share * (gradient - first),
-            self.beta2 * second + self.second_share * gradient * gradient,
+            first.plus(&first_share.times(&g.minus(first))),
+            beta2.times(second).plus(&second_share.times(&g).times(&g)),
         ]
     }
 
     #[inline(always)]
-    fn moved(&self, theta: T, first: T, square: T) -> T {
-        let root = square.sqrt() * self.scale + self.epsilon;
+    fn moved<X: Number>(&self, constants: &[X; 8], theta: &X, first: &X, square: &X) -> X {
+        let [_, keep, _, _, _, scale, epsilon, step] = constants;
+        let root = square.sqrt().times(scale).plus(epsilon);
         let denominator = match ROOTS {
             0 => root,
             1 => root.sqrt(),
             2 => root.sqrt().sqrt(),
             _ => root.powf(self.exponent),
         };
-        self.keep * theta - self.step * first / denominator
+        keep.times(theta)
+            .minus(&step.times(first).over(&denominator))
     }
 }
 
-impl<T: Real, const ROOTS: usize> Elementwise<3, 1> for Step<T, ROOTS> {
-    type Target = T;
-    type Source = T;
+impl<const ROOTS: usize> Elementwise<3, 1, 8> for Step<ROOTS> {
+    const NAME: &'static str = "adam";
+
+    fn constants(&self) -> [f64; 8] {
+        self.constants
+    }
 
     #[inline(always)]
-    fn apply(&self, targets: [T; 3], [gradient]: [T; 1]) -> [T; 3] {
-        let [first, second] = self.moments(targets, gradient);
-        [self.moved(targets[0], first, second), first, second]
+    fn apply<X: Number>(
+        &self,
+        constants: &[X; 8],
+        [theta, first, second]: &[X; 3],
+        [gradient]: &[X; 1],
+    ) -> [X; 3] {
+        let [first, second] = Self::moments(constants, [theta, first, second], gradient);
+        let theta = self.moved(constants, theta, &first, &second);
+        [theta, first, second]
     }
 }
 
-impl<T: Real, const ROOTS: usize> Elementwise<4, 1> for Step<T, ROOTS> {
-    type Target = T;
-    type Source = T;
+impl<const ROOTS: usize> Elementwise<4, 1, 8> for Step<ROOTS> {
+    const NAME: &'static str = "adam_of_the_largest";
+
+    fn constants(&self) -> [f64; 8] {
+        self.constants
+    }
 
     #[inline(always)]
-    fn apply(&self, targets: [T; 4], [gradient]: [T; 1]) -> [T; 4] {
-        let [theta, first, second, largest] = targets;
-        let [first, second] = self.moments([theta, first, second], gradient);
-        let largest = if second > largest { second } else { largest };
-        [self.moved(theta, first, largest), first, second, largest]
+    fn apply<X: Number>(
+        &self,
+        constants: &[X; 8],
+        [theta, first, second, largest]: &[X; 4],
+        [gradient]: &[X; 1],
+    ) -> [X; 4] {
+        let [first, second] = Self::moments(constants, [theta, first, second], gradient);
+        let largest = second.minus(largest).choose(0.0, &second, largest);
+        let theta = self.moved(constants, theta, &first, &largest);
+        [theta, first, second, largest]
     }
 }

@@ -4,31 +4,39 @@ use std::ops::Range;
 
 use candle_core::{DType, Device, Tensor};
 
-use super::{ELEMENTS_PER_THREAD, Elementwise, LANES, Real, update_elements};
+use super::{ELEMENTS_PER_THREAD, Elementwise, LANES, update_elements};
+use crate::Number;
 use crate::seeded::{uniform, values};
 
 /// x <- a x + y, z <- √(z² + x y + 2): the second target reads the old first one.
-struct Pair<T>(T);
+struct Pair(f64);
 
-impl<T: Real> Elementwise<2, 1> for Pair<T> {
-    type Target = T;
-    type Source = T;
+impl Elementwise<2, 1, 1> for Pair {
+    const NAME: &'static str = "pair";
+
+    fn constants(&self) -> [f64; 1] {
+        [self.0]
+    }
 
     #[inline(always)]
-    fn apply(&self, [x, z]: [T; 2], [y]: [T; 1]) -> [T; 2] {
-        [self.0 * x + y, (z * z + x * y + T::from_f64(2.0)).sqrt()]
+    fn apply<X: Number>(&self, [a]: &[X; 1], [x, z]: &[X; 2], [y]: &[X; 1]) -> [X; 2] {
+        let square = z.times(z).plus(&x.times(y));
+        [a.times(x).plus(y), square.plus(&z.constant(2.0)).sqrt()]
     }
 }
 
-/// x <- x + y of an f64 and an f32.
-struct Widening;
+/// x <- x + y.
+struct Sum;
 
-impl Elementwise<1, 1> for Widening {
-    type Target = f64;
-    type Source = f32;
+impl Elementwise<1, 1, 0> for Sum {
+    const NAME: &'static str = "sum";
 
-    fn apply(&self, [x]: [f64; 1], [y]: [f32; 1]) -> [f64; 1] {
-        [x + f64::from(y)]
+    fn constants(&self) -> [f64; 0] {
+        []
+    }
+
+    fn apply<X: Number>(&self, []: &[X; 0], [x]: &[X; 1], [y]: &[X; 1]) -> [X; 1] {
+        [x.plus(y)]
     }
 }
 
@@ -61,7 +69,7 @@ fn every_element_is_updated_once_whatever_the_length() {
     ] {
         let [x, z, y] = [1, 2, 3].map(|seed| uniform(length, seed, DType::F64));
         let want = expected(&values(&x), &values(&z), &values(&y), |_| Some(0.5));
-        update_elements([&x, &z], [&y], &[(0..length, Pair(0.5f64))]).unwrap();
+        update_elements([&x, &z], [&y], &[(0..length, Pair(0.5))]).unwrap();
         assert_eq!([values(&x), values(&z)], want, "{length}");
     }
 }
@@ -71,7 +79,7 @@ fn pieces_have_their_own_rules_and_gaps_keep_their_values() {
     let length = 3 * ELEMENTS_PER_THREAD;
     let end = length - 1;
     let bounds = [0..0, 1..2, 2..40, 50..70_000, 70_000..70_001, 80_000..end];
-    let pieces: Vec<(Range<usize>, Pair<f64>)> = (bounds.iter().cloned())
+    let pieces: Vec<(Range<usize>, Pair)> = (bounds.iter().cloned())
         .zip([9.0, 0.5, -1.0, 2.0, 0.0, 0.25].map(Pair))
         .collect();
     let [x, z, y] = [1, 2, 3].map(|seed| uniform(length, seed, DType::F64));
@@ -91,7 +99,7 @@ fn any_number_of_threads_gives_the_same_bits() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         let [x, z, y] = [1, 2, 3].map(|seed| uniform(length, seed, DType::F32));
         pool.unwrap()
-            .install(|| update_elements([&x, &z], [&y], &[(0..length, Pair(0.3f32))]))
+            .install(|| update_elements([&x, &z], [&y], &[(0..length, Pair(0.3))]))
             .unwrap();
         [values(&x), values(&z)]
     });
@@ -102,7 +110,7 @@ fn any_number_of_threads_gives_the_same_bits() {
 fn a_source_may_have_another_number_type() {
     let sum = Tensor::new(&[1.0f64, 2.0], &Device::Cpu).unwrap();
     let addend = Tensor::new(&[0.1f32, 0.2], &Device::Cpu).unwrap();
-    update_elements([&sum], [&addend], &[(0..2, Widening)]).unwrap();
+    update_elements([&sum], [&addend], &[(0..2, Sum)]).unwrap();
     assert_eq!(
         values(&sum),
         [1.0 + f64::from(0.1f32), 2.0 + f64::from(0.2f32)]
@@ -119,7 +127,7 @@ fn what_does_not_fit_is_an_error_and_changes_nothing() {
             .and_then(|part| part.reshape((2, 3)))
             .unwrap()
     });
-    let single = uniform((2, 3), 5, DType::F32);
+    let [single, other_single] = [5, 6].map(|seed| uniform((2, 3), seed, DType::F32));
     let flat = uniform(6, 5, DType::F64);
     let strided = uniform((3, 2), 5, DType::F64).t().unwrap();
     let before = [&x, &z, &y, &whole].map(values);
@@ -132,7 +140,7 @@ fn what_does_not_fit_is_an_error_and_changes_nothing() {
         ("storage", [&front, &behind, &y], fits),
         ("storage", [&front, &z, &behind], fits),
         ("F32", [&x, &single, &y], fits),
-        ("F32", [&x, &z, &single], fits),
+        ("F64", [&single, &other_single, &y], fits),
         ("[6]", [&x, &z, &flat], fits),
         ("contiguous", [&x, &strided, &y], fits),
         ("contiguous", [&x, &z, &strided], fits),
@@ -141,7 +149,7 @@ fn what_does_not_fit_is_an_error_and_changes_nothing() {
     ];
     for (named, [x, z, y], ranges) in cases {
         let pieces: Vec<_> = (ranges.iter())
-            .map(|&(start, end)| (start..end, Pair(0.5f64)))
+            .map(|&(start, end)| (start..end, Pair(0.5)))
             .collect();
         let message = update_elements([x, z], [y], &pieces)
             .unwrap_err()
