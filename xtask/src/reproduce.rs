@@ -1,17 +1,21 @@
 //! `cargo xtask reproduce`: a profile in, verdicts and a report out.
 
+use std::io::ErrorKind::NotFound;
+use std::io::{self, BufReader, Read, Seek, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, available_parallelism};
+use std::thread::available_parallelism;
 
-use anyhow::{Context, Result, anyhow, bail};
-use flatness_records::{Record, Run, TrainSpec, read_json, write_atomic, write_atomic_by};
+use anyhow::{Context, Result, bail};
+use flatness_records::{Error, Run, TrainSpec, read_sealed, write_atomic, write_atomic_by};
 use flatness_report::{
-    Claim, ClaimVerdict, Experiment, Reproduction, Verdict, figures, optimizer_name, report_html,
-    results_csv, results_json, results_markdown, terminal_table,
+    Claim, ClaimVerdict, Experiment, Reader, Reproduction, Summary, Verdict, figures,
+    optimizer_name, report_html, results_csv, results_json, results_markdown, terminal_table,
 };
+use rayon::prelude::*;
+use tempfile::SpooledTempFile;
 
 use crate::arguments::ReproduceOptions;
 use crate::cargo::{build_binary, built_binary, workspace_root};
@@ -117,10 +121,23 @@ fn report(
     out: &Path,
     grids: Vec<Grid>,
 ) -> Result<Vec<ClaimVerdict>> {
-    let reproduction = collect(options, profile, out, grids)?;
+    let (reproduction, lines) = collect(options, profile, out, grids)?;
     let claims = tried_claims(options)?;
-    let verdicts = reproduction.judge(&claims);
-    write_report(out, &reproduction, &claims, &verdicts)?;
+    let (csv, json) = (out.join("results.csv"), out.join("results.json"));
+    let (verdicts, csv) = rayon::join(
+        || reproduction.judge(&claims),
+        || write_atomic_by(&csv, |file| results_csv(&reproduction, file)),
+    );
+    let mut lines = BufReader::with_capacity(1 << 16, lines);
+    let json = || {
+        write_atomic_by(&json, |file| {
+            results_json(&reproduction, &verdicts, &mut lines, file)
+        })
+    };
+    let page = || write_page(out, &reproduction, &claims, &verdicts);
+    let (json, page) = rayon::join(json, page);
+    let written = csv.and(json).map_err(anyhow::Error::from).and(page);
+    written.context("the runs are done, but the report is not")?;
     put(terminal_table(&claims, &verdicts).trim_end());
     let diverged = reproduction.diverged().count();
     if diverged > 0 {
@@ -129,6 +146,8 @@ fn report(
         ));
     }
     put(&out.join("report.html").display().to_string());
+    // The program ends, and to free the parts of very many records takes a second.
+    std::mem::forget(reproduction);
     Ok(verdicts)
 }
 
@@ -297,17 +316,22 @@ fn run_grids(setting: &Setting, profile: &Profile, grids: &[Grid]) -> Result<Opt
     }))
 }
 
-/// The records of the runs that are done.
+/// The records of the runs that are done, and their lines in `results.json`.
 fn collect(
     options: &ReproduceOptions,
     profile: &Profile,
     out: &Path,
     grids: Vec<Grid>,
-) -> Result<Reproduction> {
+) -> Result<(Reproduction, Box<dyn Read + Send>)> {
     let of = grids.iter().map(|grid| grid.runs.len()).sum::<usize>();
     let mut experiments = Vec::new();
+    let mut lines: Box<dyn Read + Send> = Box::new(io::empty());
     for Grid { name, claims, runs } in grids {
-        let records = records(out, &runs)?;
+        let mut records = Vec::with_capacity(runs.len());
+        for (of_share, lines_of_share) in shares(out, &runs)? {
+            records.extend(of_share);
+            lines = Box::new(lines.chain(lines_of_share));
+        }
         experiments.push(Experiment {
             name,
             claims,
@@ -325,39 +349,47 @@ fn collect(
     if done < of {
         description += &format!(" Unfinished: {done} of {of} runs are done.");
     }
-    Ok(Reproduction {
+    let reproduction = Reproduction {
         profile: options.profile.clone(),
         description,
         command: command_line(options),
         experiments,
-    })
+    };
+    Ok((reproduction, lines))
 }
 
+/// Records, and a line of `results.json` for each.
+type Share = (Vec<Summary>, SpooledTempFile);
+
+/// Bytes of these lines in memory; more are in a file without a name in the directory of the report.
+const LINES_IN_MEMORY: usize = 1 << 20;
+
 /// The records of those of the `runs` that are done, in their order, read by all cores.
-fn records(out: &Path, runs: &[Run]) -> Result<Vec<Record>> {
-    let record = |run: &Run| {
-        let path = run_directory(out, run).join("record.json");
-        path.exists()
-            .then(|| read_json(&path, "record of a run"))
-            .transpose()
+fn shares(out: &Path, runs: &[Run]) -> Result<Vec<Share>> {
+    let read = |runs: &[Run]| -> Result<Share> {
+        let (mut reader, mut records) = (Reader::default(), Vec::with_capacity(runs.len()));
+        let mut lines = tempfile::spooled_tempfile_in(LINES_IN_MEMORY, out);
+        for run in runs {
+            let path = run_directory(out, run).join("record.json");
+            let json = match read_sealed(&path) {
+                Err(Error::Read { source, .. }) if source.kind() == NotFound => continue,
+                json => json?,
+            };
+            let read = reader.read(&json).map_err(|error| Error::Json {
+                path,
+                expected: "record of a run",
+                message: error.to_string(),
+            });
+            let (record, line) = read?;
+            records.push(record);
+            lines.write_all((line + "\n").as_bytes())?;
+        }
+        lines.rewind()?;
+        Ok((records, lines))
     };
-    let read = |runs: &[Run]| -> Result<Vec<Record>, flatness_records::Error> {
-        let found = runs.iter().filter_map(|run| record(run).transpose());
-        found.collect()
-    };
-    let cores = available_parallelism().map_or(1, usize::from);
-    let shares = runs.chunks(runs.len().div_ceil(cores).max(1));
-    let read = thread::scope(|scope| {
-        let threads: Vec<_> = shares.map(|share| scope.spawn(|| read(share))).collect();
-        let ends = threads.into_iter().map(|thread| thread.join());
-        ends.collect::<Vec<_>>()
-    });
-    let mut records = Vec::new();
-    for share in read {
-        let share = share.map_err(|_| anyhow!("a thread that reads records has panicked"))?;
-        records.extend(share?);
-    }
-    Ok(records)
+    // Several for each core: not all records are of a size.
+    let parts = runs.par_chunks(runs.len().div_ceil(4 * rayon::current_num_threads()).max(1));
+    parts.map(read).collect()
 }
 
 /// What makes the same records again, without `--only`.
@@ -396,7 +428,8 @@ fn tried_claims(options: &ReproduceOptions) -> Result<Vec<Claim>> {
     Ok(claims)
 }
 
-fn write_report(
+/// The page, its figures and the table of verdicts.
+fn write_page(
     out: &Path,
     reproduction: &Reproduction,
     claims: &[Claim],
@@ -410,17 +443,10 @@ fn write_report(
         ("results.md", results_markdown(claims, verdicts)),
         ("report.html", page),
     ];
-    let write = || -> Result<()> {
-        for (name, text) in plots.chain(texts.map(|(name, text)| (name.to_owned(), text))) {
-            write_atomic(&out.join(name), text.as_bytes())?;
-        }
-        let csv = out.join("results.csv");
-        write_atomic_by(&csv, |file| results_csv(reproduction, file))?;
-        let json = out.join("results.json");
-        write_atomic_by(&json, |file| results_json(reproduction, verdicts, file))?;
-        Ok(())
-    };
-    write().context("the runs are done, but the report is not")
+    for (name, text) in plots.chain(texts.map(|(name, text)| (name.to_owned(), text))) {
+        write_atomic(&out.join(name), text.as_bytes())?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -76,9 +76,21 @@ pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Read`], [`Error::Json`], and [`Error::Digest`] for contents that are not as they were written.
 pub fn read_json<T: DeserializeOwned>(path: &Path, expected: &'static str) -> Result<T, Error> {
-    let text = std::fs::read_to_string(path).map_err(Error::read(path))?;
-    check(&text, path)?;
+    let text = read_sealed(path)?;
     serde_json::from_str(&text).map_err(Error::json(path, expected))
+}
+
+/// The text of a JSON file, an object, without its digest.
+///
+/// # Errors
+/// [`Error::Read`], and [`Error::Digest`] for contents that are not as they were written.
+pub fn read_sealed(path: &Path) -> Result<String, Error> {
+    let mut text = std::fs::read_to_string(path).map_err(Error::read(path))?;
+    if let Some(head) = check(&text, path)? {
+        text.truncate(head);
+        text.push('}');
+    }
+    Ok(text)
 }
 
 /// `json`, the text of an object with at least one field, with its digest as the last.
@@ -94,18 +106,21 @@ pub(crate) fn sealed(json: &str) -> String {
     }
 }
 
-/// Writes `value`, an object, as a line of JSON with its digest, piece by piece.
+/// Writes an object, the JSON that `write` writes piece by piece, as a line with its digest.
 ///
 /// # Errors
-/// Those of `out`, and of what JSON cannot say.
-pub fn write_sealed<T: Serialize>(value: &T, out: &mut dyn Write) -> io::Result<()> {
+/// Those of `out` and `write`.
+pub fn write_sealed(
+    out: &mut dyn Write,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     let mut sealing = Sealing {
         out,
         hash: Sha256::new(),
         held: None,
     };
     let mut buffer = BufWriter::new(&mut sealing);
-    serde_json::to_writer(&mut buffer, value)?;
+    write(&mut buffer)?;
     buffer.flush()?;
     drop(buffer);
     let Sealing { out, hash, .. } = sealing;
@@ -136,8 +151,8 @@ impl Write for Sealing<'_> {
     }
 }
 
-/// Refuses an object that has another digest than its contents.
-pub(crate) fn check(json: &str, path: &Path) -> Result<(), Error> {
+/// Refuses an object that has another digest than its contents; gives the length of these, where it has one.
+pub(crate) fn check(json: &str, path: &Path) -> Result<Option<usize>, Error> {
     let parts = || {
         let fields = json.trim_end().strip_suffix('}')?.trim_end();
         let (fields, got) = fields.strip_suffix('"')?.rsplit_once('"')?;
@@ -150,7 +165,7 @@ pub(crate) fn check(json: &str, path: &Path) -> Result<(), Error> {
         Some((head, got)) if digest(head) != got => Err(Error::Digest {
             path: path.to_owned(),
         }),
-        _ => Ok(()),
+        head => Ok(head.map(|(head, _)| head.len())),
     }
 }
 
@@ -179,7 +194,7 @@ mod tests {
     fn piece_by_piece_the_same_comes_out() {
         let value = json!({"list": (0..5000).collect::<Vec<_>>(), "of": {"a": 1}});
         let mut pieces = Vec::new();
-        write_sealed(&value, &mut pieces).expect("memory");
+        write_sealed(&mut pieces, |out| Ok(serde_json::to_writer(out, &value)?)).expect("memory");
         let whole = sealed(&to_string(&value).expect("JSON")) + "\n";
         assert_eq!(String::from_utf8(pieces).expect("JSON"), whole);
     }

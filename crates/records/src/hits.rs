@@ -17,11 +17,18 @@ impl Hits {
         self.examples
     }
 
-    /// The answers in the order of the examples.
-    pub fn iter(&self) -> impl Iterator<Item = bool> {
-        let digits = self.digits.chars().filter_map(|digit| digit.to_digit(16));
-        let answers = digits.flat_map(|digit| [8, 4, 2, 1].map(|bit| digit & bit != 0));
-        answers.take(self.examples)
+    /// Places of the examples that only one of the two answers correctly, and whether that is the first.
+    pub fn differing<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (usize, bool)> + 'a {
+        let pairs = self.digits.bytes().zip(other.digits.bytes());
+        let differing = pairs.enumerate().filter(|(_, (one, other))| one != other);
+        differing.flat_map(move |(place, pair)| {
+            let [one, other] =
+                [pair.0, pair.1].map(|digit| char::from(digit).to_digit(16).unwrap_or(0));
+            let bits = (0..4).map(move |bit| (4 * place + bit, 8 >> bit));
+            let differing =
+                bits.filter(move |(place, bit)| *place < self.examples && (one ^ other) & bit != 0);
+            differing.map(move |(place, bit)| (place, one & bit != 0))
+        })
     }
 }
 
@@ -75,7 +82,9 @@ mod tests {
         assert_eq!(json, "\"6:98\"");
         let read = serde_json::from_str::<Hits>(&json).unwrap();
         assert_eq!((read.examples(), &read), (6, &hits));
-        assert_eq!(read.iter().collect::<Vec<_>>(), answers);
+        let other = Hits::from(&[true, true, false, true, false, false][..]);
+        let differing = [(1, false), (4, true)];
+        assert_eq!(read.differing(&other).collect::<Vec<_>>(), differing);
         for wrong in ["\"6:9\"", "\"6:9g\"", "\"98\"", "\"x:98\""] {
             assert!(serde_json::from_str::<Hits>(wrong).is_err(), "{wrong}");
         }

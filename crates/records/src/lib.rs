@@ -34,7 +34,8 @@ mod what;
 
 pub use error::Error;
 pub use file::{
-    TEMPORARY_PREFIX, read_json, write_atomic, write_atomic_by, write_json, write_sealed,
+    TEMPORARY_PREFIX, read_json, read_sealed, write_atomic, write_atomic_by, write_json,
+    write_sealed,
 };
 pub use hits::Hits;
 pub use lock::{Lock, holder};

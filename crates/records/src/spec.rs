@@ -257,24 +257,6 @@ pub struct AugmentationSpec {
 }
 
 impl Spec {
-    /// Whether both ask for the same, but for the seed.
-    #[must_use]
-    pub fn is_like(&self, other: &Self) -> bool {
-        let Self {
-            seed: _,
-            data,
-            model,
-            loss,
-            train,
-            measure,
-        } = self;
-        *data == other.data
-            && *model == other.model
-            && *loss == other.loss
-            && *train == other.train
-            && *measure == other.measure
-    }
-
     /// Reads a spec from TOML; `origin` names the text in errors.
     ///
     /// # Errors

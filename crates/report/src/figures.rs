@@ -1,15 +1,14 @@
 //! The figures that claims ask for, drawn from the records: small panels that a page or a file arranges.
 
-use flatness_records::{MatrixRecord, Record};
-
 use crate::axis::{Axis, Scale};
 use crate::chart::{Chart, Mark, Point, Series};
 use crate::claim::{FigureSpec, Plot, Scope};
 use crate::reading::{Point as RunPoint, TRAINING, read_at};
 use crate::reproduction::{distinct, models};
 use crate::selection::{ALL_MODELS, by_seed, relative, word};
+use crate::summary::Spectra;
 use crate::svg::arranged;
-use crate::{Claim, ClaimVerdict, Expression, PredicateVerdict, Reproduction, Selection};
+use crate::{Claim, ClaimVerdict, Expression, PredicateVerdict, Reproduction, Selection, Summary};
 
 /// Panels of one kind and what they show.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +63,7 @@ fn charts(
     spec: &FigureSpec,
     verdicts: &[&ClaimVerdict],
 ) -> Vec<Chart> {
-    let records: Vec<&Record> = reproduction.completed(&spec.experiment).collect();
+    let records: Vec<&Summary> = reproduction.completed(&spec.experiment).collect();
     let subjects = match (&spec.plot, spec.scope) {
         (Plot::Seeds { predicates }, _) => {
             return predicates
@@ -140,7 +139,7 @@ fn seeds(id: &str, verdicts: &[&ClaimVerdict]) -> Option<Chart> {
 }
 
 /// `None` for what is of predicates and not of runs.
-fn panel(plot: &Plot, records: &[&Record], model: &str) -> Option<Chart> {
+fn panel(plot: &Plot, records: &[&Summary], model: &str) -> Option<Chart> {
     let ordinate = |y: &[Expression]| match y {
         [one] => one.symbol(),
         _ => String::new(),
@@ -210,27 +209,26 @@ fn panel(plot: &Plot, records: &[&Record], model: &str) -> Option<Chart> {
             chart
         }
         Plot::Density { by } => {
-            let label = |record: &Record| format!("{} {}", by.replace('_', " "), word(record, by));
-            let series = first_of_each(records, label, |matrix| {
-                let density = matrix.density.as_ref()?;
-                let peak = density.density.iter().copied().fold(0.0, f64::max);
+            let label = |record: &Summary| format!("{} {}", by.replace('_', " "), word(record, by));
+            let series = first_of_each(records, label, |spectra| {
+                let pairs = spectra.density.iter();
+                let peak = pairs.clone().map(|[_, y]| *y).fold(0.0, f64::max);
                 // Below are the tails of the smoothing.
                 let height = |y: f64| if y < 1e-7 * peak { 0.0 } else { y };
-                let pairs = density.grid.iter().zip(&density.density);
-                Some(pairs.map(|(&x, &y)| Point::new(x, height(y))).collect())
+                pairs.map(|&[x, y]| Point::new(x, height(y))).collect()
             });
             let y = ("share of eigenvalues per unit of λ", Scale::Logarithmic);
             Chart::new(model, ("eigenvalue λ", Scale::Fitting), y, series)
         }
         Plot::Eigenvalues {} => {
-            let label = |record: &Record| record.model.name.clone();
-            let series = first_of_each(records, label, |matrix| {
-                let mut sizes: Vec<f64> = matrix.eigenvalues.iter().map(|one| one.abs()).collect();
+            let label = |record: &Summary| record.setting.model.name.clone();
+            let series = first_of_each(records, label, |spectra| {
+                let mut sizes: Vec<f64> = spectra.eigenvalues.iter().map(|one| one.abs()).collect();
                 sizes.sort_by(|one, other| f64::total_cmp(other, one));
-                let largest = *sizes.first()?;
+                let largest = sizes.first().copied().unwrap_or(0.0);
                 let shares = (1..).zip(sizes);
                 let points = shares.map(|(rank, size)| Point::new(f64::from(rank), size / largest));
-                Some(points.filter(|point| point.y >= 1e-9).collect())
+                points.filter(|point| point.y >= 1e-9).collect()
             });
             let y = ("|λ| / λ₁", Scale::Logarithmic);
             Chart::new(model, ("rank", Scale::Fitting), y, series)
@@ -245,10 +243,10 @@ fn plotted(point: &RunPoint<'_>, x: &Expression, y: &Expression) -> Option<Point
 
 /// A line for each y, or for each value of a field: its label, its runs and what is read of them.
 fn lines<'a, 'y>(
-    runs: &[&'a Record],
+    runs: &[&'a Summary],
     y: &'y [Expression],
     by: Option<&str>,
-) -> Vec<(String, Vec<&'a Record>, &'y Expression)> {
+) -> Vec<(String, Vec<&'a Summary>, &'y Expression)> {
     let Some(by) = by else {
         return y.iter().map(|y| (y.symbol(), runs.to_vec(), y)).collect();
     };
@@ -294,20 +292,18 @@ fn thinned(points: Vec<Point>) -> Vec<Point> {
     points.into_iter().step_by(step).collect()
 }
 
-/// A line for each label, of the first record that has points for it: of the first seed.
+/// A line for each label, of the first record that has points for it.
 fn first_of_each(
-    records: &[&Record],
-    label: impl Fn(&Record) -> String,
-    points: impl Fn(&MatrixRecord) -> Option<Vec<Point>>,
+    records: &[&Summary],
+    label: impl Fn(&Summary) -> String,
+    points: impl Fn(&Spectra) -> Vec<Point>,
 ) -> Vec<Series> {
     let mut series: Vec<Series> = Vec::new();
     for record in records {
-        let last = record.measurements.last();
-        let mut matrices = last.into_iter().flat_map(|last| &last.measured.matrices);
+        let points = record.spectra.as_deref().map(&points).unwrap_or_default();
         let label = label(record);
-        if series.iter().all(|known| known.label != label) {
-            let points = matrices.find_map(&points);
-            series.extend(points.map(|points| Series::new(label, Mark::Bare, points)));
+        if !points.is_empty() && series.iter().all(|known| known.label != label) {
+            series.push(Series::new(label, Mark::Bare, points));
         }
     }
     series

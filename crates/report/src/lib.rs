@@ -37,6 +37,7 @@ mod selection;
 mod settings;
 mod statistic;
 mod student;
+mod summary;
 mod svg;
 mod table;
 mod verdict;
@@ -60,4 +61,5 @@ pub use statistic::{
     Comparison, Of, Once, Path, Ranking, Sample, SeedValue, Sides, Slope, Statistic, kendall_tau,
 };
 pub use student::{student_quantile, student_tail};
+pub use summary::{Reader, Summary};
 pub use verdict::{Estimate, Test, Threshold, Verdict, holm};

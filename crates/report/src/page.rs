@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use flatness_records::{Outcome, Record, Segment};
+use flatness_records::{Outcome, Segment};
 
 use crate::number::{MISSING, percent, significant};
 use crate::reproduction::{distinct, models};
@@ -11,8 +11,8 @@ use crate::settings::{Fields, block, fields, own, shared};
 use crate::svg::palette;
 use crate::table::{Cell, Table, attribute, badge, escape};
 use crate::{
-    Claim, ClaimVerdict, Error, Figure, Judged, PredicateVerdict, Reproduction, TableSpec, Verdict,
-    optimizer_name,
+    Claim, ClaimVerdict, Error, Figure, Judged, PredicateVerdict, Reproduction, Summary, TableSpec,
+    Verdict,
 };
 
 const STYLE: &str = include_str!("page/style.css");
@@ -122,13 +122,14 @@ fn abstract_of(reproduction: &Reproduction, verdicts: &[ClaimVerdict]) -> String
 fn facts(reproduction: &Reproduction) -> String {
     let records = || reproduction.records().map(|(_, record)| record);
     let words =
-        |of: fn(&Record) -> String, between: &str| distinct(records().map(of)).join(between);
+        |of: fn(&Summary) -> String, between: &str| distinct(records().map(of)).join(between);
     let segments = |of: fn(&Segment) -> String| {
-        let segments = records().flat_map(|record| &record.provenance.segments);
+        let segments = records().flat_map(|record| &record.setting.segments);
         distinct(segments.map(of)).join("; ")
     };
-    let seeds = distinct(records().map(|record| record.spec.seed)).len();
-    let counts = |of: fn(&Record) -> usize| {
+    let seeds: BTreeSet<u64> = records().map(|record| record.seed).collect();
+    let seeds = seeds.len();
+    let counts = |of: fn(&Summary) -> usize| {
         let counts: BTreeSet<usize> = records().map(of).collect();
         let counts: Vec<String> = counts.iter().map(usize::to_string).collect();
         counts.join(", ")
@@ -149,15 +150,23 @@ fn facts(reproduction: &Reproduction) -> String {
         (
             "Data",
             words(
-                |record| format!("{} ({})", record.data.set, record.data.source),
+                |record| {
+                    format!(
+                        "{} ({})",
+                        record.setting.data.set, record.setting.data.source
+                    )
+                },
                 "; ",
             ),
         ),
         (
             "Training images",
-            counts(|record| record.data.train_examples),
+            counts(|record| record.setting.data.train_examples),
         ),
-        ("Test images", counts(|record| record.data.test_examples)),
+        (
+            "Test images",
+            counts(|record| record.setting.data.test_examples),
+        ),
         ("Seeds", format!("up to {seeds} of each run")),
         ("Runs", records().count().to_string()),
         ("Machine", segments(machine)),
@@ -319,7 +328,10 @@ fn networks(reproduction: &Reproduction) -> String {
     let columns = "Network|#Parameters P|#Hidden units|#Classes|Batch-norm in H|Numbers";
     let mut table = Table::new("Networks", columns);
     let mut seen = Vec::new();
-    for model in reproduction.records().map(|(_, record)| &record.model) {
+    for model in reproduction
+        .records()
+        .map(|(_, record)| &record.setting.model)
+    {
         if !seen.contains(&&model.name) {
             seen.push(&model.name);
             table.push([
@@ -344,12 +356,13 @@ fn settings(reproduction: &Reproduction) -> Result<String, Error> {
                 experiment
                     .records
                     .iter()
-                    .filter(|record| record.model.name == model)
+                    .filter(|record| record.setting.model.name == model)
             };
             // Those that differ in more than the seed.
-            let mut different: Vec<&Record> = Vec::new();
+            let mut different: Vec<&Summary> = Vec::new();
             for record in runs() {
-                let is_like = |other: &&Record| record.spec.is_like(&other.spec);
+                let spec = &record.setting.spec;
+                let is_like = |other: &&Summary| *spec == other.setting.spec;
                 if !different.iter().any(is_like) {
                     different.push(record);
                 }
@@ -360,7 +373,7 @@ fn settings(reproduction: &Reproduction) -> Result<String, Error> {
             let varied = different.iter().zip(&specs).map(|(record, spec)| {
                 format!(
                     "# {}\n{}",
-                    optimizer_name(&record.spec.train),
+                    record.setting.optimizer.clone(),
                     block(own(spec, &shared))
                 )
             });
@@ -382,8 +395,8 @@ fn diverged(reproduction: &Reproduction) -> String {
         let Outcome::Diverged { epoch, .. } = record.outcome else {
             return None;
         };
-        let (model, seed) = (&record.model.name, record.spec.seed);
-        let name = optimizer_name(&record.spec.train);
+        let (model, seed) = (&record.setting.model.name, record.seed);
+        let name = record.setting.optimizer.clone();
         let row = format!("{experiment}, {model}, {name}, seed {seed}: in epoch {epoch}");
         Some(format!("<li>{}</li>\n", escape(&row)))
     });

@@ -5,10 +5,11 @@
 //! `train_examples`, `examples` (of the measurement), `loss` (likewise), and `loss`, `accuracy`, `error`, `top5_accuracy` of
 //! `train`, `validation` and `test`; `gap` is the test loss minus the training loss, `x` the place on a curve.
 
-use flatness_records::{CurvePoint, Iterate, Measurement, Quantity, Record, SplitEvaluation};
+use flatness_records::{Iterate, SplitEvaluation};
 use serde::{Deserialize, Serialize};
 
-use crate::{Expression, Reading};
+use crate::summary::{CurvePoint, Measurement};
+use crate::{Expression, Reading, Summary};
 
 /// Numbers along the epochs that were measured, of the last iterates: an average does not lie on the path.
 pub(crate) const TRAINING: &str = "training";
@@ -37,14 +38,14 @@ pub enum Place {
 /// A point of a run at which names have numbers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Point<'a> {
-    record: &'a Record,
+    record: &'a Summary,
     measurement: &'a Measurement,
     on_curve: Option<&'a CurvePoint>,
 }
 
 impl<'a> Point<'a> {
     /// The finished parameters.
-    pub(crate) fn end(record: &'a Record) -> Option<Self> {
+    pub(crate) fn end(record: &'a Summary) -> Option<Self> {
         Some(Self {
             record,
             measurement: record.measurements.last()?,
@@ -53,7 +54,7 @@ impl<'a> Point<'a> {
     }
 
     /// The points along training, or along the curve of this name of the last measurement that has it.
-    pub(crate) fn along(record: &'a Record, along: &str) -> Vec<Self> {
+    pub(crate) fn along(record: &'a Summary, along: &str) -> Vec<Self> {
         let at = |measurement, on_curve| Self {
             record,
             measurement,
@@ -64,8 +65,10 @@ impl<'a> Point<'a> {
             let iterates = measurements.filter(|one| one.weights == Iterate::Last);
             return iterates.map(|measurement| at(measurement, None)).collect();
         }
-        let curve =
-            |measurement: &'a Measurement| Some((measurement, measurement.measured.curve(along)?));
+        let curve = |measurement: &'a Measurement| {
+            let mut curves = measurement.curves.iter();
+            Some((measurement, curves.find(|curve| curve.name == along)?))
+        };
         let found = measurements.rev().find_map(curve);
         let points = found.into_iter().flat_map(|(measurement, curve)| {
             curve
@@ -90,7 +93,7 @@ impl<'a> Point<'a> {
                 return Some(quantity.into());
             }
         }
-        if let Some(quantity) = measurement.measured.number(name) {
+        if let Some(quantity) = measurement.number(name) {
             return Some(quantity.into());
         }
         let evaluation = &measurement.evaluation;
@@ -103,12 +106,12 @@ impl<'a> Point<'a> {
             };
             return of_evaluation(split, of_split);
         }
-        let model = &record.model;
-        let train = &record.spec.train;
+        let model = &record.setting.model;
+        let train = &record.setting.spec.train;
         Some(exact(match name {
             "gap" => evaluation.test?.loss - evaluation.train.loss,
-            "loss" => measurement.measured.loss,
-            "examples" => measurement.measured.examples as f64,
+            "loss" => measurement.loss,
+            "examples" => measurement.examples as f64,
             "epoch" => f64::from(measurement.epoch),
             "weight_decay" => train.optimizer.weight_decay().0,
             "learning_rate" => train.optimizer.learning_rate(),
@@ -116,7 +119,7 @@ impl<'a> Point<'a> {
             "epochs" => f64::from(train.epochs),
             "dose" => record.training.dose,
             "steps" => record.training.steps as f64,
-            "train_examples" => record.data.train_examples as f64,
+            "train_examples" => record.setting.data.train_examples as f64,
             "parameters" => model.parameters as f64,
             "hidden_units" => model.hidden_units as f64,
             "classes" => model.classes as f64,
@@ -141,18 +144,9 @@ fn exact(value: f64) -> Reading {
     Reading { value, error: 0.0 }
 }
 
-impl From<&Quantity> for Reading {
-    fn from(quantity: &Quantity) -> Self {
-        Self {
-            value: quantity.value,
-            error: quantity.error().hypot(quantity.step_error.unwrap_or(0.0)),
-        }
-    }
-}
-
 /// The number at a place of one run; a crossing without a level has none.
 pub(crate) fn read_at(
-    record: &Record,
+    record: &Summary,
     expression: &Expression,
     place: Option<&Place>,
 ) -> Option<Reading> {
@@ -174,7 +168,12 @@ pub(crate) fn read_at(
 }
 
 /// ln y at ln q = ln level, linearly between the first measured point that is not above the level and the one before.
-fn crossing(record: &Record, y: &Expression, quantity: &Expression, level: f64) -> Option<Reading> {
+fn crossing(
+    record: &Summary,
+    y: &Expression,
+    quantity: &Expression,
+    level: f64,
+) -> Option<Reading> {
     let points = Point::along(record, TRAINING);
     let levels: Vec<f64> = points
         .iter()
@@ -196,7 +195,7 @@ fn crossing(record: &Record, y: &Expression, quantity: &Expression, level: f64) 
 }
 
 /// The lowest value of `quantity` along the training of a run.
-pub(crate) fn lowest(record: &Record, quantity: &Expression) -> Option<f64> {
+pub(crate) fn lowest(record: &Summary, quantity: &Expression) -> Option<f64> {
     let points = Point::along(record, TRAINING);
     let values = points.iter().filter_map(|point| point.read(quantity));
     values.map(|reading| reading.value).reduce(f64::min)

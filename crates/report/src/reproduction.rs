@@ -1,12 +1,14 @@
 //! The records of a reproduction, grouped by experiment, and the verdicts on them.
 
-use flatness_records::{Outcome, Record};
+use flatness_records::Outcome;
 use serde::Serialize;
 
 use crate::number::{significant, with_error};
 use crate::selection::ALL_MODELS;
 use crate::verdict::LEVEL;
-use crate::{Claim, Estimate, Judged, Predicate, Sample, Scope, Test, Threshold, Verdict, holm};
+use crate::{
+    Claim, Estimate, Judged, Predicate, Sample, Scope, Summary, Test, Threshold, Verdict, holm,
+};
 
 /// Everything that a report is made from.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,7 +31,7 @@ pub struct Experiment {
     /// Claims it was made for, such as `C1`.
     pub claims: Vec<String>,
     /// Records in the order of the grid, diverged runs included.
-    pub records: Vec<Record>,
+    pub records: Vec<Summary>,
 }
 
 /// The verdict on one claim for one model.
@@ -135,8 +137,8 @@ impl Reproduction {
         gate: bool,
     ) -> Option<PredicateVerdict> {
         let together = predicate.scope == Scope::Together;
-        let records: Vec<&Record> = self.records_of(&predicate.experiment).collect();
-        let of_model = |record: &&Record| together || record.model.name == model;
+        let records: Vec<&Summary> = self.records_of(&predicate.experiment).collect();
+        let of_model = |record: &&Summary| together || record.setting.model.name == model;
         if together != (model == ALL_MODELS)
             || !records.iter().any(of_model)
             || !(together || predicate.admits(model))
@@ -189,20 +191,23 @@ impl Reproduction {
     }
 
     /// Records of the experiment of this name.
-    pub fn records_of<'a>(&'a self, experiment: &'a str) -> impl Iterator<Item = &'a Record> {
+    pub fn records_of<'a>(&'a self, experiment: &'a str) -> impl Iterator<Item = &'a Summary> {
         let experiments = self.experiments.iter();
         let named = experiments.filter(move |one| one.name == experiment);
         named.flat_map(|one| &one.records)
     }
 
     /// Those of them that did not diverge.
-    pub(crate) fn completed<'a>(&'a self, experiment: &'a str) -> impl Iterator<Item = &'a Record> {
+    pub(crate) fn completed<'a>(
+        &'a self,
+        experiment: &'a str,
+    ) -> impl Iterator<Item = &'a Summary> {
         let records = self.records_of(experiment);
         records.filter(|record| record.outcome == Outcome::Completed)
     }
 
     /// Every record with the name of its experiment.
-    pub fn records(&self) -> impl Iterator<Item = (&str, &Record)> {
+    pub fn records(&self) -> impl Iterator<Item = (&str, &Summary)> {
         self.experiments.iter().flat_map(|experiment| {
             let name = experiment.name.as_str();
             experiment.records.iter().map(move |record| (name, record))
@@ -210,7 +215,7 @@ impl Reproduction {
     }
 
     /// The runs that diverged, with the name of their experiment.
-    pub fn diverged(&self) -> impl Iterator<Item = (&str, &Record)> {
+    pub fn diverged(&self) -> impl Iterator<Item = (&str, &Summary)> {
         self.records()
             .filter(|(_, record)| matches!(record.outcome, Outcome::Diverged { .. }))
     }
@@ -279,8 +284,12 @@ impl PredicateVerdict {
 }
 
 /// Names of the models in the order of their first record.
-pub(crate) fn models<'a>(records: impl IntoIterator<Item = &'a Record>) -> Vec<String> {
-    distinct(records.into_iter().map(|record| record.model.name.clone()))
+pub(crate) fn models<'a>(records: impl IntoIterator<Item = &'a Summary>) -> Vec<String> {
+    distinct(
+        records
+            .into_iter()
+            .map(|record| record.setting.model.name.clone()),
+    )
 }
 
 pub(crate) fn distinct<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {

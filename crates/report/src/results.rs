@@ -1,18 +1,19 @@
 //! The results besides the page: a table for the terminal and for Markdown, `results.json` and `results.csv`.
 
-use std::io::{self, Write};
+use std::fmt::{self, Write as _};
+use std::io::{self, BufRead, Write};
 
-use flatness_records::{Measurement, Numbers, Record, write_sealed};
-use serde::{Serialize, Serializer};
+use flatness_records::write_sealed;
+use serde::Serialize;
 
 use crate::number::{significant, with_error};
 use crate::reading::Point;
 use crate::reproduction::distinct;
 use crate::selection::{ALL_MODELS, by_seed, decimal, relative, word};
-use crate::table::{Cell, Table, csv_line};
+use crate::summary::{Measurement, Number};
+use crate::table::{Cell, Table, csv_cell};
 use crate::{
-    Claim, ClaimVerdict, Estimate, Reproduction, Sample, SeedValue, TableSpec, Verdict,
-    optimizer_name,
+    Claim, ClaimVerdict, Estimate, Reproduction, Sample, SeedValue, Summary, TableSpec, Verdict,
 };
 
 /// Every verdict, and the predicates that do not hold, for a terminal.
@@ -72,9 +73,9 @@ pub(crate) fn summary(verdicts: &[ClaimVerdict]) -> String {
 
 /// A table that a claim asks for.
 pub(crate) fn claim_table(reproduction: &Reproduction, spec: &TableSpec) -> Table {
-    let completed: Vec<&Record> = reproduction.completed(&spec.experiment).collect();
+    let completed: Vec<&Summary> = reproduction.completed(&spec.experiment).collect();
     let records = spec.select.of(&completed, ALL_MODELS);
-    let words = |record: &Record| -> Vec<String> {
+    let words = |record: &Summary| -> Vec<String> {
         spec.rows.iter().map(|name| word(record, name)).collect()
     };
     let mut table = Table::new(&spec.title, "");
@@ -85,7 +86,7 @@ pub(crate) fn claim_table(reproduction: &Reproduction, spec: &TableSpec) -> Tabl
     table.add_columns(fields.map(|name| name.replace('_', " ")), false);
     table.add_columns(spec.columns.iter().map(|column| column.symbol()), true);
     let seeds = by_seed(&records);
-    let mut rows: Vec<(Vec<String>, Vec<&Record>)> = Vec::new();
+    let mut rows: Vec<(Vec<String>, Vec<&Summary>)> = Vec::new();
     for record in &records {
         let words = words(record);
         match rows.iter_mut().find(|(row, _)| *row == words) {
@@ -96,10 +97,10 @@ pub(crate) fn claim_table(reproduction: &Reproduction, spec: &TableSpec) -> Tabl
     for (row, runs) in rows {
         let (at, control) = (spec.at.as_ref(), spec.relative_to.as_ref());
         let cells = spec.columns.iter().map(|column| {
-            let of_run = |run: &&Record| {
-                let value = relative(run, column, at, control, &seeds, &run.model.name)?;
+            let of_run = |run: &&Summary| {
+                let value = relative(run, column, at, control, &seeds, &run.setting.model.name)?;
                 let value = if control.is_some() { value.ln() } else { value };
-                let seed = run.spec.seed;
+                let seed = run.seed;
                 value.is_finite().then_some(SeedValue {
                     seed,
                     value,
@@ -157,158 +158,133 @@ pub fn results_csv(reproduction: &Reproduction, out: &mut dyn Write) -> io::Resu
         "experiment,run,model,optimizer,weight_decay,seed,epoch,weights,curve,x,name,value,error"
     )?;
     for (experiment, record) in reproduction.records() {
-        let train = &record.spec.train;
-        let (optimizer, seed) = (optimizer_name(train), record.spec.seed.to_string());
-        let decay = decimal(train.optimizer.weight_decay().0);
+        let Summary {
+            id, seed, setting, ..
+        } = record;
+        let decay = decimal(setting.spec.train.optimizer.weight_decay().0);
+        let whose = [experiment, id, &setting.model.name, &setting.optimizer].map(csv_cell);
+        let whose = format!("{},{decay},{seed}", whose.join(","));
+        let mut lines = String::new();
         for measurement in &record.measurements {
-            for Number {
-                curve,
-                x,
-                name,
-                value,
-                error,
-            } in numbers(measurement)
-            {
-                let line = csv_line([
-                    experiment,
-                    &record.id,
-                    &record.model.name,
-                    &optimizer,
-                    &decay,
-                    &seed,
-                    &measurement.epoch.to_string(),
-                    measurement.weights.name(),
-                    curve,
-                    &x,
-                    &name,
-                    &format!("{value:?}"),
-                    &error.map_or_else(String::new, |error| format!("{error:?}")),
-                ]);
-                out.write_all(line.as_bytes())?;
+            let (epoch, weights) = (measurement.epoch, measurement.weights.name());
+            let rows = rows(
+                measurement,
+                &format!("{whose},{epoch},{weights}"),
+                &mut lines,
+            );
+            rows.map_err(io::Error::other)?;
+        }
+        out.write_all(lines.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Losses and accuracies, numbers of the network, of each matrix, and along curves.
+fn rows(measurement: &Measurement, whose: &str, lines: &mut String) -> fmt::Result {
+    let mut row = |[curve, name]: [&str; 2], x: Option<f64>, value: f64, error: Option<f64>| {
+        let ([curve, name], [x, error]) = ([curve, name].map(csv_cell), [x, error].map(Digits));
+        writeln!(lines, "{whose},{curve},{x},{name},{value:?},{error}")
+    };
+    let evaluation = &measurement.evaluation;
+    for (split, evaluation) in [
+        ("train", Some(evaluation.train)),
+        ("validation", evaluation.validation),
+        ("test", evaluation.test),
+    ] {
+        let loss = evaluation.map(|evaluation| evaluation.loss);
+        let accuracy = evaluation.and_then(|evaluation| evaluation.accuracy);
+        for (name, value) in [("loss", loss), ("accuracy", accuracy)] {
+            if let Some(value) = value {
+                row(["", &format!("{split}.{name}")], None, value, None)?;
+            }
+        }
+    }
+    for (name, Number { value, error, .. }) in measurement.numbers.iter() {
+        row(["", name], None, value, Some(error))?;
+    }
+    for matrix in &measurement.matrices {
+        let group = matrix.group.as_ref().map(|group| format!("[{group}]"));
+        let prefix = format!("{}{}", matrix.matrix.name(), group.unwrap_or_default());
+        for (name, Number { value, error, .. }) in matrix.numbers.iter() {
+            row(["", &format!("{prefix}.{name}")], None, value, Some(error))?;
+        }
+    }
+    for curve in &measurement.curves {
+        for point in &curve.points {
+            for (name, Number { value, error, .. }) in point.numbers.iter() {
+                row([&curve.name, name], Some(point.x), value, Some(error))?;
             }
         }
     }
     Ok(())
 }
 
-/// A number with its name, and its place on a curve.
-struct Number<'a> {
-    curve: &'a str,
-    x: String,
-    name: String,
-    value: f64,
-    error: Option<f64>,
-}
+/// A number with all its digits, or nothing.
+struct Digits(Option<f64>);
 
-/// Losses and accuracies, numbers of the network, of each matrix, and along curves.
-fn numbers(measurement: &Measurement) -> Vec<Number<'_>> {
-    let (measured, evaluation) = (&measurement.measured, &measurement.evaluation);
-    let mut all = Vec::new();
-    let splits = [
-        ("train", Some(evaluation.train)),
-        ("validation", evaluation.validation),
-        ("test", evaluation.test),
-    ];
-    for (split, of_split) in splits
-        .into_iter()
-        .filter_map(|(name, split)| Some((name, split?)))
-    {
-        let values = [
-            ("loss", Some(of_split.loss)),
-            ("accuracy", of_split.accuracy),
-        ];
-        for (name, value) in values
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value?)))
-        {
-            let name = format!("{split}.{name}");
-            all.push(Number {
-                curve: "",
-                x: String::new(),
-                name,
-                value,
-                error: None,
-            });
-        }
-    }
-    let mut add = |curve, x: &str, prefix: &str, numbers: &Numbers| {
-        all.extend(numbers.iter().map(|(name, number)| Number {
-            curve,
-            x: x.to_owned(),
-            name: format!("{prefix}{name}"),
-            value: number.value,
-            error: Some(number.error()),
-        }));
-    };
-    add("", "", "", &measured.numbers);
-    for matrix in &measured.matrices {
-        let group = matrix.group.as_ref().map(|group| format!("[{group}]"));
-        let prefix = format!("{}{}.", matrix.matrix.name(), group.unwrap_or_default());
-        add("", "", &prefix, &matrix.numbers);
-    }
-    for curve in &measured.curves {
-        for point in &curve.points {
-            add(&curve.name, &format!("{:?}", point.x), "", &point.numbers);
-        }
-    }
-    all
-}
-
-#[derive(Serialize)]
-struct Results<'a> {
-    profile: &'a str,
-    description: &'a str,
-    command: &'a str,
-    verdicts: &'a [ClaimVerdict],
-    experiments: Vec<Runs<'a>>,
-}
-
-#[derive(Serialize)]
-struct Runs<'a> {
-    name: &'a str,
-    claims: &'a [String],
-    records: Vec<Essentials<'a>>,
-}
-
-/// A record without Ritz values, densities and spectra.
-struct Essentials<'a>(&'a Record);
-
-impl Serialize for Essentials<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut record = self.0.clone();
-        let measurements = record.measurements.iter_mut();
-        for matrix in measurements.flat_map(|measurement| &mut measurement.measured.matrices) {
-            matrix.stems.clear();
-            matrix.eigenvalues.clear();
-            (matrix.density, matrix.log_density) = (None, None);
-        }
-        record.serialize(serializer)
+impl fmt::Display for Digits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |number| write!(f, "{number:?}"))
     }
 }
 
-/// The verdicts and what every record says, as JSON with its digest. Ritz values, densities and spectra are nine
-/// tenths of a record; they stay in `record.json`.
+/// The verdicts and what every record says, as JSON with its digest; `records` has a line for each of them in their order, from a [`Reader`](crate::Reader).
 ///
 /// # Errors
-/// Those of `out`, and of numbers that JSON lacks.
+/// Those of `records` and `out`, and of numbers that JSON lacks.
 pub fn results_json(
     reproduction: &Reproduction,
     verdicts: &[ClaimVerdict],
+    records: &mut dyn BufRead,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let experiments = reproduction.experiments.iter().map(|experiment| Runs {
-        name: &experiment.name,
-        claims: &experiment.claims,
-        records: experiment.records.iter().map(Essentials).collect(),
-    });
-    let results = Results {
+    #[derive(Serialize)]
+    struct Head<'a> {
+        profile: &'a str,
+        description: &'a str,
+        command: &'a str,
+        verdicts: &'a [ClaimVerdict],
+    }
+    #[derive(Serialize)]
+    struct Runs<'a> {
+        name: &'a str,
+        claims: &'a [String],
+    }
+    let head = Head {
         profile: &reproduction.profile,
         description: &reproduction.description,
         command: &reproduction.command,
         verdicts,
-        experiments: experiments.collect(),
     };
-    write_sealed(&results, out)
+    let mut line = Vec::new();
+    write_sealed(out, |out| {
+        write!(out, "{},\"experiments\":[", open(&head)?)?;
+        for (place, experiment) in reproduction.experiments.iter().enumerate() {
+            let runs = Runs {
+                name: &experiment.name,
+                claims: &experiment.claims,
+            };
+            let between = if place == 0 { "" } else { "," };
+            write!(out, "{between}{},\"records\":[", open(&runs)?)?;
+            for place in 0..experiment.records.len() {
+                line.clear();
+                if records.read_until(b'\n', &mut line)? == 0 {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                out.write_all(if place == 0 { b"" } else { b"," })?;
+                out.write_all(line.trim_ascii_end())?;
+            }
+            write!(out, "]}}")?;
+        }
+        write!(out, "]}}")
+    })
+}
+
+/// The JSON of an object but for its end.
+fn open(object: &impl Serialize) -> serde_json::Result<String> {
+    let mut json = serde_json::to_string(object)?;
+    json.pop();
+    Ok(json)
 }
 
 /// Rows of the table of runs: of more a reader takes `results.csv`.
@@ -328,18 +304,18 @@ pub(crate) fn runs(reproduction: &Reproduction) -> Table {
         "Experiment|Model|Optimiser|#Decay|#Rate|#Seed|#Training loss|#Test accuracy|#λ₁|#Tr H|#‖θ‖",
     );
     for (experiment, record) in reproduction.records().take(MOST_ROWS) {
-        let (train, end) = (&record.spec.train, Point::end(record));
+        let (train, end) = (&record.setting.spec.train, Point::end(record));
         let numbers = names.map(|name| {
             let reading = name.parse().ok().and_then(|name| end?.read(&name));
             significant(reading.map_or(f64::NAN, |reading| reading.value), 4)
         });
         let whose = [
             experiment.to_owned(),
-            record.model.name.clone(),
-            optimizer_name(train),
+            record.setting.model.name.clone(),
+            record.setting.optimizer.clone(),
             decimal(train.optimizer.weight_decay().0),
             decimal(train.optimizer.learning_rate()),
-            record.spec.seed.to_string(),
+            record.seed.to_string(),
         ];
         table.push(whose.into_iter().chain(numbers));
     }

@@ -1,12 +1,12 @@
 //! Which runs a statistic takes: conditions on the fields of their specs.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use flatness_records::Record;
 use serde::{Deserialize, Serialize};
 
 use crate::reading::{Place, Point, read_at};
-use crate::{Expression, optimizer_name};
+use crate::{Expression, Summary};
 
 /// Conditions that a run must meet, by field: `weight_decay`, `learning_rate`, `optimizer` (as `SGD` or `Gadam`), `model`, or a
 /// dotted path into the spec such as `train.batch_size`. `highest` takes, of the runs of a seed that meet the others, the
@@ -36,6 +36,9 @@ pub enum Condition {
 
 const HIGHEST: &str = "highest";
 
+/// Stands for the model that is judged.
+const MODEL: &str = "{model}";
+
 /// The model of runs whose experiment is looked at as a whole.
 pub(crate) const ALL_MODELS: &str = "all models";
 
@@ -49,11 +52,11 @@ impl Selection {
     }
 
     /// The runs that meet it, of the model `model` where it does not name one itself.
-    pub(crate) fn of<'a>(&self, runs: &[&'a Record], model: &str) -> Vec<&'a Record> {
+    pub(crate) fn of<'a>(&self, runs: &[&'a Summary], model: &str) -> Vec<&'a Summary> {
         let named = self.0.contains_key("model") || model == ALL_MODELS;
-        let meets = |record: &Record| {
+        let meets = |record: &Summary| {
             let conditions = self.0.iter().filter(|(name, _)| *name != HIGHEST);
-            (named || record.model.name == model)
+            (named || record.setting.model.name == model)
                 && conditions
                     .into_iter()
                     .all(|(name, one)| one.met(record, name, model))
@@ -62,14 +65,14 @@ impl Selection {
         let Some(Ok(quantity)) = self.highest() else {
             return runs.collect();
         };
-        let value = |record: &Record| Some(Point::end(record)?.read(&quantity)?.value);
+        let value = |record: &Summary| Some(Point::end(record)?.read(&quantity)?.value);
         let valued = runs.filter_map(|record| Some((record, value(record)?)));
         let best = valued.max_by(|(_, left), (_, right)| f64::total_cmp(left, right));
         best.map(|(record, _)| record).into_iter().collect()
     }
 
     /// The one run of a seed that meets it; `None` where there are none or several.
-    pub(crate) fn one<'a>(&self, runs: &[&'a Record], model: &str) -> Option<&'a Record> {
+    pub(crate) fn one<'a>(&self, runs: &[&'a Summary], model: &str) -> Option<&'a Summary> {
         match self.of(runs, model).as_slice() {
             [one] => Some(*one),
             _ => None,
@@ -98,11 +101,14 @@ impl Selection {
 }
 
 impl Condition {
-    fn met(&self, record: &Record, name: &str, model: &str) -> bool {
+    fn met(&self, record: &Summary, name: &str, model: &str) -> bool {
         let field = Field::of(record, name);
         match self {
             Self::Any(conditions) => conditions.iter().any(|one| one.met(record, name, model)),
-            Self::Text(text) => field == Some(Field::Text(text.replace("{model}", model))),
+            Self::Text(text) if text.contains(MODEL) => {
+                field == Some(Field::Text(text.replace(MODEL, model).into()))
+            }
+            Self::Text(text) => field == Some(Field::Text(text.into())),
             Self::Number(number) => field == Some(Field::Number(*number)),
             Self::Range { above, up_to } => match field {
                 Some(Field::Number(number)) => {
@@ -132,36 +138,36 @@ impl Condition {
 }
 
 /// The records of each seed.
-pub(crate) fn by_seed<'a>(records: &[&'a Record]) -> BTreeMap<u64, Vec<&'a Record>> {
-    let mut seeds: BTreeMap<u64, Vec<&Record>> = BTreeMap::new();
+pub(crate) fn by_seed<'a>(records: &[&'a Summary]) -> BTreeMap<u64, Vec<&'a Summary>> {
+    let mut seeds: BTreeMap<u64, Vec<&Summary>> = BTreeMap::new();
     for record in records {
-        seeds.entry(record.spec.seed).or_default().push(record);
+        seeds.entry(record.seed).or_default().push(record);
     }
     seeds
 }
 
 /// A quantity of a run, over that of the run of its seed that `control` selects of `records`.
 pub(crate) fn relative(
-    run: &Record,
+    run: &Summary,
     quantity: &Expression,
     at: Option<&Place>,
     control: Option<&Selection>,
-    records: &BTreeMap<u64, Vec<&Record>>,
+    records: &BTreeMap<u64, Vec<&Summary>>,
     model: &str,
 ) -> Option<f64> {
     let value = read_at(run, quantity, at)?.value;
     let Some(control) = control else {
         return Some(value);
     };
-    let control = control.one(records.get(&run.spec.seed)?, model)?;
+    let control = control.one(records.get(&run.seed)?, model)?;
     Some(value / read_at(control, quantity, at)?.value)
 }
 
 /// The value of a field of a run in words; nothing where it has none.
-pub(crate) fn word(record: &Record, name: &str) -> String {
+pub(crate) fn word(record: &Summary, name: &str) -> String {
     match Field::of(record, name) {
         Some(Field::Number(number)) => decimal(number),
-        Some(Field::Text(text)) => text,
+        Some(Field::Text(text)) => text.into_owned(),
         None => String::new(),
     }
 }
@@ -177,28 +183,29 @@ pub(crate) fn decimal(number: f64) -> String {
 
 /// The value of a field of a run.
 #[derive(Debug, Clone, PartialEq)]
-enum Field {
+enum Field<'a> {
     Number(f64),
-    Text(String),
+    Text(Cow<'a, str>),
 }
 
-impl Field {
-    fn of(record: &Record, name: &str) -> Option<Self> {
-        let optimizer = &record.spec.train.optimizer;
+impl<'a> Field<'a> {
+    fn of(record: &'a Summary, name: &str) -> Option<Self> {
+        let optimizer = &record.setting.spec.train.optimizer;
         match name {
             "weight_decay" => Some(Self::Number(optimizer.weight_decay().0)),
             "learning_rate" => Some(Self::Number(optimizer.learning_rate())),
-            "optimizer" => Some(Self::Text(optimizer_name(&record.spec.train))),
-            "model" => Some(Self::Text(record.model.name.clone())),
+            "optimizer" => Some(Self::Text((&record.setting.optimizer).into())),
+            "seed" => Some(Self::Number(record.seed as f64)),
+            "model" => Some(Self::Text((&record.setting.model.name).into())),
             path => {
-                let spec = serde_json::to_value(&record.spec).ok()?;
+                let fields = &record.setting.fields;
                 match path
                     .split('.')
-                    .try_fold(&spec, |value, key| value.get(key))?
+                    .try_fold(fields, |value, key| value.get(key))?
                 {
                     serde_json::Value::Number(number) => Some(Self::Number(number.as_f64()?)),
-                    serde_json::Value::String(text) => Some(Self::Text(text.clone())),
-                    other => Some(Self::Text(other.to_string())),
+                    serde_json::Value::String(text) => Some(Self::Text(text.into())),
+                    other => Some(Self::Text(other.to_string().into())),
                 }
             }
         }

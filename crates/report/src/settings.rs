@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use flatness_records::Record;
-
-use crate::Error;
+use crate::{Error, Summary};
 
 /// Fields of a spec by dotted name.
 pub(crate) type Fields = BTreeMap<String, String>;
@@ -33,8 +31,8 @@ pub(crate) fn own<'a>(
 }
 
 /// The fields of a run's spec as TOML values, without the seed.
-pub(crate) fn fields(record: &Record) -> Result<Fields, Error> {
-    let spec = toml::Value::try_from(&record.spec).map_err(|error| Error::Settings {
+pub(crate) fn fields(record: &Summary) -> Result<Fields, Error> {
+    let spec = toml::Value::try_from(&record.setting.spec).map_err(|error| Error::Settings {
         run: record.id.clone(),
         message: error.to_string(),
     })?;

@@ -6,12 +6,12 @@
 mod formula;
 mod rank;
 
-use flatness_records::{Outcome, Record};
+use flatness_records::Outcome;
 use serde::{Deserialize, Serialize};
 
 use crate::reading::{Place, Point, lowest, read_at};
 use crate::selection::{by_seed, decimal};
-use crate::{Expression, Reading, Selection};
+use crate::{Expression, Reading, Selection, Summary};
 
 pub use self::rank::{Ranking, kendall_tau};
 
@@ -178,7 +178,7 @@ impl Statistic {
 
     /// Evaluates it on the runs of an experiment for one model, or for `all models` together; diverged runs are left out.
     #[must_use]
-    pub fn evaluate(&self, records: &[&Record], model: &str) -> Sample {
+    pub fn evaluate(&self, records: &[&Summary], model: &str) -> Sample {
         let completed = records.iter().copied();
         let completed = completed.filter(|record| record.outcome == Outcome::Completed);
         let seeds = by_seed(&completed.collect::<Vec<_>>());
@@ -205,7 +205,7 @@ impl Statistic {
         }
         let mut selections = self.selections().into_iter();
         if selections.any(|selection| selection.highest().is_some()) {
-            let decay = |run: &Record| decimal(run.spec.train.optimizer.weight_decay().0);
+            let decay = |run: &Summary| decimal(run.setting.spec.train.optimizer.weight_decay().0);
             sample.chosen = pairs.iter().map(|[run, _]| decay(run)).collect();
         }
         if matches!(self, Self::AccuracyGain(_)) {
@@ -214,7 +214,7 @@ impl Statistic {
         sample
     }
 
-    fn of_seed<'a>(&self, runs: &[&'a Record], model: &str) -> Option<Found<'a>> {
+    fn of_seed<'a>(&self, runs: &[&'a Summary], model: &str) -> Option<Found<'a>> {
         let along = |path: &Path, reduce: fn(&[Reading]) -> Option<Reading>| {
             mean(&path.select.of(runs, model), |run| {
                 reduce(&values(run, &path.quantity, &path.along)?)
@@ -268,7 +268,7 @@ impl Statistic {
 impl Comparison {
     fn of_seed<'a>(
         &self,
-        runs: &[&'a Record],
+        runs: &[&'a Summary],
         model: &str,
         compare: impl Fn([f64; 2]) -> Option<f64>,
     ) -> Option<Found<'a>> {
@@ -285,11 +285,11 @@ impl Comparison {
 }
 
 impl Slope {
-    fn of_seed<'a>(&self, runs: &[&Record]) -> Option<Found<'a>> {
+    fn of_seed<'a>(&self, runs: &[&Summary]) -> Option<Found<'a>> {
         let Some(along) = &self.along else {
             let at = self.at.as_ref();
-            let read = |run: &Record, quantity| Some(read_at(run, quantity, at)?.value);
-            let place = |run: &&Record| Some((read(run, &self.x)?, read(run, &self.y)?));
+            let read = |run: &Summary, quantity| Some(read_at(run, quantity, at)?.value);
+            let place = |run: &&Summary| Some((read(run, &self.x)?, read(run, &self.y)?));
             return slope(runs.iter().filter_map(place)).map(Found::of);
         };
         let reached = |point: &Point<'_>| {
@@ -319,7 +319,7 @@ struct Found<'a> {
     value: f64,
     error: f64,
     relative_error: f64,
-    pair: Option<[&'a Record; 2]>,
+    pair: Option<[&'a Summary; 2]>,
 }
 
 impl Found<'_> {
@@ -334,7 +334,7 @@ impl Found<'_> {
     }
 }
 
-fn accuracy(record: &Record) -> Option<f64> {
+fn accuracy(record: &Summary) -> Option<f64> {
     record.measurements.last()?.evaluation.test?.accuracy
 }
 
@@ -344,16 +344,16 @@ fn relative(reading: Reading) -> f64 {
 }
 
 fn pair<'a>(
-    runs: &[&'a Record],
+    runs: &[&'a Summary],
     model: &str,
     treatment: &Selection,
     control: &Selection,
-) -> Option<[&'a Record; 2]> {
+) -> Option<[&'a Summary; 2]> {
     Some([treatment.one(runs, model)?, control.one(runs, model)?])
 }
 
 fn read_both(
-    pair: [&Record; 2],
+    pair: [&Summary; 2],
     quantity: &Expression,
     at: Option<&Place>,
 ) -> Option<[Reading; 2]> {
@@ -376,7 +376,7 @@ fn read_both(
 }
 
 /// Mean over the runs that have a number; the errors of different runs are independent.
-fn mean<'a>(runs: &[&Record], value: impl Fn(&Record) -> Option<Reading>) -> Option<Found<'a>> {
+fn mean<'a>(runs: &[&Summary], value: impl Fn(&Summary) -> Option<Reading>) -> Option<Found<'a>> {
     let readings: Vec<Reading> = runs.iter().filter_map(|run| value(run)).collect();
     let n = readings.len() as f64;
     let squares: f64 = readings.iter().map(|reading| reading.error.powi(2)).sum();
@@ -395,7 +395,7 @@ fn logarithm(reading: Reading) -> Option<Reading> {
     })
 }
 
-fn values(run: &Record, quantity: &Expression, along: &str) -> Option<Vec<Reading>> {
+fn values(run: &Summary, quantity: &Expression, along: &str) -> Option<Vec<Reading>> {
     let points = Point::along(run, along);
     let values: Vec<Reading> = points
         .iter()
@@ -436,9 +436,9 @@ fn slope(points: impl Iterator<Item = (f64, f64)>) -> Option<Reading> {
 /// the difference dᵢ ∈ [−1, 1] at image i of n: √((mean dᵢ² − (mean dᵢ)²) / n); for one seed that is McNemar's,
 /// √(b + c − (b − c)²/n) / n for b and c images that only one of the two classifies correctly. Without the answers the bound
 /// of independent ones, √((a₁(1 − a₁) + a₂(1 − a₂)) / n).
-fn test_sampling_error(pairs: &[[&Record; 2]]) -> Option<f64> {
+fn test_sampling_error(pairs: &[[&Summary; 2]]) -> Option<f64> {
     let first = pairs.first()?[0];
-    let n = first.data.test_examples;
+    let n = first.setting.data.test_examples;
     let seeds = pairs.len() as f64;
     let mut differences = vec![0.0; n];
     for pair in pairs {
@@ -449,9 +449,8 @@ fn test_sampling_error(pairs: &[[&Record; 2]]) -> Option<f64> {
         let [Some(one), Some(other)] = answers else {
             return independent_error(pairs, n);
         };
-        let one_of = |hit: bool| f64::from(u8::from(hit));
-        for (difference, (one, other)) in differences.iter_mut().zip(one.iter().zip(other.iter())) {
-            *difference += (one_of(one) - one_of(other)) / seeds;
+        for (image, first) in one.differing(other) {
+            differences[image] += if first { 1.0 } else { -1.0 } / seeds;
         }
     }
     let n = n as f64;
@@ -464,8 +463,8 @@ fn test_sampling_error(pairs: &[[&Record; 2]]) -> Option<f64> {
     Some(((square - mean.powi(2)).max(0.0) / n).sqrt())
 }
 
-fn independent_error(pairs: &[[&Record; 2]], n: usize) -> Option<f64> {
-    let variance = |record: &&Record| accuracy(record).map(|a| a * (1.0 - a) / n as f64);
+fn independent_error(pairs: &[[&Summary; 2]], n: usize) -> Option<f64> {
+    let variance = |record: &&Summary| accuracy(record).map(|a| a * (1.0 - a) / n as f64);
     let variances: Option<Vec<f64>> = pairs.iter().flatten().map(variance).collect();
     Some((variances?.iter().sum::<f64>() / pairs.len() as f64).sqrt())
 }

@@ -128,8 +128,10 @@ impl Table {
     }
 
     pub(crate) fn csv(&self) -> String {
-        let line =
-            |cells: &Vec<Cell>| csv_line(cells.iter().map(|Cell { text, .. }| text.as_str()));
+        let line = |cells: &Vec<Cell>| {
+            let cells = cells.iter().map(|cell| csv_cell(&cell.text));
+            cells.collect::<Vec<_>>().join(",") + "\n"
+        };
         [&self.headings()]
             .into_iter()
             .chain(self.cells())
@@ -173,16 +175,13 @@ impl Table {
     }
 }
 
-/// A row of CSV (RFC 4180).
-pub(crate) fn csv_line<'a>(cells: impl IntoIterator<Item = &'a str>) -> String {
-    let quoted = cells.into_iter().map(|text| {
-        if text.contains([',', '"', '\n']) {
-            format!("\"{}\"", text.replace('"', "\"\"")).into()
-        } else {
-            Cow::Borrowed(text)
-        }
-    });
-    quoted.collect::<Vec<_>>().join(",") + "\n"
+/// A cell of CSV (RFC 4180).
+pub(crate) fn csv_cell(text: &str) -> Cow<'_, str> {
+    if text.contains([',', '"', '\n']) {
+        format!("\"{}\"", text.replace('"', "\"\"")).into()
+    } else {
+        text.into()
+    }
 }
 
 impl Cell {

@@ -4,6 +4,7 @@ mod synthetic;
 
 use std::collections::BTreeSet;
 
+use flatness_records::Record;
 use flatness_report::{
     Claim, ClaimVerdict, Figure, Reproduction, figures, report_html, results_csv, results_json,
     results_markdown, terminal_table,
@@ -12,6 +13,7 @@ use roxmltree::{Document, Node};
 use serde_json::Value;
 
 struct Outputs {
+    records: Vec<(&'static str, Vec<Record>)>,
     reproduction: Reproduction,
     claims: Vec<Claim>,
     verdicts: Vec<ClaimVerdict>,
@@ -20,12 +22,14 @@ struct Outputs {
 }
 
 fn outputs() -> Outputs {
-    let reproduction = synthetic::everything();
+    let records = synthetic::everything();
+    let reproduction = synthetic::reproduction(records.clone());
     let claims = Claim::embedded().unwrap();
     let verdicts = reproduction.judge(&claims);
     let figures = figures(&reproduction, &claims, &verdicts);
     let page = report_html(&reproduction, &claims, &verdicts, &figures).unwrap();
     Outputs {
+        records,
         reproduction,
         claims,
         verdicts,
@@ -123,12 +127,7 @@ fn every_figure_of_the_claims_is_drawn_within_its_panel() {
     let drawn: BTreeSet<&str> = figures.iter().map(|figure| figure.id.as_str()).collect();
     let asked = claims.iter().flat_map(|claim| &claim.figures);
     let asked: BTreeSet<&str> = asked.map(|figure| figure.id.as_str()).collect();
-    let missing: Vec<&&str> = asked.difference(&drawn).collect();
-    assert_eq!(
-        missing,
-        [&"c1-density"],
-        "no synthetic record has a density"
-    );
+    assert_eq!(drawn, asked);
     for figure in &figures {
         Document::parse(&figure.standalone()).unwrap();
         for panel in &figure.panels {
@@ -171,6 +170,7 @@ fn every_figure_of_the_claims_is_drawn_within_its_panel() {
 #[test]
 fn the_files_hold_every_number() {
     let Outputs {
+        records,
         reproduction,
         verdicts,
         ..
@@ -179,7 +179,7 @@ fn the_files_hold_every_number() {
     results_csv(&reproduction, &mut text).unwrap();
     let mut reader = csv::Reader::from_reader(text.as_slice());
     let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
-    let (_, first) = reproduction.records().next().unwrap();
+    let first = &records[0].1[0];
     let of = |name: &str| {
         let mut rows = rows.iter();
         rows.find(|row| &row[1] == first.id.as_str() && &row[10] == name)
@@ -194,13 +194,27 @@ fn the_files_hold_every_number() {
     let phi =
         |row: &csv::StringRecord| [&row[8], &row[9], &row[10]] == ["keskar.ball", "0.001", "phi"];
     assert!(rows.iter().any(phi));
+    let all = || records.iter().flat_map(|(_, records)| records);
+    let lines: String = all().map(|record| synthetic::line(record) + "\n").collect();
     let mut json = Vec::new();
-    results_json(&reproduction, &verdicts, &mut json).unwrap();
+    results_json(&reproduction, &verdicts, &mut lines.as_bytes(), &mut json).unwrap();
     let json: Value = serde_json::from_slice(&json).unwrap();
+    let experiments = json["experiments"].as_array().unwrap().iter();
+    for (experiment, (name, records)) in experiments.zip(&records) {
+        assert_eq!(experiment["name"], *name);
+        let expected = records.iter().map(synthetic::line);
+        let expected: Vec<Value> = expected
+            .map(|line| serde_json::from_str(&line).unwrap())
+            .collect();
+        assert_eq!(experiment["records"], Value::Array(expected));
+    }
     assert_eq!(json["verdicts"].as_array().unwrap().len(), verdicts.len());
     assert_eq!(json["verdicts"][0]["verdict"], "not-tested");
     let test = &json["verdicts"][1]["predicates"][0]["test"];
     assert!(test["p_holds"].as_f64().unwrap() < 0.05);
+    // Of fewer lines than records there is no file.
+    let mut cut = &lines.as_bytes()[..lines.len() / 2];
+    assert!(results_json(&reproduction, &verdicts, &mut cut, &mut Vec::new()).is_err());
 }
 
 #[test]

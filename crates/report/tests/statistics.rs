@@ -6,7 +6,7 @@ use flatness_records::{Outcome, Record};
 use flatness_report::{Sample, Statistic};
 use serde_json::{Value, json};
 
-use synthetic::{answers, curve, path, record, sgd, with};
+use synthetic::{answers, curve, path, record, sgd, summaries, with};
 
 fn evaluate(statistic: &str, runs: &[Record], model: &str) -> Sample {
     #[derive(serde::Deserialize)]
@@ -14,8 +14,10 @@ fn evaluate(statistic: &str, runs: &[Record], model: &str) -> Sample {
         statistic: Statistic,
     }
     let holder: Holder = toml::from_str(&format!("statistic = {statistic}")).expect("a statistic");
-    let runs: Vec<&Record> = runs.iter().collect();
-    holder.statistic.evaluate(&runs, model)
+    let runs = summaries(runs);
+    holder
+        .statistic
+        .evaluate(&runs.iter().collect::<Vec<_>>(), model)
 }
 
 /// Each row is a statistic and its one number, to rounding: `KIND ( FIELDS ) = NUMBER`.

@@ -8,12 +8,11 @@
 
 use std::collections::BTreeMap;
 
-use flatness_records::Record;
 use serde::{Deserialize, Serialize};
 
 use crate::reading::{Place, Point, read_at};
 use crate::selection::word;
-use crate::{Expression, Reading, Selection};
+use crate::{Expression, Reading, Selection, Summary};
 
 /// Which numbers are ranked, over what, and what is held fixed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,7 +43,7 @@ pub struct Ranking {
 }
 
 impl Ranking {
-    pub(super) fn of_seed(&self, runs: &[&Record], model: &str) -> Option<f64> {
+    pub(super) fn of_seed(&self, runs: &[&Summary], model: &str) -> Option<f64> {
         let runs = self.select.of(runs, model);
         let tau = self.correlation(&self.x, &runs)?;
         match &self.beyond {
@@ -53,7 +52,7 @@ impl Ranking {
         }
     }
 
-    fn correlation(&self, x: &Expression, runs: &[&Record]) -> Option<f64> {
+    fn correlation(&self, x: &Expression, runs: &[&Summary]) -> Option<f64> {
         let quantities: Vec<&Expression> = [x, &self.y].into_iter().chain(&self.given).collect();
         let all = |read: &dyn Fn(&Expression) -> Option<Reading>| -> Option<Vec<f64>> {
             quantities
@@ -72,12 +71,12 @@ impl Ranking {
         let rows = runs
             .iter()
             .filter_map(|run| Some((*run, all(&|quantity| read_at(run, quantity, at))?)));
-        let rows: Vec<(&Record, Vec<f64>)> = rows.collect();
+        let rows: Vec<(&Summary, Vec<f64>)> = rows.collect();
         if self.granulated.is_empty() {
             let values = rows.into_iter().map(|(_, values)| values);
             return partial_tau(&values.collect::<Vec<_>>());
         }
-        let key = |run: &Record| self.granulated.iter().map(|name| word(run, name)).collect();
+        let key = |run: &Summary| self.granulated.iter().map(|name| word(run, name)).collect();
         let keys: Vec<Vec<String>> = rows.iter().map(|(run, _)| key(run)).collect();
         average((0..self.granulated.len()).filter_map(|varied| {
             let mut groups: BTreeMap<Vec<&str>, Vec<Vec<f64>>> = BTreeMap::new();

@@ -1,8 +1,8 @@
 //! Synthetic records with known answers.
 #![allow(dead_code, reason = "every test file takes what it needs")]
 
-use flatness_records::{CurvePoint, Hits, Numbers, Record, Spec};
-use flatness_report::{Experiment, Reproduction};
+use flatness_records::{CurvePoint, Density, Hits, Numbers, Record, Spec};
+use flatness_report::{Experiment, Reader, Reproduction, Summary};
 use serde_json::{Value, json};
 
 pub(crate) const SEEDS: [u64; 5] = [0, 1, 2, 3, 4];
@@ -123,11 +123,33 @@ pub(crate) fn answers(mut record: Record, correct: impl Fn(usize) -> bool) -> Re
     record
 }
 
+/// The text of a record without its spectra.
+pub(crate) fn line(record: &Record) -> String {
+    let mut record = record.clone();
+    let measured = record.measurements.iter_mut().map(|one| &mut one.measured);
+    for matrix in measured.flat_map(|measured| &mut measured.matrices) {
+        (matrix.density, matrix.log_density) = (None, None);
+        matrix.stems.clear();
+        matrix.eigenvalues.clear();
+    }
+    serde_json::to_string(&record).expect("JSON")
+}
+
+/// What a report takes from records.
+pub(crate) fn summaries(records: &[Record]) -> Vec<Summary> {
+    let mut reader = Reader::default();
+    let read = |record: &Record| {
+        let json = serde_json::to_string_pretty(record).expect("JSON");
+        reader.read(&json).expect("a record").0
+    };
+    records.iter().map(read).collect()
+}
+
 pub(crate) fn reproduction(experiments: Vec<(&str, Vec<Record>)>) -> Reproduction {
     let experiments = experiments.into_iter().map(|(name, records)| Experiment {
         name: name.to_owned(),
         claims: Vec::new(),
-        records,
+        records: summaries(&records),
     });
     Reproduction {
         profile: "synthetic".to_owned(),
@@ -138,7 +160,7 @@ pub(crate) fn reproduction(experiments: Vec<(&str, Vec<Record>)>) -> Reproductio
 }
 
 /// Something for every claim.
-pub(crate) fn everything() -> Reproduction {
+pub(crate) fn everything() -> Vec<(&'static str, Vec<Record>)> {
     type OfSeed = fn(u64, f64) -> Vec<Record>;
     let experiments: [(&str, OfSeed); 8] = [
         ("decay", decay),
@@ -157,7 +179,7 @@ pub(crate) fn everything() -> Reproduction {
             .flat_map(|(seed, wobble)| of(seed, wobble))
             .collect()
     };
-    reproduction(experiments.map(|(name, of)| (name, records(of))).to_vec())
+    experiments.map(|(name, of)| (name, records(of))).to_vec()
 }
 
 fn decay(seed: u64, wobble: f64) -> Vec<Record> {
@@ -184,7 +206,16 @@ fn decay(seed: u64, wobble: f64) -> Vec<Record> {
                 "test.loss": 0.3 / rise, "test.accuracy": 0.8 + 0.01 * place as f64 * wobble,
                 "validation.accuracy": 0.8 + 0.01 * rise, "dose": dose,
             });
-            runs.push(with(run, &values));
+            let mut run = with(run, &values);
+            run.measurements[0].measured.matrices[0].density = Some(Density {
+                grid: vec![-1.0, 0.0, rise],
+                density: vec![0.1, 0.8, 0.1 * wobble],
+                standard_error: vec![0.01; 3],
+                sigma: 0.1,
+                probes: 4,
+                steps: 24,
+            });
+            runs.push(run);
         }
     }
     runs
