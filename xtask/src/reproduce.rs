@@ -1,7 +1,7 @@
 //! `cargo xtask reproduce`: a profile in, verdicts and a report out.
 
 use std::io::ErrorKind::NotFound;
-use std::io::{self, BufReader, Read, Seek, Write};
+use std::io::{BufReader, Seek, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -322,15 +322,19 @@ fn collect(
     profile: &Profile,
     out: &Path,
     grids: Vec<Grid>,
-) -> Result<(Reproduction, Box<dyn Read + Send>)> {
+) -> Result<(Reproduction, SpooledTempFile)> {
     let of = grids.iter().map(|grid| grid.runs.len()).sum::<usize>();
+    let mut readers = Vec::new();
+    readers.resize_with(rayon::current_num_threads(), Reader::default);
     let mut experiments = Vec::new();
-    let mut lines: Box<dyn Read + Send> = Box::new(io::empty());
+    let mut lines = tempfile::spooled_tempfile_in(LINES_IN_MEMORY, out);
     for Grid { name, claims, runs } in grids {
         let mut records = Vec::with_capacity(runs.len());
-        for (of_share, lines_of_share) in shares(out, &runs)? {
-            records.extend(of_share);
-            lines = Box::new(lines.chain(lines_of_share));
+        for runs in runs.chunks(AT_ONCE * readers.len()) {
+            for (record, line) in read(out, runs, &mut readers)?.into_iter().flatten() {
+                records.push(record);
+                lines.write_all((line + "\n").as_bytes())?;
+            }
         }
         experiments.push(Experiment {
             name,
@@ -345,6 +349,7 @@ fn collect(
     if done == 0 {
         bail!("no run in {} is done yet", out.join("runs").display());
     }
+    lines.rewind()?;
     let mut description = profile.description.clone();
     if done < of {
         description += &format!(" Unfinished: {done} of {of} runs are done.");
@@ -358,21 +363,24 @@ fn collect(
     Ok((reproduction, lines))
 }
 
-/// Records, and a line of `results.json` for each.
-type Share = (Vec<Summary>, SpooledTempFile);
-
 /// Bytes of these lines in memory; more are in a file without a name in the directory of the report.
-const LINES_IN_MEMORY: usize = 1 << 20;
+const LINES_IN_MEMORY: usize = 1 << 24;
 
-/// The records of those of the `runs` that are done, in their order, read by all cores.
-fn shares(out: &Path, runs: &[Run]) -> Result<Vec<Share>> {
-    let read = |runs: &[Run]| -> Result<Share> {
-        let (mut reader, mut records) = (Reader::default(), Vec::with_capacity(runs.len()));
-        let mut lines = tempfile::spooled_tempfile_in(LINES_IN_MEMORY, out);
-        for run in runs {
+/// Records that a core reads before their lines are written.
+const AT_ONCE: usize = 64;
+
+/// The records of those of the `runs` that are done, in their order, each with its line; the `readers` share the work.
+fn read(
+    out: &Path,
+    runs: &[Run],
+    readers: &mut [Reader],
+) -> Result<Vec<Vec<(Summary, String)>>, Error> {
+    let parts = readers.par_iter_mut().zip(runs.par_chunks(AT_ONCE));
+    let read = |(reader, runs): (&mut Reader, &[Run])| {
+        let records = runs.iter().map(|run| {
             let path = run_directory(out, run).join("record.json");
             let json = match read_sealed(&path) {
-                Err(Error::Read { source, .. }) if source.kind() == NotFound => continue,
+                Err(Error::Read { source, .. }) if source.kind() == NotFound => return Ok(None),
                 json => json?,
             };
             let read = reader.read(&json).map_err(|error| Error::Json {
@@ -380,15 +388,10 @@ fn shares(out: &Path, runs: &[Run]) -> Result<Vec<Share>> {
                 expected: "record of a run",
                 message: error.to_string(),
             });
-            let (record, line) = read?;
-            records.push(record);
-            lines.write_all((line + "\n").as_bytes())?;
-        }
-        lines.rewind()?;
-        Ok((records, lines))
+            read.map(Some)
+        });
+        records.filter_map(Result::transpose).collect()
     };
-    // Several for each core: not all records are of a size.
-    let parts = runs.par_chunks(runs.len().div_ceil(4 * rayon::current_num_threads()).max(1));
     parts.map(read).collect()
 }
 

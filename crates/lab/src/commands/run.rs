@@ -2,6 +2,8 @@
 
 mod estimate;
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -52,10 +54,20 @@ pub(crate) fn run(options: &RunOptions) -> Result<()> {
 
 fn read(spec: &Path) -> Result<Run> {
     let origin = spec.display().to_string();
-    let text =
-        std::fs::read_to_string(spec).with_context(|| format!("cannot read the spec {origin}"))?;
+    let mut text = String::new();
+    let file = File::open(spec).and_then(|file| file.take(LONGEST).read_to_string(&mut text));
+    let length = file.with_context(|| format!("cannot read the spec {origin}"))?;
+    if length as u64 == LONGEST {
+        bail!(
+            "{origin} is no spec: it is longer than {} MiB",
+            LONGEST >> 20
+        );
+    }
     Ok(Spec::from_toml(&text, &origin)?.validate(&origin)?)
 }
+
+/// Bytes of a file that is no spec.
+const LONGEST: u64 = 16 << 20;
 
 /// Does a run, or finds it done, and prints its outcome.
 pub(crate) fn execute(
@@ -341,4 +353,15 @@ fn evaluated(of: &str, evaluation: &EpochEvaluation) -> String {
     let test = test.as_ref();
     let test = test.map_or_else(|| "no test set".to_owned(), |test| split("test", test));
     format!("{of}{}; {test}", split("train", train))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_without_an_end_is_no_spec() {
+        let error = read(Path::new("/dev/zero")).unwrap_err().to_string();
+        assert_eq!(error, "/dev/zero is no spec: it is longer than 16 MiB");
+    }
 }
