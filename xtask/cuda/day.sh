@@ -3,7 +3,8 @@
 #   bash day.sh            on a GPU         bash day.sh cpu      a rehearsal on the CPU
 # Beside it lie what `cargo xtask gpu` has packed: program.tar.xz and peers/. PyTorch with its CUDA libraries must be there;
 # $OUT gets products.md and epochs.md, tables as docs/PERFORMANCE.md has them.
-set -euo pipefail
+set -Eeuo pipefail
+trap 'echo "STOPPED by: $BASH_COMMAND" >&2' ERR
 device=${1:-cuda}
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)

@@ -6,6 +6,7 @@
 mod convolutions;
 
 use std::collections::HashMap;
+use std::ffi::c_void;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -160,7 +161,7 @@ impl Launcher for Cuda {
             DType::F32 if in_tf32() => {
                 let (one, beta) = (1.0f32, f32::from(u8::from(product.accumulate)));
                 let of_f32 = blas_sys::cudaDataType::CUDA_R_32F;
-                // SAFETY: as above.
+                // SAFETY: as in `multiply!`; all three are of f32.
                 unsafe {
                     blas::gemm_ex(
                         handle,
@@ -170,14 +171,14 @@ impl Launcher for Cuda {
                         rows,
                         inner,
                         (&raw const one).cast(),
-                        b as *const _,
+                        b as *const c_void,
                         of_f32,
                         right_leading,
-                        a as *const _,
+                        a as *const c_void,
                         of_f32,
                         left_leading,
                         (&raw const beta).cast(),
-                        c as *mut _,
+                        c as *mut c_void,
                         of_f32,
                         sum_leading,
                         blas_sys::cublasComputeType_t::CUBLAS_COMPUTE_32F_FAST_TF32,
