@@ -5,11 +5,12 @@ use std::time::SystemTime;
 
 use flatness_records::Segment;
 
-/// This program on this machine, now, going on after `from_step` steps.
-pub(crate) fn segment(from_step: u64, threads: usize, device: String) -> Segment {
+/// This program on this machine, now, from the first step on.
+pub(crate) fn segment(threads: usize, ranks: usize, device: String) -> Segment {
     Segment {
-        from_step,
+        from_step: 0,
         threads,
+        ranks,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: env!("FLATNESS_COMMIT").to_owned(),
         dirty: env!("FLATNESS_DIRTY") == "true",

@@ -64,5 +64,6 @@ fn main() -> ExitCode {
     if let Err(error) = done {
         output::say(&format!("error: {}", output::sentence(&error)));
     }
+    ranks::leave();
     ExitCode::from(if failed { 2 } else { 0 })
 }

@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use flatness_engine::{Found, JournalFile, Observer, Subject, Weights};
-use flatness_records::{EpochEvaluation, Iterate, Measurement, Request, Streams};
+use flatness_records::{Measured, Request, Run, Streams};
 
-use crate::evaluation::evaluate;
 use crate::progress::{Progress, Stage};
 use crate::setting::{Machine, Model};
 use crate::source::Splits;
@@ -87,20 +86,45 @@ pub(crate) fn measure(
     )?)
 }
 
+/// Where in its training a run is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Point {
+    Along,
+    End,
+}
+
 /// Measures a run at its points.
 pub(crate) struct Instrument<'a> {
     pub(crate) model: &'a Model,
     pub(crate) splits: &'a Splits,
     pub(crate) machine: &'a Machine,
     pub(crate) request: &'a Request,
-    pub(crate) streams: Streams,
+    pub(crate) run: &'a Run,
     pub(crate) progress: Progress,
     pub(crate) initial: &'a Weights,
-    /// L2 coefficient of the training.
-    pub(crate) weight_decay: f64,
 }
 
-impl Instrument<'_> {
+impl<'a> Instrument<'a> {
+    /// What is measured of a run, if anything is.
+    pub(crate) fn of(
+        run: &'a Run,
+        model: &'a Model,
+        splits: &'a Splits,
+        machine: &'a Machine,
+        initial: &'a Weights,
+        progress: Progress,
+    ) -> Option<Self> {
+        Some(Self {
+            run,
+            model,
+            splits,
+            machine,
+            request: run.spec().measure.as_ref()?,
+            progress,
+            initial,
+        })
+    }
+
     /// Refuses what cannot be measured, before anything is trained.
     pub(crate) fn check(&self) -> Result<()> {
         let subject = self.subject(self.initial)?;
@@ -113,58 +137,31 @@ impl Instrument<'_> {
         Ok(())
     }
 
-    fn subject<'a>(&'a self, weights: &'a Weights) -> Result<Subject<'a>> {
+    fn subject<'w>(&'w self, weights: &'w Weights) -> Result<Subject<'w>> {
         Ok(Subject {
             network: &self.model.network,
             weights,
             initial: Some(&self.initial.theta),
             examples: self.splits.get(self.request.split)?.as_ref(),
             loss: self.model.loss.loss(),
-            weight_decay: self.weight_decay,
+            weight_decay: self.run.spec().train.optimizer.weight_decay().0,
         })
     }
 
-    /// What is asked for along training, after `epoch` epochs.
-    pub(crate) fn along(&self, epoch: u32, weights: &Weights) -> Result<Measurement> {
-        let evaluation = evaluate(self.model, self.splits, self.machine, weights)?.splits;
-        let request = self.request.before_the_end();
-        self.measure(epoch, Iterate::Last, weights, evaluation, &request)
-    }
-
-    /// What is asked for at the end, of weights with this evaluation.
-    pub(crate) fn at_end(
-        &self,
-        epoch: u32,
-        iterate: Iterate,
-        weights: &Weights,
-        evaluation: EpochEvaluation,
-    ) -> Result<Measurement> {
-        self.measure(epoch, iterate, weights, evaluation, self.request)
-    }
-
-    fn measure(
-        &self,
-        epoch: u32,
-        iterate: Iterate,
-        weights: &Weights,
-        evaluation: EpochEvaluation,
-        request: &Request,
-    ) -> Result<Measurement> {
-        let started = Instant::now();
+    /// What is asked for at this point.
+    pub(crate) fn measure(&self, point: Point, weights: &Weights) -> Result<Measured> {
+        let request = match point {
+            Point::Along => &self.request.before_the_end(),
+            Point::End => self.request,
+        };
         let found = measure(
             &self.subject(weights)?,
             request,
-            self.streams,
+            self.run.streams(),
             self.machine,
             &Limits::default(),
             self.progress,
         )?;
-        Ok(Measurement {
-            epoch,
-            weights: iterate,
-            evaluation,
-            measured: found.measured,
-            seconds: started.elapsed().as_secs_f64(),
-        })
+        Ok(found.measured)
     }
 }

@@ -1,7 +1,7 @@
 //! Processes that MPI has started: `mpirun -n 4 flatness measure ...` shares the examples among them.
 //!
-//! All make the same calls. The first alone speaks and writes files; one that fails tells the others, which end with it,
-//! and says why.
+//! All make the same calls; in a run, which the first alone trains, whenever it tells the others to. The first alone speaks
+//! and writes files; one that fails tells the others, which end with it, and says why.
 
 #[cfg(feature = "mpi")]
 mod world;
@@ -16,6 +16,9 @@ use crate::arguments::Command;
 
 /// Whether another process speaks, and writes the files.
 static SILENT: AtomicBool = AtomicBool::new(false);
+
+/// Whether the first process leads, and the others follow.
+static LEADS: AtomicBool = AtomicBool::new(false);
 
 pub(crate) fn is_silent() -> bool {
     SILENT.load(Ordering::Relaxed)
@@ -54,9 +57,11 @@ pub(crate) fn join(command: &Command) -> Result<()> {
     }
     #[cfg(feature = "mpi")]
     SILENT.store(world::join()? > 0, Ordering::Relaxed);
-    if !matches!(command, Command::Measure(_)) {
+    LEADS.store(matches!(command, Command::Run(_)), Ordering::Relaxed);
+    if !matches!(command, Command::Measure(_) | Command::Run(_)) {
         bail!(
-            "{size} processes were started together, which only `flatness measure` shares its work among; start one"
+            "{size} processes were started together, which only `flatness measure` and `flatness run` share their work among; \
+             start one"
         );
     }
     Ok(())
@@ -71,13 +76,55 @@ pub(crate) fn ranks() -> Option<Arc<dyn Ranks>> {
     None
 }
 
+/// Work that the processes that follow this one do with it, once they have this `message`.
+pub(crate) fn lead<T>(
+    message: impl FnOnce() -> Result<Vec<u8>>,
+    work: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    #[cfg(feature = "mpi")]
+    if started() > 1 {
+        world::lead(message()?)?;
+        return together(work)?;
+    }
+    drop(message);
+    work()
+}
+
+/// Takes `each` message of the process that leads, until it has no more.
+pub(crate) fn follow(each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    #[cfg(feature = "mpi")]
+    return world::follow(each);
+    #[cfg(not(feature = "mpi"))]
+    {
+        drop(each);
+        Ok(())
+    }
+}
+
+/// Work that all do at the same message, and what comes of it here. If one alone fails, all end.
+pub(crate) fn together<T>(work: impl FnOnce() -> Result<T>) -> Result<Result<T>> {
+    let done = work();
+    #[cfg(feature = "mpi")]
+    world::close()?;
+    Ok(done)
+}
+
 /// Ends the work with the others, and tells whether any has `failed`; the first of those that have speaks.
 pub(crate) fn part(failed: bool) -> bool {
     #[cfg(feature = "mpi")]
     if started() > 1 {
-        let first = world::part(failed);
+        let followers = LEADS.load(Ordering::Relaxed) && !is_silent();
+        let first = world::part(failed, followers);
         SILENT.store(first != Some(true), Ordering::Relaxed);
         return first.is_some();
     }
     failed
+}
+
+/// Lets the others end, once all is said: `mpirun` kills all at the first that ends with an error.
+pub(crate) fn leave() {
+    #[cfg(feature = "mpi")]
+    if started() > 1 {
+        world::leave();
+    }
 }

@@ -9,6 +9,7 @@ use flatness_data::Examples;
 use flatness_engine::{JournalFile, Resources, Weights};
 use flatness_kernels::free_memory;
 use flatness_layers::{Network, Workers};
+use flatness_models::checkpoint;
 use flatness_records::{
     BatchNorm, Dtype, InitialSpec, ModelRecord, ModelSpec, NetworkFile, Spec, Streams,
 };
@@ -20,6 +21,7 @@ use crate::source::{self, Splits};
 use crate::{device, environment, ranks};
 
 /// How and where to compute.
+#[derive(Clone)]
 pub(crate) struct Machine {
     pub(crate) workers: Workers,
     pub(crate) device: Device,
@@ -86,6 +88,15 @@ impl Machine {
         })
     }
 
+    /// The same, with its part of the examples, where other processes share them.
+    pub(crate) fn shared(&self) -> Self {
+        let mut shared = self.clone();
+        if let Some(ranks) = ranks::ranks() {
+            shared.workers = shared.workers.among(ranks);
+        }
+        shared
+    }
+
     /// What a measurement may take, until `interrupt` says so.
     pub(crate) fn resources<'a>(
         &'a self,
@@ -111,11 +122,7 @@ fn workers(threads: Option<u16>, device: &Device) -> Result<Workers> {
     let _ = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build_global();
-    let workers = Workers::new(if device.is_cpu() { threads } else { 1 })?;
-    Ok(match ranks::ranks() {
-        Some(ranks) => workers.among(ranks),
-        None => workers,
-    })
+    Ok(Workers::new(if device.is_cpu() { threads } else { 1 })?)
 }
 
 /// A number type by its name in specs, as candle calls it.
@@ -213,6 +220,16 @@ impl Model {
             theta: network.layout().initialize(seed, self.dtype(), device)?,
             buffers: network.buffers().initialize(seed, self.dtype(), device)?,
         })
+    }
+
+    /// A checkpoint of `weights`, with the name that its `spec` has.
+    pub(crate) fn encode(
+        &self,
+        Weights { theta, buffers }: &Weights,
+        spec: &ModelSpec,
+    ) -> Result<Vec<u8>> {
+        let bytes = checkpoint::encode(&self.network, theta, buffers, &spec.name)?;
+        Ok(bytes)
     }
 
     /// The network whose curvature is measured: batch-norm takes the `buffers` (Q) or its batches.

@@ -11,9 +11,9 @@ use crate::{Error, Ranks};
 
 /// A pool of threads that each take one contiguous share of the work, in one process or in several, each with one
 /// contiguous part of the examples.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Workers {
-    pool: Option<rayon::ThreadPool>,
+    pool: Option<Arc<rayon::ThreadPool>>,
     threads: usize,
     /// None for a process by itself.
     ranks: Option<Arc<dyn Ranks>>,
@@ -29,12 +29,10 @@ impl Workers {
         let pool = match threads {
             0 => return Err(failed("at least one is needed".to_owned())),
             1 => None,
-            _ => Some(
-                rayon::ThreadPoolBuilder::new()
-                    .num_threads(threads)
-                    .build()
-                    .map_err(|error| failed(error.to_string()))?,
-            ),
+            _ => {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+                Some(Arc::new(pool.map_err(|error| failed(error.to_string()))?))
+            }
         };
         Ok(Self {
             pool,

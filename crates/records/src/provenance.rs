@@ -24,8 +24,11 @@ pub struct Provenance {
 pub struct Segment {
     /// Optimiser steps done before it.
     pub from_step: u64,
-    /// Worker threads.
+    /// Worker threads, of each process.
     pub threads: usize,
+    /// Processes that shared the measurements.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub ranks: usize,
     /// Version of the program.
     pub version: String,
     /// Commit the program was built from, or `unknown`.
@@ -40,8 +43,20 @@ pub struct Segment {
     pub started: String,
 }
 
+fn one() -> usize {
+    1
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands over a reference"
+)]
+fn is_one(ranks: &usize) -> bool {
+    *ranks == 1
+}
+
 impl Segment {
-    /// Whether both were made by the same program, machine and number of threads.
+    /// Whether both were made by the same program, machine and numbers of threads and processes.
     #[must_use]
     pub fn is_like(&self, other: &Self) -> bool {
         let of_the_other = Self {

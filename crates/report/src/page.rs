@@ -136,8 +136,12 @@ fn facts(reproduction: &Reproduction) -> String {
     };
     let machine = |one: &Segment| {
         let plural = if one.threads == 1 { "" } else { "s" };
+        let among = match one.ranks {
+            1 => String::new(),
+            ranks => format!(" in each of {ranks} processes"),
+        };
         format!(
-            "{}, {}, {} thread{plural}",
+            "{}, {}, {} thread{plural}{among}",
             one.cpu, one.device, one.threads
         )
     };

@@ -45,7 +45,7 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
     let request = options.request.request(origin.request());
     check(options, &request)?;
     let setting = Setting::of(options, &origin, &request)?;
-    let machine = Machine::new(&options.computing, options.vector_memory)?;
+    let machine = Machine::new(&options.computing, options.vector_memory)?.shared();
     let Setting {
         model, examples, ..
     } = &setting;

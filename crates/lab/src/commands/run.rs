@@ -1,6 +1,7 @@
 //! `flatness run`: train and measure what a spec asks for.
 
 mod estimate;
+mod following;
 
 use std::fs::File;
 use std::io::Read;
@@ -10,24 +11,26 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use flatness_engine::Weights;
-use flatness_models::checkpoint;
 use flatness_records::{
-    BatchNorm, Dtype, EpochEvaluation, Error, Hits, Iterate, Outcome, Provenance, Record, Run,
-    Spec, SplitEvaluation, Training,
+    BatchNorm, Dtype, EpochEvaluation, Error, Hits, Iterate, Measurement, Outcome, Provenance,
+    Record, Run, Segment, Spec, SplitEvaluation, Training,
 };
 
 use crate::arguments::{Computing, Output, Places, RunOptions};
 use crate::evaluation::evaluate;
-use crate::measuring::Instrument;
+use crate::measuring::{Instrument, Point};
 use crate::output::{put, say, sentence};
 use crate::progress::{Progress, duration};
 use crate::run_directory::{Found, Origin, RunDirectory};
 use crate::setting::{Machine, Model, Task};
 use crate::source::Splits;
 use crate::training::{self, Interrupted, Setup, Trained, Trainer};
-use crate::{device, environment};
+use crate::{device, environment, ranks};
 
 pub(crate) fn run(options: &RunOptions) -> Result<()> {
+    if ranks::is_silent() {
+        return following::follow(options);
+    }
     let runs = options.specs.iter().map(|spec| read(spec));
     if options.dry_run {
         return estimate::estimate(&runs.collect::<Result<Vec<_>>>()?, options);
@@ -44,7 +47,12 @@ pub(crate) fn run(options: &RunOptions) -> Result<()> {
         let is_in_use = matches!(error.downcast_ref(), Some(Error::InUse { .. }));
         failed += usize::from(!is_in_use);
         let kind = if is_in_use { "warning" } else { "error" };
-        say(&format!("{kind}: {}: {}", spec.display(), sentence(&error)));
+        let (spec, sentence) = (spec.display().to_string(), sentence(&error));
+        let place = match sentence.contains(&spec) {
+            true => String::new(),
+            false => format!("{spec}: "),
+        };
+        say(&format!("{kind}: {place}{sentence}"));
     }
     if failed > 0 {
         bail!("{failed} of {} runs failed", options.specs.len());
@@ -183,7 +191,9 @@ fn work(
 ) -> Result<Record> {
     let spec = run.spec();
     let batch_size = spec.train.batch_size;
-    let segment = environment::segment(0, machine.workers.threads(), device::name(&machine.device));
+    let shared = machine.shared();
+    let (threads, ranks) = (shared.workers.threads(), shared.workers.ranks());
+    let segment = environment::segment(threads, ranks, device::name(&machine.device));
     tracing::info!(
         spec = run.id(),
         seed = spec.seed,
@@ -191,21 +201,12 @@ fn work(
         device = segment.device,
         "start"
     );
-    let command = command(run, places, segment.threads, &segment.device);
+    let command = command(run, places, &segment);
     let mean_loss = model.mean_loss(&model.network, splits.train.as_ref(), machine, batch_size)?;
     let initial = model.initial(run.streams().seed("init"), &machine.device)?;
-    let instrument = spec.measure.as_ref().map(|request| Instrument {
-        model,
-        splits,
-        machine,
-        request,
-        streams: run.streams(),
-        progress,
-        initial: &initial,
-        weight_decay: spec.train.optimizer.weight_decay().0,
-    });
+    let instrument = Instrument::of(run, model, splits, &shared, &initial, progress);
     if let Some(instrument) = &instrument {
-        instrument.check()?;
+        following::check(instrument)?;
     }
     let measure = |epoch: u32, weights: &Weights| -> Result<f64> {
         let Some(instrument) = &instrument else {
@@ -215,7 +216,9 @@ fn work(
         if let Some(made) = made.iter().find(|made| made.epoch == epoch) {
             return Ok(made.seconds);
         }
-        let measurement = instrument.along(epoch, weights)?;
+        let evaluation = evaluate(model, splits, machine, weights)?.splits;
+        let of = (Iterate::Last, weights, evaluation);
+        let measurement = measurement(instrument, epoch, Point::Along, of)?;
         directory.add_measurement(&measurement)?;
         tracing::info!(epoch, seconds = measurement.seconds, "measured");
         Ok(measurement.seconds)
@@ -243,11 +246,8 @@ fn work(
         segments,
         outcome,
     } = Trainer::new(setup, &initial)?.train()?;
-    let write = |name: &str, weights: &Weights| {
-        let Weights { theta, buffers } = weights;
-        let bytes = checkpoint::encode(&model.network, theta, buffers, &spec.model.name)?;
-        directory.write(name, &bytes)
-    };
+    let write =
+        |name: &str, weights: &Weights| directory.write(name, &model.encode(weights, &spec.model)?);
     write("checkpoint.safetensors", &weights)?;
     if let Some((average, _)) = &average {
         write("average.safetensors", average)?;
@@ -256,10 +256,10 @@ fn work(
     let mut measurements = directory.measurements()?;
     if let (Some(instrument), Outcome::Completed) = (&instrument, &outcome) {
         let average = average.as_ref();
-        let average = average.map(|(average, of)| (Iterate::Average, average, of));
-        let last = (Iterate::Last, &weights, &evaluation);
-        for (iterate, weights, of) in [last].into_iter().chain(average) {
-            measurements.push(instrument.at_end(position.epoch, iterate, weights, of.splits)?);
+        let average = average.map(|(average, of)| (Iterate::Average, average, of.splits));
+        let last = (Iterate::Last, &weights, evaluation.splits);
+        for of in [last].into_iter().chain(average) {
+            measurements.push(measurement(instrument, position.epoch, Point::End, of)?);
         }
     }
     let batch_norm = (spec.measure.as_ref()).map_or(BatchNorm::Frozen, |spec| spec.batch_norm);
@@ -295,14 +295,41 @@ fn work(
     Ok(record)
 }
 
+/// What is measured of these weights, of this evaluation, after `epoch` epochs.
+fn measurement(
+    instrument: &Instrument<'_>,
+    epoch: u32,
+    point: Point,
+    (iterate, weights, evaluation): (Iterate, &Weights, EpochEvaluation),
+) -> Result<Measurement> {
+    let started = Instant::now();
+    Ok(Measurement {
+        epoch,
+        weights: iterate,
+        evaluation,
+        measured: following::measure(instrument, point, weights)?,
+        seconds: started.elapsed().as_secs_f64(),
+    })
+}
+
 /// The command that makes the record again.
-fn command(run: &Run, places: &Places, threads: usize, device: &str) -> String {
+fn command(run: &Run, places: &Places, segment: &Segment) -> String {
     let runs = &places.runs;
     let spec = runs.join(run.id()).join("spec.toml");
     let data = (places.data.as_ref())
         .map_or_else(String::new, |data| format!(" --data {}", data.display()));
+    let Segment {
+        threads,
+        ranks,
+        device,
+        ..
+    } = segment;
+    let among = match ranks {
+        1 => String::new(),
+        ranks => format!("mpirun -n {ranks} "),
+    };
     format!(
-        "flatness run {} --runs {}{data} --device {device} --threads {threads}",
+        "{among}flatness run {} --runs {}{data} --device {device} --threads {threads}",
         spec.display(),
         runs.display()
     )

@@ -3,10 +3,14 @@
 //! Before they add anything, all say how many numbers they have, or that they end. Then every process adds one slice of all,
 //! in the order of the ranks, and hands it to the others: the bits of a sum are the same everywhere and every time, and the
 //! messages of a process grow with the numbers alone.
+//!
+//! Where the first rank leads, the others are its followers: between the sums they sleep until it has a message for them.
 
 use std::cell::RefCell;
 use std::ops::AddAssign;
 use std::sync::OnceLock;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use flatness_layers::{Ranks, RanksError};
@@ -14,7 +18,7 @@ use mpi::Threading;
 use mpi::datatype::{Partition, PartitionMut};
 use mpi::environment::Universe;
 use mpi::topology::SimpleCommunicator;
-use mpi::traits::{Communicator, CommunicatorCollectives, Equivalence};
+use mpi::traits::{Communicator, CommunicatorCollectives, Destination, Equivalence, Root, Source};
 
 thread_local! {
     /// MPI, from the first call to the last, both of the main thread.
@@ -22,14 +26,25 @@ thread_local! {
 }
 
 /// Why there is no further sum.
-static OVER: OnceLock<RanksError> = OnceLock::new();
+static OVER: OnceLock<Over> = OnceLock::new();
 
-/// Said in the place of a count: the work has failed, or is done.
+#[derive(Debug)]
+struct Over {
+    error: RanksError,
+    /// The first rank that has failed.
+    first: Option<usize>,
+}
+
+/// Said in the place of a count: the work has failed, is done, or goes on with what the first rank says.
 const FAILED: u64 = u64::MAX;
 const DONE: u64 = u64::MAX - 1;
+const MESSAGE: u64 = u64::MAX - 2;
 
-/// Numbers in a message, which MPI counts in 31 bits.
-const MESSAGE: usize = 1 << 28;
+/// Numbers at once, which MPI counts in 31 bits.
+const MOST: usize = 1 << 28;
+
+/// Between two looks whether the first rank has something to say: to wait within MPI takes a core.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// Starts MPI, and says which of the processes this is.
 pub(super) fn join() -> Result<usize> {
@@ -40,17 +55,25 @@ pub(super) fn join() -> Result<usize> {
     Ok(rank())
 }
 
-/// Ends MPI with the others: whether this process is the first that has `failed`, where any has.
-pub(super) fn part(failed: bool) -> Option<bool> {
-    let end = if failed { FAILED } else { DONE };
-    let first = match OVER.get() {
-        Some(RanksError::Ended { rank }) => Some(*rank),
-        Some(RanksError::Apart { .. }) => Some(0),
-        None => said(end).iter().position(|&said| said != DONE),
+/// Ends the work with the others, which wait for a message of this one where it has `followers`: whether this process is the
+/// first that has `failed`, where any has.
+pub(super) fn part(failed: bool, followers: bool) -> Option<bool> {
+    let first = if let Some(over) = OVER.get() {
+        over.first.or_else(|| failed.then(rank))
+    } else {
+        if followers {
+            wake();
+        }
+        let words = said(if failed { FAILED } else { DONE });
+        let find = |is: &dyn Fn(u64) -> bool| words.iter().position(|&word| is(word));
+        find(&|word| word == FAILED).or_else(|| find(&|word| !matches!(word, DONE | MESSAGE)))
     };
-    let first = first.map(|first| first == rank());
+    first.map(|first| first == rank())
+}
+
+/// Ends MPI, which none leaves before all have come here.
+pub(super) fn leave() {
     UNIVERSE.with_borrow_mut(Option::take);
-    first
 }
 
 pub(super) fn rank() -> usize {
@@ -69,6 +92,92 @@ fn said(word: u64) -> Vec<u64> {
     words
 }
 
+/// Goes on if all say the same, and nobody ends.
+fn agree(word: u64) -> Result<(), RanksError> {
+    if let Some(over) = OVER.get() {
+        return Err(over.error.clone());
+    }
+    let words = said(word);
+    let find = |is: &dyn Fn(u64) -> bool| words.iter().position(|&word| is(word));
+    let ended = find(&|word| matches!(word, FAILED | DONE));
+    let (error, first) = match (ended, find(&|word| word != words[0])) {
+        (Some(rank), _) => (RanksError::Ended { rank }, find(&|word| word == FAILED)),
+        (None, Some(rank)) => {
+            let [expected, got] = [words[0], words[rank]].map(|word| word as usize);
+            let apart = RanksError::Apart {
+                rank,
+                expected,
+                got,
+            };
+            (apart, Some(0))
+        }
+        (None, None) => return Ok(()),
+    };
+    let _ = OVER.set(Over {
+        error: error.clone(),
+        first,
+    });
+    Err(error)
+}
+
+/// Ends the pause of the followers.
+fn wake() {
+    let world = SimpleCommunicator::world();
+    (1..world.size()).for_each(|rank| world.process_at_rank(rank).send(&0_u8));
+}
+
+/// Hands a message to the followers.
+pub(super) fn lead(mut message: Vec<u8>) -> Result<(), RanksError> {
+    if OVER.get().is_none() {
+        wake();
+    }
+    agree(MESSAGE)?;
+    hand_round(&mut message);
+    Ok(())
+}
+
+/// Takes `each` message of the first rank, until that has ended.
+pub(super) fn follow(mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    while let Some(message) = next()? {
+        each(&message)?;
+    }
+    Ok(())
+}
+
+/// Waits for a message of the first rank; none once that has ended.
+fn next() -> Result<Option<Vec<u8>>, RanksError> {
+    let world = SimpleCommunicator::world();
+    let first = world.process_at_rank(0);
+    while first.immediate_probe().is_none() {
+        thread::sleep(PAUSE);
+    }
+    first.receive::<u8>();
+    match agree(MESSAGE) {
+        Ok(()) => {
+            let mut message = Vec::new();
+            hand_round(&mut message);
+            Ok(Some(message))
+        }
+        Err(RanksError::Ended { rank: 0 }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Goes on if all have come to the end of what a message asked for.
+pub(super) fn close() -> Result<(), RanksError> {
+    agree(0)
+}
+
+/// Makes the `message` of the first rank that of all.
+fn hand_round(message: &mut Vec<u8>) {
+    let world = SimpleCommunicator::world();
+    let first = world.process_at_rank(0);
+    let mut length = message.len() as u64;
+    first.broadcast_into(&mut length);
+    message.resize(length as usize, 0);
+    (message.chunks_mut(MOST)).for_each(|part| first.broadcast_into(part));
+}
+
 /// The processes of MPI.
 #[derive(Debug)]
 pub(super) struct World;
@@ -78,34 +187,17 @@ impl World {
         &self,
         values: &mut [T],
     ) -> Result<(), RanksError> {
-        if let Some(error) = OVER.get() {
-            return Err(error.clone());
-        }
-        let words = said(values.len() as u64);
-        let over = |error: RanksError| {
-            let _ = OVER.set(error.clone());
-            Err(error)
-        };
-        if let Some(rank) = words.iter().position(|&word| word >= DONE) {
-            return over(RanksError::Ended { rank });
-        }
-        if let Some(rank) = words.iter().position(|&word| word != words[0]) {
-            return over(RanksError::Apart {
-                rank,
-                expected: words[0] as usize,
-                got: words[rank] as usize,
-            });
-        }
-        values.chunks_mut(MESSAGE).for_each(add);
+        agree(values.len() as u64)?;
+        values.chunks_mut(MOST).for_each(add);
         Ok(())
     }
 }
 
-/// Replaces `values`, a message of them, by their sums.
+/// Replaces `values`, of which there are few enough, by their sums.
 fn add<T: Equivalence + AddAssign + Copy + Default>(values: &mut [T]) {
     let (world, rank, size) = (SimpleCommunicator::world(), rank(), size());
     let edge = |rank: usize| values.len() * rank / size;
-    // A message is short enough for C's int.
+    // Few enough for C's int.
     let first: Vec<i32> = (0..size).map(|rank| edge(rank) as i32).collect();
     let counts: Vec<i32> = (0..size)
         .map(|rank| (edge(rank + 1) - edge(rank)) as i32)

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::common::{ended, program};
-use crate::program::{Finished, MLP, mlp};
+use crate::program::{Finished, MLP, mlp, trained};
 
 /// A directory with the specs `0.toml`, `1.toml` and so on.
 fn place(specs: &[String]) -> TempDir {
@@ -73,6 +73,19 @@ fn several_runs_by_one_process_have_the_bits_of_each_alone_and_one_that_fails_st
         let id = run.file_name().expect("a name").to_string_lossy();
         assert_eq!(log.matches(" start spec=").count(), 1, "{log}");
         assert!(log.contains(&*id), "{log}");
+    }
+}
+
+#[test]
+fn a_spec_that_is_refused_is_named_once() {
+    let place = place(&[mlp(0), trained(MLP).replace("seed = 3", "sed = 3")]);
+    let (code, _, error) = ended(start(place.path(), "runs", &[0, 1]));
+    let lines: Vec<&str> = error.lines().collect();
+    assert_eq!((code, lines.len()), (2, 3), "{error}");
+    for (number, line) in lines[..2].iter().enumerate() {
+        let file = format!("{number}.toml");
+        assert!(line.starts_with(&format!("error: {file}")), "{error}");
+        assert_eq!(line.matches(&file).count(), 1, "{error}");
     }
 }
 
