@@ -85,6 +85,20 @@ impl Launcher for Cuda {
         unsafe { Tensor::empty(shape, dtype, &Device::Cuda(self.0.clone())) }
     }
 
+    fn zeros(&self, count: usize, _: &Tensor) -> Result<Tensor> {
+        static ZEROS: Mutex<Vec<(Device, Tensor)>> = Mutex::new(Vec::new());
+        let mut all = ZEROS.lock().unwrap_or_else(PoisonError::into_inner);
+        let device = Device::Cuda(self.0.clone());
+        let known =
+            (all.iter()).find(|(on, zeros)| on.same_device(&device) && zeros.elem_count() >= count);
+        if let Some((_, zeros)) = known {
+            return zeros.narrow(0, 0, count);
+        }
+        let zeros = Tensor::zeros(count.next_power_of_two(), DType::U32, &device)?;
+        all.push((device, zeros.clone()));
+        zeros.narrow(0, 0, count)
+    }
+
     #[allow(unsafe_code, reason = "see the crate root")]
     fn launch(&self, launch: &Launch<'_>) -> Result<()> {
         let assembly = compiled(launch.source)?;

@@ -125,6 +125,13 @@ pub trait Launcher {
     /// Memory that cannot be had.
     fn room(&self, shape: &[usize], dtype: DType, like: &Tensor) -> Result<Tensor>;
 
+    /// So many zeros of u32, contiguous on the device of `like`, which the next launch leaves as zeros: they may be the same every
+    /// time.
+    ///
+    /// # Errors
+    /// Memory that cannot be had.
+    fn zeros(&self, count: usize, like: &Tensor) -> Result<Tensor>;
+
     /// Launches a kernel.
     ///
     /// # Errors

@@ -119,6 +119,10 @@ impl Launcher for Recorder {
         Tensor::zeros(shape, dtype, like.device())
     }
 
+    fn zeros(&self, count: usize, like: &Tensor) -> Result<Tensor> {
+        Tensor::zeros(count, DType::U32, like.device())
+    }
+
     fn launch(&self, launch: &Launch<'_>) -> Result<()> {
         let tensors = launch.read.iter().chain(launch.written);
         self.add(Work {

@@ -8,7 +8,9 @@
 //! Examples b, vectors v, channels c and places a are the axes of everything here, and each operand has some of them, in this
 //! order. Its element at the index has the operand's name in the text of f and g; T is the number type of the first operand.
 //! An operand without axes is a pointer, which the text indexes. Sums are taken in double precision in an order that the
-//! extents alone decide: thread t of 1024 adds b, a in order, every 1024th from t on, and the threads are then added in pairs.
+//! extents alone decide: few long sums are cut into slices, one for each block of threads; of the n threads of all slices
+//! together each adds b, a in order, every n-th; the threads of a block are then added in pairs, and so are the slices, by
+//! whichever block comes to its end last.
 
 use std::fmt::Write;
 
@@ -19,6 +21,11 @@ use super::{Launch, Launcher, expect_apart, expect_countable, expect_reach};
 /// Threads of a block of a map, and of sums, which have few blocks.
 const MAP_THREADS: u32 = 256;
 const SUM_THREADS: u32 = 1024;
+
+/// Blocks that sums are cut into, where they are long enough: two of the largest card's waves; and addends of each at the
+/// least, four of a thread. No sum has more slices than a block has threads.
+const SUM_BLOCKS: usize = 256;
+const SLICE: usize = 4096;
 
 /// Most blocks of a map: four of the largest card's waves, each thread then takes several elements.
 const BLOCKS_AT_MOST: u32 = 1 << 14;
@@ -353,64 +360,114 @@ pub(crate) fn sums_and_map(
     operands: &[Operand<'_>],
     (terms, each): (&[&str], &str),
 ) -> Result<()> {
-    let blocks = extents.vectors * extents.channels;
-    expect_countable(extents.sizes().iter().product())?;
+    let channels = extents.vectors * extents.channels;
+    expect_countable(extents.batch * extents.area)?;
     for operand in operands {
         operand.check(extents)?;
     }
-    if blocks == 0 {
+    let (Some(first), true) = (operands.first(), channels > 0) else {
         return Ok(());
+    };
+    let slices = slices(extents);
+    let blocks = channels * slices;
+    expect_countable(blocks)?;
+    let scratch = match slices {
+        1 => None,
+        _ => Some((
+            launcher.room(&[blocks, terms.len()], DType::F64, first.tensor)?,
+            launcher.zeros(channels, first.tensor)?,
+        )),
+    };
+    let mut all = operands.to_vec();
+    if let Some((parts, arrived)) = &scratch {
+        let parts = Operand::pointer("parts", blocks * terms.len(), parts);
+        let arrived = Operand::pointer("arrived", channels, arrived);
+        all.extend([parts, arrived].map(Operand::into_written));
     }
-    let (first, operands) = (operands.first(), in_order(operands));
-    let mut text = source.head(SUM_THREADS, first, &operands)?;
-    let _ = writeln!(
-        text,
-        "    SHARED double part[{}][{SUM_THREADS}];\n    const unsigned v = BLOCK / C, c = BLOCK % C;\n    PHASE",
-        terms.len()
-    );
-    for term in 0..terms.len() {
-        let _ = write!(text, "    double sum{term} = 0;");
-    }
-    text.push_str(
-        "\n    for (unsigned j = thread; j < B * A; j += THREADS) {\n        const unsigned b = j / A, a = j % A;\n        ",
-    );
+    let (all, operands) = (in_order(&all), in_order(operands));
+    let sizes = [source.sizes, &[("SLICES", slices)]].concat();
+    let source = Source {
+        sizes: &sizes,
+        ..source
+    };
+    let mut text = source.head(SUM_THREADS, Some(first), &all)?;
+    let every = |write: &dyn Fn(usize) -> String| (0..terms.len()).map(write).collect::<String>();
+    let declared = |operands: &[&Operand<'_>]| -> Result<String> {
+        operands.iter().map(|operand| operand.element("")).collect()
+    };
     let (indexed, kept): (Vec<&Operand<'_>>, Vec<&Operand<'_>>) = operands
         .iter()
         .partition(|operand| matches!(operand.axes, Axes::Of(axes) if axes.contains(['b', 'a'])));
-    let shared = kept.iter().filter(|operand| !operand.written);
-    for operand in indexed.into_iter().chain(shared.copied()) {
-        text.push_str(&operand.element("")?);
-    }
-    let _ = write!(text, "\n        {each}");
-    for (term, formula) in terms.iter().enumerate() {
-        let _ = write!(text, "\n        sum{term} += {formula};");
-    }
-    text.push_str("\n    }\n   ");
-    for term in 0..terms.len() {
-        let _ = write!(text, " part[{term}][thread] = sum{term};");
-    }
-    text.push_str(
-        "\n    NEXT\n    for (unsigned half = THREADS / 2; half > 0; half /= 2) {\n        PHASE if (thread < half) {",
+    let shared: Vec<_> = (kept.iter().copied())
+        .filter(|operand| !operand.written)
+        .collect();
+    let count = terms.len();
+    let _ = write!(
+        text,
+        "    SHARED double part[{count}][{SUM_THREADS}];
+    SHARED bool last;
+    const unsigned channel = BLOCK / SLICES, v = channel / C, c = channel % C;
+    PHASE
+    {}
+    for (unsigned j = BLOCK % SLICES * THREADS + thread; j < B * A; j += SLICES * THREADS) {{
+        const unsigned b = j / A, a = j % A;
+        {}{}
+        {each}
+        {}
+    }}
+    {}
+    NEXT
+",
+        every(&|term| format!("double sum{term} = 0; ")),
+        declared(&indexed)?,
+        declared(&shared)?,
+        every(&|term| format!("sum{term} += {}; ", terms[term])),
+        every(&|term| format!("part[{term}][thread] = sum{term}; ")),
     );
-    for term in 0..terms.len() {
+    let in_pairs = format!(
+        "    for (unsigned half = THREADS / 2; half > 0; half /= 2) {{
+        PHASE if (thread < half) {{ {}}} NEXT
+    }}
+",
+        every(&|term| format!("part[{term}][thread] += part[{term}][thread + half]; ")),
+    );
+    text.push_str(&in_pairs);
+    if slices > 1 {
         let _ = write!(
             text,
-            " part[{term}][thread] += part[{term}][thread + half];"
+            "    PHASE if (thread == 0) {{
+        {}
+        last = LAST(arrived[channel], SLICES);
+    }} NEXT
+    PHASE if (last) {{
+        {}
+    }} NEXT
+{in_pairs}    PHASE if (last && thread == 0) {{
+        arrived[channel] = 0;
+",
+            every(&|term| format!("parts[BLOCK * {count} + {term}] = part[{term}][0]; ")),
+            every(&|term| format!(
+                "part[{term}][thread] = thread < SLICES ? OTHERS(parts)[(channel * SLICES + thread) * {count} + {term}] : 0; "
+            )),
         );
+    } else {
+        text.push_str("    PHASE if (thread == 0) {\n");
     }
-    text.push_str(" } NEXT\n    }\n    PHASE if (thread == 0) {\n       ");
-    for term in 0..terms.len() {
-        let _ = write!(text, " const double sum{term} = part[{term}][0];");
-    }
-    text.push_str("\n        ");
-    for operand in kept {
-        text.push_str(&operand.element("")?);
-    }
-    let _ = write!(text, "\n        {}\n    }} NEXT\n}}\n", source.body);
-    source.launch(
-        launcher,
-        &text,
-        (extents, blocks as u32, SUM_THREADS),
-        &operands,
-    )
+    let _ = write!(
+        text,
+        "        {}{}\n        {}\n    }} NEXT\n}}\n",
+        every(&|term| format!("const double sum{term} = part[{term}][0]; ")),
+        declared(&kept)?,
+        source.body
+    );
+    source.launch(launcher, &text, (extents, blocks as u32, SUM_THREADS), &all)
+}
+
+/// Blocks that share a sum, which follow from the extents alone, whatever the card.
+fn slices(extents: Extents) -> usize {
+    let (sums, addends) = (
+        extents.vectors * extents.channels,
+        extents.batch * extents.area,
+    );
+    SUM_BLOCKS.div_ceil(sums).min(addends / SLICE).max(1)
 }

@@ -15,6 +15,9 @@ impl Launcher for Yes {
     fn room(&self, shape: &[usize], dtype: DType, like: &Tensor) -> candle_core::Result<Tensor> {
         Tensor::zeros(shape, dtype, like.device())
     }
+    fn zeros(&self, count: usize, like: &Tensor) -> candle_core::Result<Tensor> {
+        Tensor::zeros(count, DType::U32, like.device())
+    }
     fn launch(&self, _: &Launch<'_>) -> candle_core::Result<()> {
         Ok(())
     }
@@ -47,6 +50,25 @@ fn more_elements_than_a_kernel_counts_are_refused() {
     let extents = Extents::flat(1 << 16, 1 << 16, 1);
     let error = map(&Yes, Source::new("large", ""), extents, &operands).unwrap_err();
     assert!(error.to_string().contains("counts at most"), "{error}");
+}
+
+#[test]
+fn many_long_sums_are_counted_one_by_one() {
+    let (rows, sums) = (zeros(1 << 21), zeros(1 << 22));
+    let operands = [
+        Operand::read("w", "va", &rows),
+        Operand::read("q", "ca", &rows),
+        Operand::written("product", "vc", &sums),
+    ];
+    // 2^32 addends in all.
+    let extents = Extents {
+        batch: 1,
+        vectors: 1 << 11,
+        channels: 1 << 11,
+        area: 1 << 10,
+    };
+    let source = Source::new("products", "product = sum0;");
+    super::sums(&Yes, source, extents, &operands, &["w * q"]).unwrap();
 }
 
 #[test]

@@ -1,14 +1,8 @@
 //! Inner products and combinations of long vectors as kernels, in double precision.
-//!
-//! A vector is cut into pieces, one for each block of threads. Their number follows from its length alone, whatever the card.
 
 use candle_core::{DType, Result, Tensor};
 
 use crate::launch::{Extents, Launcher, Operand, Source, map, sums};
-
-/// Elements of a piece, at the least, and pieces, at the most.
-const PIECE: usize = 1 << 14;
-const PIECES: usize = 1 << 9;
 
 /// C = W Qᵀ, row-major.
 pub(crate) fn inner_products(
@@ -20,44 +14,21 @@ pub(crate) fn inner_products(
     if height * count == 0 {
         return Ok(Vec::new());
     }
-    let pieces = dim.div_ceil(PIECE).clamp(1, PIECES);
-    let room = |pieces| launcher.room(&[height, count, pieces], DType::F64, rows);
-    let parts = room(pieces)?;
+    let products = launcher.room(&[height, count], DType::F64, rows)?;
     let operands = [
-        Operand::pointer("w", height * dim, rows),
-        Operand::pointer("q", count * dim, vectors),
-        Operand::written("part", "vc", &parts),
-    ];
-    let source = Source {
-        sizes: &[("DIM", dim), ("PIECES", pieces)],
-        ..Source::new("products", "part = sum0;")
-    };
-    let extents = Extents {
-        batch: 1,
-        vectors: height,
-        channels: count * pieces,
-        area: dim.div_ceil(pieces),
-    };
-    let term = "(c % PIECES * A + a < DIM
-            ? double(w[v * DIM + c % PIECES * A + a]) * q[c / PIECES * DIM + c % PIECES * A + a] : 0)";
-    sums(launcher, source, extents, &operands, &[term])?;
-    if pieces == 1 {
-        return Ok(launcher.read(&[&parts])?.concat());
-    }
-    let total = room(1)?;
-    let operands = [
-        Operand::read("part", "vca", &parts),
-        Operand::written("total", "vc", &total),
+        Operand::read("w", "va", rows),
+        Operand::read("q", "ca", vectors),
+        Operand::written("product", "vc", &products),
     ];
     let extents = Extents {
         batch: 1,
         vectors: height,
         channels: count,
-        area: pieces,
+        area: dim,
     };
-    let source = Source::new("sums_of_products", "total = sum0;");
-    sums(launcher, source, extents, &operands, &["part"])?;
-    Ok(launcher.read(&[&total])?.concat())
+    let source = Source::new("inner_products", "product = sum0;");
+    sums(launcher, source, extents, &operands, &["double(w) * q"])?;
+    Ok(launcher.read(&[&products])?.concat())
 }
 
 /// W ← W − C Q, of C (rows, count) in float64.

@@ -255,35 +255,29 @@ fn ties_and_what_is_not_a_number_are_taken_as_on_the_cpu_as_cpp() {
 }
 
 #[test]
-fn long_vectors_are_summed_in_the_order_of_their_pieces_as_cpp() {
-    let [x, y] = [1, 2].map(|seed| gaussian(3 * (1 << 14) + 5, seed));
+fn long_vectors_are_summed_by_several_blocks_in_one_order_as_cpp() {
+    // Twelve times the least that a block of 1024 threads takes, and a few more.
+    const BLOCKS: usize = 12;
+    let [x, y] = [1, 2].map(|seed| gaussian(BLOCKS * 4096 + 5, seed));
     let Some(sum) = as_cpp(|| dot(&x, &y).unwrap()) else {
         return;
     };
-    // Pieces one after the other; in each 1024 threads, then pairs.
-    let tree = |mut parts: Vec<f64>| {
+    let products = values(&x).into_iter().zip(values(&y)).map(|(x, y)| x * y);
+    let mut threads = vec![0.0; BLOCKS * 1024];
+    let places = products.enumerate();
+    places.for_each(|(index, product)| threads[index % (BLOCKS * 1024)] += product);
+    let in_pairs = |parts: &[f64]| {
+        let mut parts = parts.to_vec();
+        parts.resize(1024, 0.0);
         while parts.len() > 1 {
             let back = parts.split_off(parts.len() / 2);
-            parts
-                .iter_mut()
-                .zip(back)
-                .for_each(|(part, back)| *part += back);
+            let pairs = parts.iter_mut().zip(back);
+            pairs.for_each(|(part, back)| *part += back);
         }
         parts[0]
     };
-    let threads = |terms: &[f64]| {
-        let mut parts = vec![0.0; 1024];
-        let places = terms.iter().enumerate();
-        places.for_each(|(index, term)| parts[index % 1024] += term);
-        tree(parts)
-    };
-    let terms: Vec<f64> = values(&x)
-        .iter()
-        .zip(values(&y))
-        .map(|(x, y)| x * y)
-        .collect();
-    let pieces = terms.chunks(terms.len().div_ceil(4)).map(threads);
-    let expected = threads(&pieces.collect::<Vec<_>>());
+    let blocks: Vec<f64> = threads.chunks(1024).map(in_pairs).collect();
+    let expected = in_pairs(&blocks);
     assert_eq!(sum.to_bits(), expected.to_bits(), "{sum:e} {expected:e}");
 }
 
