@@ -43,6 +43,8 @@ pub(crate) enum Mark {
     Bare,
     /// A dashed line in the colour of the series before.
     Dashed,
+    /// Markers alone.
+    Points,
     /// Small faint markers in the colour of the series before, not in the legend.
     Runs,
     /// Markers with horizontal bars.
@@ -181,7 +183,7 @@ impl Chart {
                 (x, y) = (14.0, y + 17.0);
             }
             let middle = y - 4.0;
-            if series.mark == Mark::Rows {
+            if matches!(series.mark, Mark::Rows | Mark::Points) {
                 pen.marker([x + 8.0, middle], number, 4.0, 1.0);
             } else {
                 let (ends, colour) = ([[x, middle], [x + 16.0, middle]], series_colour(number));
@@ -287,6 +289,7 @@ impl Chart {
             };
             match mark {
                 Mark::Line => pen.marker([x, y], number, 3.5, 1.0),
+                Mark::Points => pen.marker([x, y], number, 3.2, 0.7),
                 Mark::Runs => pen.marker([x, y], number, 2.4, 0.4),
                 Mark::Stems => pen.line([x, frame.bottom], [x, y], &stroke, 1.4),
                 Mark::Rows => {

@@ -118,8 +118,8 @@ pub struct FigureSpec {
     pub title: String,
     /// How to read it.
     pub caption: String,
-    /// Experiment whose runs are shown.
-    pub experiment: String,
+    /// Experiments whose runs are shown.
+    pub experiments: Vec<String>,
     /// One panel for each model, or one of all.
     #[serde(default)]
     pub scope: Scope,
@@ -155,6 +155,15 @@ pub enum Plot {
         /// Runs that are shown.
         #[serde(default)]
         select: Selection,
+    },
+    /// y against x, a panel for each y: a point for each run.
+    Scatter {
+        /// Abscissa.
+        x: Expression,
+        /// Ordinates.
+        y: Vec<Expression>,
+        /// Fields whose values, one beside the other, are a colour each.
+        by: Vec<String>,
     },
     /// y along training or a curve: means over seeds, and a point for each run.
     Along {

@@ -63,7 +63,9 @@ fn charts(
     spec: &FigureSpec,
     verdicts: &[&ClaimVerdict],
 ) -> Vec<Chart> {
-    let records: Vec<&Summary> = reproduction.completed(&spec.experiment).collect();
+    let experiments = spec.experiments.iter();
+    let records = experiments.flat_map(|experiment| reproduction.completed(experiment));
+    let records: Vec<&Summary> = records.collect();
     let subjects = match (&spec.plot, spec.scope) {
         (Plot::Seeds { predicates }, _) => {
             return predicates
@@ -74,11 +76,35 @@ fn charts(
         (_, Scope::Together) => vec![ALL_MODELS.to_owned()],
         (_, Scope::Model) => models(records.iter().copied()),
     };
-    let panels = subjects.iter().filter_map(|model| {
+    let panels = subjects.iter().flat_map(|model| {
         let records = Selection::default().of(&records, model);
-        panel(&spec.plot, &records, model)
+        match &spec.plot {
+            Plot::Scatter { x, y, by } => y.iter().map(|y| scatter(&records, x, y, by)).collect(),
+            plot => Vec::from_iter(panel(plot, &records, model)),
+        }
     });
     panels.collect()
+}
+
+/// A point for each run, in a colour for the values of some fields.
+fn scatter(records: &[&Summary], x: &Expression, y: &Expression, by: &[String]) -> Chart {
+    let label = |run: &Summary| {
+        let words: Vec<String> = by.iter().map(|field| word(run, field)).collect();
+        words.join(", ")
+    };
+    let labels = distinct(records.iter().map(|run| label(run)));
+    let series = labels.into_iter().map(|own| {
+        let runs = records.iter().filter(|run| label(run) == own);
+        let points = runs.filter_map(|run| {
+            let [x, y] = [x, y].map(|of| read_at(run, of, None));
+            Some(Point::new(x?.value, y?.value))
+        });
+        let points = thinned(points.collect());
+        Series::new(own, Mark::Points, points)
+    });
+    let series = series.collect();
+    let (title, x) = (y.symbol(), (x.symbol(), Scale::Fitting));
+    Chart::new(title, x, ("", Scale::Fitting), series)
 }
 
 /// One predicate: a row for each model, the points of its seeds, and the mean with its interval.
@@ -138,14 +164,14 @@ fn seeds(id: &str, verdicts: &[&ClaimVerdict]) -> Option<Chart> {
     })
 }
 
-/// `None` for what is of predicates and not of runs.
+/// `None` for what has other panels.
 fn panel(plot: &Plot, records: &[&Summary], model: &str) -> Option<Chart> {
     let ordinate = |y: &[Expression]| match y {
         [one] => one.symbol(),
         _ => String::new(),
     };
     Some(match plot {
-        Plot::Seeds { .. } => return None,
+        Plot::Seeds { .. } | Plot::Scatter { .. } => return None,
         Plot::Runs {
             x,
             y,

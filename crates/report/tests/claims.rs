@@ -32,7 +32,7 @@ treatment = {}              | treatment = { highest = 'a b' }          | highest
 fn what_is_no_claim_is_refused_with_its_reason() {
     assert!(Claim::from_toml(WHOLE, "t").is_ok());
     let refused = REFUSED
-        .replace("FIGURE", "id = 'f'\\ntitle = 't'\\ncaption = 'c'\\nexperiment = 'e'\\nplot = { kind = 'seeds', predicates = ['x'] }")
+        .replace("FIGURE", "id = 'f'\\ntitle = 't'\\ncaption = 'c'\\nexperiments = ['e']\\nplot = { kind = 'seeds', predicates = ['x'] }")
         .replace("GATE", "text = 'g'\\nexperiment = 'e'\\nstatistic = { kind = 'value', quantity = 'dose' }");
     for row in refused.trim().lines() {
         let [from, to, reason] = row.split('|').map(str::trim).collect::<Vec<_>>()[..] else {
