@@ -22,6 +22,18 @@ pub fn open_cuda(ordinal: usize) -> Result<Device> {
     Ok(device)
 }
 
+/// Number of CUDA devices that the driver knows; none in a build without the feature `cuda`.
+#[must_use]
+pub fn cuda_devices() -> usize {
+    #[cfg(feature = "cuda")]
+    {
+        use candle_core::cuda_backend::cudarc::driver::CudaContext;
+        CudaContext::device_count().map_or(0, |count| count as usize)
+    }
+    #[cfg(not(feature = "cuda"))]
+    0
+}
+
 /// Where a tensor of so many `elements` for `device` is: on the CPU if it has none, since a kernel launched for none is an
 /// error of CUDA. Networks without batch-norm have such statistics.
 #[must_use]

@@ -67,7 +67,7 @@ mod vectorised;
 mod vectors;
 
 pub use activation::Activation;
-pub use device::{ELEMENTS_AT_MOST, free_memory, home, open_cuda};
+pub use device::{ELEMENTS_AT_MOST, cuda_devices, free_memory, home, open_cuda};
 pub use dot::{dot, norm};
 pub use elementwise::{Elementwise, add, add_in_place, scale_in_place, update_elements};
 pub use function::{Function, add_curvature_product, evaluate, slope_product};

@@ -2,14 +2,18 @@
 
 use anyhow::{Result, bail};
 use candle_core::Device;
-use flatness_kernels::open_cuda;
+use flatness_kernels::{cuda_devices, open_cuda};
 
-/// Opens `cpu`, `cuda`, `cuda:N` or `auto`.
+use crate::ranks;
+
+/// Opens `cpu`, `cuda`, `cuda:N` or `auto`. Of the processes that share a machine and its work each has the next CUDA device,
+/// unless they are told which.
 pub(crate) fn open(name: &str) -> Result<Device> {
+    let own = || own(ranks::place(), cuda_devices());
     let index = match name {
         "cpu" => return Ok(Device::Cpu),
-        "auto" => return Ok(open_cuda(0).unwrap_or(Device::Cpu)),
-        "cuda" => 0,
+        "auto" => return Ok(open_cuda(own()).unwrap_or(Device::Cpu)),
+        "cuda" => own(),
         _ => match name.strip_prefix("cuda:").map(str::parse) {
             Some(Ok(index)) => index,
             _ => bail!("--device must be cpu, cuda, cuda:N or auto, got {name}"),
@@ -24,6 +28,11 @@ pub(crate) fn open(name: &str) -> Result<Device> {
     open_cuda(index).map_err(|error| {
         anyhow::anyhow!("--device {name} cannot be had: {error}; use --device cpu")
     })
+}
+
+/// The device of process number `place` of a machine, which may see that device alone.
+fn own(place: usize, devices: usize) -> usize {
+    place % devices.max(1)
 }
 
 /// Name of a device in records.
@@ -43,6 +52,15 @@ mod tests {
     fn auto_is_the_cpu_where_no_device_can_be_had() {
         let device = open("auto").unwrap();
         assert_eq!(device.is_cpu(), open("cuda").is_err());
+    }
+
+    #[test]
+    fn processes_of_a_machine_have_devices_of_their_own_as_far_as_they_go() {
+        let of = |devices| [0, 1, 2, 3].map(|place| own(place, devices));
+        assert_eq!(of(4), [0, 1, 2, 3]);
+        assert_eq!(of(2), [0, 1, 0, 1]);
+        assert_eq!(of(1), [0; 4]);
+        assert_eq!(of(0), [0; 4]);
     }
 
     #[cfg(not(feature = "cuda"))]

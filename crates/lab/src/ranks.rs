@@ -26,21 +26,25 @@ pub(crate) fn is_silent() -> bool {
 
 /// Processes of a launcher that tells each of them how many there are.
 fn started() -> usize {
-    said(["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"]).unwrap_or(1)
+    said(["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"]).map_or(1, |size| size.max(1))
 }
 
 /// Those of them on this machine, which share its memory.
 pub(crate) fn neighbours() -> usize {
-    said(["OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS"]).unwrap_or_else(started)
+    said(["OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS"])
+        .filter(|&size| size > 0)
+        .unwrap_or_else(started)
+}
+
+/// Which of them this is, from 0.
+pub(crate) fn place() -> usize {
+    said(["OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID"]).unwrap_or(0)
 }
 
 /// The number in the first of these variables that is set.
 fn said(variables: [&str; 2]) -> Option<usize> {
     let number = |name| std::env::var(name).ok()?.parse().ok();
-    variables
-        .into_iter()
-        .find_map(number)
-        .filter(|&number| number > 0)
+    variables.into_iter().find_map(number)
 }
 
 /// Joins the others, where a launcher has started several for a `command` that shares its work.

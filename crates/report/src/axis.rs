@@ -53,7 +53,13 @@ impl Axis {
         }
         let room = 0.04 * (high - low);
         let (low, high) = (low - room, high + room);
-        let step = round_step((high - low) / 4.0);
+        let within = |step: f64| ((high / step).floor() - (low / step).ceil()) as i32 + 1;
+        let coarse = round_step((high - low) / 4.0);
+        // One tick is no scale.
+        let step = match within(coarse) {
+            ..=1 => round_step((high - low) / 8.0),
+            _ => coarse,
+        };
         let first = (low / step).ceil();
         let ticks = (0..8).map(|tick| (first + f64::from(tick)) * step);
         let digits = (2.0 + (low.abs().max(high.abs()) / step).log10().floor()) as i32;
@@ -190,5 +196,26 @@ fn plain_power(exponent: i32) -> String {
         10f64.powi(exponent).to_string()
     } else {
         power_of_ten(exponent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_linear_axis_has_several_ticks_wherever_it_begins_and_ends() {
+        for low in 0..200 {
+            for length in 1..400 {
+                let [low, length] = [low, length].map(|hundredths| f64::from(hundredths) / 100.0);
+                let axis = Axis::new("", Scale::Linear, &[low, low + length]);
+                let ticks = axis.ticks.len();
+                assert!(
+                    (2..=8).contains(&ticks),
+                    "{low} to {}: {ticks}",
+                    low + length
+                );
+            }
+        }
     }
 }

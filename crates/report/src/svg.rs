@@ -36,8 +36,12 @@ pub(crate) fn colour(name: &str) -> String {
     format!("var({property}, {light})")
 }
 
+/// The seventh marker has the shape of the first in the colour of the second.
 pub(crate) fn series_colour(number: usize) -> String {
-    colour(&format!("series-{}", 1 + number % SERIES))
+    colour(&format!(
+        "series-{}",
+        1 + (number + number / SERIES) % SERIES
+    ))
 }
 
 /// The custom properties for light and for dark surroundings; print is light.
@@ -214,4 +218,22 @@ pub(crate) fn arranged(title: &str, panels: &[String]) -> String {
 fn height(panel: &str) -> Option<f64> {
     let (_, rest) = panel.split_once(" height=\"")?;
     rest.split_once('"')?.0.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn twice_as_many_series_as_colours_have_markers_of_their_own() {
+        let marker = |number| {
+            let mut pen = Pen::default();
+            pen.marker([0.0, 0.0], number, 1.0, 1.0);
+            pen.0
+        };
+        let markers: BTreeSet<String> = (0..2 * SERIES).map(marker).collect();
+        assert_eq!(markers.len(), 2 * SERIES);
+    }
 }
