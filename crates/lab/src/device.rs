@@ -1,6 +1,6 @@
 //! The device asked for, or one sentence why it cannot be had.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use flatness_kernels::{cuda_devices, open_cuda};
 
@@ -25,9 +25,7 @@ pub(crate) fn open(name: &str) -> Result<Device> {
              docs/CUDA.md says, or use --device cpu"
         );
     }
-    open_cuda(index).map_err(|error| {
-        anyhow::anyhow!("--device {name} cannot be had: {error}; use --device cpu")
-    })
+    open_cuda(index).with_context(|| format!("--device {name} cannot be had, use --device cpu"))
 }
 
 /// The device of process number `place` of a machine, which may see that device alone.

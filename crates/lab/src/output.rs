@@ -26,14 +26,38 @@ pub(crate) fn say(line: &str) {
     }
 }
 
-/// The chain of an error as one line; what an outer message repeats of an inner one is left out.
+/// The chain of an error as one line; what an outer message repeats of an inner one is left out, and so are the frames that
+/// candle puts behind its messages where `RUST_BACKTRACE` is set.
 pub(crate) fn sentence(error: &anyhow::Error) -> String {
     error.chain().fold(String::new(), |said, cause| {
-        let cause = cause.to_string().replace('\n', " ");
+        let cause = cause.to_string();
+        let is_frame = |line: &&str| line.trim_start().starts_with("0: ");
+        let lines: Vec<&str> = cause.lines().take_while(|line| !is_frame(line)).collect();
+        let cause = lines.join(" ");
         match said.as_str() {
             "" => cause,
             _ if said.contains(&cause) => said,
             _ => format!("{said}: {cause}"),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_is_one_line_without_repetitions_and_frames() {
+        let inner = anyhow::anyhow!(
+            "no driver\nat all\n   0: candle_core::error::Error::bt\n             at error.rs:1\n   1: main"
+        );
+        let said = sentence(
+            &inner
+                .context("no driver at all")
+                .context("it cannot be had"),
+        );
+        assert_eq!(said, "it cannot be had: no driver at all");
+        let said = sentence(&anyhow::anyhow!("one\ntwo").context("three"));
+        assert_eq!(said, "three: one two");
+    }
 }
