@@ -9,11 +9,11 @@ use crate::ranks;
 /// Opens `cpu`, `cuda`, `cuda:N` or `auto`. Of the processes that share a machine and its work each has the next CUDA device,
 /// unless they are told which.
 pub(crate) fn open(name: &str) -> Result<Device> {
-    let own = || own(ranks::place(), cuda_devices());
+    let next = || own(ranks::place(), cuda_devices());
     let index = match name {
         "cpu" => return Ok(Device::Cpu),
-        "auto" => return Ok(open_cuda(own()).unwrap_or(Device::Cpu)),
-        "cuda" => own(),
+        "auto" => return Ok(open_cuda(next()).unwrap_or(Device::Cpu)),
+        "cuda" => next(),
         _ => match name.strip_prefix("cuda:").map(str::parse) {
             Some(Ok(index)) => index,
             _ => bail!("--device must be cpu, cuda, cuda:N or auto, got {name}"),

@@ -138,7 +138,8 @@ mod with_mpi {
         let (code, output, error) = ended(start(3, &run(place, &specs, "ranks")));
         assert_eq!((code, output.as_str(), error.as_str()), (0, "", ""));
         for file in ["checkpoint.safetensors", "average.safetensors"] {
-            assert_eq!(files(place, "ranks", file), files(place, "alone", file));
+            let [got, alone] = ["ranks", "alone"].map(|runs| files(place, runs, file));
+            assert_eq!((got.len(), &got), (2, &alone), "{file}");
         }
         let records = |runs| files(place, runs, "record.json");
         assert_eq!(records("ranks").len(), 2);
