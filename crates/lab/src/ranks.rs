@@ -3,6 +3,10 @@
 //! All make the same calls; in a run, which the first alone trains, whenever it tells the others to. The first alone speaks
 //! and writes files; one that fails tells the others, which end with it, and says why.
 
+#[cfg(feature = "nccl")]
+mod devices;
+#[cfg(any(feature = "nccl", test))]
+mod slices;
 #[cfg(feature = "mpi")]
 mod world;
 

@@ -2,6 +2,10 @@
 
 use std::fmt::Debug;
 
+use candle_core::Tensor;
+
+use crate::Error;
+
 /// Processes that make the same calls in the same order, each with its own part of the examples: *ranks*, as MPI calls
 /// them.
 ///
@@ -25,6 +29,15 @@ pub trait Ranks: Debug + Send + Sync {
     /// # Errors
     /// [`RanksError`]; no further sum is made then.
     fn sum_f64(&self, values: &mut [f64]) -> Result<(), RanksError>;
+
+    /// The sums of `values`, of float32 or float64, over the ranks, where they lie on devices that can send them to each other;
+    /// else none, on every rank.
+    ///
+    /// # Errors
+    /// [`RanksError`], after which no further sum is made, or a device error.
+    fn sum_on_devices(&self, _values: &Tensor) -> Result<Option<Tensor>, Error> {
+        Ok(None)
+    }
 }
 
 /// Why there is no sum over the ranks.

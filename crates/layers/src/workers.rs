@@ -86,6 +86,9 @@ impl Workers {
         let Some(ranks) = self.ranks.as_ref().filter(|_| tensor.elem_count() > 0) else {
             return Ok(tensor);
         };
+        if let Some(sum) = ranks.sum_on_devices(&tensor)? {
+            return Ok(sum);
+        }
         let flat = tensor.flatten_all()?;
         let (shape, device) = (tensor.shape(), tensor.device());
         if tensor.dtype() == DType::F32 {

@@ -76,24 +76,30 @@ pub(super) fn leave() {
     UNIVERSE.with_borrow_mut(Option::take);
 }
 
+/// Ends all processes.
+#[cfg(feature = "nccl")]
+pub(super) fn abort() -> ! {
+    SimpleCommunicator::world().abort(2)
+}
+
 pub(super) fn rank() -> usize {
     // MPI counts in C's int, from 0.
     SimpleCommunicator::world().rank() as usize
 }
 
-fn size() -> usize {
+pub(super) fn size() -> usize {
     SimpleCommunicator::world().size() as usize
 }
 
 /// What all say, in their order.
-fn said(word: u64) -> Vec<u64> {
+pub(super) fn said(word: u64) -> Vec<u64> {
     let mut words = vec![0; size()];
     SimpleCommunicator::world().all_gather_into(&word, &mut words[..]);
     words
 }
 
 /// Goes on if all say the same, and nobody ends.
-fn agree(word: u64) -> Result<(), RanksError> {
+pub(super) fn agree(word: u64) -> Result<(), RanksError> {
     if let Some(over) = OVER.get() {
         return Err(over.error.clone());
     }
@@ -169,7 +175,7 @@ pub(super) fn close() -> Result<(), RanksError> {
 }
 
 /// Makes the `message` of the first rank that of all.
-fn hand_round(message: &mut Vec<u8>) {
+pub(super) fn hand_round(message: &mut Vec<u8>) {
     let world = SimpleCommunicator::world();
     let first = world.process_at_rank(0);
     let mut length = message.len() as u64;
@@ -241,5 +247,13 @@ impl Ranks for World {
 
     fn sum_f64(&self, values: &mut [f64]) -> Result<(), RanksError> {
         self.sum(values)
+    }
+
+    #[cfg(feature = "nccl")]
+    fn sum_on_devices(
+        &self,
+        values: &candle_core::Tensor,
+    ) -> Result<Option<candle_core::Tensor>, flatness_layers::Error> {
+        super::devices::sum(values)
     }
 }
