@@ -330,8 +330,14 @@ fn collect(
     let mut lines = tempfile::spooled_tempfile_in(LINES_IN_MEMORY, out);
     for Grid { name, claims, runs } in grids {
         let mut records = Vec::with_capacity(runs.len());
+        let mut missing = Vec::new();
         for runs in runs.chunks(AT_ONCE * readers.len()) {
-            for (record, line) in read(out, runs, &mut readers)?.into_iter().flatten() {
+            let read = read(out, runs, &mut readers)?.into_iter().flatten();
+            for (run, record) in runs.iter().zip(read) {
+                let Some((record, line)) = record else {
+                    missing.push(run.spec().model.name.clone());
+                    continue;
+                };
                 records.push(record);
                 lines.write_all((line + "\n").as_bytes())?;
             }
@@ -340,6 +346,7 @@ fn collect(
             name,
             claims,
             records,
+            missing,
         });
     }
     let done = experiments
@@ -366,15 +373,15 @@ fn collect(
 /// Bytes of these lines in memory; more are in a file without a name in the directory of the report.
 const LINES_IN_MEMORY: usize = 1 << 24;
 
+/// A record and its line.
+type Line = (Summary, String);
+
 /// Records that a core reads before their lines are written.
 const AT_ONCE: usize = 64;
 
-/// The records of those of the `runs` that are done, in their order, each with its line; the `readers` share the work.
-fn read(
-    out: &Path,
-    runs: &[Run],
-    readers: &mut [Reader],
-) -> Result<Vec<Vec<(Summary, String)>>, Error> {
+/// The records of the `runs`, in their order, each with its line, and none of those that are not done; the `readers` share the
+/// work.
+fn read(out: &Path, runs: &[Run], readers: &mut [Reader]) -> Result<Vec<Vec<Option<Line>>>, Error> {
     let parts = readers.par_iter_mut().zip(runs.par_chunks(AT_ONCE));
     let read = |(reader, runs): (&mut Reader, &[Run])| {
         let records = runs.iter().map(|run| {
@@ -390,7 +397,7 @@ fn read(
             });
             read.map(Some)
         });
-        records.filter_map(Result::transpose).collect()
+        records.collect()
     };
     parts.map(read).collect()
 }

@@ -13,8 +13,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let seeds = seeds.map(|(seed, value)| SeedValue {
         seed: seed as u64,
         value,
-        error: 0.0,
-        relative_error: 0.0,
+        chance: 0.5,
+        ..SeedValue::default()
     });
     let sample = Sample {
         seeds: seeds.collect(),

@@ -83,8 +83,9 @@ const RULES: &str = "<p>A claim is tested on a model by its <em>predicates</em>,
     <em>Gates</em> come first: conditions, met in every seed, without which the runs say nothing about the claim. Where one is not met the \
     verdict is <strong>not tested</strong>, with the gate and by how much. A predicate <strong>holds</strong> where Student's t over the seeds puts its mean \
     beyond the threshold at 5\u{a0}%, and the claim holds where all do. The claim <strong>fails</strong> where one predicate lies on the other side, at 5\u{a0}% \
-    over all of them together (Holm's correction). Otherwise it is <strong>undecided</strong>. Where all seeds agree to the last digit a sign test stands in for t: \
-    of n seeds its smallest p is 2<sup>−n</sup>, so that four or fewer decide nothing. A failed claim is a result.</p>\n\
+    over all of them together (Holm's correction). Otherwise it is <strong>undecided</strong>. Where all seeds agree to the last digit an exact test stands in for t: \
+    n seeds lie on one side with p = 2<sup>−n</sup>, so that four or fewer decide nothing, and order k runs alike with p = (k!)<sup>−n</sup>. \
+    While runs are missing, and where a seed has diverged, nothing holds or fails. A failed claim is a result.</p>\n\
     <p>Factors are shown with the 95\u{a0}% interval of their geometric mean, other numbers with one standard error; n is the number of seeds. \
     The <em>measurement error</em> is that of one reading by itself, probes and residuals. It may exceed the error of an effect: runs of a seed share their random probes, \
     so that in a ratio or difference the error cancels, and what is left is in the spread over the seeds. Where nothing is shared it is \
@@ -307,11 +308,11 @@ fn cells(one: &PredicateVerdict) -> [Cell; 7] {
             Some(Verdict::Fails) => test.p_fails,
             _ => test.p_holds,
         };
-        let sign = if test.sign_test { " (sign test)" } else { "" };
+        let exact = if test.exact { " (exact)" } else { "" };
         if p < 1e-12 {
             "< 10⁻¹²".to_owned()
         } else {
-            significant(p, 2) + sign
+            significant(p, 2) + exact
         }
     });
     let error = one.relative_measurement_error.filter(|error| *error > 0.0);

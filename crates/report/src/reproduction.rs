@@ -32,6 +32,8 @@ pub struct Experiment {
     pub claims: Vec<String>,
     /// Records in the order of the grid, diverged runs included.
     pub records: Vec<Summary>,
+    /// Name of the model of each run that is not done.
+    pub missing: Vec<String>,
 }
 
 /// The verdict on one claim for one model.
@@ -47,6 +49,9 @@ pub struct ClaimVerdict {
     pub verdict: Option<Verdict>,
     /// Command that makes the runs behind it.
     pub command: String,
+    /// Runs behind it that are not done, before which nothing holds or fails.
+    #[serde(skip_serializing_if = "is_none")]
+    pub missing: usize,
     /// Gates in the order of the claim.
     pub gates: Vec<PredicateVerdict>,
     /// Predicates in the order of the claim.
@@ -101,6 +106,13 @@ impl Reproduction {
         };
         let gates = judged(&claim.gates, true);
         let mut predicates = judged(&claim.predicates, false);
+        let missing = self.missing(claim, model);
+        if missing > 0 {
+            for predicate in &mut predicates {
+                predicate.test = None;
+                predicate.verdict = predicate.verdict.map(|_| Verdict::Undecided);
+            }
+        }
         // Those that are judged, with their p that they are where they must be.
         let fails = |(place, predicate): (usize, &PredicateVerdict)| {
             predicate.threshold?;
@@ -113,7 +125,11 @@ impl Reproduction {
                 predicates[place].verdict = Some(Verdict::Fails);
             }
         }
-        let verdict = match gates.iter().all(PredicateVerdict::holds) {
+        let met = match missing {
+            0 => gates.iter().all(PredicateVerdict::holds),
+            _ => !(gates.iter()).any(|gate| gate.verdict == Some(Verdict::Fails)),
+        };
+        let verdict = match met {
             true => Verdict::all(predicates.iter().filter_map(|predicate| predicate.verdict)),
             false => Verdict::NotTested,
         };
@@ -123,6 +139,7 @@ impl Reproduction {
             model: model.to_owned(),
             verdict: (!tested.is_empty()).then_some(verdict),
             command: format!("{} --only {}", self.command, claim.id),
+            missing,
             gates,
             predicates,
         })
@@ -142,6 +159,7 @@ impl Reproduction {
         if together != (model == ALL_MODELS)
             || !records.iter().any(of_model)
             || !(together || predicate.admits(model))
+            || !predicate.statistic.speaks_of(&records, model)
         {
             return None;
         }
@@ -153,7 +171,17 @@ impl Reproduction {
             predicate.judged
         };
         let threshold = predicate.threshold;
-        let test = threshold.and_then(|one| Test::of(&sample, one, judged, logarithmic));
+        // To judge the others where a seed has no number would be a selection by the outcome.
+        let seeds = distinct(
+            records
+                .iter()
+                .filter(|one| of_model(one))
+                .map(|run| run.seed),
+        )
+        .len();
+        let test = threshold
+            .filter(|_| judged == Judged::Every || sample.seeds.len() == seeds)
+            .and_then(|one| Test::of(&sample, one, judged, logarithmic));
         let verdict = threshold.map(|_| match test {
             Some(test) if test.p_holds <= LEVEL => Verdict::Holds,
             // A gate is of no family of tests.
@@ -173,6 +201,15 @@ impl Reproduction {
             sample,
             verdict,
         })
+    }
+
+    /// Runs that are not done of the experiments that decide a claim on a model.
+    fn missing(&self, claim: &Claim, model: &str) -> usize {
+        let decides = |one: &&Experiment| claim.experiments().any(|name| name == one.name);
+        let missing = self.experiments.iter().filter(decides);
+        let missing = missing.flat_map(|one| &one.missing);
+        let of_model = |name: &&String| model == ALL_MODELS || *name == model;
+        missing.filter(of_model).count()
     }
 
     fn models_of(&self, claim: &Claim) -> Vec<String> {
@@ -227,8 +264,12 @@ impl ClaimVerdict {
     pub fn summary(&self) -> String {
         let missed = self.gates.iter().filter(|gate| !gate.holds());
         let missed: Vec<String> = missed.map(PredicateVerdict::missed).collect();
-        if !missed.is_empty() {
+        if !missed.is_empty() && self.verdict == Some(Verdict::NotTested) {
             return missed.join("; ");
+        }
+        if self.missing > 0 {
+            let s = if self.missing == 1 { "" } else { "s" };
+            return format!("waits for {} run{s}", self.missing);
         }
         let judged = || self.predicates.iter().filter(|one| one.verdict.is_some());
         let holding = judged().filter(|one| one.holds()).count();
@@ -267,7 +308,7 @@ impl PredicateVerdict {
         )
     }
 
-    /// Mean with its error; a factor with its 95 % interval.
+    /// Mean with its error; a factor with its interval.
     #[must_use]
     pub fn shown(&self) -> String {
         let Some(estimate) = self.estimate else {
@@ -300,6 +341,12 @@ pub(crate) fn distinct<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> 
         }
     }
     seen
+}
+
+/// What serde leaves out.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 /// Median, the mean of the middle two for an even number; `None` for an empty list.

@@ -104,8 +104,7 @@ pub(crate) fn claim_table(reproduction: &Reproduction, spec: &TableSpec) -> Tabl
                 value.is_finite().then_some(SeedValue {
                     seed,
                     value,
-                    error: 0.0,
-                    relative_error: 0.0,
+                    ..SeedValue::default()
                 })
             };
             let seeds = runs.iter().filter_map(of_run).collect();

@@ -139,7 +139,7 @@ pub struct Sample {
 }
 
 /// The number of one seed.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct SeedValue {
     /// The seed.
     pub seed: u64,
@@ -149,6 +149,9 @@ pub struct SeedValue {
     pub error: f64,
     /// Measurement error of one reading behind it, relative to the reading.
     pub relative_error: f64,
+    /// Chance that a seed without an effect lies where this one does: 1/2 on its side, or 1/k! for a perfect order of k runs.
+    #[serde(skip)]
+    pub chance: f64,
 }
 
 impl Statistic {
@@ -176,6 +179,16 @@ impl Statistic {
         }
     }
 
+    /// Whether runs have the number: two have no order that says more than their difference.
+    #[must_use]
+    pub fn speaks_of(&self, records: &[&Summary], model: &str) -> bool {
+        let Self::RankCorrelation(ranking) = self else {
+            return true;
+        };
+        let runs = |runs: &Vec<&Summary>| ranking.select.of(runs, model).len();
+        ranking.along.is_some() || by_seed(records).values().map(runs).max() > Some(2)
+    }
+
     /// Evaluates it on the runs of an experiment for one model, or for `all models` together; diverged runs are left out.
     #[must_use]
     pub fn evaluate(&self, records: &[&Summary], model: &str) -> Sample {
@@ -191,6 +204,7 @@ impl Statistic {
                 value,
                 error,
                 relative_error,
+                chance,
                 pair,
             }) = finite
             {
@@ -199,6 +213,7 @@ impl Statistic {
                     value,
                     error,
                     relative_error,
+                    chance,
                 });
                 pairs.extend(pair);
             }
@@ -234,6 +249,7 @@ impl Statistic {
                     value,
                     error: 0.0,
                     relative_error: 0.0,
+                    chance: EVEN,
                     pair: Some(pair),
                 })
             }
@@ -258,8 +274,11 @@ impl Statistic {
             }),
             Self::Slope(slope) => slope.of_seed(&slope.select.of(runs, model)),
             Self::RankCorrelation(ranking) => {
-                let tau = ranking.of_seed(runs, model);
-                tau.map(|value| Found::of(Reading { value, error: 0.0 }))
+                let (value, chance) = ranking.of_seed(runs, model)?;
+                Some(Found {
+                    chance,
+                    ..Found::of(Reading { value, error: 0.0 })
+                })
             }
         }
     }
@@ -279,6 +298,7 @@ impl Comparison {
             // Both sides have the same probes, so that their errors are common to them.
             error: 0.0,
             relative_error: readings.map(relative).into_iter().fold(0.0, f64::max),
+            chance: EVEN,
             pair: Some(pair),
         })
     }
@@ -314,11 +334,15 @@ fn span([low, high]: [Reading; 2]) -> Reading {
     }
 }
 
+/// The chance of a side, where nothing favours one.
+const EVEN: f64 = 0.5;
+
 /// The number of a seed and what is behind it.
 struct Found<'a> {
     value: f64,
     error: f64,
     relative_error: f64,
+    chance: f64,
     pair: Option<[&'a Summary; 2]>,
 }
 
@@ -329,6 +353,7 @@ impl Found<'_> {
             value,
             error,
             relative_error: relative(reading),
+            chance: EVEN,
             pair: None,
         }
     }
@@ -384,6 +409,7 @@ fn mean<'a>(runs: &[&Summary], value: impl Fn(&Summary) -> Option<Reading>) -> O
         value: readings.iter().map(|reading| reading.value).sum::<f64>() / n,
         error: squares.sqrt() / n,
         relative_error: readings.iter().copied().map(relative).fold(0.0, f64::max),
+        chance: EVEN,
         pair: None,
     })
 }

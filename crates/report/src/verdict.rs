@@ -6,7 +6,8 @@
 //! error that all seeds share. A predicate HOLDS at p ≤ 0.05 that the mean is not there (a range takes two one-sided tests,
 //! Schuirmann 1987). It FAILS where p that it is there is rejected by Holm's procedure (1979) at 0.05 over the predicates of the
 //! claim on that model, since one failure suffices to refute. All must hold for the claim to hold, an intersection-union
-//! test, which needs no correction (Berger 1982). Where s is 0 an exact sign test stands in for T: p = 2⁻ⁿ at best.
+//! test, which needs no correction (Berger 1982). Where s is 0 an exact test stands in for T: p = Π cᵢ, with cᵢ the chance that
+//! a seed without an effect lies where it does, 1/2 on its side or, where it orders k runs perfectly, 1/k! (a permutation test).
 //! What is judged in every seed (a theorem) holds or fails by itself.
 
 use std::fmt;
@@ -51,7 +52,7 @@ pub struct Estimate {
     pub mean: f64,
     /// Standard error of the mean; unknown from a single seed.
     pub standard_error: Option<f64>,
-    /// Ends of the one-sided 95 % Student intervals.
+    /// The 95 % interval of Student's t.
     pub interval: Option<[f64; 2]>,
     /// Number of seeds.
     pub n: usize,
@@ -64,8 +65,8 @@ pub struct Test {
     pub p_holds: f64,
     /// Of such numbers if the mean were where it must be: small where it fails.
     pub p_fails: f64,
-    /// Whether a sign test stood in for Student's t, whose standard error was 0.
-    pub sign_test: bool,
+    /// Whether an exact test stood in for Student's t, whose standard error was 0.
+    pub exact: bool,
 }
 
 impl Estimate {
@@ -82,7 +83,7 @@ impl Estimate {
         let shared = sample.shared_error.unwrap_or(0.0);
         let standard_error = (n > 1).then(|| (variance + shared * shared).sqrt());
         let interval = standard_error.map(|error| {
-            let half = student_quantile(LEVEL, n - 1) * error;
+            let half = student_quantile(LEVEL / 2.0, n - 1) * error;
             [mean - half, mean + half]
         });
         (n > 0).then_some(Self {
@@ -107,12 +108,12 @@ impl Test {
         let [low, high] = threshold.bounds(logarithmic);
         let estimate = Estimate::of(sample)?;
         let values = || sample.seeds.iter().map(|seed| seed.value);
-        let either = |so: bool, p: f64, sign_test: bool| {
+        let either = |so: bool, p: f64, exact: bool| {
             let [p_holds, p_fails] = if so { [p, 1.0] } else { [1.0, p] };
             Some(Self {
                 p_holds,
                 p_fails,
-                sign_test,
+                exact,
             })
         };
         if judged == Judged::Every {
@@ -122,7 +123,7 @@ impl Test {
         let error = estimate.standard_error?;
         let largest = values().map(f64::abs).fold(0.0, f64::max);
         if error <= 1e-12 * largest || error == 0.0 {
-            let p = 0.5f64.powi(i32::try_from(estimate.n).unwrap_or(i32::MAX));
+            let p = sample.seeds.iter().map(|seed| seed.chance).product();
             return either(threshold.admits(estimate.mean, logarithmic), p, true);
         }
         // Probabilities of a mean so far on the inner side of either bound.
@@ -137,7 +138,7 @@ impl Test {
             } else {
                 outside
             },
-            sign_test: false,
+            exact: false,
         })
     }
 }

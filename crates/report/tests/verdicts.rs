@@ -2,9 +2,10 @@
 
 mod synthetic;
 
+use flatness_records::{Outcome, Record};
 use flatness_report::{
-    Claim, Estimate, Judged, Sample, SeedValue, Test, Threshold, Verdict, holm, kendall_tau,
-    student_quantile, student_tail,
+    Claim, ClaimVerdict, Estimate, Judged, Reproduction, Sample, SeedValue, Test, Threshold,
+    Verdict, holm, kendall_tau, student_quantile, student_tail,
 };
 use serde_json::json;
 
@@ -16,6 +17,7 @@ fn sample(values: &[f64], error: f64) -> Sample {
         value,
         error,
         relative_error: 0.0,
+        chance: 0.5,
     };
     Sample {
         seeds: (0..).zip(values).map(seed).collect(),
@@ -77,8 +79,9 @@ fn a_mean_is_tested_as_scipy_tests_it() {
     close(test(&SEEDS, Threshold::Between(-1.0, 0.2)).p_fails, 2.0 * p);
     let seeds = sample(&SEEDS, 0.0);
     let interval = Estimate::of(&seeds).unwrap().interval.unwrap();
-    close(interval[0], 0.20895025087563265);
-    close(interval[1], 0.5670497491243673);
+    // scipy.stats.t.interval(.95, 4, loc=.388, scale=s)
+    close(interval[0], 0.15481166642382116);
+    close(interval[1], 0.6211883335761789);
     // Factors are compared by their logarithms.
     let factor = Test::of(&seeds, Threshold::Above(0.2f64.exp()), Judged::Mean, true).unwrap();
     assert!((factor.p_holds - p).abs() < 1e-12);
@@ -98,11 +101,11 @@ fn measurement_error_is_a_floor_and_shared_error_is_added() {
 }
 
 #[test]
-fn seeds_that_agree_to_the_last_digit_take_a_sign_test() {
+fn seeds_that_agree_to_the_last_digit_take_an_exact_test() {
     for (n, p) in [(3, 0.125), (5, 0.03125)] {
         let inside = test(&vec![1.0; n], Threshold::Above(0.0));
         assert_eq!(
-            (inside.p_holds, inside.p_fails, inside.sign_test),
+            (inside.p_holds, inside.p_fails, inside.exact),
             (p, 1.0, true)
         );
         let outside = test(&vec![1.0; n], Threshold::Below(0.0));
@@ -173,7 +176,16 @@ const CLAIM: &str = r#"
 "#;
 
 /// The verdict on runs whose λ₁ with decay is these factors of that without.
-fn verdict(factors: &[f64], dose: f64) -> flatness_report::ClaimVerdict {
+fn verdict(factors: &[f64], dose: f64) -> ClaimVerdict {
+    judged(&reproduction(vec![("decay", runs(factors, dose))]))
+}
+
+fn judged(reproduction: &Reproduction) -> ClaimVerdict {
+    let claims = [Claim::from_toml(CLAIM, "test").unwrap()];
+    reproduction.judge(&claims).remove(0)
+}
+
+fn runs(factors: &[f64], dose: f64) -> Vec<Record> {
     let runs = (0..).zip(factors).flat_map(|(seed, factor)| {
         let run = |decay: f64, lambda: f64| {
             let values = json!({ "spectral_norm": lambda, "dose": dose });
@@ -181,9 +193,7 @@ fn verdict(factors: &[f64], dose: f64) -> flatness_report::ClaimVerdict {
         };
         [run(0.0, 7.0), run(5e-4, 7.0 * factor)]
     });
-    let claims = [Claim::from_toml(CLAIM, "test").unwrap()];
-    let reproduction = reproduction(vec![("decay", runs.collect())]);
-    reproduction.judge(&claims).remove(0)
+    runs.collect()
 }
 
 #[test]
@@ -202,6 +212,59 @@ fn a_claim_holds_fails_is_undecided_or_not_tested() {
     let summary = verdict(&[5.0, 5.1, 5.2, 4.9], 0.3).summary();
     let expected = "it must be that there is a dose: 0.30 where above 0.5 is needed (4 of 4 seeds)";
     assert_eq!(summary, expected);
+}
+
+#[test]
+fn runs_that_are_missing_or_diverged_leave_it_undecided() {
+    let factors = [5.0, 5.1, 5.2, 4.9];
+    let of = |diverged: bool, missing: usize, dose: f64| {
+        let mut whole = runs(&factors, dose);
+        if diverged {
+            whole[3].outcome = Outcome::Diverged {
+                epoch: 2,
+                learning_rate: 0.03,
+                step: 7,
+                loss: f64::INFINITY,
+                parameter_norm: 9.0,
+            };
+        }
+        let mut reproduction = reproduction(vec![("decay", whole)]);
+        let missing = std::iter::repeat_n("mlp".to_owned(), missing);
+        reproduction.experiments[0].missing = missing.collect();
+        judged(&reproduction)
+    };
+    assert_eq!(of(false, 0, 1.0).verdict, Some(Verdict::Holds));
+    assert_eq!(of(true, 0, 1.0).verdict, Some(Verdict::Undecided));
+    let waiting = of(false, 2, 1.0);
+    assert_eq!(waiting.verdict, Some(Verdict::Undecided));
+    assert_eq!(waiting.summary(), "waits for 2 runs");
+    // A condition that a run has missed stays missed.
+    assert_eq!(of(false, 2, 0.3).verdict, Some(Verdict::NotTested));
+}
+
+/// The probability that τ over runs of these decays is above 0 in each of `seeds` by chance, where λ₁ grows with all of them.
+fn chance(decays: &[f64], seeds: u64) -> Option<f64> {
+    let runs = (0..seeds).flat_map(|seed| {
+        let run = move |&decay: &f64| {
+            let values = json!({ "spectral_norm": 1.0 + decay });
+            with(record("mlp", seed, &sgd(decay)), &values)
+        };
+        decays.iter().map(run)
+    });
+    let claim = CLAIM.split("[[gate]]").next().unwrap().to_owned()
+        + "[[predicate]]\ntext = 'grows'\nexperiment = 'decay'\nthreshold = { above = 0.0 }\n\
+           statistic = { kind = 'rank-correlation', x = 'weight_decay', y = 'spectral_norm' }\n";
+    let claims = [Claim::from_toml(&claim, "test").unwrap()];
+    let reproduction = reproduction(vec![("decay", runs.collect())]);
+    let verdict = reproduction.judge(&claims).pop()?;
+    Some(verdict.predicates[0].test?.p_holds)
+}
+
+#[test]
+fn perfect_orders_have_the_chance_of_a_permutation_and_two_runs_have_no_order() {
+    assert_eq!(chance(&[0.0, 1e-4, 5e-4], 3), Some(1.0 / 216.0));
+    assert_eq!(chance(&[0.0, 1e-4, 5e-4, 1e-3], 2), Some(1.0 / 576.0));
+    assert_eq!(chance(&[0.0, 5e-4], 5), None);
 }
 
 #[test]

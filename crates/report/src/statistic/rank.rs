@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::EVEN;
 use crate::reading::{Place, Point, read_at};
 use crate::selection::word;
 use crate::{Expression, Reading, Selection, Summary};
@@ -43,13 +44,25 @@ pub struct Ranking {
 }
 
 impl Ranking {
-    pub(super) fn of_seed(&self, runs: &[&Summary], model: &str) -> Option<f64> {
+    /// The number of a seed, and the chance of it where nothing is ordered.
+    pub(super) fn of_seed(&self, runs: &[&Summary], model: &str) -> Option<(f64, f64)> {
         let runs = self.select.of(runs, model);
         let tau = self.correlation(&self.x, &runs)?;
-        match &self.beyond {
-            Some(other) => Some(tau - self.correlation(other, &runs)?),
-            None => Some(tau),
+        if let Some(other) = &self.beyond {
+            return Some((tau - self.correlation(other, &runs)?, EVEN));
         }
+        // Runs can be exchanged; not so the points along one, nor what is held fixed.
+        let plain = self.along.is_none() && self.granulated.is_empty() && self.given.is_empty();
+        if !plain || tau.abs() < 1.0 {
+            return Some((tau, EVEN));
+        }
+        let at = self.at.as_ref();
+        let read = |run: &&Summary| Some(read_at(run, &self.x, at)?.value);
+        let mut levels: Vec<f64> = runs.iter().filter_map(read).collect();
+        levels.sort_by(f64::total_cmp);
+        levels.dedup();
+        let orders: f64 = (1..=levels.len()).map(|place| place as f64).product();
+        Some((tau, 1.0 / orders))
     }
 
     fn correlation(&self, x: &Expression, runs: &[&Summary]) -> Option<f64> {

@@ -150,6 +150,7 @@ pub(crate) fn reproduction(experiments: Vec<(&str, Vec<Record>)>) -> Reproductio
         name: name.to_owned(),
         claims: Vec::new(),
         records: summaries(&records),
+        missing: Vec::new(),
     });
     Reproduction {
         profile: "synthetic".to_owned(),
