@@ -39,8 +39,9 @@ fn with_toolkit(command: &mut Command, toolkit: Option<&Toolkit>) -> Result<()> 
     let target = target_directory()?.join(WITH_CUDA);
     let links = target.join("libraries");
     toolkit.link_libraries(&links)?;
+    let feature = format!("flatness-kernels/{}", toolkit.feature);
     command
-        .args(["--features", toolkit.feature, "--target-dir"])
+        .args(["--features", &feature, "--target-dir"])
         .arg(&target)
         .env("CUDA_HOME", &toolkit.root)
         .env("PATH", in_front("PATH", &toolkit.root.join("bin"))?)

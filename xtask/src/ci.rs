@@ -26,13 +26,13 @@ const CHECKS: [Step; 9] = [
     (
         "types of the feature `cuda`",
         // A directory of its own, so that the stand-in's empty outputs are never linked.
-        "check -p flatness-kernels -p flatness-curvature -p flatness-lab --tests --features cuda --locked \
+        "check -p flatness-kernels -p flatness-curvature -p flatness-lab --tests --features flatness-kernels/cuda --locked \
          --target-dir target/cuda",
     ),
     (
         "types of the feature `cudnn`",
         // Its library is looked up when a program starts: no build needs it.
-        "check -p flatness-kernels -p flatness-curvature -p flatness-lab --tests --features cudnn --locked \
+        "check -p flatness-kernels -p flatness-curvature -p flatness-lab --tests --features flatness-kernels/cudnn --locked \
          --target-dir target/cuda",
     ),
     ("documentation", "doc --workspace --no-deps --locked"),
@@ -50,10 +50,16 @@ const CHECKS: [Step; 9] = [
 ];
 
 /// Where MPI is installed.
-const RANKS: Step = (
-    "ranks of MPI",
-    "test --workspace --features flatness-lab/mpi --test measure --locked -- ranks",
-);
+const RANKS: [Step; 2] = [
+    (
+        "types of the feature `nccl`",
+        "check -p flatness-lab --features nccl --locked --target-dir target/cuda",
+    ),
+    (
+        "ranks of MPI",
+        "test --workspace --features flatness-lab/mpi --test measure --locked -- ranks",
+    ),
+];
 
 const TESTS_BY_NEXTEST: Step = ("tests", "nextest run --workspace --locked");
 
@@ -63,17 +69,18 @@ const TESTS_BY_CARGO: Step = ("tests", "test --workspace --lib --bins --tests --
 /// Runs every check and stops at the first that fails, with its exit code. The summary of the test
 /// runner, with the reasons of tests that skip themselves, is the last output.
 pub(crate) fn ci() -> Result<ExitCode> {
-    let ranks = answers(Command::new("mpicc").arg("--version")).then_some(RANKS);
-    if ranks.is_none() {
-        say("skipped: ranks of MPI, for there is no mpicc");
+    let mpi = answers(Command::new("mpicc").arg("--version"));
+    if !mpi {
+        say("skipped: NCCL and ranks of MPI, for there is no mpicc");
     }
+    let ranks: &[Step] = if mpi { &RANKS } else { &[] };
     let nextest = answers(cargo().args(["nextest", "--version"]));
     let tests = if nextest {
         TESTS_BY_NEXTEST
     } else {
         TESTS_BY_CARGO
     };
-    let steps: Vec<Step> = CHECKS.into_iter().chain(ranks).chain([tests]).collect();
+    let steps = [&CHECKS[..], ranks, &[tests]].concat();
     let count = steps.len();
     let path = path_with_nvcc()?;
     for (number, (name, arguments)) in (1..).zip(steps) {
