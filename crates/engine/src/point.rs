@@ -63,22 +63,26 @@ impl<'a> Point<'a> {
     pub(crate) fn mean_loss<'s>(
         &'s self,
         examples: &'s dyn Examples,
-        batch_size: usize,
+        batch_size: BatchSize,
         resources: &Resources<'s>,
     ) -> Result<MeanLoss<'s>, Error> {
-        let settings = Settings {
-            dtype: self.theta.dtype(),
-            device: resources.device.clone(),
-            batch_size,
+        let of = |batch_size| {
+            let settings = Settings {
+                dtype: self.theta.dtype(),
+                device: resources.device.clone(),
+                batch_size,
+            };
+            let (network, workers) = (&self.network, resources.workers);
+            MeanLoss::new(network, examples, self.loss, workers, settings)
         };
-        let workers = resources.workers;
-        Ok(MeanLoss::new(
-            &self.network,
-            examples,
-            self.loss,
-            workers,
-            settings,
-        )?)
+        match batch_size {
+            BatchSize::Asked(size) => Ok(of(size)?),
+            BatchSize::AtMost(most) => {
+                let whole = of(most)?;
+                let fits = whole.fitting_batch_size(&self.theta, most, resources.activations)?;
+                Ok(if fits == most { whole } else { of(fits)? })
+            }
+        }
     }
 }
 
@@ -99,19 +103,28 @@ pub fn part<'a>(
     })
 }
 
-/// Examples per sweep where the request does not say.
+/// Most examples per sweep where the request does not say.
 const BATCH: usize = 1000;
 
 /// Examples per sweep.
-pub(crate) fn batch_size(request: &Request, examples: &dyn Examples) -> Result<usize, Error> {
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum BatchSize {
+    /// What the request says.
+    Asked(usize),
+    /// So many, or what fits the memory of a device.
+    AtMost(usize),
+}
+
+/// What the request says of the examples per sweep.
+pub(crate) fn batch_size(request: &Request, examples: &dyn Examples) -> Result<BatchSize, Error> {
     match request.batch_size {
         Some(got) if !(1..=examples.len()).contains(&got) => Err(Error::BatchSize {
             data: examples.name().to_owned(),
             examples: examples.len(),
             got,
         }),
-        Some(size) => Ok(size),
-        None => Ok(examples.len().min(BATCH)),
+        Some(size) => Ok(BatchSize::Asked(size)),
+        None => Ok(BatchSize::AtMost(examples.len().min(BATCH))),
     }
 }
 

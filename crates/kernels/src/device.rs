@@ -4,11 +4,20 @@
 //! a device has one stream, so that its work is done in the order in which it was asked for, with the same bits in every
 //! run. What is to run side by side does so inside the device: callers have one worker.
 
+#[cfg(feature = "cuda")]
+use std::collections::BTreeMap;
+#[cfg(feature = "cuda")]
+use std::sync::{Mutex, PoisonError};
+
 use candle_core::{Device, Result};
 
 /// Most elements that a tensor on a device may have: candle launches its kernels with 32-bit counts, and drops the higher
 /// bits without a word; cuBLAS and cuDNN take signed ones.
 pub const ELEMENTS_AT_MOST: usize = i32::MAX as usize;
+
+/// What was free on each CUDA device when it was first opened, by number, in bytes.
+#[cfg(feature = "cuda")]
+static FREE: Mutex<BTreeMap<usize, u64>> = Mutex::new(BTreeMap::new());
 
 /// Opens CUDA device number `ordinal`. Products of matrices and convolutions round to f32, not to TF32, which has 10 bits
 /// of mantissa.
@@ -19,6 +28,7 @@ pub fn open_cuda(ordinal: usize) -> Result<Device> {
     let device = Device::new_cuda_with_stream(ordinal)?;
     #[cfg(feature = "cuda")]
     settle(device.as_cuda_device()?);
+    free_memory(&device)?;
     Ok(device)
 }
 
@@ -41,8 +51,8 @@ pub fn home(elements: usize, device: &Device) -> &Device {
     if elements == 0 { &Device::Cpu } else { device }
 }
 
-/// Free memory of a CUDA device in bytes, to be asked before work begins, since later the pool has some of it; `None` for
-/// the CPU.
+/// Memory of a CUDA device in bytes that was free when it was first opened, or first asked for this: later the pool has some of
+/// it, and sizes that follow from it are to stay as they are. `None` for the CPU.
 ///
 /// # Errors
 /// A device error.
@@ -50,8 +60,15 @@ pub fn free_memory(device: &Device) -> Result<Option<u64>> {
     match device {
         #[cfg(feature = "cuda")]
         Device::Cuda(device) => {
-            let known = device.cuda_stream().context().mem_get_info();
-            let (free, _) = known.map_err(candle_core::Error::wrap)?;
+            let stream = device.cuda_stream();
+            let context = stream.context();
+            let mut known = FREE.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(free) = known.get(&context.ordinal()) {
+                return Ok(Some(*free));
+            }
+            let asked = context.mem_get_info();
+            let (free, _) = asked.map_err(candle_core::Error::wrap)?;
+            known.insert(context.ordinal(), free as u64);
             Ok(Some(free as u64))
         }
         _ => Ok(None),

@@ -45,6 +45,7 @@ pub mod cross_entropy;
 mod cuda;
 mod device;
 mod dot;
+pub mod dropout;
 mod elementwise;
 mod function;
 pub mod images;

@@ -3,7 +3,8 @@
 //! Two layers: [`Dropout`] is the network as it is measured, where nothing is dropped;
 //! [`DropoutMask`] is one step of training, where the masks are drawn. Both are linear in x.
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
+use flatness_kernels::dropout::{self, Masks};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -86,6 +87,27 @@ impl DropoutMask {
         }
     }
 
+    /// Number of the stream of the first example: one for each layer and example, so that sharding a batch changes no mask.
+    fn first_stream(&self) -> u64 {
+        ((self.layer_idx as u64) << 40) | self.first_example as u64
+    }
+
+    fn generator(&self) -> ChaCha8Rng {
+        ChaCha8Rng::seed_from_u64(self.seed)
+    }
+
+    /// The same masks, as a kernel draws them.
+    fn masks(&self) -> Masks {
+        let words = self.generator().get_seed();
+        let words: [[u8; 4]; 8] =
+            std::array::from_fn(|word| std::array::from_fn(|byte| words[4 * word + byte]));
+        Masks {
+            key: words.map(u32::from_le_bytes),
+            first_stream: self.first_stream(),
+            rate: self.rate,
+        }
+    }
+
     /// m / (1 - rate) for `x` (B, ...).
     fn mask(&self, x: &Tensor) -> Result<Tensor, Error> {
         let examples = x.dim(0)?;
@@ -93,20 +115,16 @@ impl DropoutMask {
         let scale = 1.0 / (1.0 - self.rate);
         let mut mask = Vec::with_capacity(x.elem_count());
         for example in 0..examples {
-            let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-            // One stream per layer and example: sharding a batch changes no mask.
-            let number = (self.first_example + example) as u64;
-            rng.set_stream(((self.layer_idx as u64) << 40) | number);
+            let mut rng = self.generator();
+            rng.set_stream(self.first_stream() + example as u64);
             mask.extend((0..width).map(|_| {
                 let kept = rng.random::<f32>() >= self.rate as f32;
                 if kept { scale } else { 0.0 }
             }));
         }
-        Ok(
-            Tensor::from_vec(mask, x.shape(), &candle_core::Device::Cpu)?
-                .to_dtype(x.dtype())?
-                .to_device(x.device())?,
-        )
+        Ok(Tensor::from_vec(mask, x.shape(), &Device::Cpu)?
+            .to_dtype(x.dtype())?
+            .to_device(x.device())?)
     }
 }
 
@@ -117,6 +135,9 @@ impl Layer for DropoutMask {
 
     fn forward(&self, _: &[Tensor], inputs: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>), Error> {
         let x = inputs[0];
+        if let Some((y, mask)) = dropout::forward(x, &self.masks())? {
+            return Ok((y, vec![mask]));
+        }
         let mask = self.mask(x)?;
         Ok(((x * &mask)?, vec![mask]))
     }
@@ -132,4 +153,66 @@ impl Layer for DropoutMask {
     }
 
     linear!();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use candle_core::DType;
+    use flatness_kernels::launch::with_launcher;
+    use flatness_testkit::{Recorder, as_cpp, compiled_by_nvrtc, gaussian, values};
+
+    use super::*;
+
+    /// Rates, layers, numbers of the first example, shapes and number types: blocks of 16 words with and without ends, and an
+    /// example whose number has more than 32 bits.
+    fn cases() -> Vec<(DropoutMask, Tensor)> {
+        let rates = [0.0, 0.1, 0.5, 1.0 / 3.0, 0.999_999_999];
+        let firsts = [(0, 0), (3, 127), (70_000, (1 << 32) - 2)];
+        let shapes: [&[usize]; 4] = [&[3, 16], &[5, 1], &[4, 37], &[2, 3, 5, 7]];
+        let mut cases = Vec::new();
+        for rate in rates {
+            for (layer_idx, first_example) in firsts {
+                for (shape, seed) in shapes.iter().zip(0..) {
+                    let dropout = Dropout::new(rate).unwrap();
+                    let mask = DropoutMask::new(&dropout, seed << 40, layer_idx, first_example);
+                    for dtype in [DType::F32, DType::F64] {
+                        cases.push((mask, gaussian(*shape, seed).to_dtype(dtype).unwrap()));
+                    }
+                }
+            }
+        }
+        cases
+    }
+
+    /// Outputs and masks to the bit.
+    fn bits(cases: &[(DropoutMask, Tensor)]) -> Vec<Vec<u64>> {
+        let each = cases.iter().flat_map(|(layer, x)| {
+            let (y, mask) = layer.forward(&[], &[x]).unwrap();
+            assert_eq!(mask[0].shape(), x.shape());
+            [y, mask[0].clone()]
+        });
+        let bits = |tensor: &Tensor| values(tensor).iter().map(|x| x.to_bits()).collect();
+        each.map(|tensor| bits(&tensor)).collect()
+    }
+
+    #[test]
+    fn a_kernel_draws_the_masks_of_the_host_as_cpp() {
+        let cases = cases();
+        if let Some(got) = as_cpp(|| bits(&cases)) {
+            assert_eq!(got, bits(&cases));
+        }
+    }
+
+    #[test]
+    fn masks_are_one_launch_that_is_compiled_for_two_generations_of_cards() {
+        let (recorder, cases) = (Rc::new(Recorder::default()), cases());
+        with_launcher(recorder.clone(), || bits(&cases));
+        assert_eq!(recorder.take().launches.len(), cases.len());
+        // One for each number type, whatever the seed, the layer and the rate.
+        let sources = recorder.sources();
+        assert_eq!(sources.len(), 2);
+        compiled_by_nvrtc(&sources);
+    }
 }

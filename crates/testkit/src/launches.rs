@@ -36,6 +36,8 @@ pub struct Work {
     multiply_adds: usize,
     /// Blocks of threads; none where a library decides.
     blocks: Option<u32>,
+    /// Threads of each, alike.
+    pub threads: Option<u32>,
 }
 
 /// Bytes a second that kernels of one pass reach on an H100.
@@ -130,6 +132,7 @@ impl Launcher for Recorder {
             bytes: tensors.map(|tensor| bytes(tensor)).sum(),
             multiply_adds: 0,
             blocks: Some(launch.blocks),
+            threads: Some(launch.threads),
         });
         let own = (launch.name.to_owned(), launch.source.to_owned());
         self.sources.borrow_mut().insert(own);
@@ -146,6 +149,7 @@ impl Launcher for Recorder {
             bytes: matrices.iter().sum::<usize>() * sum.tensor.dtype().size_in_bytes(),
             multiply_adds: matrices[0] * left.shape[1],
             blocks: None,
+            threads: None,
         });
         Ok(())
     }
@@ -171,6 +175,7 @@ impl Launcher for Recorder {
             bytes: elements * y.tensor.dtype().size_in_bytes(),
             multiply_adds: count(&y.shape) * count(&weight.shape[1..]),
             blocks: None,
+            threads: None,
         });
         Ok(())
     }

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use candle_core::Tensor;
 use flatness_data::{Batch, Examples};
-use flatness_kernels::{ELEMENTS_AT_MOST, takes_cpu_path};
+use flatness_kernels::{ELEMENTS_AT_MOST, free_memory, takes_cpu_path};
 use flatness_layers::{Parameter, Sums};
 
 use super::{MeanLoss, Selection, Settings};
@@ -27,6 +27,41 @@ const CHUNK_BYTES_AT_MOST: usize = 128 << 20;
 
 /// Vectors that go through a chunk together on a device, at the least: beyond, there is little left to share.
 const DEVICE_VECTORS: usize = 8;
+
+/// The share of a device's memory that the tangents of a sweep take. Vectors have half and kept activations a quarter where the
+/// user does not say.
+const TANGENTS_SHARE: u64 = 4;
+
+/// Vectors whose tangents fit beside each other where nobody says how large a chunk is. With fewer, activations are computed
+/// anew for too few vectors at a time; with more, chunks of deep networks are so small that launches bound them.
+const FITTING_VECTORS: usize = 4;
+
+/// Examples of a chunk on a device with so many `free` bytes where nobody says, of which each keeps `kept` bytes, of `allowed` ones,
+/// and has `tangents` bytes a vector: a power of two, so that a little more or less memory changes no bit.
+fn examples_in_memory([kept, tangents]: [usize; 2], allowed: usize, free: Option<u64>) -> usize {
+    let fitting = allowed / kept.max(1);
+    let fitting = fitting.min(vectors_of(FITTING_VECTORS * tangents, free));
+    power_of_two_below(fitting)
+}
+
+/// Vectors that may go through a chunk of so many examples together on a device with so many `free` bytes, of `tangents` bytes
+/// each: a power of two, so that eight go in equal parts, and as above.
+fn vectors_in_memory(examples: usize, tangents: usize, free: Option<u64>) -> usize {
+    power_of_two_below(vectors_of(examples.saturating_mul(tangents), free))
+}
+
+/// How often so many bytes fit the memory for tangents; any number of times where a device does not say what it has.
+fn vectors_of(bytes: usize, free: Option<u64>) -> usize {
+    free.map_or(usize::MAX, |free| {
+        let share = free / TANGENTS_SHARE;
+        usize::try_from(share / bytes.max(1) as u64).unwrap_or(usize::MAX)
+    })
+}
+
+/// The largest power of two up to `number`, at least 1.
+fn power_of_two_below(number: usize) -> usize {
+    1 << number.max(1).ilog2()
+}
 
 /// Examples of a chunk on a device, of `elements` per example and vector in the largest tensor.
 fn device_examples(batch_size: usize, elements: usize) -> usize {
@@ -89,13 +124,46 @@ impl<'a> MeanLoss<'a> {
         self.workers.threads().min(chunks)
     }
 
-    /// Vectors that may go through a sweep together: any number on the CPU.
+    /// Most examples in one sweep where nobody says: `most`, or on a device, where they are independent, those whose
+    /// activations at `theta` (P) fit the `allowed` bytes and whose tangents fit the device, if these are fewer.
+    ///
+    /// # Errors
+    /// As [`MeanLoss::bytes_per_example`].
+    pub fn fitting_batch_size(
+        &self,
+        theta: &Tensor,
+        most: usize,
+        allowed: usize,
+    ) -> Result<usize, Error> {
+        if !self.on_device() || self.network.couples_examples() {
+            return Ok(most);
+        }
+        let bytes = [self.bytes_per_example(theta)?, self.tangent_bytes()];
+        let free = free_memory(&self.settings.device)?;
+        Ok(examples_in_memory(bytes, allowed, free).min(most))
+    }
+
+    /// Bytes per example and vector of all values of a sweep: those of tangents are not kept for every layer, but a few more are at
+    /// work.
+    fn tangent_bytes(&self) -> usize {
+        let inputs: usize = self.network.input_shape().iter().product();
+        (inputs + self.network.activations()) * self.settings.dtype.size_in_bytes()
+    }
+
+    /// Vectors that may go through a sweep together, the same number in all processes: any number on the CPU.
     pub(crate) fn vectors_per_sweep(&self) -> usize {
         if !self.on_device() {
             return usize::MAX;
         }
         let (examples, dim) = (self.examples_per_sweep(), self.network.layout().dim());
-        device_vectors(examples, self.network.largest_tensor(), dim)
+        let counted = device_vectors(examples, self.network.largest_tensor(), dim);
+        // A device that does not say what is free has no limit but its kernels', and a process that does not hear of the
+        // others fails in the sum that follows.
+        let free = free_memory(&self.settings.device).unwrap_or(None);
+        let own = counted.min(vectors_in_memory(examples, self.tangent_bytes(), free));
+        let all = self.workers.gather(own as f64).unwrap_or_default();
+        all.into_iter()
+            .fold(own, |least, one| least.min(one as usize))
     }
 
     /// Whether the arithmetic is done elsewhere than on the CPU.
@@ -226,6 +294,11 @@ impl<'a> MeanLoss<'a> {
 
 #[cfg(test)]
 mod tests {
+    use candle_core::{DType, Device};
+    use flatness_kernels::with_candle_path;
+    use flatness_layers::{Loss, Workers};
+    use flatness_testkit::{Normalization, dataset, vgg};
+
     use super::*;
 
     /// Elements of an image's patches under the second convolution of vgg-16-bn, and its parameters.
@@ -243,6 +316,83 @@ mod tests {
         let vectors = device_vectors(1000, elements, dim);
         assert!(vectors * 1000 * elements <= ELEMENTS_AT_MOST);
         assert!((vectors + 1) * 1000 * elements > ELEMENTS_AT_MOST);
+    }
+
+    /// Bytes of an example in f32: kept, as [`MeanLoss::bytes_per_example`] says of the frozen network on the CPU, and of all layer
+    /// outputs, as `flatness models` says.
+    const PRERESNET_164: [usize; 2] = [49 << 20, (44.361 * MIB) as usize];
+    const WRN_28_10: [usize; 2] = [42 << 20, (36.128 * MIB) as usize];
+    const MIB: f64 = (1 << 20) as f64;
+
+    /// What is free on an A100 and on an H200.
+    const CARDS: [u64; 2] = [79 << 30, 139 << 30];
+
+    #[test]
+    fn chunks_and_vectors_of_deep_networks_fit_the_quarters_of_the_memory() {
+        let chunks =
+            |bytes| CARDS.map(|free| examples_in_memory(bytes, free as usize / 4, Some(free)));
+        assert_eq!(chunks(PRERESNET_164), [64, 128]);
+        assert_eq!(chunks(WRN_28_10), [128, 128]);
+        for bytes in [PRERESNET_164, WRN_28_10] {
+            for free in CARDS {
+                let quarter = free as usize / 4;
+                for examples in [1, 32, 64, 128, 256] {
+                    let vectors = vectors_in_memory(examples, bytes[1], Some(free));
+                    assert!(vectors * examples * bytes[1] <= quarter, "{examples}");
+                    assert!(2 * vectors * examples * bytes[1] > quarter, "{examples}");
+                }
+                let examples = examples_in_memory(bytes, quarter, Some(free));
+                assert!(examples * bytes[0] <= quarter);
+                let vectors = vectors_in_memory(examples, bytes[1], Some(free));
+                assert!(vectors >= FITTING_VECTORS);
+                // A hundredth less of the memory changes nothing.
+                let less = free - free / 100;
+                assert_eq!(
+                    examples_in_memory(bytes, quarter - quarter / 100, Some(less)),
+                    examples
+                );
+                assert_eq!(vectors_in_memory(examples, bytes[1], Some(less)), vectors);
+            }
+        }
+        // What the user allows for activations holds, and so does what a batch of a thousand that batch-norm couples needs.
+        assert_eq!(
+            examples_in_memory(PRERESNET_164, 500 << 20, Some(CARDS[0])),
+            8
+        );
+        assert_eq!(examples_in_memory(PRERESNET_164, 0, Some(CARDS[0])), 1);
+        assert_eq!(vectors_in_memory(1000, PRERESNET_164[1], Some(CARDS[0])), 1);
+        assert_eq!(
+            examples_in_memory([1 << 20, 1 << 20], 1 << 30, None),
+            1 << 10
+        );
+        assert_eq!(
+            vectors_in_memory(1000, 1 << 20, None),
+            1 << (usize::BITS - 1)
+        );
+    }
+
+    #[test]
+    fn the_memory_decides_on_devices_and_where_no_batch_is_coupled_alone() {
+        let workers = Workers::new(1).unwrap();
+        let images = dataset(20, [2, 4, 4], 3, 1);
+        for (normalization, on_device) in [(Normalization::None, 4), (Normalization::Batch, 16)] {
+            let network = vgg(normalization);
+            let settings = Settings {
+                dtype: DType::F64,
+                device: Device::Cpu,
+                batch_size: 16,
+            };
+            let loss = Loss::CrossEntropy;
+            let mean_loss = MeanLoss::new(&network, &images, loss, &workers, settings).unwrap();
+            let theta = network.layout().initialize(2, DType::F64, &Device::Cpu);
+            let theta = theta.unwrap();
+            let size = || {
+                let allowed = 7 * mean_loss.bytes_per_example(&theta).unwrap();
+                mean_loss.fitting_batch_size(&theta, 16, allowed).unwrap()
+            };
+            assert_eq!(size(), 16);
+            assert_eq!(with_candle_path(size), on_device);
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use candle_core::{DType, Result, Tensor, bail};
 
 use super::{Launch, Launcher, expect_apart, expect_countable, expect_reach};
 
-/// Threads of a block of a map, and of sums, which have few blocks.
+/// Threads of a block of a map, and of long sums, which have few blocks.
 const MAP_THREADS: u32 = 256;
 const SUM_THREADS: u32 = 1024;
 
@@ -460,7 +460,14 @@ pub(crate) fn sums_and_map(
         declared(&kept)?,
         source.body
     );
-    source.launch(launcher, &text, (extents, blocks as u32, SUM_THREADS), &all)
+    let threads = sum_threads(extents);
+    source.launch(launcher, &text, (extents, blocks as u32, threads), &all)
+}
+
+/// Threads of each block of sums: no more than a power of two that has one for each addend, so that the pairs are the same.
+fn sum_threads(extents: Extents) -> u32 {
+    let addends = extents.batch * extents.area;
+    addends.next_power_of_two().min(SUM_THREADS as usize) as u32
 }
 
 /// Blocks that share a sum, which follow from the extents alone, whatever the card.

@@ -254,6 +254,18 @@ fn ties_and_what_is_not_a_number_are_taken_as_on_the_cpu_as_cpp() {
     }
 }
 
+/// The sum of the parts of so many threads as a block adds them: the back half to the front half, and so on.
+fn in_pairs(parts: &[f64], threads: usize) -> f64 {
+    let mut parts = parts.to_vec();
+    parts.resize(threads, 0.0);
+    while parts.len() > 1 {
+        let back = parts.split_off(parts.len() / 2);
+        let pairs = parts.iter_mut().zip(back);
+        pairs.for_each(|(part, back)| *part += back);
+    }
+    parts[0]
+}
+
 #[test]
 fn long_vectors_are_summed_by_several_blocks_in_one_order_as_cpp() {
     // Twelve times the least that a block of 1024 threads takes, and a few more.
@@ -266,19 +278,37 @@ fn long_vectors_are_summed_by_several_blocks_in_one_order_as_cpp() {
     let mut threads = vec![0.0; BLOCKS * 1024];
     let places = products.enumerate();
     places.for_each(|(index, product)| threads[index % (BLOCKS * 1024)] += product);
-    let in_pairs = |parts: &[f64]| {
-        let mut parts = parts.to_vec();
-        parts.resize(1024, 0.0);
-        while parts.len() > 1 {
-            let back = parts.split_off(parts.len() / 2);
-            let pairs = parts.iter_mut().zip(back);
-            pairs.for_each(|(part, back)| *part += back);
-        }
-        parts[0]
-    };
-    let blocks: Vec<f64> = threads.chunks(1024).map(in_pairs).collect();
-    let expected = in_pairs(&blocks);
+    let blocks: Vec<f64> = threads
+        .chunks(1024)
+        .map(|parts| in_pairs(parts, 1024))
+        .collect();
+    let expected = in_pairs(&blocks, 1024);
     assert_eq!(sum.to_bits(), expected.to_bits(), "{sum:e} {expected:e}");
+}
+
+#[test]
+fn short_sums_have_a_thread_for_each_addend_and_the_bits_of_a_whole_block_as_cpp() {
+    let lengths = [1, 2, 3, 100, 128, 513, 1000, 1024, 1025, 5000];
+    let vectors = lengths.map(|length| [1, 2].map(|seed| gaussian(length, seed)));
+    let recorder = Rc::new(Recorder::default());
+    let dots = || vectors.each_ref().map(|[x, y]| dot(x, y).unwrap());
+    with_launcher(recorder.clone(), dots);
+    let asked = recorder.take().launches;
+    let threads = asked.iter().map(|work| work.threads);
+    let expected = [1, 2, 4, 128, 128, 1024, 1024, 1024, 1024, 1024];
+    assert!(threads.eq(expected.map(Some)));
+    // The text is the same, so that nothing is compiled for a length.
+    assert_eq!(recorder.sources().len(), 1);
+    let Some(got) = as_cpp(dots) else {
+        return;
+    };
+    for ([x, y], got) in vectors.iter().zip(got) {
+        let products = values(x).into_iter().zip(values(y)).map(|(x, y)| x * y);
+        let mut parts = vec![0.0; 1024];
+        let places = products.enumerate();
+        places.for_each(|(index, product)| parts[index % 1024] += product);
+        assert_eq!(got.to_bits(), in_pairs(&parts, 1024).to_bits());
+    }
 }
 
 #[test]
