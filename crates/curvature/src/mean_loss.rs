@@ -2,6 +2,7 @@
 //!
 //! Every sweep takes one of the [`chunks`] of the examples.
 
+mod agreement;
 mod chunks;
 mod evaluation;
 mod statistics;
@@ -267,14 +268,21 @@ impl<'a> MeanLoss<'a> {
     /// # Errors
     /// A `theta` of another length, number type or device, or a device error.
     pub fn bytes_per_example(&self, theta: &Tensor) -> Result<usize, Error> {
-        let parameters = self.parameters(theta)?;
+        let parameters = self.views(theta)?;
         let Batch { inputs, labels } = self.batch(Selection::All, &(0..1))?;
         let point = (self.network).linearize(&parameters, &inputs, &labels, self.loss)?;
         Ok(point.with_cotangents()?.bytes())
     }
 
-    /// Views of `theta` (P), which is in the number type and on the device of the settings.
+    /// Views of `theta` (P), for a sum over all processes.
     pub(crate) fn parameters(&self, theta: &Tensor) -> Result<Vec<Tensor>, Error> {
+        let views = self.views(theta)?;
+        self.agree_on("the parameters", theta)?;
+        Ok(views)
+    }
+
+    /// Views of `theta` (P), which is in the number type and on the device of the settings.
+    fn views(&self, theta: &Tensor) -> Result<Vec<Tensor>, Error> {
         let Settings { dtype, device, .. } = &self.settings;
         check_like("theta", theta, *dtype, device)?;
         Ok(self.network.layout().views(theta)?)

@@ -99,7 +99,9 @@ impl<'c> CurvatureOperator<'c> {
     }
 
     pub(crate) fn product(&self, vectors: &Tensor) -> Result<Tensor, Error> {
-        let at_a_time = self.curvature.mean_loss().vectors_per_sweep();
+        let mean_loss = self.curvature.mean_loss();
+        mean_loss.agree_on("the vectors to multiply", vectors)?;
+        let at_a_time = mean_loss.vectors_per_sweep();
         by_parts(vectors, at_a_time, |part| self.sweep(part))
     }
 

@@ -16,6 +16,7 @@
 //!
 //! Deliberately not known here: names of models, files of data, the command line, a clock, and how results are shown.
 
+mod agreement;
 mod context;
 mod cost;
 mod error;

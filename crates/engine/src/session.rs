@@ -9,6 +9,7 @@ use flatness_operator::LinearOperator;
 use flatness_records::{Cost, Matrix, Measured, Request, Retention, Streams};
 use flatness_spectrum::Verified;
 
+use crate::agreement::agree;
 use crate::context::{Context, Known, Place, Results};
 use crate::cost::{counts, of_network};
 use crate::found::{Found, Measuring};
@@ -33,6 +34,7 @@ pub fn measure(
     resources: &Resources<'_>,
     observer: &dyn Observer,
 ) -> Result<Found, Error> {
+    agree(subject, request, streams, resources)?;
     let workers = resources.workers;
     // Processes that share the examples must come to the same decisions: the clock of the first, the memory of the least.
     let interrupted = || workers.says((resources.interrupt)()).unwrap_or(true);

@@ -62,4 +62,15 @@ pub enum RanksError {
         /// Its own.
         got: usize,
     },
+    /// The ranks do not have the same.
+    #[error(
+        "rank {rank} differs from rank 0 in {what}; start all ranks with the same program and input, on the same kind of \
+         processor"
+    )]
+    Differ {
+        /// The first that differs.
+        rank: usize,
+        /// In what.
+        what: String,
+    },
 }

@@ -7,7 +7,7 @@ use candle_core::{DType, Tensor};
 use flatness_kernels::with_threads;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
-use crate::{Error, Ranks};
+use crate::{Error, Ranks, RanksError};
 
 /// A pool of threads that each take one contiguous share of the work, in one process or in several, each with one
 /// contiguous part of the examples.
@@ -110,6 +110,35 @@ impl Workers {
         values[self.rank()] = value;
         self.sum(&mut values)?;
         Ok(values)
+    }
+
+    /// Goes on if all processes have the same `words`, each a hash with the name of what it is of.
+    ///
+    /// # Errors
+    /// [`Error::Ranks`], with [`RanksError::Differ`] on all of them.
+    pub fn agree(&self, words: &[(&str, u64)]) -> Result<(), Error> {
+        let width = 2 * words.len();
+        if self.ranks() == 1 || width == 0 {
+            return Ok(());
+        }
+        let own = self.rank() * width;
+        let mut said = vec![0.0; self.ranks() * width];
+        // Halves, which a float holds exactly.
+        let halves = (words.iter()).flat_map(|&(_, word)| [word >> 32, word & u64::from(u32::MAX)]);
+        for (said, half) in said[own..].iter_mut().zip(halves) {
+            *said = half as f64;
+        }
+        self.sum(&mut said)?;
+        for (rank, its) in said.chunks(width).enumerate() {
+            let pairs = its.chunks(2).zip(said.chunks(2)).zip(words);
+            let differ = pairs.filter(|((its, of_first), _)| its != of_first);
+            let differ: Vec<&str> = differ.map(|(_, &(name, _))| name).collect();
+            if !differ.is_empty() {
+                let what = differ.join(", ");
+                return Err(RanksError::Differ { rank, what }.into());
+            }
+        }
+        Ok(())
     }
 
     /// What the first process decides.

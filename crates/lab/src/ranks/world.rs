@@ -20,6 +20,8 @@ use mpi::environment::Universe;
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::{Communicator, CommunicatorCollectives, Destination, Equivalence, Root, Source};
 
+use super::Seat;
+
 thread_local! {
     /// MPI, from the first call to the last, both of the main thread.
     static UNIVERSE: RefCell<Option<Universe>> = const { RefCell::new(None) };
@@ -35,10 +37,12 @@ struct Over {
     first: Option<usize>,
 }
 
-/// Said in the place of a count: the work has failed, is done, or goes on with what the first rank says.
+/// Said in the place of a count: the work has failed, is done, or goes on with what the first rank says; what that asked for
+/// has failed here.
 const FAILED: u64 = u64::MAX;
 const DONE: u64 = u64::MAX - 1;
 const MESSAGE: u64 = u64::MAX - 2;
+const REFUSED: u64 = u64::MAX - 3;
 
 /// Numbers at once, which MPI counts in 31 bits.
 const MOST: usize = 1 << 28;
@@ -46,13 +50,18 @@ const MOST: usize = 1 << 28;
 /// Between two looks whether the first rank has something to say: to wait within MPI takes a core.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Starts MPI, and says which of the processes this is.
-pub(super) fn join() -> Result<usize> {
+/// Starts MPI, and says where among its processes this one is.
+pub(super) fn join() -> Result<Seat> {
     let Some((universe, _)) = mpi::initialize_with_threading(Threading::Funneled) else {
         bail!("MPI has been started already");
     };
     UNIVERSE.with_borrow_mut(|place| *place = Some(universe));
-    Ok(rank())
+    let here = SimpleCommunicator::world().split_shared(0);
+    Ok(Seat {
+        size: size(),
+        neighbours: here.size() as usize,
+        place: here.rank() as usize,
+    })
 }
 
 /// Ends the work with the others, which wait for a message of this one where it has `followers`: whether this process is the
@@ -100,14 +109,22 @@ pub(super) fn said(word: u64) -> Vec<u64> {
 
 /// Goes on if all say the same, and nobody ends.
 pub(super) fn agree(word: u64) -> Result<(), RanksError> {
-    if let Some(over) = OVER.get() {
-        return Err(over.error.clone());
-    }
-    let words = said(word);
+    not_over()?;
+    hold(&said(word))
+}
+
+/// Goes on unless there is no further sum.
+fn not_over() -> Result<(), RanksError> {
+    OVER.get().map_or(Ok(()), |over| Err(over.error.clone()))
+}
+
+/// Goes on if these words are the same, and none is an end.
+fn hold(words: &[u64]) -> Result<(), RanksError> {
     let find = |is: &dyn Fn(u64) -> bool| words.iter().position(|&word| is(word));
-    let ended = find(&|word| matches!(word, FAILED | DONE));
+    let ended = find(&|word| matches!(word, FAILED | DONE | REFUSED));
+    let failed = || find(&|word| matches!(word, FAILED | REFUSED));
     let (error, first) = match (ended, find(&|word| word != words[0])) {
-        (Some(rank), _) => (RanksError::Ended { rank }, find(&|word| word == FAILED)),
+        (Some(rank), _) => (RanksError::Ended { rank }, failed()),
         (None, Some(rank)) => {
             let [expected, got] = [words[0], words[rank]].map(|word| word as usize);
             let apart = RanksError::Apart {
@@ -169,9 +186,14 @@ fn next() -> Result<Option<Vec<u8>>, RanksError> {
     }
 }
 
-/// Goes on if all have come to the end of what a message asked for.
-pub(super) fn close() -> Result<(), RanksError> {
-    agree(0)
+/// Goes on if all have come to the end of what a message asked for, or if it has `failed` on all: then nothing else has.
+pub(super) fn close(failed: bool) -> Result<(), RanksError> {
+    not_over()?;
+    let words = said(if failed { REFUSED } else { 0 });
+    if words.iter().all(|&word| word == REFUSED) {
+        return Ok(());
+    }
+    hold(&words)
 }
 
 /// Makes the `message` of the first rank that of all.

@@ -47,7 +47,19 @@ impl<'a> Order<'a> {
 /// Refuses what cannot be measured, here and by those that follow.
 pub(super) fn check(instrument: &Instrument<'_>) -> Result<()> {
     let message = || Ok(Order::Check(&instrument.run.spec().to_toml()?).encode());
-    ranks::lead(message, || instrument.check())
+    ranks::lead(message, || ready(instrument))
+}
+
+/// Refuses what cannot be measured here, or is not of the same data on all.
+fn ready(instrument: &Instrument<'_>) -> Result<()> {
+    let Instrument {
+        machine,
+        model,
+        splits,
+        ..
+    } = instrument;
+    ranks::agree(&machine.workers, model, &splits.identity)?;
+    instrument.check()
 }
 
 /// Measures with those that follow.
@@ -103,7 +115,7 @@ pub(super) fn follow(options: &RunOptions) -> Result<()> {
         };
         // What all of them fail in, the first says.
         let _ = match order {
-            Order::Check(_) => ranks::together(|| instrument.check())?,
+            Order::Check(_) => ranks::together(|| ready(&instrument))?,
             Order::Measure(point, bytes) => {
                 let weights = weights(bytes, instrument.model, &machine)?;
                 ranks::together(|| instrument.measure(point, &weights).map(drop))?
