@@ -87,6 +87,12 @@ pub(crate) fn run_directory(out: &Path, run: &Run) -> PathBuf {
     out.join("runs").join(run.id())
 }
 
+/// Whether the run under `out` has a record of its own that can be read.
+pub(crate) fn is_done(out: &Path, run: &Run) -> bool {
+    let path = run_directory(out, run).join("record.json");
+    read_json(&path, "record of a run").is_ok_and(|record: Record| record.id == run.id())
+}
+
 impl Setting {
     /// Directory of the specs.
     pub(crate) fn specs(&self) -> PathBuf {

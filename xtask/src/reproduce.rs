@@ -327,19 +327,24 @@ fn collect(
     let mut readers = Vec::new();
     readers.resize_with(rayon::current_num_threads(), Reader::default);
     let mut experiments = Vec::new();
+    let mut damaged = Vec::new();
     let mut lines = tempfile::spooled_tempfile_in(LINES_IN_MEMORY, out);
     for Grid { name, claims, runs } in grids {
         let mut records = Vec::with_capacity(runs.len());
         let mut missing = Vec::new();
         for runs in runs.chunks(AT_ONCE * readers.len()) {
-            let read = read(out, runs, &mut readers)?.into_iter().flatten();
+            let read = read(out, runs, &mut readers).into_iter().flatten();
             for (run, record) in runs.iter().zip(read) {
-                let Some((record, line)) = record else {
-                    missing.push(run.spec().model.name.clone());
-                    continue;
-                };
-                records.push(record);
-                lines.write_all((line + "\n").as_bytes())?;
+                match record {
+                    Ok(Some((record, line))) => {
+                        records.push(record);
+                        lines.write_all((line + "\n").as_bytes())?;
+                        continue;
+                    }
+                    Ok(None) => {}
+                    Err(error) => damaged.push(error),
+                }
+                missing.push(run.spec().model.name.clone());
             }
         }
         experiments.push(Experiment {
@@ -348,6 +353,15 @@ fn collect(
             records,
             missing,
         });
+    }
+    if let Some(first) = damaged.first() {
+        let others = match damaged.len() - 1 {
+            0 => String::new(),
+            count => format!(" (and {count} more)"),
+        };
+        say(&format!(
+            "warning: {first}; the report leaves it out{others}"
+        ));
     }
     let done = experiments
         .iter()
@@ -379,9 +393,9 @@ type Line = (Summary, String);
 /// Records that a core reads before their lines are written.
 const AT_ONCE: usize = 64;
 
-/// The records of the `runs`, in their order, each with its line, and none of those that are not done; the `readers` share the
-/// work.
-fn read(out: &Path, runs: &[Run], readers: &mut [Reader]) -> Result<Vec<Vec<Option<Line>>>, Error> {
+/// The records of the `runs`, in their order, each with its line, none of those that are not done, or why one cannot be read;
+/// the `readers` share the work.
+fn read(out: &Path, runs: &[Run], readers: &mut [Reader]) -> Vec<Vec<Result<Option<Line>, Error>>> {
     let parts = readers.par_iter_mut().zip(runs.par_chunks(AT_ONCE));
     let read = |(reader, runs): (&mut Reader, &[Run])| {
         let records = runs.iter().map(|run| {
@@ -390,12 +404,18 @@ fn read(out: &Path, runs: &[Run], readers: &mut [Reader]) -> Result<Vec<Vec<Opti
                 Err(Error::Read { source, .. }) if source.kind() == NotFound => return Ok(None),
                 json => json?,
             };
-            let read = reader.read(&json).map_err(|error| Error::Json {
+            let is_other = |(record, _): &Line| record.id != run.id();
+            let message = match reader.read(&json) {
+                Ok(line) if is_other(&line) => format!("it is of the run {}", line.0.id),
+                Ok(line) => return Ok(Some(line)),
+                Err(error) => error.to_string(),
+            };
+            Err(Error::Json {
                 path,
-                expected: "record of a run",
-                message: error.to_string(),
-            });
-            read.map(Some)
+                expected: "record of the run",
+                message,
+                is_other: true,
+            })
         });
         records.collect()
     };

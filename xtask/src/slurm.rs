@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use flatness_records::write_atomic;
 
-use crate::pool::{Job, run_directory};
+use crate::pool::{Job, is_done};
 use crate::progress::{put, time};
 use crate::reproduce::quoted;
 
@@ -60,9 +60,10 @@ pub(crate) struct Array<'a> {
 
 impl Array<'_> {
     /// Writes scripts, programs and bins of those of the `jobs`, in their order, that are not done, and says how to submit them.
+    /// One whose record cannot be read is not done.
     pub(crate) fn prepare(&self, mut jobs: Vec<Job<'_>>) -> Result<()> {
         let out = absolute(self.out)?;
-        jobs.retain(|job| !run_directory(&out, job.run).join("record.json").exists());
+        jobs.retain(|job| !is_done(&out, job.run));
         let bins = bins(&jobs);
         if bins.is_empty() {
             bail!(
@@ -223,6 +224,8 @@ mod tests {
     use flatness_records::Run;
 
     use super::*;
+    use crate::cargo::workspace_root;
+    use crate::pool::run_directory;
     use crate::profile::Profile;
 
     fn runs(count: usize) -> Vec<Run> {
@@ -283,6 +286,39 @@ mod tests {
             array.script(array.out, &bins(&jobs))?,
             array.report_script(array.out)?,
         ])
+    }
+
+    #[test]
+    fn a_run_whose_record_is_damaged_or_of_another_run_is_to_be_done() {
+        let records = workspace_root().join("docs/results/2026-11-28_cifar-100/runs");
+        let grids = Profile::load("cpu").unwrap().grids("cpu").unwrap();
+        let runs = grids.into_iter().flat_map(|grid| grid.runs);
+        let mut done = runs.filter(|run| records.join(run.id()).exists());
+        let (run, other) = (done.next().unwrap(), done.next().unwrap());
+        let directory = tempfile::tempdir().unwrap();
+        let out = directory.path();
+        let array = Array {
+            resources: &NOTHING,
+            binary: &std::env::current_exe().unwrap(),
+            out,
+            data: None,
+            device: "cpu",
+            report: "",
+        };
+        let prepare = || array.prepare(jobs(std::slice::from_ref(&run), &[1.0]));
+        let text = |run: &Run| std::fs::read_to_string(records.join(run.id()).join("record.json"));
+        let record = run_directory(out, &run).join("record.json");
+        write_atomic(&record, text(&run).unwrap().as_bytes()).unwrap();
+        let refused = prepare().unwrap_err().to_string();
+        assert!(refused.starts_with("all runs in "), "{refused}");
+        let cut = text(&run).unwrap().replace('}', "");
+        for damaged in [cut, text(&other).unwrap()] {
+            write_atomic(&record, damaged.as_bytes()).unwrap();
+            prepare().unwrap();
+            let bin = std::fs::read_to_string(out.join(DIRECTORY).join("bin-0")).unwrap();
+            assert_eq!(bin, run.id() + ".toml\n");
+            std::fs::remove_dir_all(out.join(DIRECTORY)).unwrap();
+        }
     }
 
     const NOTHING: Resources = Resources {

@@ -29,8 +29,8 @@ enum State {
     Diverged,
     /// Who does it.
     Running(String),
-    /// Begun, and at work nowhere.
-    Stopped,
+    /// Begun, and at work nowhere, with the last line that its task said.
+    Stopped(Option<String>),
     /// The sentence it said.
     Failed(String),
     Missing,
@@ -42,22 +42,28 @@ const HEADS: [&str; 6] = [
 ];
 
 impl State {
-    fn of(run: &Run, out: &Path, failures: &HashMap<String, String>) -> Self {
+    fn of(run: &Run, out: &Path, said: &Said) -> Self {
         let directory = run_directory(out, run);
         let record = directory.join("record.json");
-        if record.exists() {
-            return match read_json::<Ended>(&record, "record of a run") {
-                Ok(ended) if ended.outcome == Outcome::Completed => Self::Done,
-                Ok(_) => Self::Diverged,
-                Err(error) => Self::Failed(error.to_string()),
-            };
+        let ended = record
+            .exists()
+            .then(|| read_json::<Ended>(&record, "record of a run"));
+        match ended {
+            Some(Ok(ended)) if ended.outcome == Outcome::Completed => return Self::Done,
+            Some(Ok(_)) => return Self::Diverged,
+            _ => {}
         }
+        // One whose record is damaged may be done anew.
         if let Some(holder) = holder(&directory) {
             return Self::Running(holder);
         }
-        match failures.get(&run.id()) {
+        if let Some(Err(error)) = ended {
+            return Self::Failed(error.to_string());
+        }
+        let id = run.id();
+        match said.sentences.get(&id) {
             Some(sentence) => Self::Failed(sentence.clone()),
-            None if directory.exists() => Self::Stopped,
+            None if directory.exists() => Self::Stopped(said.last.get(&id).cloned()),
             None => Self::Missing,
         }
     }
@@ -67,7 +73,7 @@ impl State {
             Self::Done => 0,
             Self::Diverged => 1,
             Self::Running(_) => 2,
-            Self::Stopped => 3,
+            Self::Stopped(_) => 3,
             Self::Failed(_) => 4,
             Self::Missing => 5,
         }
@@ -76,7 +82,7 @@ impl State {
 
 /// Prints how many runs of every experiment and model are in each state, who is running, and what failed.
 pub(crate) fn show(out: &Path, grids: &[Grid]) -> Result<()> {
-    let failures = failures(&out.join(DIRECTORY))?;
+    let said = said_in(&out.join(DIRECTORY))?;
     let mut states = HashMap::new();
     let heads = HEADS.map(|head| format!("{head:>9}")).concat();
     put(&format!(
@@ -86,7 +92,7 @@ pub(crate) fn show(out: &Path, grids: &[Grid]) -> Result<()> {
     for grid in grids {
         for group in by_model(&grid.runs) {
             let of = |run: &&Run| {
-                let state = || State::of(run, out, &failures);
+                let state = || State::of(run, out, &said);
                 states.entry(run.id()).or_insert_with(state).column()
             };
             let model = group.first().map_or("", |run| &run.spec().model.name);
@@ -98,25 +104,30 @@ pub(crate) fn show(out: &Path, grids: &[Grid]) -> Result<()> {
     // A run of two experiments counts once.
     put(&format!("{:<36}{}", "in all", row(&all)));
     let mut running = BTreeMap::new();
-    let mut failed: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut ended: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
     for run in grids.iter().flat_map(|grid| &grid.runs) {
         let name = format!("{} ({})", label(run), run.id());
-        match states.get(&run.id()) {
-            Some(State::Running(holder)) => drop(running.insert(name, holder)),
-            Some(State::Failed(sentence)) => failed.entry(sentence).or_default().push(name),
-            _ => {}
-        }
+        let why = match states.get(&run.id()) {
+            Some(State::Running(holder)) => {
+                running.insert(name, holder);
+                continue;
+            }
+            Some(State::Failed(sentence)) => ("failed", sentence.as_str()),
+            Some(State::Stopped(Some(line))) => ("stopped", line.as_str()),
+            _ => continue,
+        };
+        ended.entry(why).or_default().push(name);
     }
     for (run, holder) in running {
         put(&format!("running: {run}: {holder}"));
     }
-    for (sentence, mut runs) in failed {
+    for ((state, why), mut runs) in ended {
         runs.dedup();
         let others = match runs.len() - 1 {
             0 => String::new(),
             count => format!(" and {count} more"),
         };
-        put(&format!("failed: {}{others}: {sentence}", runs[0]));
+        put(&format!("{state}: {}{others}: {why}", runs[0]));
     }
     Ok(())
 }
@@ -132,8 +143,18 @@ fn row(columns: &[usize]) -> String {
     format!("{:>6}{}", columns.len(), counts.collect::<String>())
 }
 
-/// The last sentence that the tasks of arrays said of each run, by its id.
-fn failures(directory: &Path) -> Result<HashMap<String, String>> {
+/// What the tasks of arrays said, by the ids of the runs.
+#[derive(Debug, Default, PartialEq)]
+struct Said {
+    /// The last sentence of each run that failed.
+    sentences: HashMap<String, String>,
+    /// The last line of the last task that had a run in its bin, where that is no sentence of the program: of a panic, or what
+    /// Slurm says of a task that it ended.
+    last: HashMap<String, String>,
+}
+
+/// What is said in the logs of a directory, the newest last.
+fn said_in(directory: &Path) -> Result<Said> {
     let mut logs: Vec<(std::time::SystemTime, PathBuf)> = Vec::new();
     if directory.exists() {
         for entry in std::fs::read_dir(directory)? {
@@ -144,36 +165,46 @@ fn failures(directory: &Path) -> Result<HashMap<String, String>> {
         }
     }
     logs.sort();
-    let mut sentences = HashMap::new();
+    let mut said = Said::default();
     for (_, log) in logs {
         let text = std::fs::read(&log)?;
-        sentences.extend(said(&String::from_utf8_lossy(&text)));
+        said.add(&String::from_utf8_lossy(&text));
     }
-    Ok(sentences)
+    Ok(said)
 }
 
-/// What the tasks said of each run in one log: behind its spec, or, of a bin of one, behind nothing.
-fn said(log: &str) -> HashMap<String, String> {
-    let mut bin = Vec::new();
-    let mut sentences = HashMap::new();
-    for line in log.lines() {
-        if let Some(specs) = line.strip_prefix(BIN) {
-            let specs = specs.split_whitespace();
-            bin = specs
-                .filter_map(|spec| spec.strip_suffix(".toml"))
-                .collect();
-        }
-        let Some(error) = line.strip_prefix("error: ") else {
-            continue;
-        };
-        let named = error.split_once(".toml: ");
-        match named.filter(|(run, _)| bin.contains(run)) {
-            Some((run, sentence)) => drop(sentences.insert(run.to_owned(), sentence.to_owned())),
-            None if bin.len() == 1 => drop(sentences.insert(bin[0].to_owned(), error.to_owned())),
-            None => {}
+impl Said {
+    /// Adds what is in one log: of each run behind its spec, or, of a bin of one, behind nothing.
+    fn add(&mut self, log: &str) {
+        let mut bin: Vec<&str> = Vec::new();
+        for line in log.lines() {
+            if let Some(specs) = line.strip_prefix(BIN) {
+                let specs = specs.split_whitespace();
+                bin = specs
+                    .filter_map(|spec| spec.strip_suffix(".toml"))
+                    .collect();
+                // Begun again, it has not said why it ends.
+                bin.iter().for_each(|&run| drop(self.last.remove(run)));
+                continue;
+            }
+            let Some(error) = line.strip_prefix("error: ") else {
+                // The note behind a panic says nothing of it.
+                if !line.trim().is_empty() && !line.starts_with("note: ") {
+                    let last = |&run: &&str| (run.to_owned(), line.to_owned());
+                    self.last.extend(bin.iter().map(last));
+                }
+                continue;
+            };
+            bin.iter().for_each(|&run| drop(self.last.remove(run)));
+            let named = error.split_once(".toml: ");
+            let of = match named.filter(|(run, _)| bin.contains(run)) {
+                None if bin.len() == 1 => Some((bin[0], error)),
+                named => named,
+            };
+            self.sentences
+                .extend(of.map(|(run, sentence)| (run.to_owned(), sentence.to_owned())));
         }
     }
-    sentences
 }
 
 #[cfg(test)]
@@ -184,6 +215,7 @@ mod tests {
     use crate::profile::Profile;
 
     const LOG: &str = "bin: aa.toml bb.toml cc.toml
+thread 'main' panicked at a line that was long ago
 warning: cc.toml: it is in use
 error: bb.toml: the disk is full
 error: 1 of 3 runs failed
@@ -201,8 +233,38 @@ error: 1 of 2 runs failed
             ("bb", "the disk is still full"),
             ("dd", "cannot read x.toml: it is gone"),
         ];
-        let expected = expected.map(|(run, said)| (run.to_owned(), said.to_owned()));
-        assert_eq!(said(LOG), HashMap::from(expected));
+        let said = said(LOG);
+        assert_eq!(said.sentences, table(&expected));
+        // Behind the last sentence of its program only Slurm has spoken.
+        let slurm = "slurmstepd: error: *** JOB 7 ON node1 CANCELLED ***";
+        assert_eq!(said.last, table(&[("aa", slurm), ("cc", slurm)]));
+    }
+
+    fn said(log: &str) -> Said {
+        let mut said = Said::default();
+        said.add(log);
+        said
+    }
+
+    fn table(of: &[(&str, &str)]) -> HashMap<String, String> {
+        let of = of.iter();
+        of.map(|&(run, said)| (run.to_owned(), said.to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn a_task_that_ends_without_a_sentence_is_known_by_its_last_line() {
+        let panic = "bin: aa.toml bb.toml\nwarning: aa.toml: it is in use\n\nthread 'main' panicked at src/a.rs:1:2:\n\
+                     index out of bounds\nnote: run with `RUST_BACKTRACE=1`\n\n";
+        let out = "index out of bounds";
+        assert_eq!(said(panic).last, table(&[("aa", out), ("bb", out)]));
+        let killed = format!(
+            "{panic}bin: bb.toml\nslurmstepd: error: Detected 1 oom_kill event in StepId=7.batch\n"
+        );
+        let slurm = "slurmstepd: error: Detected 1 oom_kill event in StepId=7.batch";
+        assert_eq!(said(&killed).last, table(&[("aa", out), ("bb", slurm)]));
+        let again = format!("{killed}bin: bb.toml\n");
+        assert_eq!(said(&again).last, table(&[("aa", out)]));
     }
 
     #[test]
@@ -213,12 +275,21 @@ error: 1 of 2 runs failed
         let run = &grids[0].runs[0];
         let path = run_directory(out, run);
         let record = path.join("record.json");
-        let none = HashMap::new();
-        let failed = HashMap::from([(run.id(), "the disk is full".to_owned())]);
-        let state = |failures| State::of(run, out, failures);
-        assert_eq!(state(&none), State::Missing);
+        let none = Said::default();
+        let of_run = |said: &str| HashMap::from([(run.id(), said.to_owned())]);
+        let failed = Said {
+            sentences: of_run("the disk is full"),
+            last: of_run("it ends"),
+        };
+        let killed = Said {
+            last: of_run("oom_kill"),
+            ..Said::default()
+        };
+        let state = |said| State::of(run, out, said);
+        assert_eq!(state(&killed), State::Missing);
         std::fs::create_dir_all(&path).unwrap();
-        assert_eq!(state(&none), State::Stopped);
+        assert_eq!(state(&none), State::Stopped(None));
+        assert_eq!(state(&killed), State::Stopped(Some("oom_kill".to_owned())));
         assert_eq!(state(&failed), State::Failed("the disk is full".to_owned()));
         let lock = Lock::take(&path, "process 1 on node1, job 7_1").unwrap();
         let running = State::Running("process 1 on node1, job 7_1".to_owned());
@@ -236,5 +307,7 @@ error: 1 of 2 runs failed
         }
         write_atomic(&record, b"{").unwrap();
         assert!(matches!(state(&none), State::Failed(said) if said.contains("not a valid record")));
+        let _lock = Lock::take(&path, "process 1 on node1, job 7_1").unwrap();
+        assert_eq!(state(&none), running);
     }
 }

@@ -65,6 +65,52 @@ fn what_cannot_run_says_so_in_one_sentence_with_code_2() {
 }
 
 #[test]
+fn a_damaged_record_is_left_out_of_the_report_with_one_warning() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let records = root.join("docs/results/2026-11-28_cifar-100/runs");
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path();
+    let mut copies = Vec::new();
+    for entry in std::fs::read_dir(records).unwrap() {
+        let run = entry.unwrap();
+        let copy = out.join("runs").join(run.file_name()).join("record.json");
+        std::fs::create_dir_all(copy.parent().unwrap()).unwrap();
+        std::fs::copy(run.path().join("record.json"), &copy).unwrap();
+        copies.push(copy);
+    }
+    let report = || {
+        let mut command = xtask("reproduce --profile cpu --report-only --out");
+        let output = command.arg(out).assert().success().get_output().clone();
+        let report = std::fs::read_to_string(out.join("report.html")).unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        (report, said)
+    };
+    let unfinished =
+        |report: &str, done: usize| report.contains(&format!("Unfinished: {done} of "));
+    let (whole, said) = report();
+    assert!(
+        unfinished(&whole, copies.len()) && said.is_empty(),
+        "{said}"
+    );
+    // Half of a file, and a byte that is no text.
+    let text = std::fs::read(&copies[0]).unwrap();
+    let mut other = text.clone();
+    other[40] |= 0x80;
+    for damaged in [&text[..text.len() / 2], &other] {
+        std::fs::write(&copies[0], damaged).unwrap();
+        let (rest, said) = report();
+        assert!(unfinished(&rest, copies.len() - 1));
+        let expected = format!("{}", copies[0].display());
+        assert!(
+            said.starts_with("warning: ") && said.contains(&expected),
+            "{said}"
+        );
+        assert!(said.ends_with("; the report leaves it out\n"), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+}
+
+#[test]
 fn a_wheel_without_maturin_says_how_to_install_it() {
     assert!(standard_output(xtask("wheel --help")).contains("--out"));
     let mut command = xtask("wheel --out nowhere");

@@ -1,4 +1,5 @@
-//! What products on record belong to: the operator, down to every bit of the parameters.
+//! What products on record belong to: the operator, down to every bit of the parameters, and behind the first line what makes
+//! them, a line each.
 
 use std::path::Path;
 
@@ -12,7 +13,8 @@ use crate::journal::Journal;
 use crate::operators::Block;
 use crate::{Error, JournalFile, Resources, Subject};
 
-/// Everything that the bits of a product depend on, but which matrix it is of; nothing without a journal.
+/// Everything that the bits of a product depend on, but which matrix it is of; nothing without a journal. The caller's lines
+/// behind its first stand with those of the maker.
 pub(crate) fn identity_of(
     subject: &Subject<'_>,
     request: &Request,
@@ -42,18 +44,20 @@ pub(crate) fn identity_of(
     if *batch_norm == BatchNorm::Frozen {
         add(&subject.weights.buffers)?;
     }
+    let (data, maker) = data.split_once('\n').unwrap_or((data, ""));
     let settings = mean_loss.settings();
     let shapes: Vec<_> = subject.network.layout().parameters().iter().collect();
+    let (ranks, threads) = (resources.workers.ranks(), resources.workers.threads());
+    let version = env!("CARGO_PKG_VERSION");
     Ok(format!(
-        "{} {:x} {shapes:?} {data} {examples:?} {sample:?} {streams:?} {batch_norm:?} {l2} {:?} {:?} {} {:?} {} {}",
-        env!("CARGO_PKG_VERSION"),
+        "{:x} {shapes:?} {data} {examples:?} {sample:?} {streams:?} {batch_norm:?} {l2} {:?} {:?} {} {:?}\n\
+         by another version: {version}\nwith another number of processes: {ranks}\n\
+         with another number of threads: {threads}\n{maker}",
         hash.finalize(),
         subject.loss,
         settings.dtype,
         settings.batch_size,
         settings.device.location(),
-        resources.workers.ranks(),
-        resources.workers.threads(),
     ))
 }
 
@@ -69,6 +73,7 @@ pub(crate) fn begin_journal(
     if let Some(number) = number {
         path.push(format!(".{number}"));
     }
+    let (identity, maker) = identity.split_once('\n').unwrap_or((identity, ""));
     let identity = format!("{identity} {} {:?}", place.matrix.name(), place.ranges);
-    Ok(Journal::open(operator, path.as_ref(), &identity)?)
+    Ok(Journal::open(operator, path.as_ref(), [&identity, maker])?)
 }

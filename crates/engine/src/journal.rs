@@ -2,14 +2,14 @@
 //! same bits.
 //!
 //! ```text
-//! header   "flatness journal 1\n" | SHA-256 of the identity | dim | bytes per element
+//! header   "flatness journal 2\n" | SHA-256 of the identity | dim | bytes per element | length of the maker | maker
 //! record   rows k | SHA-256 of V | W = A V (k, dim) | SHA-256 of the record before it
 //! ```
 //!
 //! Numbers are u64, all little-endian. Methods that are deterministic ask for the same blocks V in the
 //! same order: as long as they ask for those on record, the products W are read instead of made. A last
-//! record that a kill tore is cut off. What the bits of a product depend on (weights, data, matrix, batch
-//! size, threads, version) belongs into the identity.
+//! record that a kill tore is cut off. What the bits of a product depend on belongs into the identity (weights, data, matrix,
+//! batch size) or, where a refusal is to say it, into the maker (program, processor, threads): lines of `name: value`.
 
 #[cfg(test)]
 mod tests;
@@ -24,10 +24,13 @@ use candle_core::{DType, Tensor};
 use flatness_operator::{Error, LinearOperator};
 use sha2::{Digest, Sha256};
 
-const MAGIC: &[u8] = b"flatness journal 1\n";
+const MAGIC: &[u8] = b"flatness journal 2\n";
 
 /// Bytes of a SHA-256.
 const DIGEST: usize = 32;
+
+/// Bytes of a maker, beyond which a header is damaged.
+const LONGEST: u64 = 1 << 16;
 
 /// Bytes of a record before its product: rows and digest of the block.
 const HEAD: usize = 8 + DIGEST;
@@ -59,6 +62,21 @@ pub enum JournalError {
         .0.display()
     )]
     Foreign(PathBuf),
+    /// The same measurement, begun where products have other bits.
+    #[error(
+        "cannot go on from the journal {}: it was begun {what}: {there}, here {here}; remove it, name another file, or go on there",
+        path.display()
+    )]
+    Elsewhere {
+        /// The file.
+        path: PathBuf,
+        /// `on another processor`, and the like.
+        what: String,
+        /// What it was begun on, by or with.
+        there: String,
+        /// What there is here.
+        here: String,
+    },
     /// Products of other vectors than those asked for.
     #[error(
         "the journal {} belongs to another measurement: its product {product} is of other vectors; remove it, or repeat the \
@@ -77,6 +95,29 @@ pub enum JournalError {
     /// A tensor operation failed.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
+}
+
+impl crate::Error {
+    /// Whether a journal is of another measurement than the one at hand, or of products made elsewhere, and was left as it is.
+    #[must_use]
+    pub fn is_of_a_foreign_journal(&self) -> bool {
+        let is_foreign = |error: &JournalError| {
+            use JournalError as Of;
+            matches!(
+                error,
+                Of::Foreign(_) | Of::Elsewhere { .. } | Of::OtherVectors { .. }
+            )
+        };
+        match self {
+            Self::Journal(error) => is_foreign(error),
+            Self::Group { source, .. } => source.is_of_a_foreign_journal(),
+            Self::Operator(Error::Source(source))
+            | Self::Spectrum(flatness_spectrum::Error::Operator(Error::Source(source))) => {
+                source.downcast_ref().is_some_and(is_foreign)
+            }
+            _ => false,
+        }
+    }
 }
 
 /// Products on record.
@@ -103,15 +144,16 @@ struct State {
 }
 
 impl Journal {
-    /// Opens the journal of products with `operator` at `path`, or begins one. `identity` says which measurement it is of.
+    /// Opens the journal of products with `operator` at `path`, or begins one. `identity` says which measurement it is of, and
+    /// `maker`, in lines of `name: value`, what makes it.
     ///
     /// # Errors
-    /// A file that is no journal or that of another measurement, which is left as it is, one that
+    /// A file that is no journal, or that of another measurement or maker, which is left as it is, one that
     /// another process has open, or one that cannot be read or written.
     pub(crate) fn open(
         operator: &dyn LinearOperator,
         path: &Path,
-        identity: &str,
+        [identity, maker]: [&str; 2],
     ) -> Result<Self, JournalError> {
         let failed = |doing| {
             move |source| JournalError::File {
@@ -120,22 +162,25 @@ impl Journal {
                 source,
             }
         };
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(failed("open"))?;
-        file.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => JournalError::InUse(path.to_owned()),
-            TryLockError::Error(source) => failed("lock")(source),
-        })?;
+        let mut file = lock(path)?;
         let element = operator.dtype().size_in_bytes() as u64;
         let mut header = MAGIC.to_vec();
         header.extend(Sha256::digest(identity));
         header.extend((operator.dim() as u64).to_le_bytes());
         header.extend(element.to_le_bytes());
+        let there = maker_behind(&header, &file).map_err(failed("read"))?;
+        if let Some((what, there, here)) = there.and_then(|there| difference(&there, maker)) {
+            let path = path.to_owned();
+            return Err(JournalError::Elsewhere {
+                path,
+                what,
+                there,
+                here,
+            });
+        }
+        file.rewind().map_err(failed("read"))?;
+        header.extend((maker.len() as u64).to_le_bytes());
+        header.extend(maker.as_bytes());
         let row = element * operator.dim() as u64;
         match State::open(file, &header, row).map_err(failed("open"))? {
             None => Err(JournalError::Foreign(path.to_owned())),
@@ -276,6 +321,74 @@ impl State {
         }
         Ok(())
     }
+}
+
+/// The file at `path`, made where it is missing, and locked.
+fn lock(path: &Path) -> Result<File, JournalError> {
+    let failed = |doing| {
+        move |source| JournalError::File {
+            doing,
+            path: path.to_owned(),
+            source,
+        }
+    };
+    loop {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let file = options.open(path).map_err(failed("open"))?;
+        file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => JournalError::InUse(path.to_owned()),
+            TryLockError::Error(source) => failed("lock")(source),
+        })?;
+        // Who held it may have removed it between the first two calls: then there is another one, or none.
+        if is_at(&file, path).map_err(failed("open"))? {
+            return Ok(file);
+        }
+    }
+}
+
+/// Whether `path` leads to this very file.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+
+    let place = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
+    match std::fs::metadata(path) {
+        Ok(there) => Ok(place(there) == place(file.metadata()?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// What is open is not removed there.
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> io::Result<bool> {
+    Ok(true)
+}
+
+/// The maker in a `file` that begins with `header`; none where it begins otherwise, or was torn.
+fn maker_behind(header: &[u8], file: &File) -> io::Result<Option<String>> {
+    let mut found = Vec::new();
+    let head = header.len() + 8;
+    file.take(head as u64).read_to_end(&mut found)?;
+    let Some(length) = found.strip_prefix(header) else {
+        return Ok(None);
+    };
+    let Ok(length) = <[u8; 8]>::try_from(length).map(u64::from_le_bytes) else {
+        return Ok(None);
+    };
+    let mut maker = Vec::new();
+    file.take(length.min(LONGEST)).read_to_end(&mut maker)?;
+    let is_whole = maker.len() as u64 == length;
+    Ok(String::from_utf8(maker).ok().filter(|_| is_whole))
+}
+
+/// The name of the first line in which makers differ that have the same lines, and its value in each.
+fn difference(there: &str, here: &str) -> Option<(String, String, String)> {
+    let mut lines = there.lines().zip(here.lines());
+    let (there, here) = lines.find(|(there, here)| there != here)?;
+    let ((what, there), (name, here)) = there.split_once(": ").zip(here.split_once(": "))?;
+    (what == name).then(|| (what.to_owned(), there.to_owned(), here.to_owned()))
 }
 
 /// One product on record, whole: rows k | SHA-256 of V | W (k, dim) | SHA-256 of all before.

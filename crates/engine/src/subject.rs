@@ -94,7 +94,8 @@ pub struct Resources<'a> {
 pub struct JournalFile<'a> {
     /// The file; where several matrices or groups are measured, a number is put behind its name for each.
     pub path: &'a Path,
-    /// What the engine does not see and the products depend on: a digest of the data, and how they were split.
+    /// What the engine does not see and the products depend on: a digest of the data, and how they were split. Behind its first
+    /// line, a line `name: value` for what a refusal is to say.
     pub identity: &'a str,
 }
 

@@ -1,12 +1,14 @@
 //! The engine at work for this program: its memory, its clock, its progress bars.
 
 use std::cell::RefCell;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use flatness_engine::{Found, JournalFile, Observer, Subject, Weights};
-use flatness_records::{Measured, Request, Run, Streams};
+use flatness_records::{Measured, Request, Run, Segment, Streams};
 
+use crate::environment;
 use crate::progress::{Progress, Stage};
 use crate::setting::{Machine, Model};
 use crate::source::Splits;
@@ -58,7 +60,6 @@ impl Observer for Watch {
 }
 
 /// What a measurement may take beside what the machine says.
-#[derive(Default)]
 pub(crate) struct Limits<'a> {
     /// Seconds after which no further product begins.
     pub(crate) time: Option<f64>,
@@ -79,11 +80,23 @@ pub(crate) fn measure(
     let limit = limit.and_then(Result::ok);
     let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
     let expired = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
-    let resources = machine.resources(&expired, limits.journal);
+    let identity = limits.journal.map(|journal| identity(journal.identity));
+    let journal = (limits.journal.zip(identity.as_deref()))
+        .map(|(JournalFile { path, .. }, identity)| JournalFile { path, identity });
+    let resources = machine.resources(&expired, journal);
     let watch = Watch::new(progress);
     Ok(flatness_engine::measure(
         subject, request, streams, &resources, &watch,
     )?)
+}
+
+/// What the products in a journal are of, and in a line each what makes them that the engine does not see.
+fn identity(of: &str) -> String {
+    let Segment {
+        cpu, commit, dirty, ..
+    } = environment::segment(1, 1, String::new());
+    let changed = if dirty { " with changes" } else { "" };
+    format!("{of}\non another processor: {cpu}\nby another commit: {commit}{changed}")
 }
 
 /// Where in its training a run is measured.
@@ -94,6 +107,7 @@ pub(crate) enum Point {
 }
 
 /// Measures a run at its points.
+#[derive(Clone, Copy)]
 pub(crate) struct Instrument<'a> {
     pub(crate) model: &'a Model,
     pub(crate) splits: &'a Splits,
@@ -102,6 +116,8 @@ pub(crate) struct Instrument<'a> {
     pub(crate) run: &'a Run,
     pub(crate) progress: Progress,
     pub(crate) initial: &'a Weights,
+    /// Where the first process writes products down; the others look at no path.
+    pub(crate) journal: &'a Path,
 }
 
 impl<'a> Instrument<'a> {
@@ -122,13 +138,18 @@ impl<'a> Instrument<'a> {
             request: run.spec().measure.as_ref()?,
             progress,
             initial,
+            journal: Path::new(""),
         })
     }
 
     /// Refuses what cannot be measured, before anything is trained.
     pub(crate) fn check(&self) -> Result<()> {
         let subject = self.subject(self.initial)?;
-        let resources = self.machine.resources(&|| false, None);
+        let journal = JournalFile {
+            path: self.journal,
+            identity: "",
+        };
+        let resources = self.machine.resources(&|| false, Some(journal));
         for request in [self.request, &self.request.before_the_end()] {
             if !request.what.is_empty() {
                 flatness_engine::plan(&subject, request, &resources)?;
@@ -148,18 +169,33 @@ impl<'a> Instrument<'a> {
         })
     }
 
-    /// What is asked for at this point.
+    /// What is asked for at this point. The journal stays, for the numbers are written by the caller.
     pub(crate) fn measure(&self, point: Point, weights: &Weights) -> Result<Measured> {
         let request = match point {
             Point::Along => &self.request.before_the_end(),
             Point::End => self.request,
+        };
+        let splits = self.splits;
+        let identity = format!(
+            "{} {} {:?} {}",
+            splits.identity,
+            request.split.name(),
+            splits.sizes(),
+            self.run.spec().seed
+        );
+        let limits = Limits {
+            time: None,
+            journal: Some(JournalFile {
+                path: self.journal,
+                identity: &identity,
+            }),
         };
         let found = measure(
             &self.subject(weights)?,
             request,
             self.run.streams(),
             self.machine,
-            &Limits::default(),
+            &limits,
             self.progress,
         )?;
         Ok(found.measured)

@@ -2,10 +2,12 @@
 //!
 //! `state-<steps>.safetensors` is written between two steps, and the two newest are kept; a damaged
 //! one is passed over for the one before. The lines of `metrics.jsonl` and `measurements.jsonl` are on the disk before
-//! the state; those that are younger than it are dropped on resuming, and made again.
+//! the state; those that are younger than it are dropped on resuming, and made again. What is measured behind the last state
+//! has a journal of its products, `products-<epoch>-...`, until its numbers are a line.
 
 mod state;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -13,8 +15,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use flatness_records::{
-    EpochMetrics, Lock, Measurement, Record, Run, TEMPORARY_PREFIX, append_json_line, json_line,
-    read_json, read_json_lines, write_atomic, write_json,
+    EpochMetrics, Error, Lock, Measurement, Record, Run, Spec, TEMPORARY_PREFIX, append_json_line,
+    create_directories, file_digest, json_line, read_json, read_json_lines, write_atomic,
+    write_json,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -29,6 +32,13 @@ const KEPT: usize = 2;
 pub(crate) const RECORD: &str = "record.json";
 pub(crate) const METRICS: &str = "metrics.jsonl";
 const MEASUREMENTS: &str = "measurements.jsonl";
+const SPEC: &str = "spec.toml";
+
+/// Names of the journals of a measurement begin with this.
+const PRODUCTS: &str = "products-";
+
+/// Names of the parameters that a run writes begin with these.
+const PARAMETERS: [&str; 2] = ["checkpoint", "average"];
 
 /// A run, as its directory was found.
 pub(crate) enum Found {
@@ -45,23 +55,24 @@ pub(crate) struct RunDirectory {
 }
 
 impl RunDirectory {
-    /// Makes and locks the directory of `run` under `runs` and begins its log, unless the run is finished: then nothing
+    /// Makes and locks the directory of `run` under `runs` and begins its log, unless the run is [`finished`]: then nothing
     /// is written. That is asked again behind the lock, for the process before may have come to the end meanwhile.
     pub(crate) fn open(runs: &Path, run: &Run, origin: Origin, level: LogLevel) -> Result<Found> {
         let path = runs.join(run.id());
-        if let Some(record) = finished(&path, &origin)? {
-            return Ok(Found::Finished(record));
-        }
         let cannot = || format!("cannot make the run directory {}", path.display());
-        std::fs::create_dir_all(&path).with_context(cannot)?;
+        create_directories(&path).with_context(cannot)?;
         let lock = Lock::take(&path, &environment::claim())?;
-        if let Some(record) = finished(&path, &origin)? {
-            return Ok(Found::Finished(record));
+        match read_record(&path, &origin)? {
+            Some(Ok(record)) => return Ok(Found::Finished(record)),
+            Some(Err(damaged)) => {
+                output::say(&format!("warning: {damaged}; the run is done anew"));
+            }
+            None => {}
         }
         remove_all(&path, |name| name.starts_with(TEMPORARY_PREFIX)).with_context(cannot)?;
         log::start(&path, level)?;
         let directory = Self { path, origin, lock };
-        directory.write("spec.toml", run.spec().to_toml()?.as_bytes())?;
+        directory.write(SPEC, run.spec().to_toml()?.as_bytes())?;
         Ok(Found::Open(directory))
     }
 
@@ -173,15 +184,7 @@ impl RunDirectory {
     pub(crate) fn save(&self, state: &State) -> Result<()> {
         for name in [METRICS, MEASUREMENTS] {
             // A state without the lines before it would leave a hole after a power cut.
-            let synced = File::open(self.file(name)).and_then(|file| file.sync_all());
-            match synced {
-                Err(error) if error.kind() != ErrorKind::NotFound => {
-                    return Err(error).with_context(|| {
-                        format!("cannot write {} to the disk", self.file(name).display())
-                    });
-                }
-                _ => {}
-            }
+            self.sync(name)?;
         }
         let steps = state.position.steps;
         let name = state_name(steps);
@@ -193,12 +196,45 @@ impl RunDirectory {
         Ok(())
     }
 
+    /// Puts the lines in the file `name` on the disk, where there are any.
+    fn sync(&self, name: &str) -> Result<()> {
+        let path = self.file(name);
+        let synced = File::open(&path).and_then(|file| file.sync_all());
+        match synced {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("cannot write {} to the disk", path.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub(crate) fn add_metrics(&self, metrics: &EpochMetrics) -> Result<()> {
         self.add(METRICS, metrics)
     }
 
+    /// Writes the numbers down, and removes the journals that they came from.
     pub(crate) fn add_measurement(&self, measurement: &Measurement) -> Result<()> {
-        self.add(MEASUREMENTS, measurement)
+        self.add(MEASUREMENTS, measurement)?;
+        self.sync(MEASUREMENTS)?;
+        self.keep_journals(None)
+    }
+
+    /// The journal of a measurement, by what its products are of; those of others are removed.
+    pub(crate) fn journal(&self, of: &str) -> Result<PathBuf> {
+        let name = format!("{PRODUCTS}{of}");
+        self.keep_journals(Some(&name))?;
+        Ok(self.file(&name))
+    }
+
+    /// Removes all journals but that of this `name`, which has one file for each matrix.
+    pub(crate) fn keep_journals(&self, name: Option<&str>) -> Result<()> {
+        let is_other = |file: &str| {
+            let is_kept = name.is_some_and(|name| file.starts_with(name));
+            file.starts_with(PRODUCTS) && !is_kept
+        };
+        self.lock.check()?;
+        let cannot = || format!("cannot remove a journal from {}", self.path.display());
+        remove_all(&self.path, is_other).with_context(cannot)
     }
 
     fn add<T: Serialize>(&self, name: &str, line: &T) -> Result<()> {
@@ -211,6 +247,21 @@ impl RunDirectory {
         self.lines(MEASUREMENTS)
     }
 
+    /// SHA-256 of the parameters written so far, by the names of their files.
+    pub(crate) fn digests(&self) -> Result<BTreeMap<String, String>> {
+        let cannot = || format!("cannot read {}", self.path.display());
+        let mut digests = BTreeMap::new();
+        for entry in std::fs::read_dir(&self.path).with_context(cannot)? {
+            let name = entry.with_context(cannot)?.file_name();
+            let name = name.to_string_lossy().into_owned();
+            if is_of_parameters(&name) {
+                let digest = file_digest(&self.file(&name))?;
+                digests.insert(name, digest);
+            }
+        }
+        Ok(digests)
+    }
+
     /// Ends the run: writes its record, then removes what only a resumed run needs, where it can be.
     pub(crate) fn finish(&self, record: &Record) -> Result<()> {
         self.lock.check()?;
@@ -220,14 +271,60 @@ impl RunDirectory {
     }
 }
 
-/// The record in the directory of a run, if it has ended. What only a resumed run needs is removed where it can be, since
-/// the process that wrote the record may have been killed before it came to that.
-fn finished(directory: &Path, origin: &Origin) -> Result<Option<Box<Record>>> {
+/// Whether a file of this name has parameters of the run beside it.
+pub(crate) fn is_of_parameters(name: &str) -> bool {
+    PARAMETERS.iter().any(|start| name.starts_with(start))
+}
+
+/// Whether a directory of this name has not been given another one.
+fn is_id(name: &str) -> bool {
+    name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// The spec in the directory of a run, none where it has no spec. It has no digest: the name of the directory is its own, unless
+/// somebody has named it anew.
+pub(crate) fn read_spec(directory: &Path) -> Result<Option<Spec>> {
+    let path = directory.join(SPEC);
+    let origin = path.display().to_string();
+    let text = match std::fs::read_to_string(&path) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        text => text.with_context(|| format!("cannot read {origin}"))?,
+    };
+    let run = Spec::from_toml(&text, &origin)?.validate(&origin)?;
+    // Of `.` and links, the name that it was made with.
+    let whole = directory.join(".").canonicalize();
+    let name = whole
+        .ok()
+        .and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+    match name {
+        Some(name) if is_id(&name) && name != run.id() => bail!(
+            "{origin} must be the spec of the run {name}, after which its directory is called, but is that of {}; put that spec \
+             back, or give the directory that name",
+            run.id()
+        ),
+        _ => Ok(Some(run.spec().clone())),
+    }
+}
+
+/// The record of `run` under `runs`, if it has ended. One that is damaged counts for nothing.
+pub(crate) fn finished(runs: &Path, run: &Run, origin: &Origin) -> Result<Option<Box<Record>>> {
+    let record = read_record(&runs.join(run.id()), origin)?;
+    Ok(record.and_then(Result::ok))
+}
+
+/// The record in the directory of a run, if it has ended, or how it is damaged. What only a resumed run needs is removed where it
+/// can be, since the process that wrote the record may have been killed before it came to that.
+fn read_record(directory: &Path, origin: &Origin) -> Result<Option<Result<Box<Record>, Error>>> {
     let path = directory.join(RECORD);
     if !path.exists() {
         return Ok(None);
     }
-    let record: Record = read_json(&path, "record")?;
+    let record: Record = match read_json(&path, "record") {
+        Err(error) if error.is_damage() => return Ok(Some(Err(error))),
+        record => record?,
+    };
     let of_record = Origin {
         run: record.id.clone(),
         data: record.data.digest.clone(),
@@ -236,7 +333,7 @@ fn finished(directory: &Path, origin: &Origin) -> Result<Option<Box<Record>>> {
     };
     of_record.check(origin, &path)?;
     let _ = remove_leftovers(directory);
-    Ok(Some(Box::new(record)))
+    Ok(Some(Ok(Box::new(record))))
 }
 
 fn state_name(steps: u64) -> String {
@@ -269,7 +366,7 @@ fn read_state(path: &Path, device: &Device) -> Result<State> {
 /// Removes what only a resumed run needs, but for the lock: another process may wait at it.
 fn remove_leftovers(directory: &Path) -> std::io::Result<()> {
     remove_all(directory, |name| {
-        name == MEASUREMENTS || state_steps(name).is_some()
+        name == MEASUREMENTS || name.starts_with(PRODUCTS) || state_steps(name).is_some()
     })
 }
 

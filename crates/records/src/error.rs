@@ -37,6 +37,8 @@ pub enum Error {
         expected: &'static str,
         /// What the parser found.
         message: String,
+        /// Whether it is JSON, of other fields.
+        is_other: bool,
     },
     /// A JSON file or a line of it has changed since it was written.
     #[error(
@@ -102,9 +104,32 @@ pub enum Error {
         /// Reason given by the operating system.
         source: io::Error,
     },
+    /// A file was replaced, and its directory is not on the disk.
+    #[error(
+        "{path} is written, but its directory cannot be put on the disk: {source}; a power cut may undo it, see to the disk and \
+         repeat the command"
+    )]
+    Sync {
+        /// The file.
+        path: PathBuf,
+        /// Reason given by the operating system.
+        source: io::Error,
+    },
 }
 
 impl Error {
+    /// Whether a file was read that does not hold what was written; what another version wrote does.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Json { is_other, .. } => !is_other,
+            Self::Digest { .. } => true,
+            // No text.
+            Self::Read { source, .. } => source.kind() == io::ErrorKind::InvalidData,
+            _ => false,
+        }
+    }
+
     /// For `map_err`: why `path` could not be read.
     pub(crate) fn read(path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Read {
@@ -134,6 +159,7 @@ impl Error {
         move |error| Self::Json {
             path: path.to_owned(),
             expected,
+            is_other: error.is_data(),
             message: error.to_string(),
         }
     }

@@ -4,7 +4,7 @@
 //! former versions have none and are read as they are.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::Path;
 
 use serde::Serialize;
@@ -24,7 +24,8 @@ pub const TEMPORARY_PREFIX: &str = ".flatness-";
 /// directory where it can be had. Creates missing parent directories.
 ///
 /// # Errors
-/// [`Error::Write`] when any step fails; `path` then still has its old content.
+/// [`Error::Write`] when any step before the last fails; `path` then still has its old content. [`Error::Sync`] when the last
+/// does; then it has the new.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     write_atomic_by(path, |file| file.write_all(bytes))
 }
@@ -37,12 +38,9 @@ pub fn write_atomic_by(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), Error> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let directory = parent(path);
     let replace = || -> io::Result<()> {
-        std::fs::create_dir_all(directory)?;
+        create_directories(directory)?;
         let mut builder = tempfile::Builder::new();
         builder.prefix(TEMPORARY_PREFIX);
         // Readable like any other new file, as the process's mask has it; the library's default is private.
@@ -55,11 +53,66 @@ pub fn write_atomic_by(
         file.sync_all()?;
         std::fs::rename(&temporary, path)?;
         let _ = temporary.keep();
-        // Some file systems cannot: there the file is whole all the same, and a power cut may undo the rename.
-        let _ = File::open(directory).and_then(|directory| directory.sync_all());
         Ok(())
     };
-    replace().map_err(Error::write(path))
+    replace().map_err(Error::write(path))?;
+    sync(directory).map_err(|source| Error::Sync {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Makes `path` and those of its parents that are missing, each with its name on the disk.
+///
+/// # Errors
+/// Those of the operating system.
+pub fn create_directories(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = parent(path);
+    create_directories(parent)?;
+    match std::fs::create_dir(path) {
+        // Another process was faster.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => {}
+        made => made?,
+    }
+    sync(parent)
+}
+
+/// The directory that `path` is in.
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Puts the names in `directory` on the disk, where that can be had.
+fn sync(directory: &Path) -> io::Result<()> {
+    let synced = File::open(directory).and_then(|directory| directory.sync_all());
+    synced.or_else(tolerate)
+}
+
+/// Passes over what says that a directory cannot be put on the disk by itself: that of file systems that do not (a power cut may
+/// then undo a rename, and the file is whole all the same), and that of a directory that may not be opened. A disk that fails, is
+/// full or has become read-only is an error.
+fn tolerate(error: io::Error) -> io::Result<()> {
+    match error.kind() {
+        ErrorKind::InvalidInput | ErrorKind::Unsupported | ErrorKind::PermissionDenied => Ok(()),
+        _ => Err(error),
+    }
+}
+
+/// SHA-256 of the bytes of a file, in hexadecimal.
+///
+/// # Errors
+/// [`Error::Read`].
+pub fn file_digest(path: &Path) -> Result<String, Error> {
+    let mut hash = Sha256::new();
+    let read = File::open(path).and_then(|mut file| io::copy(&mut file, &mut hash));
+    read.map_err(Error::read(path))?;
+    Ok(hexadecimal(&hash.finalize()))
 }
 
 /// Writes `value`, an object, to `path` as indented JSON with its digest and a final newline, atomically.
@@ -175,20 +228,40 @@ pub(crate) fn digest(text: &str) -> String {
 }
 
 fn first_digits(hash: Sha256) -> String {
-    let digest = hash.finalize();
-    digest[..8]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hexadecimal(&hash.finalize()[..8])
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io;
     use std::path::Path;
 
     use serde_json::{Value, from_str, json, to_string, to_string_pretty};
 
-    use super::{DIGEST, check, sealed, write_sealed};
+    use super::{DIGEST, check, sealed, tolerate, write_sealed};
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_directory_that_cannot_be_synced_is_none_that_fails() {
+        // EINVAL, EOPNOTSUPP, ENOSYS and EACCES; EIO, ENOSPC, EROFS and EDQUOT.
+        for (code, is_tolerated) in [
+            (22, true),
+            (95, true),
+            (38, true),
+            (13, true),
+            (5, false),
+            (28, false),
+            (30, false),
+            (122, false),
+        ] {
+            let error = io::Error::from_raw_os_error(code);
+            assert_eq!(tolerate(error).is_ok(), is_tolerated, "{code}");
+        }
+    }
 
     #[test]
     fn piece_by_piece_the_same_comes_out() {

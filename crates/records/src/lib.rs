@@ -34,8 +34,8 @@ mod what;
 
 pub use error::Error;
 pub use file::{
-    TEMPORARY_PREFIX, read_json, read_sealed, write_atomic, write_atomic_by, write_json,
-    write_sealed,
+    TEMPORARY_PREFIX, create_directories, file_digest, read_json, read_sealed, write_atomic,
+    write_atomic_by, write_json, write_sealed,
 };
 pub use hits::Hits;
 pub use lock::{Lock, holder};

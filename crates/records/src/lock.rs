@@ -58,6 +58,8 @@ impl Lock {
                 },
             })?;
             let written = file.set_len(0).and_then(|()| write!(file, "{claim}"));
+            // Other machines of a shared file system are to read them.
+            let written = written.and_then(|()| file.sync_all());
             written.map_err(Error::write(&path))?;
             let lock = Self {
                 _file: file,

@@ -1,5 +1,7 @@
 //! What a finished run leaves behind: `record.json`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -35,6 +37,10 @@ pub struct Record {
     /// one) classify correctly: what two runs' accuracies are compared by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_correct: Option<Hits>,
+    /// SHA-256 of the checkpoints of the run, the average's among them, by the names of their files; none in records of former
+    /// versions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
 }
 
 /// How a run ended.

@@ -4,7 +4,8 @@ use std::fs;
 
 use flatness_records::{
     Cost, EpochMetrics, Error, Outcome, Quantity, SplitEvaluation, Stop, TEMPORARY_PREFIX,
-    Uncertainty, append_json_line, read_json, read_json_lines, write_atomic, write_json,
+    Uncertainty, append_json_line, create_directories, file_digest, read_json, read_json_lines,
+    write_atomic, write_json,
 };
 
 fn metrics(epoch: u32) -> EpochMetrics {
@@ -95,6 +96,45 @@ fn a_file_that_was_changed_says_so() {
     let error = read_json::<EpochMetrics>(&path, "metrics").expect_err("changed");
     let expected = format!("{} is damaged: ", path.display());
     assert!(error.to_string().starts_with(&expected), "{error}");
+}
+
+#[test]
+fn what_is_read_and_not_what_was_written_is_damage() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("file");
+    let is_damaged = || {
+        let read = read_json::<EpochMetrics>(&path, "metrics");
+        read.expect_err("no metrics").is_damage()
+    };
+    assert!(!is_damaged(), "there is none");
+    write_json(&path, &metrics(3)).expect("writable");
+    let whole = fs::read(&path).expect("there");
+    let [mut text, mut no_text] = [whole.clone(), whole.clone()];
+    text[20] ^= 1;
+    no_text[20] |= 0x80;
+    for damaged in [&whole[..9], &text, &no_text] {
+        fs::write(&path, damaged).expect("writable");
+        assert!(is_damaged());
+    }
+    for of_another_version in ["{}", r#"{"epoch": "third"}"#] {
+        fs::write(&path, of_another_version).expect("writable");
+        assert!(!is_damaged());
+    }
+}
+
+#[test]
+fn directories_are_made_with_their_parents_and_may_be_there() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let deep = directory.path().join("a/b/c");
+    for _ in 0..2 {
+        create_directories(&deep).expect("writable");
+        assert!(deep.is_dir());
+    }
+    fs::write(deep.join("file"), b"abc").expect("writable");
+    assert!(create_directories(&deep.join("file/d")).is_err());
+    // FIPS 180-2, appendix B.1.
+    let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assert_eq!(file_digest(&deep.join("file")).expect("there"), expected);
 }
 
 #[test]

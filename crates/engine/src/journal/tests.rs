@@ -8,10 +8,11 @@ use candle_core::{DType, Device, Tensor};
 use flatness_operator::{Error, LinearOperator, check_block, from_fn};
 use flatness_testkit::values;
 
-use super::{DIGEST, Journal, JournalError, MAGIC};
+use super::{DIGEST, Journal, JournalError, MAGIC, is_at};
 
 const IDENTITY: &str = "weights 1, data 2";
-const HEADER: usize = MAGIC.len() + DIGEST + 16;
+const MAKER: &str = "by another version: 1\non another processor: A";
+const HEADER: usize = MAGIC.len() + DIGEST + 24 + MAKER.len();
 /// Rows of the blocks that the measurement asks for.
 const BLOCKS: [usize; 3] = [1, 2, 1];
 
@@ -38,7 +39,7 @@ fn open<'a>(
 ) -> Result<Journalled<'a>, JournalError> {
     Ok(Journalled {
         operator,
-        journal: Journal::open(operator, path, identity)?,
+        journal: Journal::open(operator, path, [identity, MAKER])?,
         products: Cell::new(0),
     })
 }
@@ -115,7 +116,7 @@ fn a_journal_cut_off_anywhere_goes_on_to_the_same_bits() {
             drop(journal);
             assert_eq!(fs::read(&path).unwrap(), whole, "cut at {cut}");
         }
-        let journal = Journal::open(&plain, &path, IDENTITY).unwrap();
+        let journal = Journal::open(&plain, &path, [IDENTITY, MAKER]).unwrap();
         journal.remove().unwrap();
         assert!(!path.exists());
     }
@@ -203,4 +204,62 @@ fn other_vectors_than_those_on_record_are_an_error_that_says_what_to_do() {
     }
     let wrong = Tensor::ones((2, 4), DType::F64, &Device::Cpu).unwrap();
     assert!(journal.apply_block(&wrong).is_err());
+}
+
+#[test]
+fn a_journal_begun_elsewhere_is_refused_with_what_is_another_and_kept() {
+    let (_directory, path) = place();
+    let plain = dense(3, DType::F64);
+    measure(&open(&plain, &path, IDENTITY).unwrap(), 3).unwrap();
+    let whole = fs::read(&path).unwrap();
+    for (maker, expected) in [
+        (
+            MAKER.replace("A", "B, 2 GHz"),
+            "it was begun on another processor: A, here B, 2 GHz; remove it",
+        ),
+        (
+            MAKER.replace('1', "22"),
+            "it was begun by another version: 1, here 22; remove it",
+        ),
+        (
+            MAKER.replace("version", "commit"),
+            "it belongs to another measurement",
+        ),
+        (
+            format!("{MAKER}\nmore: 1"),
+            "it belongs to another measurement",
+        ),
+    ] {
+        let refused = Journal::open(&plain, &path, [IDENTITY, &maker]).unwrap_err();
+        let said = refused.to_string();
+        let expected = format!(
+            "cannot go on from the journal {}: {expected}",
+            path.display()
+        );
+        assert!(said.starts_with(&expected), "{said}");
+        assert_eq!(fs::read(&path).unwrap(), whole);
+    }
+    let other = Journal::open(&plain, &path, ["weights 2", &MAKER.replace('A', "B")]);
+    let said = other.unwrap_err().to_string();
+    assert!(said.contains("it belongs to another measurement"), "{said}");
+}
+
+/// One that waits at a file which its holder then removes would hold what nobody finds.
+#[cfg(unix)]
+#[test]
+fn a_file_that_was_removed_meanwhile_is_not_at_its_path() {
+    let (_directory, path) = place();
+    let open = || {
+        fs::File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .unwrap()
+    };
+    let first = open();
+    assert!(is_at(&first, &path).unwrap());
+    fs::remove_file(&path).unwrap();
+    assert!(!is_at(&first, &path).unwrap());
+    let second = open();
+    assert!(!is_at(&first, &path).unwrap() && is_at(&second, &path).unwrap());
 }

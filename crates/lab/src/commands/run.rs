@@ -5,7 +5,7 @@ mod following;
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -15,13 +15,14 @@ use flatness_records::{
     BatchNorm, Dtype, EpochEvaluation, Error, Hits, Iterate, Measurement, Outcome, Provenance,
     Record, Run, Segment, Spec, SplitEvaluation, Training,
 };
+use sha2::{Digest, Sha256};
 
 use crate::arguments::{Computing, Output, Places, RunOptions};
 use crate::evaluation::evaluate;
 use crate::measuring::{Instrument, Point};
 use crate::output::{put, say, sentence};
 use crate::progress::{Progress, duration};
-use crate::run_directory::{Found, Origin, RunDirectory};
+use crate::run_directory::{Found, Origin, RunDirectory, finished};
 use crate::setting::{Machine, Model, Task};
 use crate::source::Splits;
 use crate::training::{self, Interrupted, Setup, Trained, Trainer};
@@ -39,25 +40,46 @@ pub(crate) fn run(options: &RunOptions) -> Result<()> {
     if let [spec] = options.specs.as_slice() {
         return execute(&read(spec)?);
     }
-    let mut failed = 0;
-    for (spec, run) in options.specs.iter().zip(runs) {
-        let Err(error) = run.and_then(|run| execute(&run)) else {
-            continue;
-        };
-        let is_in_use = matches!(error.downcast_ref(), Some(Error::InUse { .. }));
-        failed += usize::from(!is_in_use);
-        let kind = if is_in_use { "warning" } else { "error" };
-        let (spec, sentence) = (spec.display().to_string(), sentence(&error));
+    let complain = |kind: &str, spec: &Path, error: &anyhow::Error| {
+        let (spec, sentence) = (spec.display().to_string(), sentence(error));
         let place = match sentence.contains(&spec) {
             true => String::new(),
             false => format!("{spec}: "),
         };
         say(&format!("{kind}: {place}{sentence}"));
+    };
+    let mut failed = 0;
+    let mut left = Vec::new();
+    // Whether another process has it.
+    let mut is_left = |spec: &Path, done: Result<()>| {
+        let Err(error) = done else {
+            return false;
+        };
+        let is_in_use = matches!(error.downcast_ref(), Some(Error::InUse { .. }));
+        failed += usize::from(!is_in_use);
+        complain(if is_in_use { "warning" } else { "error" }, spec, &error);
+        is_in_use
+    };
+    for (spec, run) in options.specs.iter().zip(runs) {
+        match run {
+            Err(error) => drop(is_left(spec, Err(error))),
+            Ok(run) => {
+                if is_left(spec, execute(&run)) {
+                    left.push((spec, run));
+                }
+            }
+        }
     }
-    if failed > 0 {
-        bail!("{failed} of {} runs failed", options.specs.len());
+    // Who had them may have ended, or been killed.
+    left.retain(|(spec, run)| is_left(spec, execute(run)));
+    let (all, left) = (options.specs.len(), left.len());
+    let again = "in use by other processes; repeat the command once these have ended";
+    match (failed, left) {
+        (0, 0) => Ok(()),
+        (0, left) => bail!("{left} of {all} runs are {again}"),
+        (failed, 0) => bail!("{failed} of {all} runs failed"),
+        (failed, left) => bail!("{failed} of {all} runs failed, and {left} are {again}"),
     }
-    Ok(())
 }
 
 fn read(spec: &Path) -> Result<Run> {
@@ -107,7 +129,7 @@ pub(crate) fn execute(
     if let Some(request) = &spec.measure {
         splits.get(request.split)?;
     }
-    // Here before anything is written; that of a device is known once it is open.
+    // All that can be refused is, before anything is written; the memory of a device is known once it is open.
     if computing.device == "cpu" {
         check_tf32(spec, &Device::Cpu)?;
         training::check_memory(spec, &model.network, environment::memory())?;
@@ -119,18 +141,40 @@ pub(crate) fn execute(
         normalization: [&data.mean, &data.deviation].map(Vec::clone),
         network: model.file.as_ref().map(|file| file.digest.clone()),
     };
-    let record = match RunDirectory::open(&places.runs, run, origin, places.log_level)? {
-        Found::Finished(record) => {
-            let when = &record.provenance.finished;
-            progress.say(&format!("finished before, at {when}; nothing was done"));
-            *record
-        }
-        Found::Open(directory) => {
+    let is_done = |record: Box<Record>| {
+        let when = &record.provenance.finished;
+        progress.say(&format!("finished before, at {when}; nothing was done"));
+        *record
+    };
+    let record = match finished(&places.runs, run, &origin)? {
+        Some(record) => is_done(record),
+        None => {
             let machine = Machine::new(computing, None)?;
             check_tf32(spec, &machine.device)?;
             training::check_memory(spec, &model.network, machine.memory)?;
-            let done = work(run, &model, places, &splits, &machine, &directory, progress);
-            done.map_err(end_if_interrupted)?
+            let shared = machine.shared();
+            let initial = model.initial(run.streams().seed("init"), &machine.device)?;
+            let instrument = Instrument::of(run, &model, &splits, &shared, &initial, progress);
+            if let Some(instrument) = &instrument {
+                following::check(instrument)?;
+            }
+            match RunDirectory::open(&places.runs, run, origin, places.log_level)? {
+                Found::Finished(record) => is_done(record),
+                Found::Open(directory) => {
+                    let ready = Ready {
+                        run,
+                        model: &model,
+                        splits: &splits,
+                        places,
+                        machine: &machine,
+                        initial: &initial,
+                        instrument,
+                        directory: &directory,
+                        progress,
+                    };
+                    ready.work().map_err(end_if_interrupted)?
+                }
+            }
         }
     };
     let directory = places.runs.join(run.id());
@@ -175,141 +219,203 @@ fn check_tf32(spec: &Spec, device: &Device) -> Result<()> {
 fn end_if_interrupted(error: anyhow::Error) -> anyhow::Error {
     if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
         say(&interrupted.to_string());
+        ranks::part(false);
+        ranks::leave();
         std::process::exit(128 + interrupted.signal);
     }
     error
 }
 
-fn work(
-    run: &Run,
-    model: &Model,
-    places: &Places,
-    splits: &Splits,
-    machine: &Machine,
-    directory: &RunDirectory,
+/// A run that nothing refuses any more, in its directory.
+struct Ready<'a> {
+    run: &'a Run,
+    model: &'a Model,
+    splits: &'a Splits,
+    places: &'a Places,
+    machine: &'a Machine,
+    initial: &'a Weights,
+    /// Where something is measured.
+    instrument: Option<Instrument<'a>>,
+    directory: &'a RunDirectory,
     progress: Progress,
-) -> Result<Record> {
-    let spec = run.spec();
-    let batch_size = spec.train.batch_size;
-    let shared = machine.shared();
-    let (threads, ranks) = (shared.workers.threads(), shared.workers.ranks());
-    let segment = environment::segment(threads, ranks, device::name(&machine.device));
-    tracing::info!(
-        spec = run.id(),
-        seed = spec.seed,
-        threads = segment.threads,
-        device = segment.device,
-        "start"
-    );
-    let command = command(run, places, &segment);
-    let mean_loss = model.mean_loss(&model.network, splits.train.as_ref(), machine, batch_size)?;
-    let initial = model.initial(run.streams().seed("init"), &machine.device)?;
-    let instrument = Instrument::of(run, model, splits, &shared, &initial, progress);
-    if let Some(instrument) = &instrument {
-        following::check(instrument)?;
-    }
-    let measure = |epoch: u32, weights: &Weights| -> Result<f64> {
-        let Some(instrument) = &instrument else {
-            return Ok(0.0);
-        };
-        let made = directory.measurements()?;
-        if let Some(made) = made.iter().find(|made| made.epoch == epoch) {
-            return Ok(made.seconds);
-        }
-        let evaluation = evaluate(model, splits, machine, weights)?.splits;
-        let of = (Iterate::Last, weights, evaluation);
-        let measurement = measurement(instrument, epoch, Point::Along, of)?;
-        directory.add_measurement(&measurement)?;
-        tracing::info!(epoch, seconds = measurement.seconds, "measured");
-        Ok(measurement.seconds)
-    };
-    training::listen()?;
-    if places.until_eof {
-        training::listen_to_input()?;
-    }
-    let setup = Setup {
-        run,
-        mean_loss: &mean_loss,
-        images: splits.images.as_ref(),
-        directory,
-        segment,
-        save_every: Duration::from_secs(places.save_every),
-        progress,
-        evaluate: &|weights| evaluate(model, splits, machine, weights),
-        measure: &measure,
-    };
-    let Trained {
-        weights,
-        evaluation,
-        average,
-        position,
-        segments,
-        outcome,
-    } = Trainer::new(setup, &initial)?.train()?;
-    let write =
-        |name: &str, weights: &Weights| directory.write(name, &model.encode(weights, &spec.model)?);
-    write("checkpoint.safetensors", &weights)?;
-    if let Some((average, _)) = &average {
-        write("average.safetensors", average)?;
-    }
-    let started = Instant::now();
-    let mut measurements = directory.measurements()?;
-    if let (Some(instrument), Outcome::Completed) = (&instrument, &outcome) {
-        let average = average.as_ref();
-        let average = average.map(|(average, of)| (Iterate::Average, average, of.splits));
-        let last = (Iterate::Last, &weights, evaluation.splits);
-        for of in [last].into_iter().chain(average) {
-            measurements.push(measurement(instrument, position.epoch, Point::End, of)?);
-        }
-    }
-    let batch_norm = (spec.measure.as_ref()).map_or(BatchNorm::Frozen, |spec| spec.batch_norm);
-    let steps_per_epoch = splits.train.len().div_ceil(batch_size) as u64;
-    let record = Record {
-        id: run.id(),
-        spec: spec.clone(),
-        outcome,
-        provenance: Provenance {
-            rustc: env!("FLATNESS_RUSTC").to_owned(),
-            command,
-            segments,
-            finished: environment::now(),
-        },
-        data: splits.record().clone(),
-        model: model.record(batch_norm),
-        training: Training {
-            steps: position.steps,
-            dose: training::dose(&spec.train, steps_per_epoch, position.steps)?,
-            train_seconds: position.train_seconds,
-            measure_seconds: position.measure_seconds + started.elapsed().as_secs_f64(),
-            peak_rss_mib: environment::peak_rss_mib(),
-        },
-        evaluation: evaluation.splits,
-        average_evaluation: average.as_ref().map(|(_, average)| average.splits),
-        test_correct: average
-            .map_or(evaluation, |(_, average)| average)
-            .hits
-            .map(|hits| Hits::from(&hits[..])),
-        measurements,
-    };
-    directory.finish(&record)?;
-    Ok(record)
 }
 
-/// What is measured of these weights, of this evaluation, after `epoch` epochs.
-fn measurement(
-    instrument: &Instrument<'_>,
-    epoch: u32,
-    point: Point,
-    (iterate, weights, evaluation): (Iterate, &Weights, EpochEvaluation),
-) -> Result<Measurement> {
-    let started = Instant::now();
-    Ok(Measurement {
-        epoch,
-        weights: iterate,
-        evaluation,
-        measured: following::measure(instrument, point, weights)?,
-        seconds: started.elapsed().as_secs_f64(),
-    })
+impl Ready<'_> {
+    fn work(&self) -> Result<Record> {
+        let Self {
+            run,
+            model,
+            splits,
+            places,
+            machine,
+            directory,
+            ..
+        } = *self;
+        let spec = run.spec();
+        let batch_size = spec.train.batch_size;
+        let segment = self.segment();
+        tracing::info!(
+            spec = run.id(),
+            seed = spec.seed,
+            threads = segment.threads,
+            device = segment.device,
+            "start"
+        );
+        let command = command(run, places, &segment);
+        let examples = splits.train.as_ref();
+        let mean_loss = model.mean_loss(&model.network, examples, machine, batch_size)?;
+        let evaluate = |weights: &Weights| evaluate(model, splits, machine, weights);
+        let measure = |epoch: u32, weights: &Weights| -> Result<f64> {
+            let Some(instrument) = &self.instrument else {
+                return Ok(0.0);
+            };
+            let evaluate = || Ok(evaluate(weights)?.splits);
+            let of = (Iterate::Last, weights);
+            let measured = self.measurement(instrument, (epoch, Point::Along), of, evaluate)?;
+            Ok(measured.seconds)
+        };
+        training::listen()?;
+        if places.until_eof {
+            training::listen_to_input()?;
+        }
+        let setup = Setup {
+            run,
+            mean_loss: &mean_loss,
+            images: splits.images.as_ref(),
+            directory,
+            segment,
+            save_every: Duration::from_secs(places.save_every),
+            progress: self.progress,
+            evaluate: &evaluate,
+            measure: &measure,
+        };
+        let Trained {
+            weights,
+            evaluation,
+            average,
+            position,
+            segments,
+            outcome,
+        } = Trainer::new(setup, self.initial)?.train()?;
+        let write = |name: &str, weights: &Weights| {
+            directory.write(name, &model.encode(weights, &spec.model)?)
+        };
+        write("checkpoint.safetensors", &weights)?;
+        if let Some((average, _)) = &average {
+            write("average.safetensors", average)?;
+        }
+        let mut measure_seconds = position.measure_seconds;
+        if let (Some(instrument), Outcome::Completed) = (&self.instrument, &outcome) {
+            let average = average.as_ref();
+            let average = average.map(|(average, of)| (Iterate::Average, average, of.splits));
+            let last = (Iterate::Last, &weights, evaluation.splits);
+            for (iterate, weights, evaluation) in [last].into_iter().chain(average) {
+                let (at, of) = ((position.epoch, Point::End), (iterate, weights));
+                let measured = self.measurement(instrument, at, of, || Ok(evaluation))?;
+                measure_seconds += measured.seconds;
+            }
+        }
+        let batch_norm = (spec.measure.as_ref()).map_or(BatchNorm::Frozen, |spec| spec.batch_norm);
+        let steps_per_epoch = examples.len().div_ceil(batch_size) as u64;
+        let record = Record {
+            id: run.id(),
+            spec: spec.clone(),
+            outcome,
+            provenance: Provenance {
+                rustc: env!("FLATNESS_RUSTC").to_owned(),
+                command,
+                segments,
+                finished: environment::now(),
+            },
+            data: splits.record().clone(),
+            model: model.record(batch_norm),
+            training: Training {
+                steps: position.steps,
+                dose: training::dose(&spec.train, steps_per_epoch, position.steps)?,
+                train_seconds: position.train_seconds,
+                measure_seconds,
+                peak_rss_mib: environment::peak_rss_mib(),
+            },
+            evaluation: evaluation.splits,
+            average_evaluation: average.as_ref().map(|(_, average)| average.splits),
+            test_correct: average
+                .map_or(evaluation, |(_, average)| average)
+                .hits
+                .map(|hits| Hits::from(&hits[..])),
+            measurements: directory.measurements()?,
+            files: directory.digests()?,
+        };
+        directory.finish(&record)?;
+        Ok(record)
+    }
+
+    /// This program on this machine.
+    fn segment(&self) -> Segment {
+        let shared = self.machine.shared();
+        let (threads, ranks) = (shared.workers.threads(), shared.workers.ranks());
+        environment::segment(threads, ranks, device::name(&self.machine.device))
+    }
+
+    /// What is measured of these weights after so many epochs: as it was written down before, or made and written down, with its
+    /// products in a journal until then.
+    fn measurement(
+        &self,
+        instrument: &Instrument<'_>,
+        (epoch, point): (u32, Point),
+        (iterate, weights): (Iterate, &Weights),
+        evaluate: impl FnOnce() -> Result<EpochEvaluation>,
+    ) -> Result<Measurement> {
+        let made = self.directory.measurements()?.into_iter();
+        let mut made = made.filter(|made| (made.epoch, made.weights) == (epoch, iterate));
+        if let Some(made) = made.next() {
+            return Ok(made);
+        }
+        let evaluation = evaluate()?;
+        let started = Instant::now();
+        let journal = self.journal(epoch, weights)?;
+        let instrument = Instrument {
+            journal: &journal,
+            ..*instrument
+        };
+        let measure = || following::measure(&instrument, point, weights);
+        let is_foreign = |error: &anyhow::Error| {
+            let error: Option<&flatness_engine::Error> = error.downcast_ref();
+            error.is_some_and(flatness_engine::Error::is_of_a_foreign_journal)
+        };
+        // With other memory for vectors, others may be asked for. Of several processes one alone has failed, which ends all.
+        let measured = match measure() {
+            Err(error) if is_foreign(&error) && instrument.machine.workers.ranks() == 1 => {
+                say(&format!("warning: {}; it is removed", sentence(&error)));
+                self.directory.keep_journals(None)?;
+                measure()?
+            }
+            measured => measured?,
+        };
+        let measurement = Measurement {
+            epoch,
+            weights: iterate,
+            evaluation,
+            measured,
+            seconds: started.elapsed().as_secs_f64(),
+        };
+        self.directory.add_measurement(&measurement)?;
+        tracing::info!(epoch, seconds = measurement.seconds, "measured");
+        Ok(measurement)
+    }
+
+    /// Where the products at these weights are written down. Elsewhere they have other bits, and another journal.
+    fn journal(&self, epoch: u32, weights: &Weights) -> Result<PathBuf> {
+        let segment = Segment {
+            started: String::new(),
+            ..self.segment()
+        };
+        let mut hash = Sha256::new_with_prefix(serde_json::to_string(&segment)?);
+        hash.update(self.model.encode(weights, &self.run.spec().model)?);
+        let digest = hash.finalize();
+        let digest = digest[..8].iter().map(|byte| format!("{byte:02x}"));
+        self.directory
+            .journal(&format!("{epoch}-{}", digest.collect::<String>()))
+    }
 }
 
 /// The command that makes the record again.

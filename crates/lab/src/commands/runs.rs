@@ -4,13 +4,13 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result};
-use flatness_records::{EpochMetrics, Outcome, Record, Spec, holder, read_json, read_json_lines};
+use flatness_records::{EpochMetrics, Outcome, Record, holder, read_json, read_json_lines};
 use serde::Serialize;
 
 use crate::arguments::RunsOptions;
-use crate::output::put;
+use crate::output::{put, say, sentence};
 use crate::progress::duration;
-use crate::run_directory::{METRICS, RECORD};
+use crate::run_directory::{METRICS, RECORD, read_spec};
 
 /// One run.
 #[derive(Serialize)]
@@ -38,8 +38,9 @@ pub(crate) fn runs(options: &RunsOptions) -> Result<()> {
     let mut rows = Vec::new();
     for entry in std::fs::read_dir(directory).with_context(cannot)? {
         let path = entry.with_context(cannot)?.path();
-        if path.join("spec.toml").exists() {
-            rows.push(row(&path)?);
+        match row(&path) {
+            Ok(row) => rows.extend(row),
+            Err(error) => say(&format!("warning: {}; left out", sentence(&error))),
         }
     }
     rows.sort_by(|a: &Row, b| a.age.total_cmp(&b.age));
@@ -49,15 +50,19 @@ pub(crate) fn runs(options: &RunsOptions) -> Result<()> {
     put(&super::table(&cells(&rows)))
 }
 
-fn row(path: &Path) -> Result<Row> {
-    let spec_path = path.join("spec.toml");
-    let origin = spec_path.display().to_string();
-    let text =
-        std::fs::read_to_string(&spec_path).with_context(|| format!("cannot read {origin}"))?;
-    let spec = Spec::from_toml(&text, &origin)?;
+/// The run in a directory, none where it has no spec.
+fn row(path: &Path) -> Result<Option<Row>> {
     let record = match path.join(RECORD) {
         record if record.exists() => read_json::<Record>(&record, "record").map(Some),
         _ => Ok(None),
+    };
+    // A record has a digest of its own.
+    let spec = match &record {
+        Ok(Some(record)) => Some(record.spec.clone()),
+        _ => read_spec(path)?,
+    };
+    let Some(spec) = spec else {
+        return Ok(None);
     };
     let state = match &record {
         Err(_) => "record not readable".to_owned(),
@@ -88,7 +93,7 @@ fn row(path: &Path) -> Result<Row> {
     });
     let age = changed.and_then(|changed| SystemTime::now().duration_since(changed).ok());
     let data = spec.data;
-    Ok(Row {
+    Ok(Some(Row {
         id: path
             .file_name()
             .unwrap_or_default()
@@ -108,7 +113,7 @@ fn row(path: &Path) -> Result<Row> {
         test_accuracy: evaluation.and_then(|evaluation| evaluation.test?.accuracy),
         spectral_norm: last.and_then(|last| Some(last.measured.number("spectral_norm")?.value)),
         age: age.unwrap_or_default().as_secs_f64(),
-    })
+    }))
 }
 
 fn cells(rows: &[Row]) -> Vec<Vec<String>> {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::common::{command, ended};
-use crate::program::{Place, assert_says, kill, mlp, states};
+use crate::program::{MLP, Place, assert_says, kill, mlp, states};
 
 /// A killed run with two states, the older first.
 fn killed() -> (Place, [PathBuf; 2]) {
@@ -71,6 +71,23 @@ fn two_damaged_states_are_one_sentence_and_stay_as_they_are() {
         fs::remove_file(state).expect("removable");
     }
     assert_eq!(place.finish("runs"), place.finish("whole"));
+}
+
+#[test]
+fn a_damaged_record_is_made_anew() {
+    let place = Place::new(MLP);
+    let whole = place.finish("runs");
+    let record = place.run_directory("runs").join("record.json");
+    let bytes = fs::read(&record).expect("there");
+    let mut no_text = bytes.clone();
+    no_text[40] |= 0x80;
+    for damaged in [cut(&bytes), empty(&bytes), no_text] {
+        fs::write(&record, damaged).expect("writable");
+        let ended = place.run("runs", &["--quiet"]);
+        let name = record.display().to_string();
+        assert_says(ended, 0, &["warning: ", &name, "; the run is done anew"]);
+        assert_eq!(place.finish("runs"), whole);
+    }
 }
 
 /// Goes on where no file may become larger than so many blocks of 512 bytes, as if the disk were full.

@@ -81,6 +81,26 @@ fn what_no_memory_can_hold_is_refused_before_any_work() {
 }
 
 #[test]
+fn a_run_that_is_refused_leaves_nothing() {
+    let spec = MLP.replace(", \"scaling=2\"", "");
+    let measured = |more: &str| spec.replace("batch_size = 250", more);
+    for (spec, options, expected) in [
+        (mlp(2), &["--quiet", "--device", "foo"][..], "got foo"),
+        (measured("batch_size = 501"), &["--quiet"], "got 501"),
+        (measured("parameters = [\"zz\"]"), &["--quiet"], "zz"),
+        (
+            mlp(2).replace("[train]", "[train]\ntf32 = true"),
+            &["--quiet"],
+            "tf32",
+        ),
+    ] {
+        let place = Place::new(&spec);
+        assert_says(place.run("runs", options), 2, &[expected]);
+        assert!(!place.path("runs").exists(), "{expected}");
+    }
+}
+
+#[test]
 fn lines_that_lack_an_epoch_are_refused() {
     let place = Place::new(&mlp(100_000));
     let mut child = place.start("runs", &["--quiet", "--save-every", "0"]);
@@ -103,11 +123,24 @@ fn runs_are_listed_and_compared() {
     fs::write(place.path("spec.toml"), other).expect("writable");
     let (code, error) = place.run("runs", &["--quiet"]);
     assert_eq!(code, 0, "{error}");
-    let stopped = place.path("runs").join("stopped");
-    fs::create_dir(&stopped).expect("writable");
-    fs::write(stopped.join("spec.toml"), spec(2)).expect("writable");
-
     let runs = place.path("runs").display().to_string();
+    let other = place.path("other.toml");
+    fs::write(&other, spec(2)).expect("writable");
+    let estimate = output(&format!("run {} --dry-run --json", other.display()));
+    let estimate: Value = serde_json::from_str(&estimate).expect("JSON");
+    let id = estimate[0]["id"].as_str().expect("a name");
+    let stopped = place.path("runs").join(id);
+    // One whose spec is that of its name, and one whose spec is not.
+    let another = "0123456789abcdef";
+    for directory in [&stopped, &place.path("runs").join(another)] {
+        fs::create_dir(directory).expect("writable");
+        fs::copy(&other, directory.join("spec.toml")).expect("writable");
+    }
+    let (code, _, said) = flatness(&format!("runs {runs}"));
+    let expected = format!(
+        "must be the spec of the run {another}, after which its directory is called, but is that of {id}"
+    );
+    assert_says((code, said), 0, &["warning: ", &expected, "; left out"]);
     let rows = output(&format!("runs {runs} --json"));
     let rows: Vec<Value> = serde_json::from_str(&rows).expect("JSON");
     let states = rows.iter().map(|row| {

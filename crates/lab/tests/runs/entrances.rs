@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::common::{flatness, refused};
-use crate::program::{BATCH_NORM, Place, mlp, record};
+use crate::program::{BATCH_NORM, Place, kill, mlp, record};
 
 /// What there is to measure of an MLP, in the words of a spec and of the command line.
 const REQUEST: [(&str, &str); 8] = [
@@ -145,4 +145,84 @@ fn other_data_than_the_runs_are_refused() {
         "{line} --ignore-run --data-set cifar-100 --what top --budget 4 --batch-size 12"
     ));
     assert_ne!(report["data"]["digest"], digest);
+}
+
+#[test]
+fn a_spec_that_has_changed_is_not_that_of_its_directory() {
+    let place = Place::new(&mlp(100_000).replace("[train]", "[train]\ncheckpoint_every = 1"));
+    let child = place.start("runs", &["--quiet"]);
+    place.wait_for("runs", "checkpoint-1.safetensors");
+    kill(child);
+    let directory = place.run_directory("runs");
+    let line = format!(
+        "{} --what norms",
+        directory.join("checkpoint-1.safetensors").display()
+    );
+    let of_run = measured(&line);
+    let spec = directory.join("spec.toml");
+    let text = fs::read_to_string(&spec).expect("there");
+    // One bit.
+    let changed = text.replace("train_examples = 500", "train_examples = 501");
+    assert_ne!(changed, text);
+    fs::write(&spec, changed).expect("writable");
+    let name = directory.file_name().expect("a name").to_string_lossy();
+    let expected =
+        format!("must be the spec of the run {name}, after which its directory is called");
+    let quiet = format!("measure {line} --quiet");
+    refused(&quiet, &[&spec.display().to_string(), &expected]);
+    fs::write(&spec, text).expect("writable");
+    assert_eq!(measured(&line), of_run);
+    // A name that somebody has given says nothing of the spec.
+    let best = directory.with_file_name("best");
+    fs::rename(&directory, &best).expect("renamed");
+    let checkpoint = best.join("checkpoint-1.safetensors");
+    assert_eq!(
+        measured(&format!("{} --what norms", checkpoint.display())),
+        of_run
+    );
+}
+
+#[test]
+fn another_checkpoint_than_the_runs_is_refused() {
+    let spec = mlp(2).replace("[train]", "[train]\ncheckpoint_every = 1");
+    let places = ["seed = 3", "seed = 5"].map(|seed| Place::new(&spec.replace("seed = 3", seed)));
+    for place in &places {
+        place.finish("runs");
+    }
+    let [directory, other] = places.each_ref().map(|place| place.run_directory("runs"));
+    let run = directory.display();
+    let of_run = measured(&format!("{run} --what norms"));
+    for name in ["checkpoint.safetensors", "checkpoint-1.safetensors"] {
+        let path = directory.join(name);
+        let kept = fs::read(&path).expect("there");
+        fs::copy(other.join(name), &path).expect("writable");
+        let line = format!("{} --what norms", path.display());
+        let expected = [
+            "is not the file that the run beside it has written",
+            "--ignore-run",
+        ];
+        refused(&format!("measure {line} --quiet"), &expected);
+        let other = measured(&format!("{line} --ignore-run"));
+        assert_ne!(other["numbers"], of_run["numbers"]);
+        fs::write(path, kept).expect("writable");
+    }
+    assert_eq!(measured(&format!("{run} --what norms")), of_run);
+    // A record of a former version says nothing of files.
+    let mut record = record(&directory);
+    let fields = record.as_object_mut().expect("fields");
+    assert_eq!(
+        fields["files"].as_object().map(serde_json::Map::len),
+        Some(3)
+    );
+    fields.retain(|name, _| !["files", "digest"].contains(&name.as_str()));
+    fs::write(directory.join("record.json"), record.to_string()).expect("writable");
+    fs::copy(
+        other.join("checkpoint.safetensors"),
+        directory.join("checkpoint.safetensors"),
+    )
+    .expect("writable");
+    assert_ne!(
+        measured(&format!("{run} --what norms"))["numbers"],
+        of_run["numbers"]
+    );
 }

@@ -30,7 +30,9 @@ checkpoint_every = 2
 [measure]
 epochs = [1]
 along = ["norms"]
-what = ["norms"]
+what = ["norms", "top"]
+budget = 4
+search = 2
 "#;
 
 /// EIO, EINVAL and ENOSPC.
@@ -68,7 +70,7 @@ fn assert_whole(directory: &Path) {
             Some("json") => is_json(&text()),
             Some("jsonl") => text().lines().all(is_json),
             Some("toml") => text().contains("[train.optimizer]") || text().contains("optimizer ="),
-            _ => name == "lock",
+            _ => name == "lock" || name.starts_with("products-"),
         };
         assert!(is_whole, "{name} is torn: {}", text());
     }

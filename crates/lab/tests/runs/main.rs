@@ -13,6 +13,7 @@ mod faults;
 mod files;
 mod killing;
 mod log;
+mod measuring;
 mod optimizers;
 mod origin;
 mod program;

@@ -1,6 +1,7 @@
 //! States that go on with something else than they began with.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::Child;
 
 use crate::common::{command, ended, program};
@@ -69,28 +70,18 @@ fn the_state_and_the_record_of_another_run_are_refused() {
     check();
 }
 
-#[test]
-fn other_threads_and_another_program_are_segments_of_the_record() {
-    let place = killed(&mlp(300));
-    // The same again is no new segment.
-    let before = place.steps_saved("runs");
-    let again = place.start("runs", &OFTEN);
-    assert!(kill(&place, before, again), "the run was too short");
-    let before = place.steps_saved("runs");
-    let arguments = place.arguments("runs", &OFTEN).join(" ");
-    let arguments = arguments.replace("--threads 2", "--threads 1");
-    let arguments: Vec<&str> = arguments.split(' ').collect();
-    let alone = program().args(&arguments).spawn().expect("it starts");
-    assert!(kill(&place, before, alone), "the run was too short");
-
-    // The same program with another commit in it, where it knows one.
-    let state = states(&place.run_directory("runs")).pop().expect("a state");
-    let state = String::from_utf8_lossy(&fs::read(state).expect("readable")).into_owned();
+/// The commit in a state.
+fn commit(state: &[u8]) -> String {
+    let state = String::from_utf8_lossy(state);
     let commit = state
         .split("\\\"commit\\\":\\\"")
         .nth(1)
         .expect("it is in the state");
-    let commit = commit.split('\\').next().expect("a part");
+    commit.split('\\').next().expect("a part").to_owned()
+}
+
+/// A program like this one with another commit in it, and that commit.
+fn with_another_commit(place: &Place, commit: &str) -> (PathBuf, String) {
     let mut bytes = fs::read(env!("CARGO_BIN_EXE_flatness")).expect("readable");
     // Eight bytes at a time, as the compiler may have put a part of it into an instruction.
     let mut turned = String::new();
@@ -107,6 +98,65 @@ fn other_threads_and_another_program_are_segments_of_the_record() {
     let other = place.path("other");
     fs::copy(env!("CARGO_BIN_EXE_flatness"), &other).expect("writable");
     fs::write(&other, bytes).expect("writable");
+    (other, turned)
+}
+
+#[test]
+fn the_journal_of_another_program_says_which() {
+    let place = killed(&mlp(300).replace("[train]", "[train]\ncheckpoint_every = 1"));
+    let directory = place.run_directory("runs");
+    let state = states(&directory).pop().expect("a state");
+    let commit = commit(&fs::read(state).expect("readable"));
+    let finished = place.finish("runs");
+    assert!(
+        finished
+            .names
+            .contains(&"checkpoint.safetensors".to_owned())
+    );
+    let journal = place.path("journal");
+    let line = format!(
+        "measure {} --what top,trace --budget 100000 --relative-error 1e-9 --threads 1 --quiet --journal {}",
+        directory.display(),
+        journal.display()
+    );
+    let child = program().args(line.split(' ')).spawn().expect("it starts");
+    while fs::metadata(&journal).map_or(0, |file| file.len()) < 200_000 {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    crate::program::kill(child);
+    let before = fs::read(&journal).expect("a journal");
+    let (other, turned) = with_another_commit(&place, &commit);
+    let other = command(&other.display().to_string())
+        .args(line.split(' '))
+        .spawn();
+    let (code, _, error) = ended(other.expect("it starts"));
+    let expected = [
+        format!("it was begun by another commit: {commit}"),
+        format!(", here {turned}"),
+        "remove it, name another file, or go on there".to_owned(),
+    ];
+    assert_says((code, error), 2, &expected.each_ref().map(String::as_str));
+    assert_eq!(fs::read(&journal).expect("a journal"), before);
+}
+
+#[test]
+fn other_threads_and_another_program_are_segments_of_the_record() {
+    let place = killed(&mlp(300));
+    // The same again is no new segment.
+    let before = place.steps_saved("runs");
+    let again = place.start("runs", &OFTEN);
+    assert!(kill(&place, before, again), "the run was too short");
+    let before = place.steps_saved("runs");
+    let arguments = place.arguments("runs", &OFTEN).join(" ");
+    let arguments = arguments.replace("--threads 2", "--threads 1");
+    let arguments: Vec<&str> = arguments.split(' ').collect();
+    let alone = program().args(&arguments).spawn().expect("it starts");
+    assert!(kill(&place, before, alone), "the run was too short");
+
+    // The same program with another commit in it, where it knows one.
+    let state = states(&place.run_directory("runs")).pop().expect("a state");
+    let commit = commit(&fs::read(state).expect("readable"));
+    let (other, turned) = with_another_commit(&place, &commit);
     let program = command(&other.display().to_string())
         .args(&arguments)
         .spawn();
@@ -122,7 +172,10 @@ fn other_threads_and_another_program_are_segments_of_the_record() {
             .collect::<Vec<_>>()
     };
     assert_eq!(of("threads"), [2, 1, 1]);
-    assert_eq!(of("commit"), [commit, commit, turned.as_str()]);
+    assert_eq!(
+        of("commit"),
+        [commit.as_str(), commit.as_str(), turned.as_str()]
+    );
     let from = of("from_step")
         .into_iter()
         .map(|step| step.as_u64().expect("a number"));

@@ -97,13 +97,24 @@ fn two_processes_with_the_same_list_do_every_run_once() {
     let place = place(&specs);
     let both = [[0, 1, 2, 3, 4, 5], [0, 3, 1, 5, 4, 2]];
     let both = both.map(|order| start(place.path(), "runs", &order));
+    let mut codes = Vec::new();
     for process in both {
         let (code, _, said) = ended(process);
-        assert_eq!(code, 0, "{said}");
         let is_left =
             |line: &str| line.starts_with("warning: ") && line.contains(" is in use by process ");
-        assert!(said.lines().all(is_left), "{said}");
+        let last =
+            "of 6 runs are in use by other processes; repeat the command once these have ended";
+        let is_last = |line: &str| line.starts_with("error: ") && line.ends_with(last);
+        let mut lines = said.lines().skip_while(|line| is_left(line));
+        assert!(
+            lines.next().is_none_or(is_last) && lines.next().is_none(),
+            "{said}"
+        );
+        assert_eq!(code == 2, said.lines().any(is_last), "{said}");
+        codes.push(code);
     }
+    // Who ends last has left nothing.
+    assert!(codes.contains(&0) && codes.iter().all(|code| [0, 2].contains(code)));
     let runs = runs(&place.path().join("runs"));
     assert_eq!(runs.len(), specs.len());
     for run in runs {
@@ -111,4 +122,37 @@ fn two_processes_with_the_same_list_do_every_run_once() {
         let log = fs::read_to_string(run.join("flatness.log")).expect("a log");
         assert_eq!(log.matches(" start spec=").count(), 1, "{log}");
     }
+}
+
+#[test]
+fn what_another_process_has_at_the_end_of_the_list_too_is_said_with_code_2() {
+    let place = place(&[mlp(100_000), mlp(2)]);
+    let mut other = start(place.path(), "runs", &[0]);
+    let lock = || {
+        runs(&place.path().join("runs"))
+            .pop()
+            .map(|run| run.join("lock"))
+    };
+    while !(place.path().join("runs").exists() && lock().is_some_and(|lock| lock.exists())) {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    let (code, _, said) = ended(start(place.path(), "runs", &[0, 1]));
+    other.kill().expect("the child is ours");
+    other.wait().expect("the child is ours");
+    assert_eq!(code, 2, "{said}");
+    let lines: Vec<&str> = said.lines().collect();
+    let [first, second, last] = lines[..] else {
+        panic!("{said}");
+    };
+    for line in [first, second] {
+        assert!(
+            line.starts_with("warning: 0.toml: ") && line.contains(" is in use by process "),
+            "{said}"
+        );
+    }
+    let expected = "error: 1 of 2 runs are in use by other processes; repeat the command once these have ended";
+    assert_eq!(last, expected);
+    let runs = runs(&place.path().join("runs"));
+    let done = runs.iter().filter(|run| run.join("record.json").exists());
+    assert_eq!((runs.len(), done.count()), (2, 1));
 }

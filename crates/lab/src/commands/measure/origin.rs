@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
-use flatness_records::{NetworkFile, Record, Request, Spec, read_json};
+use anyhow::{Result, bail};
+use flatness_records::{NetworkFile, Record, Request, Spec, file_digest, read_json};
 
-/// Files of parameters that a run writes.
-const OF_RUNS: [&str; 2] = ["checkpoint", "average"];
+use crate::run_directory::{is_of_parameters, read_spec};
 
 /// A checkpoint, with the run beside it.
 pub(super) struct Origin {
@@ -38,15 +37,36 @@ impl Origin {
                 None => (None, path.to_owned()),
             }
         } else {
-            let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-            let of_run = OF_RUNS.iter().any(|name| stem.starts_with(name));
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let of_run = is_of_parameters(&name);
             (path.parent().filter(|_| of_run), path.to_owned())
         };
         let run = match directory {
             Some(directory) if !ignore_run => beside(directory)?,
             _ => None,
         };
-        Ok(Self { checkpoint, run })
+        let origin = Self { checkpoint, run };
+        origin.hold_checkpoint()?;
+        Ok(origin)
+    }
+
+    /// Refuses another checkpoint than the run has written, where its record says which that was.
+    fn hold_checkpoint(&self) -> Result<()> {
+        let record = self.run.as_ref().and_then(|run| run.record.as_ref());
+        let name = self.checkpoint.file_name().unwrap_or_default();
+        let Some(written) = record.and_then(|record| record.files.get(&*name.to_string_lossy()))
+        else {
+            return Ok(());
+        };
+        let got = file_digest(&self.checkpoint)?;
+        if got != *written {
+            bail!(
+                "{} is not the file that the run beside it has written (digest {written}), but has digest {got}; put that file \
+                 back, or --ignore-run",
+                self.checkpoint.display()
+            );
+        }
+        Ok(())
     }
 
     pub(super) fn spec(&self) -> Option<&Spec> {
@@ -92,7 +112,7 @@ impl Origin {
 }
 
 fn beside(directory: &Path) -> Result<Option<Beside>> {
-    let (record, spec) = (directory.join("record.json"), directory.join("spec.toml"));
+    let record = directory.join("record.json");
     if record.is_file() {
         let record: Record = read_json(&record, "record")?;
         return Ok(Some(Beside {
@@ -100,13 +120,6 @@ fn beside(directory: &Path) -> Result<Option<Beside>> {
             record: Some(record),
         }));
     }
-    if !spec.is_file() {
-        return Ok(None);
-    }
-    let origin = spec.display().to_string();
-    let text = std::fs::read_to_string(&spec).with_context(|| format!("cannot read {origin}"))?;
-    Ok(Some(Beside {
-        spec: Spec::from_toml(&text, &origin)?,
-        record: None,
-    }))
+    let spec = read_spec(directory)?;
+    Ok(spec.map(|spec| Beside { spec, record: None }))
 }
