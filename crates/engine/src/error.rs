@@ -39,6 +39,20 @@ pub enum Error {
         /// Products needed.
         least: usize,
     },
+    /// A basis that does not hold the least.
+    #[error(
+        "--basis must be at least {needed}, got {basis}: it holds the eigenvalues asked for, {wanted}, and twice --block {block}"
+    )]
+    Basis {
+        /// Vectors it holds.
+        basis: usize,
+        /// Eigenvalues asked for.
+        wanted: usize,
+        /// Vectors per product.
+        block: usize,
+        /// Vectors it has to hold.
+        needed: usize,
+    },
     /// More eigenvalues than the matrix has.
     #[error("--what {end}={count}: the matrix has {rows} eigenvalues; ask for at most as many")]
     Eigenvalues {
@@ -49,6 +63,20 @@ pub enum Error {
         /// Rows of the matrix.
         rows: usize,
     },
+    /// Fewer eigenvectors than a measure takes.
+    #[error(
+        "it takes {needed} leading eigenvectors of the Hessian, and the search found {found}; give more --budget, unless the \
+         Hessian is zero"
+    )]
+    Eigenvectors {
+        /// Eigenvectors that it takes.
+        needed: usize,
+        /// Eigenvectors that there are.
+        found: usize,
+    },
+    /// What is relative to the size of the weights, where all of them are zero.
+    #[error("undefined at zero weights, since it is relative to their size")]
+    ZeroWeights,
     /// A dense matrix that is too large.
     #[error(
         "--what spectrum takes at most {most} parameters, got {rows}; choose some, or leave it out"
@@ -58,6 +86,22 @@ pub enum Error {
         most: usize,
         /// Rows of the matrix.
         rows: usize,
+    },
+    /// What would be measured twice.
+    #[error("{field} names {got} twice; name it once")]
+    Twice {
+        /// The option, or the field of a spec.
+        field: &'static str,
+        /// What is there twice.
+        got: String,
+    },
+    /// A share of the largest eigenvalue that none is beyond.
+    #[error(
+        "--what rank={share} counts eigenvalues beyond that share of the largest; it must be a number above 0 and at most 1"
+    )]
+    Rank {
+        /// The share.
+        share: f64,
     },
     /// Measures of the whole network beside `each`.
     #[error(
@@ -97,7 +141,7 @@ pub enum Error {
         data: String,
     },
     /// Batches of more examples than there are, or none.
-    #[error("--batch-size must be in 1..={examples}, the examples of {data}, got {got}")]
+    #[error("--batch-size must be from 1 to {examples}, the examples of {data}, got {got}")]
     BatchSize {
         /// Name of the data.
         data: String,
@@ -149,7 +193,7 @@ impl Error {
         use flatness_measures::Error as Measures;
         use flatness_spectrum::Error as Spectrum;
         match self {
-            Self::Interrupted => true,
+            Self::Interrupted | Self::Eigenvectors { .. } | Self::ZeroWeights => true,
             Self::Spectrum(error) => matches!(
                 error,
                 Spectrum::NonFiniteIntegrand { .. }

@@ -20,6 +20,8 @@ mod spectrum;
 
 use std::fmt::Debug;
 
+use candle_core::Tensor;
+use flatness_kernels::norm;
 use flatness_layers::Network;
 use flatness_records::{Request, What};
 
@@ -172,6 +174,25 @@ pub(crate) fn measures(what: &[What]) -> Vec<Asked> {
         all.push(Asked { what, measure });
     }
     all
+}
+
+/// ‖θ‖, for what is relative to it.
+fn length(context: &Context<'_>) -> Result<f64, Error> {
+    let length = norm(context.theta)?;
+    if length > 0.0 {
+        Ok(length)
+    } else {
+        Err(Error::ZeroWeights)
+    }
+}
+
+/// So many leading eigenvectors of the Hessian in double precision, and no fewer.
+fn leading(context: &Context<'_>, needed: usize) -> Result<Vec<Tensor>, Error> {
+    let vectors = context.leading(needed)?;
+    match vectors.len() {
+        found if found < needed => Err(Error::Eigenvectors { needed, found }),
+        _ => Ok(vectors),
+    }
 }
 
 /// Each once, the smallest first.

@@ -1,5 +1,6 @@
 //! What is to be measured of what, all of which can be: every refusal comes before any work.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use flatness_data::Examples;
@@ -35,6 +36,7 @@ pub fn plan(
     request: &Request,
     resources: &Resources<'_>,
 ) -> Result<Plan, Error> {
+    once(request)?;
     obeyed(request)?;
     meaningful(request, subject.examples)?;
     let part = part(subject, request, Streams::new(0))?;
@@ -104,6 +106,33 @@ pub(crate) fn suite(request: &Request, place: &Place, precision: Precision) -> S
         (true, _) => Suite::new(of_matrix(request, place.matrix, precision)),
         (false, Precision::Own) => of_hessian_alone(request).unwrap_or_default(),
         (false, Precision::Double) => Suite::default(),
+    }
+}
+
+/// Refuses what would be measured twice, and a rank that is zero of any matrix.
+fn once(request: &Request) -> Result<(), Error> {
+    let matrices = request
+        .matrices
+        .iter()
+        .map(|matrix| matrix.name().to_owned());
+    let epochs = request.epochs.iter().map(u32::to_string);
+    for (field, all) in [
+        ("--matrices", matrices.collect::<Vec<_>>()),
+        ("--each", request.each.clone()),
+        ("measure.epochs", epochs.collect()),
+    ] {
+        let mut seen = HashSet::new();
+        if let Some(got) = all.into_iter().find(|one| !seen.insert(one.clone())) {
+            return Err(Error::Twice { field, got });
+        }
+    }
+    let mut shares = request.what.iter().filter_map(|what| match *what {
+        What::Rank(share) => Some(share),
+        _ => None,
+    });
+    match shares.find(|share| *share > 1.0) {
+        Some(share) => Err(Error::Rank { share }),
+        None => Ok(()),
     }
 }
 

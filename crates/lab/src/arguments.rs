@@ -5,10 +5,12 @@ mod loss;
 mod measuring;
 mod training;
 
+use std::num::{IntErrorKind, ParseIntError};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand};
+use clap::{Arg, ArgAction, Args, Parser, Subcommand};
 use clap_complete::Shell;
 use flatness_records::{Dtype, SubsetSpec};
 use serde::de::DeserializeOwned;
@@ -19,6 +21,9 @@ pub(crate) use measuring::{MeasureOptions, NameOptions, ProductOptions};
 pub(crate) use training::{
     CompareOptions, LogLevel, OptimizerName, Places, RunOptions, RunsOptions, TrainOptions,
 };
+
+/// Most worker threads: beyond the cores of any one machine, and few enough to be started in seconds.
+const MOST_THREADS: u16 = 1024;
 
 /// Train networks and measure their exact curvature, with error bars.
 ///
@@ -67,12 +72,12 @@ pub(crate) struct Computing {
     /// Device: cpu, cuda, cuda:N or auto (CUDA where there is one)
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     pub(crate) device: String,
-    /// Worker threads [default: all cores; on CUDA one]; the bits of a result depend on their number
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    /// Worker threads, 1024 at most [default: all cores; on CUDA one]; the bits of a result depend on their number
+    #[arg(long, value_name = "N", value_parser = from_one(MOST_THREADS))]
     pub(crate) threads: Option<u16>,
     /// Memory for activations kept between products, in MiB; beyond it they are computed anew [default: a
     /// quarter of the machine's for all of its cores, 512 at least; on CUDA a quarter of what is free]
-    #[arg(long, value_name = "MIB")]
+    #[arg(long, value_name = "MIB", value_parser = whole::<u64>)]
     pub(crate) memory_budget: Option<u64>,
 }
 
@@ -96,6 +101,41 @@ pub(crate) struct ModelsOptions {
     /// Print a JSON array
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// The flag for help, as the last of the output.
+fn help() -> Arg {
+    Arg::new("help")
+        .short('h')
+        .long("help")
+        .action(ArgAction::Help)
+        .help_heading("Output")
+        .help("Print help (see more with '--help')")
+        .long_help("Print help (see a summary with '-h')")
+}
+
+/// An option that may be followed by a negative number, so that a sentence on its range refuses it and not the parser.
+fn signed(arg: Arg) -> Arg {
+    let has_value = arg.get_long().is_some() && arg.get_action().takes_values();
+    arg.allow_negative_numbers(has_value)
+}
+
+/// A whole number.
+fn whole<T: FromStr<Err = ParseIntError>>(text: &str) -> Result<T, &'static str> {
+    text.parse()
+        .map_err(|error: ParseIntError| match error.kind() {
+            IntErrorKind::PosOverflow => "it is too large",
+            _ => "it must be a whole number of at least 0",
+        })
+}
+
+/// A whole number from 1 to `most`.
+fn from_one(most: u16) -> impl TypedValueParser<Value = u16> {
+    move |text: &str| {
+        let number = text.parse().ok();
+        let number = number.filter(|number| (1..=most).contains(number));
+        number.ok_or_else(|| format!("it must be from 1 to {most}"))
+    }
 }
 
 /// A value by its name in specs, which may have a help behind a colon.

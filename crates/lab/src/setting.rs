@@ -16,6 +16,7 @@ use flatness_records::{
 
 use crate::architecture::Architecture;
 use crate::arguments::Computing;
+use crate::commands::models::known;
 use crate::loss::ResolvedLoss;
 use crate::source::{self, Splits};
 use crate::{device, environment, ranks};
@@ -147,7 +148,7 @@ impl Task {
         let ModelSpec {
             name, constants, ..
         } = &spec.model;
-        let architecture = Architecture::find(name, constants)?;
+        let architecture = Architecture::find(name, constants).map_err(known)?;
         let streams = Streams::new(spec.seed);
         let splits = source::load(&spec.data, spec.loss.as_ref(), streams, data, &architecture)?;
         let (examples, loss) = (splits.train.as_ref(), splits.loss.clone());

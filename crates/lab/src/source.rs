@@ -93,12 +93,24 @@ pub(crate) fn read(spec: &DataSpec, directory: Option<&Path>, model: &str) -> Re
     let Some(set) = Set::named(&spec.set) else {
         let names = Set::ALL.map(Set::name).join(", ");
         bail!(
-            "data.set must be one of {names}, or a .npz or .safetensors file, got {}; correct the spec",
+            "data.set (--data-set) must be one of {names}, or a .npz or .safetensors file, got {}",
             spec.set
         );
     };
     let normalization = match (&spec.mean, &spec.deviation) {
-        (Some(mean), Some(deviation)) => Normalization::new(mean.clone(), deviation.clone())?,
+        (Some(mean), Some(deviation)) => {
+            let channels = set.normalization().mean().len();
+            let got = [mean.len(), deviation.len()];
+            if got != [channels; 2] {
+                bail!(
+                    "--mean and --deviation (data.mean and data.deviation in a spec) must have a number for each channel of \
+                     {set}, {channels} each, got {} and {}",
+                    got[0],
+                    got[1]
+                );
+            }
+            Normalization::new(mean.clone(), deviation.clone())?
+        }
         _ => default_normalization(set, model),
     };
     let embedded = EmbeddedMnist {
@@ -110,21 +122,25 @@ pub(crate) fn read(spec: &DataSpec, directory: Option<&Path>, model: &str) -> Re
     Ok(at_hand(found, set, directory)?.load(normalization)?)
 }
 
+/// How to get `set`, in words that another way follows; none where nobody publishes it.
+pub(crate) fn fetched(set: Set, to: &str) -> String {
+    match set.manifest() {
+        Some(_) => format!("`flatness data fetch {set}{to}` gets it, or "),
+        None => String::new(),
+    }
+}
+
 /// What was found, or how to get what is absent from the cache directory.
 fn at_hand<T>(found: flatness_data::Result<T>, set: Set, directory: Option<&Path>) -> Result<T> {
-    let fetched = |to: &str| match set {
-        Set::Idx => String::new(),
-        _ => format!("`flatness data fetch {set}{to}` gets it, or "),
-    };
     found.map_err(|error| match (&error, directory) {
         (Error::Absent { .. }, None) => anyhow::Error::new(error).context(format!(
             "no complete {set} at hand; {}--data names its directory",
-            fetched("")
+            fetched(set, "")
         )),
         (_, Some(directory)) if !directory.exists() => anyhow!(
             "there is no directory {}; {}name that of the data",
             directory.display(),
-            fetched(" --to DIR")
+            fetched(set, " --to DIR")
         ),
         _ => error.into(),
     })
@@ -263,10 +279,16 @@ fn divide<E: Divisible>(all: E, spec: &DataSpec, streams: Streams) -> Result<(E,
         }
     };
     let train = match (spec.train_examples, spec.subset) {
-        (None, _) => rest,
-        (Some(n), SubsetSpec::First) => rest.take(n)?,
-        (Some(n), SubsetSpec::Seeded) => rest.sample(n, streams.seed("train-examples"))?,
+        (None, _) => Ok(rest),
+        (Some(n), SubsetSpec::First) => rest.take(n),
+        (Some(n), SubsetSpec::Seeded) => rest.sample(n, streams.seed("train-examples")),
     };
+    let train = train.with_context(|| match spec.validation_examples {
+        0 => "--train-examples (data.train_examples in a spec)".to_owned(),
+        held_out => format!(
+            "--train-examples (data.train_examples in a spec), where {held_out} are held out for validation"
+        ),
+    })?;
     Ok((train, validation))
 }
 

@@ -88,6 +88,12 @@ fn fixed(value: f64, decimals: i32) -> String {
     }
 }
 
+/// So many of a thing, such as `1 run` and `3 runs`.
+pub(crate) fn counted(count: usize, thing: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {thing}{plural}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use flatness_records::{Outcome, Segment};
 
-use crate::number::{MISSING, percent, significant};
+use crate::number::{MISSING, counted, percent, significant};
 use crate::reproduction::{distinct, models};
 use crate::results::{claim_table, overview, runs, summary};
 use crate::settings::{Fields, block, fields, own, shared};
@@ -136,15 +136,12 @@ fn facts(reproduction: &Reproduction) -> String {
         counts.join(", ")
     };
     let machine = |one: &Segment| {
-        let plural = if one.threads == 1 { "" } else { "s" };
+        let threads = counted(one.threads, "thread");
         let among = match one.ranks {
             1 => String::new(),
             ranks => format!(" in each of {ranks} processes"),
         };
-        format!(
-            "{}, {}, {} thread{plural}{among}",
-            one.cpu, one.device, one.threads
-        )
+        format!("{}, {}, {threads}{among}", one.cpu, one.device)
     };
     let program = |one: &Segment| {
         let changed = if one.dirty { " with changes" } else { "" };

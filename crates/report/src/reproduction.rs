@@ -3,7 +3,7 @@
 use flatness_records::Outcome;
 use serde::Serialize;
 
-use crate::number::{significant, with_error};
+use crate::number::{counted, significant, with_error};
 use crate::selection::ALL_MODELS;
 use crate::verdict::LEVEL;
 use crate::{
@@ -268,8 +268,7 @@ impl ClaimVerdict {
             return missed.join("; ");
         }
         if self.missing > 0 {
-            let s = if self.missing == 1 { "" } else { "s" };
-            return format!("waits for {} run{s}", self.missing);
+            return format!("waits for {}", counted(self.missing, "run"));
         }
         let judged = || self.predicates.iter().filter(|one| one.verdict.is_some());
         let holding = judged().filter(|one| one.holds()).count();

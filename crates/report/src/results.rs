@@ -6,7 +6,7 @@ use std::io::{self, BufRead, Write};
 use flatness_records::write_sealed;
 use serde::Serialize;
 
-use crate::number::{significant, with_error};
+use crate::number::{counted, significant, with_error};
 use crate::reading::Point;
 use crate::reproduction::distinct;
 use crate::selection::{ALL_MODELS, by_seed, decimal, relative, word};
@@ -62,8 +62,10 @@ pub(crate) fn summary(verdicts: &[ClaimVerdict]) -> String {
     let claims = distinct(judged().map(|row| &row.claim)).len();
     let models = distinct(judged().map(|row| &row.model)).len();
     format!(
-        "Of {} verdicts ({claims} claims on {models} models), {} hold, {} fail, {} are undecided and {} were not tested.",
-        judged().count(),
+        "Of {} ({} on {}), {} hold, {} fail, {} are undecided and {} were not tested.",
+        counted(judged().count(), "verdict"),
+        counted(claims, "claim"),
+        counted(models, "model"),
         count(Verdict::Holds),
         count(Verdict::Fails),
         count(Verdict::Undecided),

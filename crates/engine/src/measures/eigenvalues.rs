@@ -160,14 +160,12 @@ impl Search {
         let (wanted, block) = (self.eigenvectors().max(1), request.block);
         let needed = (wanted + 2 * block).min(rows);
         match request.basis {
-            Some(basis) if basis < needed => {
-                Err(Error::Spectrum(flatness_spectrum::Error::BasisTooSmall {
-                    basis,
-                    wanted,
-                    block,
-                    needed,
-                }))
-            }
+            Some(basis) if basis < needed => Err(Error::Basis {
+                basis,
+                wanted,
+                block,
+                needed,
+            }),
             _ => Ok(()),
         }
     }

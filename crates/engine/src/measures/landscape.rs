@@ -8,13 +8,13 @@
 //! Error: rounding.
 
 use candle_core::DType;
-use flatness_kernels::{dot, norm};
+use flatness_kernels::dot;
 use flatness_layers::Network;
 use flatness_measures::{Objective, loss_line, loss_plane, quadratic_form};
 use flatness_records::Request;
 
 use super::density::evenly;
-use super::{Kind, Measure};
+use super::{Kind, Measure, leading, length};
 use crate::Error;
 use crate::context::Context;
 use crate::cost::Span;
@@ -69,14 +69,14 @@ impl Measure for Landscape {
 
     fn measure(&self, context: &mut Context<'_>) -> Result<(), Error> {
         let (theta, known) = (context.theta, context.hessian);
-        let directions = context.leading(2)?;
-        let ([first, second], [top, next], Some(gradient)) =
-            (&directions[..], &known.top[..2], &known.gradient)
+        let length = length(context)?;
+        let directions = leading(context, EIGENVECTORS)?;
+        let ([first, second], [top, next, ..], Some(gradient)) =
+            (&directions[..], &known.top[..], &known.gradient)
         else {
             return Ok(());
         };
         let objective = Objective::new(context.mean_loss, 0.0)?;
-        let length = norm(theta)?;
         let offsets = |steps: &[f64]| steps.iter().map(|step| step * length).collect::<Vec<f64>>();
         let border = border(top.quantity.value, length);
         let steps = evenly(-border, border, LINE);

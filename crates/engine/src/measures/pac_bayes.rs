@@ -7,11 +7,10 @@
 //! Memory: 4 vectors in double precision. Cost: 16 losses for each σ tried, 14 or so. Error: standard error over antithetic pairs of
 //! noise and rounding, through the slope of the rise.
 
-use flatness_kernels::norm;
 use flatness_measures::{Draws, Noise, Objective, SigmaSettings, pac_bayes_sigma};
 use flatness_records::Request;
 
-use super::{Kind, Measure};
+use super::{Kind, Measure, length};
 use crate::Error;
 use crate::context::Context;
 use crate::cost::Span;
@@ -58,7 +57,7 @@ impl Measure for PacBayes {
 
     fn measure(&self, context: &mut Context<'_>) -> Result<(), Error> {
         let theta = context.theta;
-        let root_mean_square = norm(theta)? / (theta.elem_count() as f64).sqrt();
+        let root_mean_square = length(context)? / (theta.elem_count() as f64).sqrt();
         let settings = SigmaSettings {
             target: self.0,
             initial: FIRST_SIGMA * root_mean_square,

@@ -10,14 +10,13 @@
 //! over the directions and rounding. The quadratic form is that of the Hessian at θ, whatever matrix is measured beside it.
 
 use candle_core::Tensor;
-use flatness_kernels::norm;
 use flatness_measures::{
     Form, LossRise, Objective, loss_rises, quadratic_form, rise_over_quadratic, unit,
 };
 use flatness_records::{Cost, CurvePoint, Numbers, Quantity, Request};
 use flatness_spectrum::{Estimate, Probe};
 
-use super::{Kind, Measure};
+use super::{Kind, Measure, leading, length};
 use crate::Error;
 use crate::context::Context;
 use crate::cost::Span;
@@ -65,7 +64,7 @@ impl Measure for Quadratic {
     }
 
     fn measure(&self, context: &mut Context<'_>) -> Result<(), Error> {
-        let length = norm(context.theta)?;
+        let length = length(context)?;
         let radii: Vec<f64> = self.0.iter().map(|radius| radius * length).collect();
         let losses = 1 + 2 * (DIRECTIONS + 1) * radii.len();
         context.meter.stage("loss rises", "losses", losses);
@@ -91,14 +90,20 @@ impl Measure for Quadratic {
             .as_ref()
             .map(|trace| scaled(trace, parameters.recip()));
         self.curve(context, "rise.random", &random, mean_curvature)?;
-        let mut top = Rises::default();
-        let lambda = context.hessian.top.first().map(|top| top.quantity.clone());
-        top.extend(context, &context.leading(1)?, &radii)?;
-        self.curve(context, "rise.top", &top, lambda)
+        let along_top = self.along_top(context, &radii);
+        context.unless_ended(&["rise.top".to_owned()], along_top)
     }
 }
 
 impl Quadratic {
+    /// Adds the curve along the top eigenvector.
+    fn along_top(&self, context: &mut Context<'_>, radii: &[f64]) -> Result<(), Error> {
+        let mut top = Rises::default();
+        let lambda = context.hessian.top.first().map(|top| top.quantity.clone());
+        top.extend(context, &leading(context, 1)?, radii)?;
+        self.curve(context, "rise.top", &top, lambda)
+    }
+
     /// Adds the curve of `found`, whose mean uᵀ H u is `predicted` by the spectrum.
     fn curve(
         &self,

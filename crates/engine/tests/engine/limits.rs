@@ -23,7 +23,8 @@ fn what_cannot_be_measured_is_refused_in_a_sentence() {
     let (decayed, nothing): (Change, Change) = (|it| it.l2 = 0.1, |_| ());
     let few = "--budget is 2 products, but what is asked for takes 3 at least";
     let many = "--what top=65: the matrix has 64 eigenvalues";
-    let batches = "--batch-size must be in 1..=12";
+    let batches = "--batch-size must be from 1 to 12";
+    let basis = "--basis must be at least 3, got 2";
     let keskar = "keskar=5e-4 is of the loss itself and of all parameters, and cannot obey --l2";
     let cases: [(&str, Change, &str); 13] = [
         ("trace", |it| it.budget = 2, few),
@@ -32,7 +33,7 @@ fn what_cannot_be_measured_is_refused_in_a_sentence() {
         ("trace", |it| it.batch_size = Some(13), batches),
         ("trace", |it| it.sample = Some(13), "got 13"),
         ("trace", unknown, "fc7.*"),
-        ("top", |it| it.basis = Some(2), "the basis holds 2 vectors"),
+        ("top", |it| it.basis = Some(2), basis),
         ("trace,norms", layers, "ask for norms without it"),
         ("landscape", layers, "ask for landscape without it"),
         ("keskar", decayed, keskar),

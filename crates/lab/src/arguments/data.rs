@@ -28,8 +28,8 @@ pub(crate) struct FetchOptions {
     /// Directory to put it in [default: the cache directory]
     #[arg(long, value_name = "DIR")]
     pub(crate) to: Option<PathBuf>,
-    /// Download from this address, ending in `/`, instead of the known mirrors
-    #[arg(long, value_name = "URL")]
+    /// Download from this address instead of the known mirrors: http:// or https://, to which `/` and a file's name are added
+    #[arg(long, value_name = "URL", value_parser = mirror)]
     pub(crate) mirror: Vec<String>,
     /// No progress; errors only
     #[arg(long, short)]
@@ -54,6 +54,18 @@ fn set() -> impl TypedValueParser<Value = Set> {
     PossibleValuesParser::new(names).map(|name| Set::named(&name).unwrap_or(Set::Mnist))
 }
 
+/// An address to which the name of a file can be appended.
+fn mirror(text: &str) -> Result<String, &'static str> {
+    let has_host = |rest: &str| !rest.trim_matches('/').is_empty();
+    let rest = ["http://", "https://"]
+        .into_iter()
+        .find_map(|scheme| text.strip_prefix(scheme));
+    if !rest.is_some_and(has_host) {
+        return Err("it must begin with http:// or https:// and a host");
+    }
+    Ok(format!("{}/", text.trim_end_matches('/')))
+}
+
 /// What becomes of the pixels.
 #[derive(Debug, Args, Clone)]
 #[command(next_help_heading = "Data")]
@@ -64,7 +76,7 @@ pub(crate) struct NormalizationOptions {
         long,
         value_name = "MEAN",
         value_delimiter = ',',
-        allow_negative_numbers = true,
+        allow_hyphen_values = true,
         requires = "deviation"
     )]
     pub(crate) mean: Option<Vec<f64>>,
@@ -74,7 +86,7 @@ pub(crate) struct NormalizationOptions {
         long,
         value_name = "DEVIATION",
         value_delimiter = ',',
-        allow_negative_numbers = true,
+        allow_hyphen_values = true,
         requires = "mean"
     )]
     pub(crate) deviation: Option<Vec<f64>>,

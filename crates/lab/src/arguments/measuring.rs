@@ -2,18 +2,22 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Error, Result, anyhow};
 use clap::Args;
 use clap::builder::TypedValueParser;
 use flatness_records::{
     BatchNorm, DataSpec, Dtype, Matrix, Request, Retention, Split, SubsetSpec, What,
 };
 
-use super::{Computing, LossOptions, NormalizationOptions, Output, named, number_type, subset};
+use super::{
+    Computing, LossOptions, MOST_THREADS, NormalizationOptions, Output, from_one, help, named,
+    number_type, signed, subset, whole,
+};
 use crate::source;
 
 /// Which of the tensors of a file are whose.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Network")]
 pub(crate) struct NameOptions {
     /// Take the weights at or under this key of the checkpoint, `state_dict_ema` for one [default: the only ones that
     /// fit the network]
@@ -29,6 +33,21 @@ pub(crate) struct NameOptions {
     pub(crate) constants: Vec<String>,
 }
 
+impl NameOptions {
+    /// `error`; where it is of a name that one of these options has, with that option.
+    pub(crate) fn named(&self, error: Error) -> Error {
+        let option = match error.downcast_ref() {
+            Some(flatness_models::Error::Entry { got, .. }) => match &self.entry {
+                Some(entry) if entry == got => "--entry",
+                _ => "--rename",
+            },
+            Some(flatness_models::Error::Renamed { .. }) => "--rename",
+            _ => return error,
+        };
+        anyhow!("{option}: {error}")
+    }
+}
+
 /// An old name and a new one.
 fn rule(text: &str) -> Result<(String, String), &'static str> {
     let (old, new) = text.split_once('=').ok_or("it must be OLD=NEW")?;
@@ -36,9 +55,9 @@ fn rule(text: &str) -> Result<(String, String), &'static str> {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = format!(
-    "What can be measured: {}.\n\
-     Of a run, whatever is not given is as in its spec. The page docs/MEASURES.md says which measure answers which\n\
+#[command(disable_help_flag = true, arg = help(), mut_args = signed, after_help = format!(
+    "What can be measured: {}\n\n\
+     Of a run, whatever is not given is as in its spec. The page docs/MEASURES.md says which measure answers which \
      question, docs/SPEC.md has the fields of a spec, which are the same words.", What::NAMES))]
 pub(crate) struct MeasureOptions {
     /// Parameters, a .safetensors or .pth file with PyTorch's names, the index of several such files, or the
@@ -48,10 +67,10 @@ pub(crate) struct MeasureOptions {
     #[command(flatten)]
     pub(crate) names: NameOptions,
     /// Take nothing from the record of a run beside the checkpoint
-    #[arg(long)]
+    #[arg(long, help_heading = "Network")]
     pub(crate) ignore_run: bool,
     /// Network, one of those that `flatness models` lists, or an .onnx file [default: the one the checkpoint names]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, help_heading = "Network", value_name = "NAME")]
     pub(crate) model: Option<String>,
     #[command(flatten)]
     pub(crate) data: MeasuredData,
@@ -67,17 +86,17 @@ pub(crate) struct MeasureOptions {
     pub(crate) time_limit: Option<f64>,
     /// Memory for the vectors of eigenvalues, probes and diagonals, in MiB; what takes more is refused
     /// [default: half of the machine's]
-    #[arg(long, help_heading = "Computing", value_name = "MIB")]
+    #[arg(long, help_heading = "Computing", value_name = "MIB", value_parser = whole::<u64>)]
     pub(crate) vector_memory: Option<u64>,
     /// Seed of start vectors and probes [default: that of the run, else 0]
-    #[arg(long, help_heading = "Accuracy and cost", value_name = "SEED")]
+    #[arg(long, help_heading = "Accuracy and cost", value_name = "SEED", value_parser = whole::<u64>)]
     pub(crate) seed: Option<u64>,
     /// File that keeps the products of eigenvalues, traces, diagonals and functions of the matrix, so that the same
     /// command after a kill goes on where it was; FILE.1, FILE.2 and so on where there are several matrices or groups
-    #[arg(long, help_heading = "Options", value_name = "FILE")]
+    #[arg(long, help_heading = "Output", value_name = "FILE")]
     pub(crate) journal: Option<PathBuf>,
-    /// Directory for plots (SVG, PNG), their data (CSV) and the diagonal (safetensors)
-    #[arg(long, help_heading = "Options", value_name = "DIR")]
+    /// Directory for the pictures of density and landscape (SVG, PNG), their data (CSV) and the diagonal (safetensors)
+    #[arg(long, help_heading = "Output", value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) computing: Computing,
@@ -99,13 +118,13 @@ pub(crate) struct MeasuredData {
     #[command(flatten)]
     pub(crate) normalization: NormalizationOptions,
     /// The network was trained on N examples only, which are the split `train`
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     pub(crate) train_examples: Option<usize>,
     /// Which ones
     #[arg(long, value_parser = subset(), requires = "train_examples")]
     pub(crate) subset: Option<SubsetSpec>,
     /// The last N training examples were held out; they are the split `validation`
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     pub(crate) validation_examples: Option<usize>,
 }
 
@@ -149,11 +168,12 @@ impl MeasuredData {
 
 /// What is measured and how well, in the words of a spec.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Accuracy and cost")]
 pub(crate) struct RequestOptions {
     /// What to measure, a list of the names below [default: top,bottom,trace,frobenius]
     #[arg(
         long,
-        help_heading = "Options",
+        help_heading = "Measures",
         value_name = "LIST",
         value_delimiter = ','
     )]
@@ -193,42 +213,43 @@ pub(crate) struct RequestOptions {
     #[arg(long, help_heading = "Data", value_name = "SPLIT", value_parser = named::<Split>(&["train", "validation", "test"]))]
     split: Option<Split>,
     /// Take the first N examples of the split only
-    #[arg(long, help_heading = "Data", value_name = "N")]
+    #[arg(long, help_heading = "Data", value_name = "N", value_parser = whole::<usize>)]
     examples: Option<usize>,
     /// Take N random examples of the split, and say how far all of it may be from them
     #[arg(
         long,
         help_heading = "Data",
         value_name = "N",
-        conflicts_with = "examples"
+        conflicts_with = "examples",
+        value_parser = whole::<usize>
     )]
     sample: Option<usize>,
     /// Statistics that batch-norm takes: the running ones of the checkpoint, or those of each batch [default: frozen]
     #[arg(long, help_heading = "Matrix", value_name = "STATISTICS", value_parser = batch_norm())]
     batch_norm: Option<BatchNorm>,
     /// Most examples per sweep [default: 1000 or all]; with batch statistics, the size of the batches
-    #[arg(long, help_heading = "Matrix", value_name = "N")]
+    #[arg(long, help_heading = "Matrix", value_name = "N", value_parser = whole::<usize>)]
     batch_size: Option<usize>,
     /// Half-width of 95 % confidence, relative to the value, at which an estimate is good enough [default: 0.05]
-    #[arg(long, help_heading = "Accuracy and cost", value_name = "FRACTION")]
+    #[arg(long, value_name = "FRACTION")]
     relative_error: Option<f64>,
     /// Residual, relative to the largest |eigenvalue|, at which an eigenvalue is good enough [default: 0.001]
-    #[arg(long, help_heading = "Accuracy and cost", value_name = "FRACTION")]
+    #[arg(long, value_name = "FRACTION")]
     tolerance: Option<f64>,
     /// Most matrix-vector products for each matrix or group [default: 1000]
-    #[arg(long, help_heading = "Accuracy and cost", value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     budget: Option<usize>,
     /// Products of the search for the eigenvectors that random probes need not find [default: 48]
-    #[arg(long, help_heading = "Accuracy and cost", value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     search: Option<usize>,
     /// Lanczos steps per probe of the density and of functions of the matrix [default: 30]
-    #[arg(long, help_heading = "Accuracy and cost", value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     steps: Option<usize>,
     /// Vectors per product in the search for eigenvalues; finds as many copies of a repeated one [default: 1]
-    #[arg(long, help_heading = "Accuracy and cost", value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     block: Option<usize>,
     /// Vectors held in the search for eigenvalues [default: 40 more than needed, or what fits the memory]
-    #[arg(long, help_heading = "Accuracy and cost", value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     basis: Option<usize>,
 }
 
@@ -285,24 +306,30 @@ fn batch_norm() -> impl TypedValueParser<Value = BatchNorm> {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The data file holds `x` (N, ...), `y`, classes (N) or what else `flatness measure --data` takes, and\n\
-    `v.<parameter>`, the vector.\n\
-    Prints one JSON line: loss, gradient norm, v'Av, |Av|, and the seconds they take."
+    next_help_heading = "Product",
+    disable_help_flag = true,
+    arg = help(),
+    mut_args = signed,
+    after_help = "The data file holds `x` (N, ...), `y`, classes (N) or what else `flatness measure --data` takes, and \
+    `v.<parameter>`, the vector.\n\n\
+    Prints one JSON line: loss, gradient norm, v'Av, |Av|, the seconds they take and the most memory, in MiB."
 )]
 pub(crate) struct ProductOptions {
     /// Network, one of those that `flatness models` lists [default: the one the weights name]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, help_heading = "Network", value_name = "NAME")]
     pub(crate) model: Option<String>,
     /// Parameters, a .safetensors or .pth file with PyTorch's names, or an .onnx file, which has its network in itself
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = "Network", value_name = "FILE")]
     pub(crate) weights: PathBuf,
-    #[command(flatten)]
-    pub(crate) names: NameOptions,
     /// Inputs, labels and vector, a safetensors file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = "Data", value_name = "FILE")]
     pub(crate) data: PathBuf,
-    #[command(flatten)]
-    pub(crate) loss: LossOptions,
+    /// Use the first N examples only
+    #[arg(long, help_heading = "Data", value_name = "N", value_parser = whole::<usize>)]
+    pub(crate) n: Option<usize>,
+    /// Classes of the network [default: 10 for the MNIST networks, 100 for the others]
+    #[arg(long, help_heading = "Data", value_name = "N", value_parser = whole::<usize>)]
+    pub(crate) classes: Option<usize>,
     /// Matrix
     #[arg(long, value_name = "MATRIX", default_value = "hessian", value_parser = matrix())]
     pub(crate) matrix: Matrix,
@@ -310,17 +337,11 @@ pub(crate) struct ProductOptions {
     #[arg(long, value_name = "STATISTICS", default_value = "frozen", value_parser = batch_norm())]
     pub(crate) batch_norm: BatchNorm,
     /// Vectors per product: the given one and seeded +-1 vectors
-    #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = from_one(u16::MAX))]
     pub(crate) vectors: u16,
     /// Most examples per sweep [default: 1000 or all]; with batch statistics, the size of the batches
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     pub(crate) batch: Option<usize>,
-    /// Use the first N examples only
-    #[arg(long, value_name = "N")]
-    pub(crate) n: Option<usize>,
-    /// Classes of the network [default: 10 for the MNIST networks, 100 for the others]
-    #[arg(long, value_name = "N")]
-    pub(crate) classes: Option<usize>,
     /// Number type of the arithmetic
     #[arg(long, value_parser = number_type(), default_value = "f32")]
     pub(crate) dtype: Dtype,
@@ -328,12 +349,21 @@ pub(crate) struct ProductOptions {
     #[arg(long, value_parser = named::<Retention>(&["retain: Kept", "recompute: Computed anew"]), default_value = "retain")]
     pub(crate) retention: Retention,
     /// Timed products, after one that is not timed
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = from_one(u16::MAX))]
     pub(crate) repeat: u16,
     /// Device: cpu, cuda, cuda:N or auto
-    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    #[arg(
+        long,
+        help_heading = "Computing",
+        value_name = "DEVICE",
+        default_value = "cpu"
+    )]
     pub(crate) device: String,
-    /// Worker threads [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    /// Worker threads, 1024 at most [default: all cores]
+    #[arg(long, help_heading = "Computing", value_name = "N", value_parser = from_one(MOST_THREADS))]
     pub(crate) threads: Option<u16>,
+    #[command(flatten)]
+    pub(crate) names: NameOptions,
+    #[command(flatten)]
+    pub(crate) loss: LossOptions,
 }

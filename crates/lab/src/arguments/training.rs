@@ -6,10 +6,16 @@ use clap::builder::TypedValueParser;
 use clap::{Args, ValueEnum};
 use flatness_records::{DecayExclusion, Dtype, InitialSpec, SubsetSpec};
 
-use super::{Computing, LossOptions, NormalizationOptions, Output, named, number_type, subset};
+use super::{
+    Computing, LossOptions, NormalizationOptions, Output, help, named, number_type, signed, subset,
+    whole,
+};
 
 #[derive(Debug, Args)]
 #[command(
+    disable_help_flag = true,
+    arg = help(),
+    mut_args = signed,
     after_help = "A finished run is left as it is. Its directory DIR/<hash of the spec> holds\n  \
     record.json              everything measured, with errors and provenance\n  \
     checkpoint.safetensors   the trained parameters, with PyTorch's names\n  \
@@ -23,7 +29,7 @@ pub(crate) struct RunOptions {
     #[arg(value_name = "SPEC", num_args = 1.., required = true)]
     pub(crate) specs: Vec<PathBuf>,
     /// Say what it will take, and do nothing
-    #[arg(long)]
+    #[arg(long, help_heading = "Run")]
     pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) places: Places,
@@ -35,16 +41,17 @@ pub(crate) struct RunOptions {
 
 /// Where a run finds its data and leaves its files.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Run")]
 pub(crate) struct Places {
     /// Directory of the runs
     #[arg(long, value_name = "DIR", default_value = "runs")]
     pub(crate) runs: PathBuf,
     /// Directory with the data set [default: the cache directory; mnist: else the embedded fixture]; or a .safetensors or
     /// .npz file with inputs `x` (N, ...) and labels `y`, and test examples `x_test` and `y_test` where there are any
-    #[arg(long, value_name = "DIR or FILE")]
+    #[arg(long, help_heading = "Data", value_name = "DIR or FILE")]
     pub(crate) data: Option<PathBuf>,
     /// Time between two saved states, in seconds: a kill loses at most this much and a step
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = whole::<u64>)]
     pub(crate) save_every: u64,
     /// End as by Ctrl-C once standard input ends: for a program that starts runs and may be killed
     #[arg(long)]
@@ -70,37 +77,59 @@ pub(crate) enum LogLevel {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    next_help_heading = "Training",
+    disable_help_flag = true,
+    arg = help(),
+    mut_args = signed
+)]
 pub(crate) struct TrainOptions {
     /// Network, one of those that `flatness models` lists, or an .onnx file
-    #[arg(value_name = "NETWORK", required_unless_present = "model")]
+    #[arg(value_name = "NETWORK", required_unless_present = "model", help_heading = None::<&str>)]
     pub(crate) network: Option<String>,
     /// The same, as an option
-    #[arg(long, value_name = "NETWORK", conflicts_with = "network")]
+    #[arg(
+        long,
+        help_heading = "Network",
+        value_name = "NETWORK",
+        conflicts_with = "network"
+    )]
     pub(crate) model: Option<String>,
     /// Of an ONNX file, take these initialisers as constants and not as parameters: buffers of a floating type, which the file
     /// cannot tell apart
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    #[arg(
+        long,
+        help_heading = "Network",
+        value_name = "NAMES",
+        value_delimiter = ','
+    )]
     pub(crate) constants: Vec<String>,
     /// Begin at the values in the file of the network, or at random ones of the seed [default: file where there is one]
-    #[arg(long, value_name = "WHERE", value_parser = named::<InitialSpec>(&["file", "seeded"]))]
+    #[arg(long, help_heading = "Network", value_name = "WHERE", value_parser = named::<InitialSpec>(&["file", "seeded"]))]
     pub(crate) initial: Option<InitialSpec>,
+    /// Number type
+    #[arg(long, help_heading = "Network", value_parser = number_type(), default_value = "f32")]
+    pub(crate) dtype: Dtype,
+    /// Let dropout layers drop nothing
+    #[arg(long, help_heading = "Network")]
+    pub(crate) no_dropout: bool,
     /// Data set [default: mnist; of an ONNX file none]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, help_heading = "Data", value_name = "NAME")]
     pub(crate) data_set: Option<String>,
     /// Train on N examples only
-    #[arg(long, value_name = "N")]
+    #[arg(long, help_heading = "Data", value_name = "N", value_parser = whole::<usize>)]
     pub(crate) train_examples: Option<usize>,
     /// Which ones
-    #[arg(long, value_parser = subset(), default_value = "first")]
+    #[arg(long, help_heading = "Data", value_parser = subset(), default_value = "first")]
     pub(crate) subset: SubsetSpec,
     /// Hold out the last N training examples
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, help_heading = "Data", value_name = "N", default_value_t = 0, value_parser = whole::<usize>)]
     pub(crate) validation_examples: usize,
     /// Passes over the training examples
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = whole::<u32>)]
     pub(crate) epochs: u32,
     /// Examples per step
-    #[arg(long, value_name = "N", default_value_t = 128)]
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = whole::<usize>)]
     pub(crate) batch_size: usize,
     /// Optimiser; each has published settings that the options below replace
     #[arg(long, value_enum, default_value_t = OptimizerName::Sgd)]
@@ -108,12 +137,9 @@ pub(crate) struct TrainOptions {
     /// Initial learning rate [default: sgd 0.03; padam, gadamx, swa 0.1; adam, amsgrad 0.001; adamw, gadam 0.0005]
     #[arg(long, value_name = "RATE")]
     pub(crate) learning_rate: Option<f64>,
-    /// Let dropout layers drop nothing
-    #[arg(long)]
-    pub(crate) no_dropout: bool,
-    /// Momentum coefficient of sgd and swa
-    #[arg(long, value_name = "MU", default_value_t = 0.9)]
-    pub(crate) momentum: f64,
+    /// Momentum coefficient of sgd and swa [default: 0.9]
+    #[arg(long, value_name = "MU")]
+    pub(crate) momentum: Option<f64>,
     /// Weight decay [default: sgd, adam, amsgrad 0; padam, swa 0.0005; adamw, gadam 0.25; gadamx 0.0025]
     #[arg(long, value_name = "WD")]
     pub(crate) weight_decay: Option<f64>,
@@ -121,13 +147,13 @@ pub(crate) struct TrainOptions {
     #[arg(long, value_name = "KIND", value_parser = exclusion())]
     pub(crate) decay_excludes: Vec<DecayExclusion>,
     /// Average the iterates after this many epochs, one per epoch [default: gadam, gadamx, swa 161/300 of the epochs]
-    #[arg(long, value_name = "EPOCH")]
+    #[arg(long, value_name = "EPOCH", value_parser = whole::<u32>)]
     pub(crate) average_from: Option<u32>,
     /// Keep the rate constant instead of the paper's schedule (constant, linear to 1 %, flat; with an average, to 50 %)
     #[arg(long)]
     pub(crate) constant_rate: bool,
     /// Let the rate rise from a tenth over this many epochs
-    #[arg(long, value_name = "EPOCHS")]
+    #[arg(long, value_name = "EPOCHS", value_parser = whole::<u32>)]
     pub(crate) warm_up: Option<u32>,
     /// Scale gradients of a larger norm to this one
     #[arg(long, value_name = "NORM")]
@@ -142,17 +168,14 @@ pub(crate) struct TrainOptions {
     #[arg(long)]
     pub(crate) augmentation: bool,
     /// Evaluate every split after every N epochs and the last, into metrics.jsonl
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>)]
     pub(crate) evaluate_every: Option<u32>,
     /// Keep a checkpoint after every N epochs
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>)]
     pub(crate) checkpoint_every: Option<u32>,
     /// Seed of all randomness
-    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    #[arg(long, value_name = "SEED", default_value_t = 0, value_parser = whole::<u64>)]
     pub(crate) seed: u64,
-    /// Number type
-    #[arg(long, value_parser = number_type(), default_value = "f32")]
-    pub(crate) dtype: Dtype,
     #[command(flatten)]
     pub(crate) loss: LossOptions,
     #[command(flatten)]
@@ -189,7 +212,7 @@ pub(crate) enum OptimizerName {
 fn exclusion() -> impl TypedValueParser<Value = DecayExclusion> {
     named(&[
         "biases: Biases",
-        "normalization: Weights and biases of batch-norm",
+        "normalization: Weights and biases of batch, layer and group norm",
     ])
 }
 

@@ -178,14 +178,40 @@ pub(super) fn with_error(number: &Quantity) -> String {
     }
 }
 
-/// `number` over `first`, with an error to first order; of one run's probes and another's, which are independent.
+/// `number` over `first`, with an error to first order; of one run's probes and another's, which are independent. Nothing is a
+/// ratio to zero.
 fn ratio(number: &Quantity, first: &Quantity) -> String {
+    if first.value == 0.0 {
+        return "-".to_owned();
+    }
     let ratio = number.value / first.value;
-    let relative = (number.error() / number.value).hypot(first.error() / first.value);
+    let error = (number.error() / first.value).hypot(ratio * first.error() / first.value);
     let of_rounding =
         |number: &Quantity| matches!(number.uncertainty, Uncertainty::Computed { .. });
     if of_rounding(number) && of_rounding(first) {
         return format!("{ratio:.4}");
     }
-    format!("{ratio:.4} ± {:.1e}", (ratio * relative).abs())
+    format!("{ratio:.4} ± {error:.1e}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cost, Quantity, Uncertainty, ratio};
+
+    #[test]
+    fn a_ratio_to_zero_is_none_and_one_of_zero_has_an_error() {
+        let number = |value: f64, residual: f64| {
+            let uncertainty = Uncertainty::Iterative {
+                residual,
+                steps: 3,
+                converged: true,
+            };
+            Quantity::new(value, uncertainty, Cost::default())
+        };
+        let (zero, two) = (number(0.0, 0.1), number(2.0, 0.0));
+        assert_eq!(ratio(&zero, &zero), "-");
+        assert_eq!(ratio(&two, &zero), "-");
+        assert_eq!(ratio(&zero, &two), "0.0000 ± 5.0e-2");
+        assert_eq!(ratio(&number(3.0, 0.3), &two), "1.5000 ± 1.5e-1");
+    }
 }

@@ -11,6 +11,7 @@ use crate::arguments::{CheckOptions, DataCommand, DataOptions, FetchOptions};
 use crate::environment;
 use crate::output::put;
 use crate::progress::{Progress, Stage};
+use crate::source::fetched;
 
 pub(crate) fn data(options: &DataOptions) -> Result<()> {
     match &options.command {
@@ -60,8 +61,7 @@ fn fetch(options: &FetchOptions) -> Result<()> {
 
 fn check(options: &CheckOptions) -> Result<()> {
     let set = options.set;
-    let absent =
-        || format!("no {set} at hand; `flatness data fetch {set}` gets it, or name its directory");
+    let absent = || format!("no {set} at hand; {}name its directory", fetched(set, ""));
     let loaded = match &options.directory {
         Some(directory) => load(set, directory)?,
         None => {

@@ -16,7 +16,7 @@ use crate::evaluation;
 use crate::measuring::{self, Limits};
 use crate::output::put;
 use crate::progress::Progress;
-use crate::ranks::is_silent;
+use crate::ranks::{self, is_silent};
 use crate::setting::Machine;
 
 use origin::Origin;
@@ -49,6 +49,7 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
     let Setting {
         model, examples, ..
     } = &setting;
+    ranks::agree(&machine.workers, model, &setting.identity)?;
     let weights = setting.weights.to(model.dtype(), &machine.device)?;
     let seed_of_run = origin.spec().map_or(0, |spec| spec.seed);
     let seed = options.seed.unwrap_or(seed_of_run);
@@ -66,6 +67,11 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
         time: options.time_limit,
         journal: journal.map(|path| JournalFile { path, identity }),
     };
+    let out = options.out.as_deref().filter(|_| !is_silent());
+    let made = out.map_or(Ok(()), pictures::make);
+    if machine.workers.says(made.is_err())? {
+        return made.and_then(|()| bail!("the first process cannot write to --out"));
+    }
     let (progress, probes) = (Progress::new(options.output.quiet), Streams::new(seed));
     let found = measuring::measure(&subject, &request, probes, &machine, &limits, progress)?;
     let accuracy = match request.batch_norm {
@@ -104,7 +110,6 @@ pub(crate) fn measure(options: &MeasureOptions) -> Result<()> {
     if !options.output.json {
         put(table::table(&report).trim_end())?;
     }
-    let out = options.out.as_ref().filter(|_| !is_silent());
     let drawn = out.map_or(Ok(Vec::new()), |out| {
         let title = format!("{}, {}", record.name, examples.name());
         pictures::draw(&found, &title, out)
@@ -138,6 +143,13 @@ fn check(options: &MeasureOptions, request: &Request) -> Result<()> {
     }
     if options.out.is_none() && request.what.contains(&What::Landscape) {
         bail!("--what landscape is a picture; give --out DIR to have it");
+    }
+    // A reader of JSON sees that there are no files.
+    let shown = options.out.is_some() && !options.output.json;
+    if shown && !request.what.iter().any(pictures::has_file) {
+        bail!(
+            "--out is for the files of density, diagonal and landscape; ask for one of them with --what, or leave it out"
+        );
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ use flatness_spectrum::Probe;
 use serde::Serialize;
 
 use crate::arguments::{Computing, ProductOptions};
+use crate::commands::models::known;
 use crate::loss::{ResolvedLoss, check_labels, numbers};
 use crate::output::put;
 use crate::setting::{Machine, candle_dtype};
@@ -48,7 +49,7 @@ struct Line {
     seconds_median: f64,
     gradient_seconds_min: f64,
     gradient_seconds_median: f64,
-    peak_rss_mb: f64,
+    peak_rss_mib: f64,
 }
 
 pub(crate) fn product(options: &ProductOptions) -> Result<()> {
@@ -60,7 +61,8 @@ pub(crate) fn product(options: &ProductOptions) -> Result<()> {
     };
     let machine = Machine::new(&computing, None)?;
     let (model, names) = (options.model.as_deref(), &options.names);
-    let stored = Stored::read(&options.weights, model, names, &names.constants)?;
+    let stored = Stored::read(&options.weights, model, names, &names.constants)
+        .map_err(|error| known(names.named(error)))?;
     let tensors = candle_core::safetensors::load(&options.data, &Device::Cpu)
         .with_context(|| format!("cannot read the data {}", options.data.display()))?;
     let architecture = &stored.architecture;
@@ -83,7 +85,7 @@ pub(crate) fn product(options: &ProductOptions) -> Result<()> {
     let len = examples.len();
     let batch_size = match options.batch {
         Some(size) if !(1..=len).contains(&size) => anyhow::bail!(
-            "--batch must be in 1..={len}, the examples of {}, got {size}",
+            "--batch must be from 1 to {len}, the examples of {}, got {size}",
             examples.name()
         ),
         Some(size) => size,
@@ -130,7 +132,7 @@ pub(crate) fn product(options: &ProductOptions) -> Result<()> {
         seconds_median: seconds.median,
         gradient_seconds_min: gradient_seconds.min,
         gradient_seconds_median: gradient_seconds.median,
-        peak_rss_mb: environment::peak_rss_mib(),
+        peak_rss_mib: environment::peak_rss_mib(),
     };
     put(&serde_json::to_string(&line)?)
 }
@@ -158,7 +160,7 @@ fn examples(
     };
     let count = options.n.unwrap_or(examples);
     if count == 0 || count > examples {
-        anyhow::bail!("--n must be in 1..={examples}, the examples of {path}, got {count}");
+        anyhow::bail!("--n must be from 1 to {examples}, the examples of {path}, got {count}");
     }
     let [x, y] = [x, y].map(|tensor| tensor.narrow(0, 0, count));
     let (x, y) = (x?.to_dtype(candle_dtype(options.dtype))?, y?);

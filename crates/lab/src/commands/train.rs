@@ -22,6 +22,9 @@ const AVERAGING_RATIO: f64 = 0.5;
 /// The paper averages after 161 of 300 epochs.
 const AVERAGING_START: (u32, u32) = (161, 300);
 
+/// Momentum coefficient of gradient descent in the paper.
+const MOMENTUM: f64 = 0.9;
+
 /// Exponent of Padam in GadamX, and the best one in its authors' runs.
 const PARTIAL: f64 = 0.125;
 
@@ -45,6 +48,10 @@ pub(crate) fn train(options: &TrainOptions) -> Result<()> {
     let set = source::named(options.data_set.as_deref(), options.places.data.as_deref())?;
     if set.is_none() && architecture::is_file(&network) {
         bail!("{network} {}", source::NEEDED);
+    }
+    let descends = matches!(options.optimizer, OptimizerName::Sgd | OptimizerName::Swa);
+    if options.momentum.is_some() && !descends {
+        bail!("--momentum is of --optimizer sgd and swa; leave it out");
     }
     let spec = Spec {
         seed: options.seed,
@@ -166,7 +173,7 @@ fn optimizer(options: &TrainOptions, published: &Published) -> OptimizerSpec {
     match options.optimizer {
         OptimizerName::Sgd | OptimizerName::Swa => OptimizerSpec::Sgd {
             learning_rate,
-            momentum: options.momentum,
+            momentum: options.momentum.unwrap_or(MOMENTUM),
             nesterov: false,
             dampening: 0.0,
             weight_decay,

@@ -53,7 +53,7 @@ batch_size = 50       | batch_size = 50\ntf32 = true           | train.tf32 (--t
 learning_rate = 0.01  | learning_rate = nan                   | got NaN
 epochs = 1            | epochs = "one"                        | line 10
 seed = 0              |                                       | seed
-name = "logistic"     | name = "vgg"                          | there is no model `vgg`; choose one of logistic
+name = "logistic"     | name = "vgg"                          | there is no model `vgg`; the nearest is vgg-11, and `flatness models` lists all
 set = "mnist"         | set = "imagenet"                      | cifar-10, cifar-100, or a .npz or .safetensors file, got imagenet
 train_examples = 200  | train_examples = 20000                | 20000
 train_examples = 200  | validation_examples = 10000           | 10000
@@ -63,6 +63,9 @@ what = ["norms"]      | lanczos = { steps = 2 }               | lanczos
 "norms"               | "rescaling=0.5:2"                     | --what rescaling: the network has no two layers
 "norms"               | "norms"]\nepochs = [0]\nalong = ["top=7851" | the matrix has 7850 eigenvalues
 "norms"               | "landscape"                           | landscape
+"norms"               | "rank=2"                              | --what rank=2 counts
+"norms"               | "norms"]\nmatrices = ["hessian", "hessian" | --matrices names hessian twice
+"norms"               | "norms"]\nepochs = [1, 1]\nalong = ["norms" | measure.epochs names 1 twice
 "#;
 
 #[test]
@@ -88,6 +91,38 @@ fn specs_out_of_range_are_refused_before_anything_is_written() {
         &large,
         "--what spectrum takes at most 12000 parameters, got 15685",
     );
+}
+
+/// Options of `flatness train`, and parts of the sentence that refuses them.
+const REFUSED_OPTIONS: &str = "
+--optimizer adam --momentum 0.5   | --momentum is of --optimizer sgd and swa
+--optimizer gadamx --momentum 0.9 | --momentum is of --optimizer sgd and swa
+--learning-rate -1                | --learning-rate must be | got -1
+--weight-decay -1                 | --weight-decay must be | got -1
+--optimizer swa --momentum -0.5   | --momentum must be | got -0.5
+--clip-norm -2                    | --clip-norm must be | got -2
+--label-smoothing -0.1            | --label-smoothing must be | got -0.1
+--seed -1                         | --seed | it must be a whole number of at least 0
+--epochs -1                       | --epochs | it must be a whole number of at least 0
+--threads -1                      | --threads | it must be from 1 to 1024
+--threads 65535                   | --threads | it must be from 1 to 1024
+--data-set foo                    | data.set (--data-set) must be one of mnist | got foo
+--mean -0.5,0.5 --deviation 1,1   | a number for each channel of mnist, 1 each, got 2 and 2
+--train-examples 5 --validation-examples 9999 | --train-examples | 9999 are held out | from 1 to 1, got 5
+--validation-examples 10000       | from 1 to 9999, got 10000";
+
+#[test]
+fn options_out_of_range_are_refused_in_the_words_of_the_program() {
+    let directory = tempdir().expect("a temporary directory");
+    let runs = directory.path().join("runs");
+    for row in REFUSED_OPTIONS.trim().lines() {
+        let mut parts = row.split('|').map(str::trim);
+        let options = parts.next().unwrap_or_default();
+        let line = format!("train logistic --quiet --runs {} {options}", runs.display());
+        let sentence = refused(&line, &parts.collect::<Vec<_>>());
+        assert!(sentence.len() < 300, "{sentence}");
+    }
+    assert!(!runs.exists());
 }
 
 #[test]

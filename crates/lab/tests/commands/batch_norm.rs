@@ -74,6 +74,7 @@ fn the_two_hessians_differ_and_only_one_depends_on_the_batches() {
     let frozen = of("--batch-norm frozen");
     let batch = of("--batch-norm batch");
     assert_eq!(frozen["batch_norm"], "frozen");
+    assert!(frozen["peak_rss_mib"].as_f64() > Some(0.0), "{frozen}");
     assert_eq!(batch["batch_norm"], "batch");
     assert!(!close(&frozen, &batch));
     for (kind, whole, coupled) in [("frozen", frozen, false), ("batch", batch, true)] {
@@ -88,11 +89,11 @@ fn the_two_hessians_differ_and_only_one_depends_on_the_batches() {
 fn what_does_not_fit_is_one_sentence() {
     let directory = files();
     for (options, expected) in [
-        ("--classes 10 --batch 7", "--batch must be in 1..=6"),
-        ("--classes 10 --batch 0", "--batch must be in 1..=6"),
+        ("--classes 10 --batch 7", "--batch must be from 1 to 6"),
+        ("--classes 10 --batch 0", "--batch must be from 1 to 6"),
         ("--classes 7", "fc.weight"),
         ("--classes 3", "label"),
-        ("--classes 10 --n 7", "--n must be in 1..=6"),
+        ("--classes 10 --n 7", "--n must be from 1 to 6"),
         ("--classes 10 --device cuda:4095", "cannot be had"),
     ] {
         refused(&product(directory.path(), options), &[expected]);

@@ -48,6 +48,53 @@ fn a_download_that_cannot_be_had_is_one_sentence() {
 }
 
 #[test]
+fn a_mirror_is_an_address_to_which_names_of_files_are_added() {
+    let directory = tempdir().expect("a temporary directory");
+    for (mirror, asked) in [
+        (
+            "http://127.0.0.1:9",
+            "asking http://127.0.0.1:9/train-images",
+        ),
+        (
+            "http://127.0.0.1:9/a//",
+            "asking http://127.0.0.1:9/a/train-images",
+        ),
+    ] {
+        let child = program()
+            .args(["data", "fetch", "mnist", "--mirror", mirror, "--to"])
+            .arg(directory.path())
+            .env("ALL_PROXY", "")
+            .env_remove("HTTPS_PROXY")
+            .env_remove("https_proxy")
+            .spawn();
+        let (code, _, error) = ended(child.expect("the binary starts"));
+        assert!(code == 2 && error.contains(asked), "{error}");
+    }
+    for mirror in ["ftp://host/", "host.example/mnist", "http:///", "mnist"] {
+        let line = format!("data fetch mnist --mirror {mirror}");
+        refused(
+            &line,
+            &[
+                "--mirror",
+                "it must begin with http:// or https:// and a host",
+            ],
+        );
+    }
+}
+
+#[test]
+fn what_is_not_at_hand_is_fetched_where_somebody_publishes_it() {
+    refused(
+        "data check kmnist",
+        &["no kmnist at hand; `flatness data fetch kmnist` gets it, or name its directory"],
+    );
+    for line in ["data check idx", "train logistic --data-set idx --quiet"] {
+        let sentence = refused(line, &["idx at hand; "]);
+        assert!(!sentence.contains("data fetch"), "{sentence}");
+    }
+}
+
+#[test]
 fn check_names_what_a_directory_holds() {
     let directory = tempdir().expect("a temporary directory");
     write_mnist(directory.path());
@@ -212,7 +259,7 @@ fn another_normalisation_is_another_network_and_is_recorded() {
     for (options, expected) in [
         (
             "--mean 0.5,0.5 --deviation 1,1",
-            "normalization must be for 1 channels, got 2",
+            "a number for each channel of mnist, 1 each, got 2 and 2",
         ),
         ("--mean 0.5 --deviation 0", deviation),
         ("--mean -0.5 --deviation nan", deviation),

@@ -49,3 +49,73 @@ fn every_command_has_a_manual_page() {
         &["cannot write", "flatness.1"],
     );
 }
+
+/// Each group of options is there once, under its name, and the flag for help is in the last one.
+#[test]
+fn options_stand_under_their_headings_and_footers_are_whole_sentences() {
+    let computing = "Computing,Output";
+    for (command, groups, members) in [
+        (
+            "train",
+            "Network,Training,Data,Run",
+            "Run: --runs --save-every --until-eof --log-level",
+        ),
+        ("run", "Run,Data", "Data: --data"),
+        (
+            "measure",
+            "Network,Data,Measures,Matrix,Accuracy and cost",
+            "Network: --entry --rename --model",
+        ),
+        (
+            "product",
+            "Network,Data,Product",
+            "Product: --matrix --batch-norm --vectors --repeat",
+        ),
+    ] {
+        let (code, help, error) = flatness(&format!("{command} --help"));
+        assert_eq!((code, error.as_str()), (0, ""), "{command}");
+        let mut found = Vec::new();
+        for line in help.lines().map(str::trim_end) {
+            match line.strip_suffix(':') {
+                Some(heading) if !line.starts_with(' ') => found.push((heading, String::new())),
+                _ if line.trim_start().starts_with('-') => {
+                    if let Some((_, options)) = found.last_mut() {
+                        *options += line.trim_start();
+                        options.push(' ');
+                    }
+                }
+                _ => {}
+            }
+        }
+        found.retain(|(heading, _)| *heading != "Arguments");
+        let mut names: Vec<&str> = found.iter().map(|(heading, _)| *heading).collect();
+        let mut expected: Vec<&str> = groups.split(',').chain(computing.split(',')).collect();
+        expected.sort_unstable();
+        let last = found.last().expect("a group");
+        let ends = last.0 == "Output" && last.1.contains("-h, --help");
+        assert!(ends, "{command}: {found:?}");
+        names.sort_unstable();
+        assert_eq!(names, expected, "{command}");
+        let (heading, options) = members.split_once(": ").expect("a heading");
+        let group = found.iter().find(|(name, _)| *name == heading);
+        let (_, group) = group.expect("it is there");
+        for option in options.split(' ') {
+            assert!(
+                group.contains(option),
+                "{command}: {option} is not in {group}"
+            );
+        }
+    }
+    let (_, help, _) = flatness("measure --help");
+    let footer = help
+        .split("What can be measured: ")
+        .nth(1)
+        .expect("a footer");
+    let (names, page) = footer.split_once("\n\n").expect("two paragraphs");
+    assert!(names.ends_with("rescaling=ALPHA:..."), "{names}");
+    let lines: Vec<&str> = page.trim_end().lines().collect();
+    let (last, others) = lines.split_last().expect("a sentence");
+    assert!(last.ends_with("the same words."), "{page}");
+    // Only the width of the page breaks a line.
+    assert!(others.iter().all(|line| line.len() > 80), "{page}");
+}

@@ -220,9 +220,11 @@ fn each_matrix_and_group_has_its_own_files() {
 
 /// The numbers come before the files: what cannot be written does not lose them.
 #[test]
-fn a_directory_that_cannot_be_made_is_named_and_loses_no_number() {
+fn a_file_that_cannot_be_written_is_named_and_loses_no_number() {
     let place = Place::new("logistic");
-    let out = place.checkpoint().join("out").display().to_string();
+    let out = place.path("out");
+    fs::create_dir_all(out.join("density.svg")).expect("writable");
+    let out = out.display();
     let options = format!("--examples 3 --threads 1 --what trace,density --out {out}");
     let (code, output, error) = ended(place.start(&options));
     assert_eq!(code, 2);
@@ -232,4 +234,67 @@ fn a_directory_that_cannot_be_made_is_named_and_loses_no_number() {
         "{error}"
     );
     assert_eq!(error.trim_end().lines().count(), 1, "{error}");
+}
+
+#[test]
+fn a_directory_that_takes_no_file_is_refused_before_anything_is_measured() {
+    let place = Place::new("logistic");
+    let file = place.checkpoint();
+    for out in [file.join("out"), file] {
+        let line = format!(
+            "--examples 3 --threads 1 --what density --out {}",
+            out.display()
+        );
+        let expected = format!("--out: cannot write to the directory {}", out.display());
+        place.refused(&line, &[&expected]);
+    }
+    // Of a directory that takes some, nothing stays that is no result.
+    let out = place.path("out");
+    let line = "--examples 3 --threads 1 --what diagonal=2";
+    let files = files(
+        &place.json(&format!("{line} --out {}", out.display())),
+        &out,
+    );
+    assert_eq!(
+        fs::read_dir(&out).expect("a directory").count(),
+        files.len()
+    );
+}
+
+#[test]
+fn a_landscape_without_its_eigenvectors_is_undefined_and_loses_no_other() {
+    let place = Place::new("logistic");
+    let out = place.path("out");
+    let line = "--examples 3 --threads 1 --what top,landscape --budget 1";
+    let report = place.json(&format!("{line} --out {}", out.display()));
+    let why = report["undefined"]["landscape"].as_str().expect("a reason");
+    assert!(why.contains("it takes 2 leading eigenvectors"), "{why}");
+    assert!(
+        quantity(&report, "lambda_max")["value"].is_f64(),
+        "{report}"
+    );
+    assert!(report["files"].is_null(), "{report}");
+}
+
+/// What is relative to the size of the weights has no meaning where all are zero, and the Hessian has.
+#[test]
+fn zero_weights_leave_what_is_relative_to_them_undefined_and_lose_no_other() {
+    let whole = Place::new("logistic");
+    let zeros = whole.theta.zeros_like().expect("zeros");
+    let place = Place::with("logistic", whole.network, zeros);
+    let what = "trace,pac-bayes,quadratic=1e-2,landscape,keskar-ball=1e-3";
+    let line = format!("--examples 3 --threads 1 --what {what} --budget 200 --out");
+    let report = place.json(&format!("{line} {}", place.path("out").display()));
+    let undefined = report["undefined"].as_object().expect("reasons");
+    assert_eq!(undefined.len(), 3, "{undefined:?}");
+    for (name, why) in undefined {
+        let why = why.as_str().expect("a sentence");
+        assert!(
+            why.starts_with("undefined at zero weights"),
+            "{name}: {why}"
+        );
+    }
+    for name in ["trace", "lambda_max"] {
+        assert!(quantity(&report, name)["value"].is_f64(), "{report}");
+    }
 }

@@ -149,13 +149,13 @@ fn the_journal_of_another_measurement_is_refused_and_kept() {
 fn the_journal_stays_where_the_result_cannot_be_written() {
     let place = Place::new("logistic");
     let journal = place.path("journal");
-    let notes = place.path("notes.txt");
-    fs::write(&notes, "no directory").expect("writable");
+    let out = place.path("out");
     let line = "--examples 6 --threads 1 --what top,density --steps 10 --budget 80 --json";
     let whole = place.table(line);
     let journalled = format!("{line} --journal {}", journal.display());
-    // A file is where the directory of the pictures would be.
-    let failing = format!("{journalled} --out {}", notes.display());
+    // A directory is where a picture would be.
+    fs::create_dir_all(out.join("density.svg")).expect("writable");
+    let failing = format!("{journalled} --out {}", out.display());
     let mut before = Vec::new();
     for attempt in 0..2 {
         let (code, output, error) = ended(place.start(&failing));

@@ -17,6 +17,10 @@ const REFUSED: &str = "
 --each layer --parameters fc.bias   | cannot be used with
 --each layer --what norms           | --each measures blocks of the matrix: top, bottom
 --what landscape                    | landscape | give --out DIR
+--what top,norms --out x            | --out is for the files of density, diagonal and landscape
+--what rank=2                       | --what rank=2 counts | above 0 and at most 1
+--matrices hessian,hessian          | --matrices names hessian twice
+--each fc.*,fc.*                    | --each names fc.* twice
 --what top,quadratic --l2 1         | cannot obey --l2
 --what rescaling=2                  | --what rescaling:  | no two layers
 --budget 0                          | --budget must be at least 1, got 0
@@ -28,7 +32,14 @@ const REFUSED: &str = "
 --relative-error=0                  | --relative-error must be a positive number, got 0
 --tolerance=nan                     | --tolerance must be a positive number, got NaN
 --time-limit=0                      | --time-limit must be a positive number, got 0
---l2=-1                             | --l2 must be a finite number of at least 0, got -1
+--l2 -1                             | --l2 must be a finite number of at least 0, got -1
+--seed -1                           | -1 | --seed | it must be a whole number of at least 0
+--budget 99999999999999999999       | --budget | it is too large
+--entry a                           | --entry: | has no entry `a`
+--rename a=b                        | --rename: | has no entry `a`
+--model mpl                         | there is no model `mpl`; the nearest is mlp, and `flatness models`
+--mean 0.5,0.5 --deviation 0.5,-0.5 | a number for each channel of mnist, 1 each, got 2 and 2
+--train-examples 5 --validation-examples 9999 | --train-examples | 9999 are held out | from 1 to 1, got 5
 --split validation                  | --split validation needs --validation-examples
 --split validation --validation-examples 10000 | validation | 10000
 --train-examples 0                  | train | got 0
@@ -39,7 +50,7 @@ const REFUSED: &str = "
 --sample 0                          | got 0
 --examples 0                        | --examples must be at least 1, got 0
 --examples 10001                    | size of a subset must be in 1..=10000, got 10001
---what top,bottom --basis 2         | the basis holds 2 vectors | at least 4
+--what top,bottom --basis 2         | --basis must be at least 4, got 2
 --matrices fisher                   | fisher | --matrices
 --model mlp                         | fc0.weight
 --journal /                         | cannot open the journal /";

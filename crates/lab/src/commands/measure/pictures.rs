@@ -1,11 +1,12 @@
 //! Plots of a measurement and their data, SVG, PNG and CSV files, and its diagonals, in one directory.
 
+use std::fs;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use candle_core::Tensor;
 use flatness_engine::{Found, NamedDiagonal};
-use flatness_records::{MatrixRecord, write_atomic};
+use flatness_records::{MatrixRecord, What, write_atomic};
 use flatness_report::{
     Curve, Landscape, LossLine, density_svg, landscape_svg, loss_line_svg, png, signed_density_svg,
     stems_svg,
@@ -15,6 +16,20 @@ use flatness_report::{
 struct Pictures<'a> {
     directory: &'a Path,
     written: Vec<String>,
+}
+
+/// Whether something is written of it.
+pub(super) fn has_file(what: &What) -> bool {
+    matches!(what, What::Density | What::Diagonal(_) | What::Landscape)
+}
+
+/// Makes the directory `out`, and refuses one that takes no file.
+pub(super) fn make(out: &Path) -> Result<()> {
+    let cannot = || format!("--out: cannot write to the directory {}", out.display());
+    fs::create_dir_all(out).with_context(cannot)?;
+    let probe = out.join(format!(".flatness-{}", std::process::id()));
+    write_atomic(&probe, &[]).with_context(cannot)?;
+    fs::remove_file(&probe).with_context(cannot)
 }
 
 /// Writes what was found into `out`; the names of the files.

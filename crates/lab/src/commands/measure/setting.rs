@@ -9,6 +9,7 @@ use flatness_records::{DataRecord, Request, Split, Streams};
 
 use super::origin::Origin;
 use crate::arguments::MeasureOptions;
+use crate::commands::models::known;
 use crate::output::say;
 use crate::setting::Model;
 use crate::source;
@@ -35,7 +36,8 @@ impl Setting {
             [] => spec.map_or(&[][..], |spec| &spec.model.constants),
             given => given,
         };
-        let stored = Stored::read(&origin.checkpoint, model, names, constants)?;
+        let stored = Stored::read(&origin.checkpoint, model, names, constants)
+            .map_err(|error| known(names.named(error)))?;
         let architecture = &stored.architecture;
         origin.hold_network(architecture.file())?;
         let data = options.data.spec(spec.map(|spec| &spec.data))?;
