@@ -16,7 +16,8 @@ fn main() {
     let status = ["status", "--porcelain", "--untracked-files=no", "--"];
     let made_of = [
         ":/Cargo.*",
-        ":/crates/*/src",
+        // A pattern must match the whole path, of which a star may be several parts.
+        ":/crates/*/src/*",
         ":/crates/*/Cargo.toml",
         ":/fixtures",
     ];
@@ -27,11 +28,11 @@ fn main() {
     let unknown = || "unknown".to_owned();
     println!(
         "cargo::rustc-env=FLATNESS_COMMIT={}",
-        commit.unwrap_or_else(unknown)
+        commit.clone().unwrap_or_else(unknown)
     );
     println!(
         "cargo::rustc-env=FLATNESS_DIRTY={}",
-        changes.is_some_and(|changes| !changes.is_empty())
+        commit.is_some() && changes.is_none_or(|changes| !changes.is_empty())
     );
     println!(
         "cargo::rustc-env=FLATNESS_RUSTC={}",
