@@ -198,19 +198,25 @@ impl Basis {
         Ok(coefficients.matmul(&self.rows(count)?)?)
     }
 
+    /// These entries of the first `count` vectors, (count, entries), copied for as many vectors at once as candle's copies count.
+    pub(crate) fn columns(&self, count: usize, entries: Range<usize>) -> Result<Tensor, Error> {
+        let columns = self.parts(0..count).map(|part| {
+            let vectors = self.vectors.narrow(0, part.start, part.len())?;
+            vectors
+                .narrow(1, entries.start, entries.len())?
+                .contiguous()
+        });
+        Ok(Tensor::cat(&columns.collect::<Result<Vec<_>, _>>()?, 0)?)
+    }
+
     /// Writes C Qᵀ for the rows of C (rows, count) into the first vectors of `target`, which may be this basis, some columns at
-    /// a time. Columns are copied for as many vectors at once as candle's copies count.
+    /// a time.
     fn write_combinations(&self, c: &DMatrix<f64>, target: &Self) -> Result<(), Error> {
         let (rows, count) = c.shape();
         let coefficients = to_tensor(c, self.device())?.to_dtype(self.vectors.dtype())?;
         for first in (0..self.dim()).step_by(COLUMNS) {
-            let width = COLUMNS.min(self.dim() - first);
-            let columns = self.parts(0..count).map(|part| {
-                let vectors = self.vectors.narrow(0, part.start, part.len())?;
-                vectors.narrow(1, first, width)?.contiguous()
-            });
-            let columns = columns.collect::<Result<Vec<_>, _>>()?;
-            let combined = coefficients.matmul(&Tensor::cat(&columns, 0)?)?;
+            let columns = first..self.dim().min(first + COLUMNS);
+            let combined = coefficients.matmul(&self.columns(count, columns)?)?;
             for part in self.parts(0..rows) {
                 let vectors = target.vectors.narrow(0, part.start, part.len())?;
                 vectors.slice_set(&combined.narrow(0, part.start, part.len())?, 1, first)?;

@@ -21,7 +21,7 @@ use candle_core::{DType, Tensor};
 use nalgebra::DMatrix;
 
 use crate::Error;
-use crate::basis::to_tensor;
+use crate::basis::{Basis, to_tensor};
 use crate::sketch::Sketch;
 
 /// Squared sine below which two directions are one: where the products are linearly dependent, one
@@ -46,9 +46,6 @@ pub(crate) fn bytes_at_work(dim: usize, dtype: DType) -> [u64; 2] {
 /// diag A and its standard errors, (dim) each.
 pub(crate) fn entries(sketch: &Sketch) -> Result<(Tensor, Tensor), Error> {
     let (count, dim) = (sketch.count(), sketch.basis.dim());
-    let parts = [&sketch.basis, &sketch.images, &sketch.probes].map(|vectors| vectors.rows(count));
-    let [basis, images, probes] = parts;
-    let (basis, images, probes) = (basis?, images?, probes?);
     // Nothing is left to chance of the whole space, or where nothing was found.
     let without = if count == dim || sketch.vanishes() {
         None
@@ -58,11 +55,8 @@ pub(crate) fn entries(sketch: &Sketch) -> Result<(Tensor, Tensor), Error> {
     let width = (ELEMENTS / count).max(FEWEST);
     let (mut values, mut errors) = (Vec::new(), Vec::new());
     for first in (0..dim).step_by(width) {
-        let columns = |rows: &Tensor| {
-            let columns = rows.narrow(1, first, width.min(dim - first));
-            columns.and_then(|columns| columns.contiguous())
-        };
-        let (basis, images) = (columns(&basis)?, columns(&images)?);
+        let columns = |vectors: &Basis| vectors.columns(count, first..dim.min(first + width));
+        let (basis, images) = (columns(&sketch.basis)?, columns(&sketch.images)?);
         let terms = basis.mul(&images)?;
         let whole = terms.sum(0)?;
         let rounding = terms
@@ -72,7 +66,7 @@ pub(crate) fn entries(sketch: &Sketch) -> Result<(Tensor, Tensor), Error> {
         let (value, error) = match &without {
             None => (whole.clone(), rounding.clone()),
             Some(without) => {
-                let (excess, error) = without.excess(&basis, &images, &columns(&probes)?)?;
+                let (excess, error) = without.excess(&basis, &images, &columns(&sketch.probes)?)?;
                 ((whole - excess)?, error.maximum(&rounding)?)
             }
         };

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use flatness_records::{EpochMetrics, Outcome, Record, holder, read_json, read_json_lines};
 use serde::Serialize;
 
@@ -34,6 +34,12 @@ struct Row {
 
 pub(crate) fn runs(options: &RunsOptions) -> Result<()> {
     let directory = &options.directory;
+    if !directory.exists() {
+        bail!(
+            "there are no runs in {}, which does not exist; `flatness train` makes one",
+            directory.display()
+        );
+    }
     let cannot = || format!("cannot read {}", directory.display());
     let mut rows = Vec::new();
     for entry in std::fs::read_dir(directory).with_context(cannot)? {

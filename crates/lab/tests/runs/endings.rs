@@ -141,6 +141,13 @@ fn runs_are_listed_and_compared() {
         "must be the spec of the run {another}, after which its directory is called, but is that of {id}"
     );
     assert_says((code, said), 0, &["warning: ", &expected, "; left out"]);
+    let nowhere = place.path("nowhere");
+    let (code, _, said) = flatness(&format!("runs {}", nowhere.display()));
+    assert_says(
+        (code, said),
+        2,
+        &["there are no runs in", "`flatness train` makes one"],
+    );
     let rows = output(&format!("runs {runs} --json"));
     let rows: Vec<Value> = serde_json::from_str(&rows).expect("JSON");
     let states = rows.iter().map(|row| {
