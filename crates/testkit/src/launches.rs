@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use candle_core::{DType, Result, Tensor};
-use flatness_kernels::launch::{Correlation, Launch, Launcher, Product, Wanted, in_tf32};
+use flatness_kernels::launch::{Correlation, Images, Launch, Launcher, Product, Wanted, in_tf32};
 
 /// A launcher that does nothing but write down what it is asked for: its new tensors are zero. Shapes alone decide what
 /// that is.
@@ -33,7 +33,8 @@ pub struct Work {
     pub name: String,
     /// Bytes that it reads and writes, each operand once.
     bytes: usize,
-    multiply_adds: usize,
+    /// Seconds of its products of matrices, at best and at worst.
+    multiplying: [f64; 2],
     /// Blocks of threads; none where a library decides.
     blocks: Option<u32>,
     /// Threads of each, alike.
@@ -44,23 +45,42 @@ pub struct Work {
 const BANDWIDTH: f64 = 2.5e12;
 /// Processors of an H100: fewer blocks have their share of the bandwidth.
 const PROCESSORS: f64 = 132.0;
-/// Multiply-adds a second of single precision: three fifths of its peak.
-const MULTIPLY_ADDS: f64 = 20e12;
+/// Multiply-adds a second of single precision in large products: five eighths of its peak.
+const MULTIPLY_ADDS: f64 = 21e12;
+/// Rows and columns of the tiles of a product, and from how long sums on these are shared by several blocks.
+const TILE: f64 = 128.0;
+const LONG: usize = 4096;
 /// Seconds that the shortest kernel takes, that the host takes to launch one, and to wait for a number.
 const SHORTEST: f64 = 2.2e-6;
 const LAUNCH: f64 = 7e-6;
 const READING: f64 = 8e-6;
 
 impl Work {
-    /// Seconds on an H100 by the model.
-    fn seconds(&self) -> f64 {
+    /// Seconds on an H100 by the model, at best and at worst.
+    fn seconds(&self) -> [f64; 2] {
         let share = self
             .blocks
             .map_or(1.0, |blocks| (f64::from(blocks) / PROCESSORS).min(1.0));
         let memory = self.bytes as f64 / (BANDWIDTH * share);
-        let arithmetic = self.multiply_adds as f64 / MULTIPLY_ADDS;
-        memory.max(arithmetic).max(SHORTEST)
+        self.multiplying
+            .map(|seconds| memory.max(seconds).max(SHORTEST))
     }
+}
+
+/// Seconds of the product of matrices (m, k) and (k, n): at the rate of large ones, and in tiles, which may be too few for the
+/// processors and not full.
+fn multiplying([m, n, k]: [usize; 3]) -> [f64; 2] {
+    let [rows, columns] = [m, n].map(|side| side as f64 / TILE);
+    let filling = match k {
+        ..LONG => (rows * columns / PROCESSORS + 0.25).min(1.0),
+        _ => 0.5,
+    };
+    let full: f64 = [rows, columns]
+        .map(|side| (side + 0.15).min(1.0))
+        .iter()
+        .product();
+    let whole = (m * n * k) as f64 / MULTIPLY_ADDS;
+    [whole, whole / (filling * full)]
 }
 
 fn bytes(tensor: &Tensor) -> usize {
@@ -87,27 +107,30 @@ impl Recorder {
 }
 
 impl Asked {
-    /// Seconds on an H100 by the model: those of the card, and those of the host, which run side by side.
-    pub fn modelled(&self) -> [f64; 2] {
-        let card = self.launches.iter().map(Work::seconds).sum();
+    /// Seconds on an H100 by the model: those of the card, at best and at worst, and those of the host, which run side by side.
+    pub fn modelled(&self) -> [f64; 3] {
+        let [best, worst] = [0, 1].map(|case| {
+            let each = self.launches.iter().map(|work| work.seconds()[case]);
+            each.sum::<f64>()
+        });
         let host = self.launches.len() as f64 * LAUNCH + self.readings as f64 * READING;
-        [card, host]
+        [best, worst, host]
     }
 }
 
 impl fmt::Display for Asked {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [card, host] = self.modelled().map(|seconds| 1e3 * seconds);
+        let [best, worst, host] = self.modelled().map(|seconds| 1e3 * seconds);
         let (total, readings) = (self.launches.len(), self.readings);
         writeln!(
             formatter,
-            "{total} launches, {readings} readings; modelled {card:.1} ms on the card, {host:.1} ms on the host"
+            "{total} launches, {readings} readings; modelled {best:.1} to {worst:.1} ms on the card, {host:.1} ms on the host"
         )?;
         let mut kinds: BTreeMap<&str, (usize, f64)> = BTreeMap::new();
         for work in &self.launches {
             let (count, seconds) = kinds.entry(&work.name).or_default();
             *count += 1;
-            *seconds += work.seconds();
+            *seconds += work.seconds()[0];
         }
         for (name, (count, seconds)) in kinds {
             writeln!(formatter, "{count:6} {name:32} {:8.3} ms", 1e3 * seconds)?;
@@ -130,7 +153,7 @@ impl Launcher for Recorder {
         self.add(Work {
             name: launch.name.to_owned(),
             bytes: tensors.map(|tensor| bytes(tensor)).sum(),
-            multiply_adds: 0,
+            multiplying: [0.0; 2],
             blocks: Some(launch.blocks),
             threads: Some(launch.threads),
         });
@@ -147,7 +170,7 @@ impl Launcher for Recorder {
         self.add(Work {
             name: "matrix product".to_owned(),
             bytes: matrices.iter().sum::<usize>() * sum.tensor.dtype().size_in_bytes(),
-            multiply_adds: matrices[0] * left.shape[1],
+            multiplying: multiplying([sum.shape[0], sum.shape[1], left.shape[1]]),
             blocks: None,
             threads: None,
         });
@@ -166,6 +189,9 @@ impl Launcher for Recorder {
             Wanted::Weight => "convolution, weight",
         };
         let count = |shape: &[usize]| shape.iter().product::<usize>();
+        let pixels = |images: &Images<'_>| images.shape[0] * count(&images.shape[2..]);
+        let [outputs, inputs, height, width] = weight.shape;
+        let window = height * width;
         let elements: usize = [x, weight, y]
             .iter()
             .map(|images| count(&images.shape))
@@ -173,7 +199,11 @@ impl Launcher for Recorder {
         self.add(Work {
             name: name.to_owned(),
             bytes: elements * y.tensor.dtype().size_in_bytes(),
-            multiply_adds: count(&y.shape) * count(&weight.shape[1..]),
+            multiplying: multiplying(match correlation.wanted {
+                Wanted::Output => [pixels(y), outputs, inputs * window],
+                Wanted::Input => [pixels(x), inputs, outputs * window],
+                Wanted::Weight => [outputs, inputs * window, pixels(y)],
+            }),
             blocks: None,
             threads: None,
         });
